@@ -1,0 +1,1 @@
+"""The contract between till and server, by version."""
