@@ -1,0 +1,121 @@
+r"""Canonical JSON: one value, one sequence of bytes, on every machine (ledger-and-sync.md, section 4).
+
+UTF-8, keys ASCII ``[a-z0-9_]`` sorted by byte, no spaces, integers within int64, no floats, strings NFC without
+NUL or lone surrogates, escaped only ``\"`` ``\\`` and below U+0020 as ``\u00xx`` in lower case.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+type Json = bool | int | str | Sequence[Json] | Mapping[str, Json] | None
+
+INT64_MIN = -(1 << 63)
+INT64_MAX = (1 << 63) - 1
+MAX_DEPTH = 64
+_KEY = re.compile(r"[a-z0-9_]+\Z")
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+
+
+class NotCanonical(ValueError):
+    """The value has no canonical form, or the bytes are not the canonical form of their value."""
+
+
+def encode(value: Json) -> bytes:
+    """Return the canonical bytes of `value`; raises `NotCanonical` where it has none."""
+    parts: list[str] = []
+    _write(value, parts, 0)
+    try:
+        return "".join(parts).encode()
+    except UnicodeEncodeError as error:
+        raise NotCanonical("a lone surrogate") from error
+
+
+def decode(data: bytes) -> Json:
+    """Return the value of canonical bytes; raises `NotCanonical` for any other spelling of it."""
+    try:
+        value = cast("Json", json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float))
+    except (ValueError, RecursionError) as error:
+        raise NotCanonical("not JSON") from error
+    if encode(value) != data:
+        raise NotCanonical("not in canonical form")
+    return value
+
+
+def decode_object(data: bytes) -> dict[str, Json]:
+    """Return the object of canonical bytes; anything but an object raises `NotCanonical`."""
+    value = decode(data)
+    if not isinstance(value, dict):
+        raise NotCanonical("not an object")
+    return value
+
+
+def bytes_to_text(data: bytes) -> str:
+    """Return bytes as base64url without padding, the form bytes take inside canonical JSON."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def text_to_bytes(text: str) -> bytes:
+    """Return the bytes of base64url without padding; a second spelling of the same bytes is refused."""
+    data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if bytes_to_text(data) != text:
+        raise NotCanonical("not base64url")
+    return data
+
+
+def _no_float(text: str) -> Json:
+    raise NotCanonical(f"not an integer: {text[:40]}")
+
+
+def _write(value: Json, parts: list[str], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise NotCanonical("nested too deep")
+    if value is None or isinstance(value, bool):
+        parts.append({None: "null", True: "true", False: "false"}[value])
+    elif isinstance(value, int):
+        if not INT64_MIN <= value <= INT64_MAX:
+            raise NotCanonical("an integer beyond 64 bits")
+        parts.append(str(value))
+    elif isinstance(value, str):
+        parts.append(_quoted(value))
+    elif isinstance(value, Mapping):
+        _write_object(value, parts, depth)
+    elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        parts.append("[")
+        for position, item in enumerate(value):
+            if position:
+                parts.append(",")
+            _write(item, parts, depth + 1)
+        parts.append("]")
+    else:
+        raise NotCanonical(f"{type(value).__name__} has no place in canonical JSON")
+
+
+def _write_object(value: Mapping[str, Json], parts: list[str], depth: int) -> None:
+    parts.append("{")
+    for position, key in enumerate(sorted(value)):
+        if not _KEY.match(key):
+            raise NotCanonical(f"the key {key[:40]!r}")
+        if position:
+            parts.append(",")
+        parts.append(f'"{key}":')
+        _write(value[key], parts, depth + 1)
+    parts.append("}")
+
+
+def _quoted(text: str) -> str:
+    if "\x00" in text:
+        raise NotCanonical("NUL in a string")
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+        raise NotCanonical("a string that is not NFC")
+    return f'"{_ESCAPED.sub(_escape, text)}"'
+
+
+def _escape(found: re.Match[str]) -> str:
+    character = found.group()
+    return f"\\{character}" if character in '"\\' else f"\\u{ord(character):04x}"
