@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from hashlib import sha256
-from typing import cast
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
@@ -377,4 +376,4 @@ def _uuid(fields: Mapping[str, Json], name: str) -> UUID:
         raise BadRecord(name) from error
     if str(value) != text:
         raise BadRecord(name)
-    return cast("UUID", value)
+    return value

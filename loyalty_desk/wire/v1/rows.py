@@ -1,0 +1,140 @@
+"""Rows of the feed, one struct a table, and the digest both sides keep of them.
+
+In the feed a row is an object of canonical JSON (bytes as base64url, ids as text); `read` turns it into its struct.
+Points are smallest point units, money is minor units, times are milliseconds UTC, dates ISO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from loyalty_desk.domain import canonical
+from loyalty_desk.domain.canonical import Json
+
+DIGEST_MODULUS = 1 << 128
+
+
+class GuestRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a till may know of a guest; key: the guest's id.
+
+    `points` is what the guest can spend now, `next_expiries` pairs of instant and amount, soonest first.
+    `merged_into` names the last survivor.
+    """
+
+    name: str = ""
+    phone_hash: str = ""
+    phone_last4: str = ""
+    member_no: str = ""
+    tier: str = ""
+    tier_until: int | None = None
+    points: int = 0
+    spend: int = 0
+    visits: int = 0
+    first_visit: str | None = None
+    birthday: str | None = None
+    segments: list[str] = []
+    tags: list[str] = []
+    coupons: list[str] = []
+    stamps: dict[str, int] = {}
+    next_expiries: list[tuple[int, int]] = []
+    offline_limit: int | None = None
+    flags: int = 0
+    merged_into: str | None = None
+
+
+class CredentialRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A credential; key: its handle as base64url. Kinds: card, phone, wallet, pass, import."""
+
+    guest: str
+    kind: str
+    state: str = "active"
+    generation: int = 0
+
+
+class ProgramRow(msgspec.Struct, frozen=True):
+    """The program in force; key: `current`. `bytes` are its canonical bytes, `hash` their SHA-256, both base64url."""
+
+    version: int
+    hash: str
+    bytes: str
+
+
+class StoreRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A store; key: its id."""
+
+    name: str
+    zone: str
+    currency: str
+    profile: str = "default"
+
+
+class StaffRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody who works at the tills; key: their id. Roles: cashier, manager, owner."""
+
+    name: str
+    role: str
+    stores: list[str] = []
+
+
+class KeysetRow(msgspec.Struct, frozen=True):
+    """The network's signing keys; key: `current`. `sig` by the root over ``LDK1`` ‖ canonical bytes of `document`."""
+
+    document: dict[str, Json]
+    sig: str
+
+
+class ProfileRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Offline limits of section 6; key: the profile's name. Amounts in smallest point units.
+
+    `mode`: deny, floor or known_balance. `cvm` maps a code's kind to the points it may redeem offline.
+    """
+
+    mode: str = "floor"
+    floor_points: int = 500
+    floor_share_bp: int = 3_000
+    split_sale_points: int = 500
+    lower_consecutive: int = 1
+    upper_consecutive: int = 2
+    device_points: int = 5_000
+    max_age_hours: int = 24
+    margin: int = 0
+    cvm: dict[str, int] = {"ld1": 100, "ld3": 100, "ld4": 1_000_000_000, "number": 0, "phone": 0, "short": 0}
+
+
+class CounterRow(msgspec.Struct, frozen=True):
+    """Uses of a limited rule; key: guest or program, rule and period, joined by colons."""
+
+    used: int
+
+
+def read[T](kind: type[T], row: Mapping[str, Json]) -> T:
+    """Return the struct of a feed row; unknown fields are passed over. Raises `msgspec.ValidationError`."""
+    return msgspec.convert(row, kind)
+
+
+def write(row: msgspec.Struct) -> dict[str, Json]:
+    """Return the feed's form of a struct."""
+    made: Annotated[dict[str, Json], Meta()] = msgspec.to_builtins(row)
+    return made
+
+
+def row_digest(table: str, key: str, row: Mapping[str, Json]) -> int:
+    """Return a live row's part of the checkpoint digest: SHA-256(table ‖ 0x00 ‖ canonical {key, row})[:16]."""
+    body = canonical.encode({"key": key, "row": row})
+    return int.from_bytes(sha256(table.encode() + b"\x00" + body).digest()[:16], "big")
+
+
+def keyset_message(document: Mapping[str, Json]) -> bytes:
+    """Return the bytes that the network's root signs for its key set."""
+    return b"LDK1" + canonical.encode(document)
+
+
+def guest_key(guest: UUID) -> str:
+    """Return the feed key of a guest."""
+    return str(guest)
