@@ -1,0 +1,150 @@
+"""Reading checked values out of a JSON object: the place of a mistake is named, nothing is guessed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from uuid import UUID
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.errors import BadInput
+
+_MAX = (1 << 53) - 1
+_CLOCK = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """An object and where it stands (`rule happy_hour, effect 1`), with typed access to its fields.
+
+    Every method raises `BadInput` `field_missing` or `field_wrong` with `place`, `field` and, where it helps, `wants`.
+    """
+
+    data: Mapping[str, Json]
+    place: str
+
+    def wrong(self, field: str, wants: str) -> BadInput:
+        """Return the error that says what `field` should have been."""
+        return BadInput("field_wrong", place=self.place, field=field, wants=wants)
+
+    def _get(self, field: str, *, needed: bool) -> Json:
+        value = self.data.get(field)
+        if value is None and needed:
+            raise BadInput("field_missing", place=self.place, field=field)
+        return value
+
+    def integer(self, field: str, default: int | None = 0, *, low: int = -_MAX, high: int = _MAX) -> int:
+        """Return an integer within bounds; `default` None makes the field required."""
+        value = self._get(field, needed=default is None)
+        if value is None:
+            return default or 0
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            wants = "integer" if low == -_MAX and high == _MAX else f"integer_from_{low}_to_{high}"
+            raise self.wrong(field, wants)
+        return value
+
+    def optional(self, field: str, *, low: int = -_MAX, high: int = _MAX) -> int | None:
+        """Return an integer within bounds, None where absent."""
+        return None if self.data.get(field) is None else self.integer(field, low=low, high=high)
+
+    def text(self, field: str, default: str | None = "", *, one_of: Sequence[str] = ()) -> str:
+        """Return a string; `default` None makes the field required."""
+        value = self._get(field, needed=default is None)
+        if value is None:
+            return default or ""
+        if not isinstance(value, str) or (one_of and value not in one_of):
+            raise self.wrong(field, "one_of:" + ",".join(one_of) if one_of else "text")
+        return value
+
+    def flag(self, field: str, *, default: bool = False) -> bool:
+        """Return true or false."""
+        value = self._get(field, needed=False)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise self.wrong(field, "true_or_false")
+        return value
+
+    def texts(self, field: str, *, needed: bool = False) -> tuple[str, ...]:
+        """Return a list of strings; required and not empty where `needed`."""
+        value = self._get(field, needed=needed)
+        items = value if isinstance(value, list | tuple) else None if value is not None else ()
+        if items is None or (needed and not items):
+            raise self.wrong(field, "list_of_texts")
+        for item in items:
+            if not isinstance(item, str):
+                raise self.wrong(field, "list_of_texts")
+        return tuple(item for item in items if isinstance(item, str))
+
+    def integers(self, field: str, *, low: int = -_MAX, high: int = _MAX) -> tuple[int, ...]:
+        """Return a list of integers within bounds."""
+        value = self._get(field, needed=False)
+        items = value if isinstance(value, list | tuple) else None if value is not None else ()
+        if items is None:
+            raise self.wrong(field, "list_of_integers")
+        found = tuple(
+            item for item in items if isinstance(item, int) and not isinstance(item, bool) and low <= item <= high
+        )
+        if len(found) != len(items):
+            raise self.wrong(field, "list_of_integers")
+        return found
+
+    def object(self, field: str) -> Fields:
+        """Return the object in a field, an empty one where absent."""
+        value = self._get(field, needed=False)
+        if value is None:
+            return Fields({}, f"{self.place}.{field}")
+        if not isinstance(value, Mapping):
+            raise self.wrong(field, "object")
+        return Fields(value, f"{self.place}.{field}")
+
+    def objects(self, field: str) -> tuple[Fields, ...]:
+        """Return the objects of a list, none where absent."""
+        value = self._get(field, needed=False)
+        items = value if isinstance(value, list | tuple) else None if value is not None else ()
+        if items is None:
+            raise self.wrong(field, "list_of_objects")
+        found = []
+        for position, item in enumerate(items, start=1):
+            if not isinstance(item, Mapping):
+                raise self.wrong(field, "list_of_objects")
+            found.append(Fields(item, f"{self.place}.{field}[{position}]"))
+        return tuple(found)
+
+    def moment(self, field: str) -> datetime | None:
+        """Return the UTC time of milliseconds since 1970."""
+        value = self.optional(field, low=-62_135_596_800_000, high=253_402_300_799_999)
+        return None if value is None else from_ms(value)
+
+    def day(self, field: str) -> date | None:
+        """Return the date of `2026-03-02`."""
+        text = self.text(field)
+        if not text:
+            return None
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise self.wrong(field, "date") from None
+
+    def clock(self, field: str) -> int:
+        """Return minutes since midnight of `08:30`; `24:00` is the end of the day. Required."""
+        found = _CLOCK.fullmatch(self.text(field, None))
+        if not found or (found[1] == "24" and found[2] != "00"):
+            raise self.wrong(field, "time_of_day")
+        return int(found[1]) * 60 + int(found[2])
+
+    def uuid(self, field: str) -> UUID | None:
+        """Return an identifier, None where absent."""
+        text = self.text(field)
+        try:
+            return UUID(text) if text else None
+        except ValueError:
+            raise self.wrong(field, "uuid") from None
+
+
+def minutes(moment: time) -> int:
+    """Return whole minutes since midnight."""
+    return moment.hour * 60 + moment.minute
