@@ -1,0 +1,36 @@
+# make demo   the main job, end to end            make test   the whole suite
+# Both work alone on a bare machine: .ci/setup brings what they need.
+PY := .venv/bin/python
+export PYTHONTZPATH :=
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test check vectors bench format clean
+
+demo: .venv/.ready
+	@$(PY) -m loyalty_desk.demo $(DEMO)
+
+test: .venv/.ready
+	$(PY) -m pytest $(PYTEST)
+
+check: .venv/.ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PY) -m pytest -q -p no:randomly tests/loyalty_desk/domain/test_imports.py
+
+vectors: .venv/.ready
+	@$(PY) tests/vectors/run.py $(FILE)
+
+bench: .venv/.ready
+	@$(PY) tests/bench/run.py $(BENCH)
+
+format: .venv/.ready
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+.venv/.ready: uv.lock pyproject.toml .ci/setup
+	@sh .ci/setup
+
+clean:
+	rm -rf .venv .uv .loyalty-desk demo-output

@@ -1,0 +1,104 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyalty_desk.domain.canonical import NotCanonical, bytes_to_text, decode, decode_object, encode, text_to_bytes
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")).map(
+    lambda t: unicodedata.normalize("NFC", t)
+)
+keys = st.text("abcdefghijklmnopqrstuvwxyz0123456789_", min_size=1, max_size=8)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 63) - 1) | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "data"),
+    [
+        ({}, b"{}"),
+        ({"b": 1, "a": [True, False, None]}, b'{"a":[true,false,null],"b":1}'),
+        ({"a_b": 1, "a0": 2, "a": 3}, b'{"a":3,"a0":2,"a_b":1}'),
+        (
+            'кофе "с молоком" \\',
+            '"кофе \\"с молоком\\" \\\\"'.encode(),
+        ),
+        ("\n\x1f\x7f/", b'"\\u000a\\u001f\x7f/"'),
+        (-(1 << 63), b"-9223372036854775808"),
+    ],
+)
+def test_frozen_bytes(value, data):
+    assert encode(value) == data
+    assert decode(data) == value
+
+
+@given(values)
+def test_what_is_written_is_read_back(value):
+    assert decode(encode(value)) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1.0, 1 << 63, -(1 << 63) - 1, "\x00", "\ud800", "e\u0301", {"A": 1}, {"": 1}, {1: 1}, b"x", {"a": {1, 2}}],
+)
+def test_what_has_no_canonical_form_is_refused(value):
+    with pytest.raises((NotCanonical, TypeError)):
+        encode(value)
+
+
+def test_nesting_has_an_end():
+    value = []
+    for _ in range(200):
+        value = [value]
+    with pytest.raises(NotCanonical):
+        encode(value)
+    with pytest.raises(NotCanonical):
+        decode(b"[" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b" {}",
+        b"{} ",
+        b'{"b":1,"a":2}',
+        b'{"a":1,"a":1}',
+        b'{"a": 1}',
+        b"1.0",
+        b"1e3",
+        b"NaN",
+        b"-0",
+        b"01",
+        b'"\\n"',
+        b'"\\u000A"',
+        b'"\\u0041"',
+        b'"\\/"',
+        b"\xff",
+        b'"\xed\xa0\x80"',
+        b"9223372036854775808",
+    ],
+)
+def test_any_other_spelling_is_refused(data):
+    with pytest.raises(NotCanonical):
+        decode(data)
+
+
+def test_an_object_is_asked_for():
+    with pytest.raises(NotCanonical):
+        decode_object(b"[]")
+
+
+@given(st.binary(max_size=40))
+def test_bytes_have_one_text(data):
+    assert text_to_bytes(bytes_to_text(data)) == data
+
+
+@pytest.mark.parametrize("text", ["AB", "A", "AA==", "A+", "é"])
+def test_a_second_spelling_of_bytes_is_refused(text):
+    with pytest.raises(ValueError):
+        text_to_bytes(text)
