@@ -34,12 +34,15 @@ def pack(body: bytes) -> bytes:
 
 
 def unpack(body: bytes, limit: int = MAX_UNPACKED_BYTES) -> bytes:
-    """Return the body uncompressed, reading no further than `limit`; raises `BadBody`."""
+    """Return the body uncompressed; raises `BadBody` for a broken frame and for one of more than `limit` bytes.
+
+    The size is read from the frame's head before anything is unpacked, and libzstd holds the frame to it; a frame
+    that does not say its size is refused, because `pack` always says it.
+    """
     try:
-        with zstandard.ZstdDecompressor(max_window_size=1 << 23).stream_reader(body) as reader:
-            data = reader.read(limit + 1)
-            if len(data) > limit or reader.read(1):
-                raise BadBody("the body unpacks to more than is allowed")
+        size = zstandard.get_frame_parameters(body).content_size
+        if size == zstandard.CONTENTSIZE_UNKNOWN or size > limit:
+            raise BadBody("the body unpacks to more than is allowed, or does not say to how much")
+        return zstandard.ZstdDecompressor(max_window_size=1 << 23).decompress(body, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise BadBody(f"not zstd: {error}") from error
-    return data

@@ -20,6 +20,10 @@ from loyalty_desk.domain.canonical import Json
 DIGEST_MODULUS = 1 << 128
 
 
+def _cvm() -> dict[str, int]:
+    return {"ld1": 100, "ld3": 100, "ld4": 1_000_000_000, "number": 0, "phone": 0, "short": 0}
+
+
 class GuestRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a till may know of a guest; key: the guest's id.
 
@@ -104,7 +108,7 @@ class ProfileRow(msgspec.Struct, frozen=True, omit_defaults=True):
     device_points: int = 5_000
     max_age_hours: int = 24
     margin: int = 0
-    cvm: dict[str, int] = {"ld1": 100, "ld3": 100, "ld4": 1_000_000_000, "number": 0, "phone": 0, "short": 0}
+    cvm: dict[str, int] = msgspec.field(default_factory=_cvm)
 
 
 class CounterRow(msgspec.Struct, frozen=True):

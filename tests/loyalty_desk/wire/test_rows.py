@@ -1,0 +1,59 @@
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyalty_desk.domain import canonical
+from loyalty_desk.wire.v1 import signing
+from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow, guest_key, keyset_message, read, row_digest, write
+
+GUEST = UUID("01900000-0000-7000-8000-000000000005")
+NETWORK = UUID("01900000-0000-7000-8000-000000000001")
+
+
+def test_empty_fields_are_left_out_and_come_back():
+    row = GuestRow(name="Анна", points=120, next_expiries=[(1_780_000_000_000, 20)])
+    fields = {"name": "Анна", "points": 120, "next_expiries": [[1_780_000_000_000, 20]]}
+    assert canonical.decode(canonical.encode(write(row))) == fields
+    assert read(GuestRow, write(row)) == row
+    assert read(GuestRow, {**write(row), "newer": 1}) == row
+
+
+def test_every_default_row_has_a_canonical_form():
+    assert canonical.encode(write(GuestRow())) == b"{}"
+    assert read(ProfileRow, write(ProfileRow())) == ProfileRow()
+    assert read(ProfileRow, {}) == ProfileRow()
+
+
+def test_a_row_of_another_shape_is_refused():
+    with pytest.raises(msgspec.ValidationError):
+        read(GuestRow, {"points": "many"})
+
+
+def test_frozen_digest():
+    digest = row_digest("guest", guest_key(GUEST), {"name": "Анна"})
+    assert f"{digest:032x}" == "fbf9aadf72d08034f008c0cf96a6988c"
+
+
+@given(st.text("abc", max_size=3), st.text("abc", max_size=3))
+def test_table_and_key_cannot_be_shifted_into_each_other(table, key):
+    assert row_digest(table + "a", key, {}) != row_digest(table, "a" + key, {})
+
+
+def test_frozen_messages():
+    assert keyset_message({"version": 1}) == b'LDK1{"version":1}'
+    assert signing.request_message("GET", "/a?b=c", b"") == b"LDR1GET\n/a?b=c\n" + bytes.fromhex(
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )
+    assert signing.hello_message(NETWORK, bytes(16), 1, NETWORK) == (
+        b"LDT1" + NETWORK.bytes + bytes(16) + bytes(7) + b"\x01" + NETWORK.bytes
+    )
+    assert signing.enrol_message(NETWORK, GUEST, bytes(16)) == b"LDE1" + NETWORK.bytes + GUEST.bytes + bytes(16)
+
+
+def test_the_fingerprint_is_eight_characters_of_both_keys():
+    shown = signing.fingerprint(bytes(32), bytes(16), NETWORK)
+    assert len(shown) == 8
+    assert shown != signing.fingerprint(bytes(32), b"\x01" + bytes(15), NETWORK)
