@@ -5,8 +5,26 @@ Adapters (`store`, `remote`, `scanning`, `peripherals`) import this module and n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.record import SealedRecord, Totals
+from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart
+from loyalty_desk.wire.v1.rows import CredentialRow, GuestRow, ProfileRow, StaffRow, StoreRow
+from loyalty_desk.wire.v1.sync import (
+    HelloAnswer,
+    HelloRequest,
+    PullAnswer,
+    PushAnswer,
+    PushRequest,
+    ReconcileAnswer,
+    ReconcileRequest,
+)
 
 
 class ScanSource(StrEnum):
@@ -23,3 +41,394 @@ class Scan:
 
     data: bytes
     source: ScanSource
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this till is, fixed at enrolment. `root` signs the network's key set; `zone` is an IANA name."""
+
+    network: UUID
+    device: UUID
+    store: UUID
+    root: bytes
+    recovery_pub: bytes
+    spki_pin: bytes
+    address: str
+    zone: str
+    currency: str
+    store_name: str
+    till_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalHead:
+    """Where the next record goes: it gets `seq + 1` of `epoch` and `prev` = `hash`. `receipts` counts receipt numbers.
+
+    `last_at` is the newest record's `occurred_at`, None in an empty journal.
+    """
+
+    epoch: int
+    seq: int
+    hash: bytes
+    totals: Totals
+    receipts: int = 0
+    last_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a record does to a guest, kept beside it so that a balance is one indexed sum. Smallest point units.
+
+    `uses` counts uses of limited rules; `day` is the record's business day. An unknown guest has a handle alone.
+    """
+
+    guest: UUID | None = None
+    handle: int | None = None
+    earned: int = 0
+    redeemed: int = 0
+    day: str = ""
+    uses: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """Own effects on one guest that the cache does not hold yet, each counted once (INV-23). Smallest point units."""
+
+    earned: int = 0
+    redeemed: int = 0
+    uses: Sequence[tuple[str, str, int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineUse:
+    """Redemptions since the last sync (ledger-and-sync.md, section 6): of one guest, and of the whole till."""
+
+    guest_points: int = 0
+    guest_count: int = 0
+    device_points: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProgram:
+    """A program's canonical bytes as the journal keeps them; `hash` is their SHA-256."""
+
+    version: int
+    hash: bytes
+    bytes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Records that the server has not acknowledged; `oldest` is the first one's `occurred_at` in milliseconds UTC."""
+
+    count: int = 0
+    oldest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should read: a stable code and numbers. `id` is what `dismiss` takes."""
+
+    id: int
+    code: str
+    facts: Mapping[str, Json]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EpochHead:
+    """One epoch of the journal: how far it goes here and how far the server has acknowledged it."""
+
+    epoch: int
+    first_seq: int
+    head_seq: int
+    head_hash: bytes
+    acked_seq: int
+
+
+type Build = Callable[[JournalHead], tuple[SealedRecord, Totals, Effect | None]]
+
+
+class Journal(Protocol):
+    """The till's facts, durable. Every method may be called from any thread."""
+
+    def append(self, build: Build, *, receipt: bool = False, occurred_at: int) -> SealedRecord:
+        """Commit the record that `build` makes for the head, durably, before returning.
+
+        Raises `Refused` `journal_unavailable` or `disk_full`; then nothing has been recorded.
+        """
+        ...
+
+    def open_epoch(self, epoch: int, prev: bytes, build: Build, *, occurred_at: int) -> SealedRecord:
+        """Begin a new epoch with its `epoch_open` record; redemption waits for `clear_redemption_hold`."""
+        ...
+
+    def head(self) -> JournalHead:
+        """Return where the next record goes."""
+        ...
+
+    def epochs(self) -> list[EpochHead]:
+        """Return every epoch in the order it was opened."""
+        ...
+
+    def records(self, epoch: int, from_seq: int, limit: int) -> list[SealedRecord]:
+        """Return up to `limit` records of an epoch from a seq on, in order."""
+        ...
+
+    def private(self, record_id: UUID) -> bytes | None:
+        """Return the personal fields that go with a record, None where it has none."""
+        ...
+
+    def members(self, epoch: int) -> list[tuple[int, UUID, bytes]]:
+        """Return (seq, id, hash) of every record of an epoch, in order."""
+        ...
+
+    def acknowledge(self, epoch: int, upto_seq: int, incarnation: UUID, feed_seq: int) -> None:
+        """Note that the server holds an epoch up to a seq, their effects shown by a cursor of `feed_seq`."""
+        ...
+
+    def rewind(self, epoch: int, upto_seq: int) -> None:
+        """Forget acknowledgements after `upto_seq`: these records will be pushed again."""
+        ...
+
+    def waiting(self) -> Waiting:
+        """Return how much is not acknowledged."""
+        ...
+
+    def overlay(self, guest: UUID, cursor: int | None) -> Overlay:
+        """Return own effects on a guest that a cache at `cursor` does not hold."""
+        ...
+
+    def offline_use(self, guest: UUID) -> OfflineUse:
+        """Return redemptions since the last sync."""
+        ...
+
+    def settle(self, cursor: int) -> bool:
+        """Begin counting redemptions anew if a completed pull at `cursor` has seen every acknowledged one."""
+        ...
+
+    def redemption_held(self) -> bool:
+        """Return whether a new epoch still waits for hello, reconcile and pull."""
+        ...
+
+    def clear_redemption_hold(self) -> None:
+        """Allow redemption again: hello, reconcile and pull of the present epoch have completed."""
+        ...
+
+    def program(self) -> StoredProgram | None:
+        """Return the program in force."""
+        ...
+
+    def remember_program(self, program: StoredProgram) -> None:
+        """Put a program in force; older ones stay while an unacknowledged record names them."""
+        ...
+
+    def get(self, key: str) -> Json:
+        """Return a small setting kept with the facts, None where absent."""
+        ...
+
+    def put(self, key: str, value: Json) -> None:
+        """Keep a small setting durably."""
+        ...
+
+    def notices(self) -> list[Notice]:
+        """Return what nobody has read yet, oldest first."""
+        ...
+
+    def notify(self, code: str, facts: Mapping[str, Json], at: int) -> None:
+        """Keep a notice until it is dismissed; the same code and facts are kept once."""
+        ...
+
+    def dismiss(self, notice: int) -> None:
+        """Forget a notice that somebody has read."""
+        ...
+
+    def witness(self) -> None:
+        """Write the head to the witness file, if it has moved since."""
+        ...
+
+    def usable(self) -> bool:
+        """Return whether a record could be committed now, as far as is known."""
+        ...
+
+    def checked(self) -> bool:
+        """Return whether the whole file has been read and found sound since it was opened."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CachedGuest:
+    """A guest as the feed said at the cache's cursor, and the credential that led there, if one did."""
+
+    id: UUID
+    row: GuestRow
+    credential: CredentialRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheState:
+    """How far the cache has followed the feed. `complete` is False until a pull has reached its end once.
+
+    `synced_at` is the till's wall time (ms UTC) at the last completed pull, with boot and monotonic time beside it.
+    """
+
+    incarnation: UUID | None = None
+    cursor: int | None = None
+    complete: bool = False
+    rows: int = 0
+    digest: bytes = bytes(16)
+    guests: int = 0
+    synced_at: int | None = None
+    synced_boot: UUID | None = None
+    synced_monotonic: int | None = None
+
+
+class Cache(Protocol):
+    """What the server has told this till; deleting it loses nothing. Every method may be called from any thread."""
+
+    def state(self) -> CacheState:
+        """Return how far the cache is."""
+        ...
+
+    def by_handle(self, handle: int) -> CachedGuest | CredentialRow | None:
+        """Return the guest of a credential; the credential alone where its guest is missing; None where unknown."""
+        ...
+
+    def by_member_number(self, digits: str) -> CachedGuest | None:
+        """Return the guest with a member number."""
+        ...
+
+    def by_phone_hash(self, phone_hash: str) -> list[CachedGuest]:
+        """Return the guests with a phone's keyed hash."""
+        ...
+
+    def guest(self, guest: UUID) -> CachedGuest | None:
+        """Return a guest by id, following a merge to its survivor."""
+        ...
+
+    def uses(self, owner: str) -> list[tuple[str, str, int]]:
+        """Return (rule, period, used) of a guest's id or of ``program``."""
+        ...
+
+    def quotas(self) -> dict[str, int]:
+        """Return what this till may still give of limited rules."""
+        ...
+
+    def profile(self, name: str) -> ProfileRow | None:
+        """Return offline limits by the profile's name."""
+        ...
+
+    def store(self, store: UUID) -> StoreRow | None:
+        """Return a store."""
+        ...
+
+    def staff(self) -> list[tuple[str, StaffRow]]:
+        """Return everybody who works at the tills, by id."""
+        ...
+
+    def document(self, table: str) -> Mapping[str, Json] | None:
+        """Return the row with key ``current`` of `program` or `keyset`."""
+        ...
+
+    def apply(self, page: PullAnswer) -> None:
+        """Apply a page and its cursor in one transaction; the same page twice is the same as once."""
+        ...
+
+    def completed(self, at: int, boot_id: UUID, monotonic_ms: int) -> None:
+        """Note that a pull has reached the end of the feed."""
+        ...
+
+    def wipe(self, incarnation: UUID | None) -> None:
+        """Forget everything; the next pull reads the feed from 0."""
+        ...
+
+
+class NoAnswer(Exception):
+    """Nobody answered: no connection, a time-out, a cut. What was asked may or may not have happened."""
+
+
+class NotOurServer(Exception):
+    """Something answered that is not the ledger: a captive portal, a proxy's page, a wrong signature. Not an answer."""
+
+
+class ServerSaid(Exception):
+    """The ledger answered with an error. `retry_after` is in seconds."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        text: str = "",
+        *,
+        retry_after: int | None = None,
+        expected_seq: int | None = None,
+        epoch: int | None = None,
+    ) -> None:
+        super().__init__(status, code, text)
+        self.status = status
+        self.code = code
+        self.text = text
+        self.retry_after = retry_after
+        self.expected_seq = expected_seq
+        self.epoch = epoch
+
+
+class LedgerClient(Protocol):
+    """The server's sync API. Each call raises `NoAnswer`, `NotOurServer` or `ServerSaid`."""
+
+    def hello(self, request: HelloRequest) -> HelloAnswer:
+        """Say who and how far this till is."""
+        ...
+
+    def push(self, request: PushRequest) -> PushAnswer:
+        """Hand over records; only a returned answer acknowledges."""
+        ...
+
+    def reconcile(self, request: ReconcileRequest) -> ReconcileAnswer:
+        """Compare what both sides hold of an epoch."""
+        ...
+
+    def pull(self, cursor: str | None, limit: int) -> PullAnswer:
+        """Return a page of changes after `cursor`, from the beginning where None."""
+        ...
+
+
+class EnrolClient(Protocol):
+    """The server's enrolment API, before the till is a device. Raises as `LedgerClient`."""
+
+    def start(self, request: EnrolStart) -> EnrolPending:
+        """Present the one-time code and the new public key."""
+        ...
+
+    def finish(self, request: EnrolFinish) -> EnrolAnswer | None:
+        """Ask for the result; None while a person has not confirmed yet."""
+        ...
+
+
+class Random(Protocol):
+    """Randomness that a simulation can replay; `random.Random` and `random.SystemRandom` are two."""
+
+    def random(self) -> float:
+        """Return a number in [0, 1)."""
+        ...
+
+    def getrandbits(self, k: int, /) -> int:
+        """Return `k` random bits."""
+        ...
+
+
+class BootClock(Protocol):
+    """Wall time, monotonic time, and which boot the monotonic time belongs to."""
+
+    @property
+    def boot_id(self) -> UUID:
+        """Return the id of this boot of the machine."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+        ...
+
+    def monotonic_ms(self) -> int:
+        """Return milliseconds that never run backwards within one boot."""
+        ...

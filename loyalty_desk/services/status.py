@@ -1,0 +1,38 @@
+"""What the header, the offline badge and `loyalty-desk till status` show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from loyalty_desk.domain.record import ClockConfidence
+from loyalty_desk.services.ports import Notice
+
+
+@dataclass(frozen=True, slots=True)
+class TillStatus:
+    """The till at one moment. Times are aware UTC; `oldest_waiting` and `offline_since` are None where nothing waits.
+
+    `journal_ok` False means that no sale can be recorded now. `guests_loaded` counts guests in the cache,
+    `guests_complete` says whether all have arrived. `credential_backend` names where the keys are kept.
+    """
+
+    network: str
+    store: str
+    till: str
+    cashier: str
+    online: bool
+    offline_since: datetime | None
+    waiting: int
+    oldest_waiting: datetime | None
+    clock_conf: ClockConfidence
+    guests_loaded: int
+    guests_complete: bool
+    program_version: int | None
+    notices: tuple[Notice, ...]
+    journal_ok: bool
+    credential_backend: str
+    synced_at: datetime | None = None
+    sync_error: str | None = None
+    currency: str = "RUB"
+    zone: str = "UTC"
