@@ -80,6 +80,7 @@ class ExceptionKind(StrEnum):
     VELOCITY = "VELOCITY"
     HOLE = "HOLE"
     SALVAGED = "SALVAGED"
+    UNKNOWN_GUEST = "UNKNOWN_GUEST"
 
 
 class BadRecord(ValueError):

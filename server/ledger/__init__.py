@@ -1,0 +1,1 @@
+"""The ledger: what a till's facts become, and the proof that nothing was lost or doubled."""

@@ -1,0 +1,92 @@
+"""Reading a push in memory, before anything is written: which records are what they claim to be.
+
+A record is what it claims when its bytes hash to its hash and its successor in the push is chained to it; the
+signature of the last one then vouches for all of them (ledger-and-sync.md, section 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from loyalty_desk.domain.record import BadRecord, Record, chain_hash, head_is_signed
+from loyalty_desk.wire.v1.sync import PushedRecord, PushRequest, QuarantineReason
+
+
+class BadPush(ValueError):
+    """The push contradicts itself; nothing of it is stored. The text is for whoever wrote the client."""
+
+
+class ForgedPush(Exception):
+    """The last record is not signed by the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A pushed record and what reading it said: `record` where it can be posted, else `fault` with `detail`."""
+
+    seq: int
+    id: UUID
+    prev: bytes
+    hash: bytes
+    payload: bytes
+    private: bytes | None
+    record: Record | None
+    fault: QuarantineReason | None = None
+    detail: str = ""
+
+    @property
+    def payload_hash(self) -> bytes:
+        """Return SHA-256 of the bytes as pushed."""
+        return sha256(self.payload).digest()
+
+
+def read_push(push: PushRequest, device_key: Ed25519PublicKey) -> list[Incoming]:
+    """Return the records of a push, read; raises `BadPush` and `ForgedPush`, both before any write."""
+    for position, pushed in enumerate(push.records):
+        if pushed.seq != push.from_seq + position:
+            raise BadPush(f"record {position} has seq {pushed.seq}, not {push.from_seq + position}")
+    for hole in push.holes:
+        if hole.first > hole.last or hole.last >= push.from_seq:
+            raise BadPush(f"the hole {hole.first} to {hole.last} does not lie before {push.from_seq}")
+    if not push.records:
+        return []
+    last = push.records[-1]
+    if not head_is_signed(device_key, push.network, push.device, push.epoch, last.seq, last.hash, push.head_sig):
+        raise ForgedPush
+    successors: list[PushedRecord | None] = [*push.records[1:], None]
+    return [_read(push, pushed, successor) for pushed, successor in zip(push.records, successors, strict=True)]
+
+
+def _read(push: PushRequest, pushed: PushedRecord, successor: PushedRecord | None) -> Incoming:
+    record: Record | None = None
+    fault: QuarantineReason | None = None
+    detail = ""
+    if chain_hash(pushed.prev, pushed.payload) != pushed.hash:
+        fault, detail = QuarantineReason.BAD_HASH, "the bytes do not hash to the record's hash"
+    elif successor is not None and successor.prev != pushed.hash:
+        fault, detail = QuarantineReason.BAD_HASH, f"record {successor.seq} is not chained to it"
+    else:
+        try:
+            record = Record.from_payload(pushed.payload)
+        except BadRecord as error:
+            fault, detail = QuarantineReason.BAD_SCHEMA, str(error)[:200]
+        else:
+            wrong = _contradiction(push, pushed, record)
+            if wrong:
+                record, fault, detail = None, QuarantineReason.BAD_SCHEMA, wrong
+    return Incoming(
+        pushed.seq, pushed.id, pushed.prev, pushed.hash, pushed.payload, pushed.private, record, fault, detail
+    )
+
+
+def _contradiction(push: PushRequest, pushed: PushedRecord, record: Record) -> str:
+    claimed = (push.network, push.device, push.epoch, pushed.seq, pushed.id)
+    written = (record.network, record.device, record.epoch, record.seq, record.id)
+    for name, outside, inside in zip(("network", "device", "epoch", "seq", "id"), claimed, written, strict=True):
+        if outside != inside:
+            return f"{name} differs from the push"
+    return ""

@@ -1,0 +1,103 @@
+"""Lots of points: spent earliest expiry first, a debt eaten by the next credit (section 2; pricing.md, rule 13).
+
+Pure and on the server alone: a till never knows lots. `sum(remaining) - debt` is what the account has posted, and
+never are both above zero (INV-15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+
+@dataclass(slots=True)
+class Lot:
+    """Points earned together. `amount` > 0 is what was credited; times are milliseconds UTC, None never expires."""
+
+    id: UUID
+    amount: int
+    remaining: int
+    earned_at: int
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LotUse:
+    """`amount` > 0 points of a lot consumed by a posting: spent, or eaten by the debt it met."""
+
+    tx_id: UUID
+    lot_id: UUID
+    amount: int
+
+
+@dataclass(slots=True)
+class Holdings:
+    """A guest's open lots and debt while a batch is being posted; `made`, `used` and `touched` are to be stored."""
+
+    lots: list[Lot] = field(default_factory=list)
+    debt: int = 0
+    made: list[Lot] = field(default_factory=list)
+    used: list[LotUse] = field(default_factory=list)
+    touched: dict[UUID, Lot] = field(default_factory=dict)
+
+    @property
+    def posted(self) -> int:
+        """Return the account's balance as the lots tell it."""
+        return sum(lot.remaining for lot in self.lots) - self.debt
+
+    def available(self, at: int) -> int:
+        """Return what could be spent at `at`: a lot is dead at its expiry instant, and a debt leaves less than zero."""
+        return sum(lot.remaining for lot in self.lots if is_live(lot, at)) - self.debt
+
+    def credit(self, tx_id: UUID, leg: int, amount: int, earned_at: int, expires_at: int | None) -> Lot:
+        """Add a lot of `amount` > 0 points; an existing debt eats of it first."""
+        lot = Lot(lot_id(tx_id, leg), amount, amount, earned_at, expires_at)
+        repaid = min(self.debt, amount)
+        if repaid:
+            self.debt -= repaid
+            lot.remaining -= repaid
+            self.used.append(LotUse(tx_id, lot.id, repaid))
+        self.lots.append(lot)
+        self.made.append(lot)
+        return lot
+
+    def debit(self, tx_id: UUID, amount: int, at: int) -> int:
+        """Take `amount` > 0 points and return the part nothing covered, which is owed from now on.
+
+        Lots dead at `at` that no job has expired yet are taken last: a debt beside points would break INV-15.
+        """
+        for lot in sorted(self.lots, key=lambda one: (not is_live(one, at), *_spending_order(one))):
+            if not amount:
+                break
+            taken = min(lot.remaining, amount)
+            if taken:
+                lot.remaining -= taken
+                amount -= taken
+                self.used.append(LotUse(tx_id, lot.id, taken))
+                self.touched[lot.id] = lot
+        self.debt += amount
+        return amount
+
+
+def lot_id(tx_id: UUID, leg: int) -> UUID:
+    """Return the id of the lot that leg `leg` of a transaction makes."""
+    return uuid5(tx_id, f"lot:{leg}")
+
+
+def is_live(lot: Lot, at: int) -> bool:
+    """Return whether a lot can be spent at `at`; its expiry instant is already too late."""
+    return lot.expires_at is None or at < lot.expires_at
+
+
+def next_expiries(lots: Iterable[Lot], at: int, count: int = 3) -> list[tuple[int, int]]:
+    """Return the next instants at which points expire, with how many, soonest first."""
+    sums: dict[int, int] = {}
+    for lot in lots:
+        if lot.remaining and lot.expires_at is not None and is_live(lot, at):
+            sums[lot.expires_at] = sums.get(lot.expires_at, 0) + lot.remaining
+    return sorted(sums.items())[:count]
+
+
+def _spending_order(lot: Lot) -> tuple[bool, int, int, bytes]:
+    return (lot.expires_at is None, lot.expires_at or 0, lot.earned_at, lot.id.bytes)
