@@ -1,0 +1,1 @@
+"""What the server stands on: database, encryption, feed, logging. Nothing here knows about loyalty."""
