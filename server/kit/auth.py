@@ -1,0 +1,102 @@
+"""Who sent a request: the headers name the signer, its signature covers method, path, query and body as sent."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from fastapi import Request
+
+from loyalty_desk.wire.v1 import codec, signing
+from loyalty_desk.wire.v1.errors import ErrorCode
+from server.kit.errors import ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A device as the server knows it. `public` is its Ed25519 key, `token_hash` SHA-256 of its bearer's secret."""
+
+    network: UUID
+    device: UUID
+    store: UUID
+    state: str
+    public: bytes
+    token_hash: bytes | None
+
+    @property
+    def key(self) -> Ed25519PublicKey:
+        """Return its public key."""
+        return Ed25519PublicKey.from_public_bytes(self.public)
+
+
+FindSigner = Callable[[UUID, UUID], Awaitable[Signer | None]]
+
+
+async def read_signed(request: Request, find: FindSigner) -> tuple[Signer, bytes]:
+    """Return the signer and the body as sent; raises `ApiError` 401, 403 or 413. Nothing unsigned goes further."""
+    network, device = _named(request, signing.NETWORK_HEADER), _named(request, signing.DEVICE_HEADER)
+    signer = await find(network, device)
+    if signer is None:
+        raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
+    body = await read_body(request)
+    try:
+        signature = signing.signature_from_text(request.headers.get(signing.SIGNATURE_HEADER, ""))
+        signer.key.verify(signature, signing.request_message(request.method, _target(request), body))
+    except (InvalidSignature, ValueError) as error:
+        raise ApiError(403, ErrorCode.BAD_SIGNATURE, "The request is not signed by this till.") from error
+    return signer, body
+
+
+async def read_body(request: Request, limit: int = codec.MAX_BODY_BYTES) -> bytes:
+    """Return the body as sent, reading no further than `limit`; raises `ApiError` 413."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise ApiError(413, ErrorCode.TOO_LARGE, f"The request is larger than {limit} bytes. Send less at a time.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def decode_body[T](kind: type[T], request: Request, body: bytes) -> T:
+    """Return the message in a body; raises `ApiError` 400 naming the first wrong place, 413, 415."""
+    encoding = request.headers.get("content-encoding", "identity")
+    try:
+        if encoding == "zstd":
+            body = codec.unpack(body)
+        elif encoding != "identity":
+            raise ApiError(415, ErrorCode.BAD_BODY, "Only zstd is understood as a content encoding.")
+        return codec.decode(kind, body)
+    except codec.BadBody as error:
+        if "more than is allowed" in str(error):
+            raise ApiError(413, ErrorCode.TOO_LARGE, "The request unpacks to too much. Send less at a time.") from error
+        raise ApiError(400, ErrorCode.BAD_BODY, f"The request is not understood: {error}") from error
+
+
+def require_bearer(request: Request, signer: Signer) -> None:
+    """Check the bearer `ldt.<network>.<till>.<secret>` beside the signature; raises `ApiError` 401."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    parts = token.split(".", 3)
+    given = parts[3].encode() if len(parts) == 4 else b""
+    named = scheme.lower() == "bearer" and parts[:3] == ["ldt", str(signer.network), str(signer.device)]
+    if not (named and signer.token_hash and hmac.compare_digest(sha256(given).digest(), signer.token_hash)):
+        raise ApiError(401, ErrorCode.BAD_TOKEN, "This till's access has ended. Enrol it again.")
+
+
+def _named(request: Request, header: str) -> UUID:
+    try:
+        return UUID(request.headers.get(header, ""))
+    except ValueError as error:
+        raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, f"The header {header} does not name anybody.") from error
+
+
+def _target(request: Request) -> str:
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    query: bytes = request.scope["query_string"]
+    return (path + b"?" + query if query else path).decode("latin-1")

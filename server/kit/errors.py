@@ -1,0 +1,128 @@
+"""Errors as answers: a stable code and a sentence, in msgpack; nothing personal, nothing of ours, in any of them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import sqlalchemy.exc
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from loyalty_desk.wire.v1 import codec
+from loyalty_desk.wire.v1.errors import ErrorAnswer, ErrorCode
+
+_LOG = logging.getLogger(__name__)
+# SQLSTATE classes that say the database is away, busy or ill, and nothing about the data (section 5).
+_OUTAGE_CLASSES = frozenset({"08", "40", "53", "57", "58", "XX"})
+_READ_ONLY = "25006"
+_RETRY_AFTER_S = 5
+
+
+class ApiError(Exception):
+    """An answer that is not 2xx. `text` is for people; `retry_after_s` goes into Retry-After."""
+
+    def __init__(
+        self,
+        status: int,
+        code: ErrorCode,
+        text: str,
+        *,
+        retry_after_s: int | None = None,
+        expected_seq: int | None = None,
+        epoch: int | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}: {text}")
+        self.status = status
+        self.answer = ErrorAnswer(code.value, text, expected_seq, epoch)
+        self.retry_after_s = retry_after_s
+
+
+def outage() -> ApiError:
+    """Return what is answered while the database cannot store anything."""
+    return ApiError(
+        503, ErrorCode.OUTAGE, "The ledger cannot store anything right now. Try again.", retry_after_s=_RETRY_AFTER_S
+    )
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the SQLSTATE of a database error, None where it has none."""
+    found: Any = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return found if isinstance(found, str) else None
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether an error says that the database is away, busy or ill, and nothing about the data."""
+    if isinstance(error, OSError | TimeoutError | sqlalchemy.exc.TimeoutError | sqlalchemy.exc.InterfaceError):
+        return True
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
+        return True
+    state = sqlstate(error)
+    return state is not None and (state[:2] in _OUTAGE_CLASSES or state == _READ_ONLY)
+
+
+def answer(message: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a message of the contract as a response."""
+    return Response(codec.encode(message), status, headers, media_type=codec.CONTENT_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application an `ErrorAnswer`."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(RequestValidationError, _bad_parameters)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(sqlalchemy.exc.SQLAlchemyError, _database_error)
+    app.add_exception_handler(OSError, _database_error)
+    app.add_exception_handler(Exception, _internal)
+
+
+def _respond(error: ApiError) -> Response:
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    return answer(error.answer, error.status, headers)
+
+
+async def _api_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for this class alone
+    return _respond(error)
+
+
+async def _bad_parameters(_request: Request, error: Exception) -> Response:
+    # Only places and kinds: the framework's own answer repeats what was sent, a phone number as well.
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    places = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['type']}" for one in error.errors()[:5])
+    return _respond(ApiError(400, ErrorCode.BAD_BODY, f"The request is not understood: {places}"))
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    code = {404: ErrorCode.NOT_FOUND, 413: ErrorCode.TOO_LARGE}.get(error.status_code, ErrorCode.BAD_BODY)
+    return answer(ErrorAnswer(code.value, str(error.detail)), error.status_code, dict(error.headers or {}))
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)
+
+
+async def _database_error(_request: Request, error: Exception) -> Response:
+    if is_outage(error):
+        _LOG.error("the database is away: %s", sqlstate(error) or type(error).__name__)
+        return _respond(outage())
+    return await _internal(_request, error)
+
+
+async def _internal(request: Request, error: Exception) -> Response:
+    # The text of a database error holds the row; the place in the code is enough to find the fault.
+    _LOG.error("fault at %s: %s", request.url.path, _place(error))
+    return _respond(ApiError(500, ErrorCode.INTERNAL, "Something broke on the server. Nothing was stored."))
+
+
+def _place(error: BaseException) -> str:
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f"{code.co_filename}:{trace.tb_lineno} {code.co_name}"
+        trace = trace.tb_next
+    return f"{type(error).__name__} {sqlstate(error) or ''} at {place}"
