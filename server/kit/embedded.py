@@ -310,9 +310,9 @@ class Embedded:
         for name, value in settings.items():
             arguments += ["-c", f"{name}={value}"]
         with log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603, PLW1509 - the hook calls prctl and getppid alone
+            self._process = subprocess.Popen(  # noqa: S603 - our own binaries, no shell
                 arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/",
-                env=_environment(), start_new_session=True, preexec_fn=dying_with_parent(signal.SIGINT),
+                env=_environment(), start_new_session=True, preexec_fn=dying_with_parent(signal.SIGINT),  # noqa: PLW1509 - calls prctl and getppid alone
                 **self._as_user(),
             )  # fmt: skip
 
@@ -371,7 +371,7 @@ class Embedded:
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
 
     def _end_orphan(self) -> None:
-        """End a postmaster of this cluster whose launcher was killed: that we hold the launcher's lock proves it was."""
+        """End a postmaster of this cluster whose launcher was killed: we hold the lock it held."""
         pid = self._pid_in_file()
         patience = time.monotonic() + (2 if sys.platform == "linux" else 0)  # there it has been told by the kernel
         while pid is not None and self._is_ours(pid):

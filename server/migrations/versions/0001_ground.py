@@ -363,8 +363,7 @@ INDEXES = (
     "create index guest_state_merged on guest_state (network_id, merged_into) where merged_into is not null",
     "create index credential_by_guest on credential (network_id, guest_id)",
     # Not unique: a fork stores two records of one (epoch, seq), each in its branch, and none may be refused.
-    "create index ledger_tx_by_seq on ledger_tx (network_id, device_id, epoch, branch, seq)"
-    " where device_id is not null",
+    "create index ledger_tx_by_seq on ledger_tx (network_id, device_id, epoch, branch, seq) where origin = 'till'",
     "create index ledger_tx_by_guest on ledger_tx (network_id, guest_id, recorded_at) where guest_id is not null",
     "create index ledger_tx_by_reversed on ledger_tx (network_id, reverses_id) where reverses_id is not null",
     "create index entry_by_account on entry (network_id, account_id)",
@@ -384,13 +383,18 @@ FUNCTIONS = (
         raise exception '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
     end $$
     """,
-    # The one thing that is told without naming a network: which networks there are. Nothing of them.
+    # What is told without naming a network: which networks there are and how long their feeds, nothing of them.
     """
     create function network_ids() returns setof uuid language sql stable security definer
         set search_path = pg_catalog, pg_temp
         begin atomic select network_id from public.network order by created_at, network_id; end
     """,
-    "revoke all on function network_ids() from public",
+    """
+    create function feed_counts() returns table (network_id uuid, n bigint) language sql stable security definer
+        set search_path = pg_catalog, pg_temp
+        begin atomic select c.network_id, c.n from public.feed_counter c; end
+    """,
+    "revoke all on function network_ids(), feed_counts() from public",
 )
 
 
@@ -421,8 +425,9 @@ def upgrade() -> None:
     op.execute(f"grant usage on schema public to {role}")
     op.execute(f"grant select, insert on server_meta to {role}")
     op.execute(f"grant select on alembic_version to {role}")
-    op.execute(f"grant execute on function network_ids() to {role}")
-    op.execute("create policy directory on network for select to current_user using (true)")
+    op.execute(f"grant execute on function network_ids(), feed_counts() to {role}")
+    for table in ("network", "feed_counter"):
+        op.execute(f"create policy directory on {table} for select to current_user using (true)")
 
 
 def downgrade() -> None:

@@ -1,0 +1,51 @@
+"""The server's settings, from the environment; names in upper case with the prefix `LOYALTY_`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _platform_folder() -> Path:
+    """Return where data lives when nobody says otherwise (the branches for macOS and Windows have not been run)."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "LoyaltyDesk" / "server"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "LoyaltyDesk" / "server"
+    if os.geteuid() == 0:
+        return Path("/var/lib/loyalty-desk/server")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "loyalty-desk" / "server"
+
+
+class Settings(BaseSettings):
+    """What can be set.
+
+    `database_url` (`DATABASE_URL`) is the application's role of an own PostgreSQL 15 or newer, `owner_database_url` the
+    role that owns the schema; with neither, PostgreSQL is embedded in `data_dir`. `witness_dir` should be on another
+    disk than the data: the file in it is how a database that was put back is noticed.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LOYALTY_", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8765, ge=1, le=65_535)
+    workers: int = Field(default=1, ge=1, le=64)
+    data_dir: Path = Field(default_factory=_platform_folder)
+    witness_dir: Path | None = None
+    master_key: SecretStr | None = None
+    dev: bool = False
+    pool_size: int = Field(default=10, ge=1, le=200)
+    database_url: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("DATABASE_URL", "LOYALTY_DATABASE_URL", "database_url")
+    )
+    owner_database_url: SecretStr | None = None
+
+    @property
+    def address(self) -> str:
+        """Return the address that tills are told."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"

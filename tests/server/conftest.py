@@ -1,0 +1,99 @@
+"""One PostgreSQL for all server tests of a run, one fresh database a test, copied from a migrated template."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from server.kit import schema
+from server.kit.embedded import APP, DATABASE, OWNER, SUPERUSER, Embedded
+from server.kit.ground import Base, Ground
+from server.kit.ground import ground as open_ground
+from server.settings import Settings
+
+
+def folder_for_database(prefix: str) -> Path:
+    """Return a new folder that the database's user can reach; pytest's own are closed to it under root."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder.chmod(0o711)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests (`pytest.mark.anyio`) run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Embedded]:
+    """A running PostgreSQL whose database `loyalty` is migrated: the template of the others. Nobody connects to it."""
+    folder = folder_for_database("ld-tests-")
+    embedded = Embedded(folder / "data")
+    try:
+        embedded.start()
+        schema.upgrade(embedded.url(OWNER), APP)
+        yield embedded
+    finally:
+        embedded.stop(wait_for_others=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def superuser(cluster: Embedded, database: str = "postgres") -> psycopg.Connection:
+    """Return a connection that sees and may do everything: for planting damage, never for what is tested."""
+    url = cluster.url(SUPERUSER)
+    return psycopg.connect(
+        host=cluster.address.host,  # type: ignore[union-attr]
+        port=cluster.address.port,  # type: ignore[union-attr]
+        user=SUPERUSER,
+        password=url.password,
+        dbname=database,
+        autocommit=True,
+    )
+
+
+@pytest.fixture
+def database_name(cluster: Embedded) -> Iterator[str]:
+    """A database of this test alone."""
+    name = f"t{uuid4().hex}"
+    with closing(superuser(cluster)) as admin:
+        admin.execute(f"create database {name} template {DATABASE} owner {OWNER}")
+        admin.execute(f"grant connect on database {name} to {APP}")
+    yield name
+    with closing(superuser(cluster)) as admin:
+        admin.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def admin(cluster: Embedded, database_name: str) -> Iterator[psycopg.Connection]:
+    """The superuser in this test's database."""
+    with closing(superuser(cluster, database_name)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of this test: data and witness in its own folder, a fixed master key."""
+    return Settings(
+        data_dir=tmp_path / "data", witness_dir=tmp_path / "witness", master_key="A" * 43, pool_size=8, _env_file=None
+    )
+
+
+@pytest.fixture
+def base(cluster: Embedded, database_name: str, settings: Settings) -> Base:
+    """Addresses of this test's database."""
+    return Base(
+        cluster.url(APP, database_name), cluster.url(OWNER, database_name), settings.data_dir.absolute(), cluster
+    )
+
+
+@pytest.fixture
+async def ground(settings: Settings, base: Base) -> AsyncIterator[Ground]:
+    """Database and vault of this test, for async tests."""
+    async with open_ground(settings, base) as made:
+        yield made
