@@ -1,0 +1,55 @@
+"""Words in one language: translated sentences, money, points and times ready to show. What window and command line speak with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+
+from loyalty_desk.domain.money import Currency, currency
+from loyalty_desk.language import catalogue
+from loyalty_desk.services import formats
+
+
+class Words:
+    """What a presenter speaks with. `zone` is the store's; `point_decimals` and the currency are the program's."""
+
+    def __init__(
+        self, language: str, *, of: Currency | None = None, point_decimals: int = 0, zone: tzinfo = UTC
+    ) -> None:
+        self.language = language
+        self.currency = of or currency("RUB")
+        self.point_decimals = point_decimals
+        self.zone = zone
+        translations = catalogue("till", language)
+        self.gettext = translations.gettext
+        self.ngettext = translations.ngettext
+        self.pgettext = translations.pgettext
+
+    def money(self, minor: int, *, sign: bool = False) -> str:
+        """Return an amount of minor units of the till's currency."""
+        return formats.money(minor, self.currency, self.language, sign=sign)
+
+    def number_of_points(self, units: int) -> str:
+        """Return the bare number of points, units being the program's smallest."""
+        return formats.points(units, self.point_decimals, self.language)
+
+    def points(self, units: int) -> str:
+        """Return `37 points` with the right plural."""
+        n = formats.plural_of(units, self.point_decimals, self.language)
+        return self.ngettext("{n} point", "{n} points", n).format(n=self.number_of_points(units)).replace(" ", "\u00a0")
+
+    def percent(self, basis_points: int) -> str:
+        """Return a rate in percent."""
+        return formats.percent(basis_points, self.language)
+
+    def time(self, moment: datetime) -> str:
+        """Return the time of day in the store."""
+        return formats.time_of_day(moment, self.zone)
+
+    def moment(self, moment: datetime, now: datetime) -> str:
+        """Return the time, with the day where it is not today's."""
+        return formats.day_and_time(moment, self.zone, self.language, now)
+
+    def name_of(self, names: Mapping[str, str], otherwise: str) -> str:
+        """Return a name of the program (of a rule, a tier) in this language, else in any it has."""
+        return names.get(self.language) or next(iter(names.values()), "") or otherwise
