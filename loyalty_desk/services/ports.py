@@ -64,7 +64,7 @@ class Identity:
 class JournalHead:
     """Where the next record goes: it gets `seq + 1` of `epoch` and `prev` = `hash`. `receipts` counts receipt numbers.
 
-    `last_at` is the newest record's `occurred_at`, None in an empty journal.
+    Handed to `Build` of a record that prints a receipt, `receipts` is that receipt's own number.
     """
 
     epoch: int
@@ -72,7 +72,6 @@ class JournalHead:
     hash: bytes
     totals: Totals
     receipts: int = 0
-    last_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +79,7 @@ class Effect:
     """What a record does to a guest, kept beside it so that a balance is one indexed sum. Smallest point units.
 
     `uses` counts uses of limited rules; `day` is the record's business day. An unknown guest has a handle alone.
+    `program` is the hash of the program that the record names: its bytes stay until the record is acknowledged.
     """
 
     guest: UUID | None = None
@@ -88,11 +88,15 @@ class Effect:
     redeemed: int = 0
     day: str = ""
     uses: Mapping[str, int] = field(default_factory=dict)
+    program: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """Own effects on one guest that the cache does not hold yet, each counted once (INV-23). Smallest point units."""
+    """Own effects on one guest that the cache does not hold yet, each counted once (INV-23). Smallest point units.
+
+    `uses` are (rule, business day, count).
+    """
 
     earned: int = 0
     redeemed: int = 0
@@ -167,6 +171,10 @@ class Journal(Protocol):
         """Return where the next record goes."""
         ...
 
+    def last_at(self) -> int | None:
+        """Return the newest record's `occurred_at`, None in an empty journal."""
+        ...
+
     def epochs(self) -> list[EpochHead]:
         """Return every epoch in the order it was opened."""
         ...
@@ -195,8 +203,12 @@ class Journal(Protocol):
         """Return how much is not acknowledged."""
         ...
 
-    def overlay(self, guest: UUID, cursor: int | None) -> Overlay:
-        """Return own effects on a guest that a cache at `cursor` does not hold."""
+    def rebind(self, incarnation: UUID) -> None:
+        """Note that what is acknowledged is so in a new life of the server, and shown by any page read from now on."""
+        ...
+
+    def overlay(self, guest: UUID, handle: int | None, cursor: int | None) -> Overlay:
+        """Return own effects on a guest, or by handle while it was unknown, that a cache at `cursor` lacks."""
         ...
 
     def offline_use(self, guest: UUID) -> OfflineUse:

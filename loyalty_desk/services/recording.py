@@ -1,0 +1,149 @@
+"""Making journal records: who, when, which epoch, which seq; everything a record carries whatever happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.ids import IdMaker
+from loyalty_desk.domain.record import (
+    MAX_PAYLOAD_BYTES,
+    Credential,
+    Record,
+    RecordKind,
+    SealedRecord,
+    TooLarge,
+    Totals,
+    genesis,
+    seal,
+)
+from loyalty_desk.services.ports import Effect, Identity, Journal, JournalHead, Random
+from loyalty_desk.services.trusted_clock import TrustedClock
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What happened, without its place in the journal. Points in smallest units, money in minor units."""
+
+    kind: RecordKind
+    cashier: str | None = None
+    check: Mapping[str, Json] | None = None
+    guest_id: UUID | None = None
+    credential: Credential | None = None
+    earned: int = 0
+    redeemed: int = 0
+    money_total: int | None = None
+    cache_feed_seq: int | None = None
+    known_balance: int | None = None
+    decision_bits: int | None = None
+    uses: Mapping[str, int] = field(default_factory=dict)
+    program: bytes | None = None
+    has_receipt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A fact on the disk."""
+
+    record: Record
+    sealed: SealedRecord
+
+
+class Recorder:
+    """The only maker of records. One device key, one journal."""
+
+    def __init__(
+        self, identity: Identity, key: Ed25519PrivateKey, journal: Journal, clock: TrustedClock, random: Random
+    ) -> None:
+        self._identity = identity
+        self._key = key
+        self._journal = journal
+        self._clock = clock
+        self._random = random
+        self._ids = IdMaker(clock.now_ms, random.getrandbits)
+        self._zone = ZoneInfo(identity.zone)
+
+    def business_day(self) -> date:
+        """Return the store's local date now."""
+        return self._clock.corrected().astimezone(self._zone).date()
+
+    def record(self, fact: Fact) -> Recorded:
+        """Commit a fact durably before returning; raises `Refused` as `Journal.append`, and `check_too_large`."""
+        moment = to_ms(self._clock.now())
+        made: list[Record] = []
+
+        def build(head: JournalHead) -> tuple[SealedRecord, Totals, Effect | None]:
+            record = self._record(fact, head, moment)
+            made[:] = [record]
+            handle = fact.credential.handle if fact.credential is not None and fact.guest_id is None else None
+            effect = Effect(
+                fact.guest_id, handle, fact.earned, fact.redeemed, record.business_day, fact.uses, fact.program
+            )
+            return self._seal(record, head), record.totals, effect
+
+        sealed = self._journal.append(build, receipt=fact.has_receipt, occurred_at=moment)
+        return Recorded(made[0], sealed)
+
+    def open_epoch(self, reason: str) -> SealedRecord:
+        """Begin a new epoch: `enrol`, `rollback`, `fork`, `restore` or `manual`. Its parent is the present head."""
+        epoch = self._random.getrandbits(63) or 1
+        moment = to_ms(self._clock.now())
+        first = genesis(self._identity.network, self._identity.device, epoch)
+        prev = self._journal.head().hash if self._journal.epochs() else first
+
+        def build(head: JournalHead) -> tuple[SealedRecord, Totals, Effect | None]:
+            record = self._record(Fact(RecordKind.EPOCH_OPEN), head, moment, opened_reason=reason)
+            return self._seal(record, head), record.totals, None
+
+        return self._journal.open_epoch(epoch, prev, build, occurred_at=moment)
+
+    def receipt_no(self, number: int) -> str:
+        """Return what is printed: four characters of the till, and its own running number."""
+        return f"{self._identity.device.hex[:4].upper()}-{number:06d}"
+
+    def _record(self, fact: Fact, head: JournalHead, moment: int, *, opened_reason: str | None = None) -> Record:
+        return Record(
+            network=self._identity.network,
+            id=self._ids(),
+            device=self._identity.device,
+            epoch=head.epoch,
+            seq=head.seq + 1,
+            kind=fact.kind,
+            store=self._identity.store,
+            occurred_at=moment,
+            boot_id=self._clock.boot_id,
+            monotonic_ms=self._clock.monotonic_ms(),
+            clock_conf=self._clock.confidence(),
+            business_day=self.business_day().isoformat(),
+            totals=head.totals.after(fact.kind, fact.earned, fact.redeemed),
+            cashier=fact.cashier,
+            receipt_no=self.receipt_no(head.receipts) if fact.has_receipt else None,
+            check=fact.check,
+            guest_id=fact.guest_id,
+            credential=fact.credential,
+            points_earned=fact.earned,
+            points_redeemed=fact.redeemed,
+            money_total=fact.money_total,
+            cache_feed_seq=fact.cache_feed_seq,
+            known_balance=fact.known_balance,
+            decision_bits=fact.decision_bits,
+            opened_reason=opened_reason,
+        )
+
+    def _seal(self, record: Record, head: JournalHead) -> SealedRecord:
+        limit = self._journal.get("max_payload")
+        try:
+            sealed = seal(record, head.hash, self._key)
+        except TooLarge as error:
+            raise Refused("check_too_large", limit=MAX_PAYLOAD_BYTES) from error
+        if isinstance(limit, int) and len(sealed.payload) > limit and record.kind is not RecordKind.EPOCH_OPEN:
+            raise Refused("check_too_large", limit=limit)
+        return sealed

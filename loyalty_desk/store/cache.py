@@ -1,0 +1,272 @@
+"""`cache.db`: what the server has told this till. Deleting it loses nothing; a damaged one is made anew."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import apsw
+import msgspec
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.services.ports import CachedGuest, CacheState
+from loyalty_desk.store.engine import Unreadable, companions, connect, migrate, row, rows, transaction
+from loyalty_desk.store.feed import Tally, apply_row
+from loyalty_desk.store.journal import signed
+from loyalty_desk.store.migrations.cache import STEPS
+from loyalty_desk.wire.v1.rows import CredentialRow, GuestRow, ProfileRow, StaffRow, StoreRow, read
+from loyalty_desk.wire.v1.sync import PullAnswer
+
+READ_CACHE_KIB = 64 * 1024
+WRITE_CACHE_KIB = 16 * 1024
+MAX_MERGES = 8
+_LOG = logging.getLogger(__name__)
+_GUEST = msgspec.msgpack.Decoder(GuestRow)
+_BY_HANDLE = (
+    "SELECT c.guest, c.kind, c.state, c.generation, g.row FROM credential c LEFT JOIN guest g ON g.id = c.guest"
+    " WHERE c.handle = ?"
+)
+_DAMAGED = (apsw.CorruptError, apsw.NotADBError)
+
+
+class SqliteCache:
+    """A writing connection for the sync thread and a reading one for the counter: neither waits for the other."""
+
+    def __init__(self, path: Path, key: bytes, *, vfs: str | None = None) -> None:
+        """Open the file, anew if it is damaged or a newer program's; raises `Refused` if it cannot be made."""
+        self.path = path
+        self._key = key
+        self._vfs = vfs
+        self._reading = threading.RLock()
+        self._writing = threading.RLock()
+        self.rebuilt = False
+        try:
+            self._open()
+        except Unreadable:
+            self._anew()
+
+    def _open(self) -> None:
+        self._writer = connect(self.path, self._key, durable=False, cache_kib=WRITE_CACHE_KIB, vfs=self._vfs)
+        try:
+            if int(self._writer.pragma("user_version")) > len(STEPS):
+                raise Unreadable("made by a newer program")
+            migrate(self._writer, self.path, STEPS, "cache_newer")
+            self._writer.pragma("secure_delete", 1)
+            self._reader = connect(self.path, self._key, durable=False, cache_kib=READ_CACHE_KIB, vfs=self._vfs)
+            self._reader.pragma("query_only", 1)
+            self._state = self._read_state()
+        except BaseException as error:
+            self._writer.close()
+            if isinstance(error, _DAMAGED):
+                raise Unreadable(str(self.path)) from error
+            raise
+
+    def _anew(self) -> None:
+        _LOG.warning("the cache is damaged or foreign and is made anew; the server sends it again")
+        self._replace()
+        self.rebuilt = True
+
+    def _replace(self) -> None:
+        for name in ("_writer", "_reader"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+        for file in companions(self.path):
+            file.unlink(missing_ok=True)
+        self._open()
+
+    def _read_state(self) -> CacheState:
+        [found] = rows(self._writer, "SELECT * FROM state")
+        _, incarnation, cursor, complete, count, digest, guests, at, boot, monotonic = found
+        return CacheState(
+            _uuid(incarnation), cursor, bool(complete), count, digest, guests, at, _uuid(boot), monotonic
+        )  # fmt: skip
+
+    # -- the counter's side ----------------------------------------------------------------------------------------
+
+    def state(self) -> CacheState:
+        """Return how far the cache is."""
+        return self._state
+
+    def by_handle(self, handle: int) -> CachedGuest | CredentialRow | None:
+        """Return the guest of a credential; the credential alone where its guest is missing; None where unknown."""
+        found = self._one(_BY_HANDLE, (signed(handle),))
+        if found is None:
+            return None
+        guest, kind, state, generation, body = found
+        credential = CredentialRow(str(UUID(bytes=guest)), kind, state, generation)
+        if body is None:
+            return credential
+        return self._survivor(CachedGuest(UUID(bytes=guest), _GUEST.decode(body), credential)) or credential
+
+    def by_member_number(self, digits: str) -> CachedGuest | None:
+        """Return the guest with a member number."""
+        found = self._one("SELECT id, row FROM guest WHERE member_no = ?", (digits,))
+        return self._survivor(CachedGuest(UUID(bytes=found[0]), _GUEST.decode(found[1]))) if found else None
+
+    def by_phone_hash(self, phone_hash: str) -> list[CachedGuest]:
+        """Return the guests with a phone's keyed hash."""
+        found = self._all("SELECT id, row FROM guest WHERE phone_hash = ? ORDER BY id", (phone_hash,))
+        guests = [self._survivor(CachedGuest(UUID(bytes=key), _GUEST.decode(body))) for key, body in found]
+        return list({guest.id: guest for guest in guests if guest is not None}.values())
+
+    def guest(self, guest: UUID) -> CachedGuest | None:
+        """Return a guest by id, following a merge to its survivor."""
+        found = self._one("SELECT row FROM guest WHERE id = ?", (guest.bytes,))
+        return self._survivor(CachedGuest(guest, _GUEST.decode(found[0]))) if found else None
+
+    def _survivor(self, guest: CachedGuest) -> CachedGuest | None:
+        for _ in range(MAX_MERGES):
+            if guest.row.merged_into is None:
+                return guest
+            survivor = UUID(guest.row.merged_into)
+            found = self._one("SELECT row FROM guest WHERE id = ?", (survivor.bytes,))
+            if found is None:
+                return None
+            guest = CachedGuest(survivor, _GUEST.decode(found[0]), guest.credential)
+        return None
+
+    def uses(self, owner: str) -> list[tuple[str, str, int]]:
+        """Return (rule, period, used) of a guest's id or of ``program``."""
+        return [(r, p, n) for r, p, n in self._all("SELECT rule, period, used FROM counter WHERE owner = ?", (owner,))]
+
+    def quotas(self) -> dict[str, int]:
+        """Return what this till may still give of limited rules."""
+        return dict(self._all("SELECT rule, left FROM quota"))
+
+    def profile(self, name: str) -> ProfileRow | None:
+        """Return offline limits by the profile's name."""
+        found = self._row("profile", name)
+        return None if found is None else read(ProfileRow, found)
+
+    def store(self, store: UUID) -> StoreRow | None:
+        """Return a store."""
+        found = self._row("store", str(store))
+        return None if found is None else read(StoreRow, found)
+
+    def staff(self) -> list[tuple[str, StaffRow]]:
+        """Return everybody who works at the tills, by id."""
+        found = self._all("SELECT key, row FROM document WHERE tbl = 'staff' AND row IS NOT NULL ORDER BY key")
+        return [(key, read(StaffRow, json.loads(body))) for key, body in found]
+
+    def document(self, table: str) -> Mapping[str, Json] | None:
+        """Return the row with key ``current`` of `program` or `keyset`."""
+        return self._row(table, "current")
+
+    def _row(self, table: str, key: str) -> Mapping[str, Json] | None:
+        found = self._one("SELECT row FROM document WHERE tbl = ? AND key = ?", (table, key))
+        return json.loads(found[0]) if found and found[0] is not None else None
+
+    def _one(self, sql: str, bindings: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        try:
+            with self._reading:
+                return row(self._reader, sql, bindings)
+        except _DAMAGED:
+            self._replace_damaged()
+            return None
+
+    def _all(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            with self._reading:
+                return rows(self._reader, sql, bindings)
+        except _DAMAGED:
+            self._replace_damaged()
+            return []
+
+    def _replace_damaged(self) -> None:
+        # Locks in the order of `apply`: the reading one is never held while waiting for the writing one.
+        with self._writing, self._reading:
+            self._anew()
+
+    # -- the sync thread's side ------------------------------------------------------------------------------------
+
+    def apply(self, page: PullAnswer) -> None:
+        """Apply a page and its cursor in one transaction; the same page twice is the same as once.
+
+        A page that meets a damaged file raises `ValueError`: the cache is empty then and the feed is read from 0.
+        """
+        with self._writing:
+            if self._state.incarnation not in (None, page.incarnation):
+                raise ValueError("a page of another life of the server")
+            try:
+                self._state = self._apply(page)
+            except _DAMAGED as error:
+                with self._reading:
+                    self._anew()
+                raise ValueError("the cache was damaged and is made anew") from error
+
+    def _apply(self, page: PullAnswer) -> CacheState:
+        before = self._state
+        with transaction(self._writer):
+            tally = Tally(before.rows, int.from_bytes(before.digest, "big"), before.guests)
+            for change in page.rows:
+                apply_row(self._writer, change, tally)
+            if not page.has_more:
+                self._writer.execute("DELETE FROM quota")
+                self._writer.executemany(
+                    "INSERT INTO quota VALUES (?, ?)", [(quota.rule, quota.left) for quota in page.quotas]
+                )
+            after = replace(
+                before,
+                incarnation=page.incarnation,
+                cursor=page.next,
+                rows=tally.rows,
+                digest=tally.digest_bytes(),
+                guests=tally.guests,
+            )
+            self._write_state(after)
+        return after
+
+    def completed(self, at: int, boot_id: UUID, monotonic_ms: int) -> None:
+        """Note that a pull has reached the end of the feed."""
+        with self._writing:
+            after = replace(
+                self._state, complete=True, synced_at=at, synced_boot=boot_id, synced_monotonic=monotonic_ms
+            )  # fmt: skip
+            with transaction(self._writer):
+                self._write_state(after)
+            self._state = after
+
+    def _write_state(self, state: CacheState) -> None:
+        self._writer.execute(
+            "UPDATE state SET incarnation = ?, cursor = ?, complete = ?, rows = ?, digest = ?, guests = ?,"
+            " synced_at = ?, synced_boot = ?, synced_monotonic = ?",
+            (
+                _bytes(state.incarnation),
+                state.cursor,
+                int(state.complete),
+                state.rows,
+                state.digest,
+                state.guests,
+                state.synced_at,
+                _bytes(state.synced_boot),
+                state.synced_monotonic,
+            ),
+        )
+
+    def wipe(self, incarnation: UUID | None) -> None:
+        """Forget everything; the next pull reads the feed from 0."""
+        with self._writing, self._reading:
+            self._replace()
+            self._state = CacheState(incarnation=incarnation)
+            with transaction(self._writer):
+                self._write_state(self._state)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._writing, self._reading:
+            self._reader.close()
+            self._writer.close()
+
+
+def _uuid(raw: bytes | None) -> UUID | None:
+    return None if raw is None else UUID(bytes=raw)
+
+
+def _bytes(value: UUID | None) -> bytes | None:
+    return None if value is None else value.bytes

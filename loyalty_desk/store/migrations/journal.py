@@ -1,0 +1,47 @@
+"""Steps of `journal.db`."""
+
+from __future__ import annotations
+
+import apsw
+
+
+def first(connection: apsw.Connection) -> None:
+    """Lay out the journal.
+
+    `effect` is derived from `record` and kept apart from it: acknowledging must not rewrite payloads. `settled` = a
+    completed pull has shown the effect, so that the partial index holds only what a balance still has to add.
+    """
+    connection.execute("""
+        CREATE TABLE epoch (
+            ordinal INTEGER PRIMARY KEY, epoch INTEGER NOT NULL UNIQUE, prev BLOB NOT NULL, opened_at INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE record (
+            epoch INTEGER NOT NULL REFERENCES epoch(epoch), seq INTEGER NOT NULL, id BLOB NOT NULL UNIQUE,
+            prev BLOB NOT NULL, hash BLOB NOT NULL, sig BLOB NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (epoch, seq)
+        ) STRICT;
+        CREATE TABLE effect (
+            epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, guest BLOB, handle INTEGER,
+            earned INTEGER NOT NULL, redeemed INTEGER NOT NULL, day TEXT NOT NULL, uses TEXT NOT NULL, program BLOB,
+            receipt INTEGER NOT NULL, cum_count INTEGER NOT NULL, cum_earned INTEGER NOT NULL,
+            cum_redeemed INTEGER NOT NULL, feed_seq INTEGER, settled INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (epoch, seq)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX effect_of_guest ON effect(guest) WHERE settled = 0 AND guest IS NOT NULL;
+        CREATE INDEX effect_of_handle ON effect(handle) WHERE settled = 0 AND guest IS NULL AND handle IS NOT NULL;
+        CREATE INDEX effect_redeeming ON effect(redeemed) WHERE settled = 0 AND redeemed > 0;
+        CREATE TABLE private (record_id BLOB PRIMARY KEY, salt BLOB NOT NULL, ciphertext BLOB NOT NULL) STRICT;
+        CREATE TABLE ack (
+            epoch INTEGER PRIMARY KEY, upto_seq INTEGER NOT NULL, incarnation BLOB NOT NULL, feed_seq INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE step (handle INTEGER NOT NULL, root BLOB NOT NULL, highest INTEGER NOT NULL,
+            PRIMARY KEY (handle, root)) STRICT, WITHOUT ROWID;
+        CREATE TABLE pin_tries (staff TEXT PRIMARY KEY, failed INTEGER NOT NULL, until INTEGER NOT NULL) STRICT;
+        CREATE TABLE notice (id INTEGER PRIMARY KEY, code TEXT NOT NULL, facts TEXT NOT NULL, at INTEGER NOT NULL,
+            UNIQUE (code, facts)) STRICT;
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE program (ordinal INTEGER PRIMARY KEY, version INTEGER NOT NULL, hash BLOB NOT NULL UNIQUE,
+            bytes BLOB NOT NULL) STRICT;
+    """)
+
+
+STEPS = (first,)
