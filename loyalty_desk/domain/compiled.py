@@ -1,19 +1,218 @@
-"""A program made ready to price with: rules grouped, ordered and indexed once."""
+"""A program made ready to price with: rules in the order they run, and an index of which can matter to a check."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.conditions import CONDITIONS, Chooser, Condition, Reason
+from loyalty_desk.domain.conditions.goods import Categories, Products
+from loyalty_desk.domain.conditions.usage import Budget
+from loyalty_desk.domain.conditions.when import Birthday
+from loyalty_desk.domain.effects import EFFECTS, EarningEffect, Effect
+from loyalty_desk.domain.program import Program, Rule
+from loyalty_desk.domain.tally import Tally
+
+LINE, CHECK = 0, 1
+# The rarest keys first: a rule waits under one kind of key alone.
+KEY_KINDS = ("code", "product", "category", "segment", "store", "tier", "guest", "channel")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledRule:
+    """A rule with its conditions sorted by what they need, its effects, and its place in the order (`rank`)."""
+
+    rule: Rule
+    rank: int
+    group: int
+    fixed: tuple[Condition, ...]
+    choosers: tuple[Chooser, ...]
+    moving: tuple[Condition, ...]
+    budgets: tuple[Budget, ...]
+    effects: tuple[Effect, ...]
+    earning: tuple[EarningEffect, ...]
+    unknown: Reason | None
+
+    def positions(self, tally: Tally) -> Sequence[int]:
+        """Return the lines that the rule acts on."""
+        choosers = self.choosers
+        if not choosers:
+            return tally.all
+        if len(choosers) == 1:
+            only = choosers[0]
+            if type(only) is Categories:
+                return _merged(tally.by_category, only.categories)
+            if type(only) is Products:
+                return _merged(tally.by_product, only.products)
+        return [i for i in tally.all if all(chooser.picks(tally, i) for chooser in choosers)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CompiledProgram:
-    """A program with its rules in the order they run."""
+    """A program's rules by rank, which of them every check must look at, and the rest by what a check must show."""
 
     program: Program
+    rules: tuple[CompiledRule, ...]
+    always: tuple[int, ...]
+    by_key: dict[str, dict[str, tuple[int, ...]]]
+    segments: frozenset[str]
+    tags: frozenset[str]
+    names_guests: bool
+    birthday_rules: tuple[CompiledRule, ...]
+
+    def candidates(self, tally: Tally) -> list[CompiledRule]:
+        """Return the rules that can matter to a check, in the order they run."""
+        found = set(self.always)
+        by_key = self.by_key
+        for kind, values in by_key.items():
+            for value in _shown(kind, tally):
+                ranks = values.get(value)
+                if ranks:
+                    found.update(ranks)
+        rules = self.rules
+        return [rules[rank] for rank in sorted(found)]
 
 
 def compile_program(program: Program) -> CompiledProgram:
-    """Return the compiled form of a program."""
-    return CompiledProgram(program)
+    """Return the compiled form of a program; raises `BadInput` naming the rule and field that cannot be understood."""
+    parts = [_Parts.of(rule) for rule in program.rules]
+    ordered = sorted(parts, key=_Parts.group_key)
+    rules: list[CompiledRule] = []
+    groups = [sorted(members, key=_Parts.inner_key) for _, members in groupby(ordered, key=_Parts.group_identity)]
+    levels = [max(part.level for part in members) for members in groups]
+    order = sorted(range(len(groups)), key=lambda g: (groups[g][0].number, levels[g], *groups[g][0].inner_key()))
+    for group, g in enumerate(order):
+        rules += [part.compiled(len(rules) + k, group) for k, part in enumerate(groups[g])]
+    always: list[int] = []
+    by_key: dict[str, dict[str, list[int]]] = {}
+    for rule in rules:
+        if rule.unknown is not None:
+            continue
+        key = _best_key(rule)
+        if key is None:
+            always.append(rule.rank)
+            continue
+        kind, values = key
+        for value in values:
+            by_key.setdefault(kind, {}).setdefault(value, []).append(rule.rank)
+    return CompiledProgram(
+        program=program,
+        rules=tuple(rules),
+        always=tuple(always),
+        by_key={kind: {v: tuple(ranks) for v, ranks in values.items()} for kind, values in by_key.items()},
+        segments=_named(rules, "segments"),
+        tags=_named(rules, "tags"),
+        names_guests=bool(_named(rules, "guests")),
+        birthday_rules=tuple(rule for rule in rules if any(isinstance(c, Birthday) for c in rule.fixed)),
+    )
+
+
+@dataclass(slots=True)
+class _Parts:
+    """A rule on its way to be compiled."""
+
+    rule: Rule
+    conditions: list[Condition]
+    effects: list[Effect]
+    earning: list[EarningEffect]
+    unknown: Reason | None
+
+    @classmethod
+    def of(cls, rule: Rule) -> _Parts:
+        unknown_effects = [e.text("type") for e in rule.effects if e.text("type") not in EFFECTS]
+        unknown_conditions = [c.text("type") for c in rule.conditions if c.text("type") not in CONDITIONS]
+        if unknown_effects or unknown_conditions:
+            facts = {"effects": sorted(unknown_effects), "conditions": sorted(unknown_conditions)}
+            return cls(rule, [], [], [], Reason("unknown_parts", facts))
+        made = [EFFECTS[e.text("type")](e) for e in rule.effects]
+        return cls(
+            rule,
+            [CONDITIONS[c.text("type")](c) for c in rule.conditions],
+            [effect for effect in made if isinstance(effect, Effect)],
+            [effect for effect in made if isinstance(effect, EarningEffect)],
+            None,
+        )
+
+    @property
+    def number(self) -> int:
+        """Return the number that the rule's group runs by."""
+        if self.rule.group is not None:
+            return self.rule.group
+        return self.rule.order or 0
+
+    @property
+    def level(self) -> int:
+        """Return whether the rule is one of lines or of the check."""
+        return CHECK if any(effect.level == "check" for effect in self.effects) else LINE
+
+    def inner_key(self) -> tuple[int, str]:
+        """Return what settles ties inside a group."""
+        return (self.rule.order or 0, self.rule.id)
+
+    def group_identity(self) -> tuple[int, str]:
+        """Return the group: the number of a named one, the rule itself for one of its own."""
+        return (self.number, "" if self.rule.group is not None else self.rule.id)
+
+    def group_key(self) -> tuple[object, ...]:
+        """Return a key that brings the rules of a group together."""
+        return (*self.group_identity(), *self.inner_key())
+
+    def compiled(self, rank: int, group: int) -> CompiledRule:
+        """Return the rule at its place."""
+        choosers = tuple(c for c in self.conditions if isinstance(c, Chooser))
+        others = [c for c in self.conditions if not isinstance(c, Chooser)]
+        return CompiledRule(
+            rule=self.rule,
+            rank=rank,
+            group=group,
+            fixed=tuple(c for c in others if not c.moving),
+            choosers=choosers,
+            moving=tuple(c for c in others if c.moving),
+            budgets=tuple(c for c in others if isinstance(c, Budget)),
+            effects=tuple(self.effects),
+            earning=tuple(self.earning),
+            unknown=self.unknown,
+        )
+
+
+def _best_key(rule: CompiledRule) -> tuple[str, frozenset[str]] | None:
+    keys = [key for condition in (*rule.fixed, *rule.choosers) if (key := condition.keys()) is not None]
+    return min(keys, key=lambda key: (KEY_KINDS.index(key[0]), len(key[1])), default=None)
+
+
+def _shown(kind: str, tally: Tally) -> Sequence[str] | set[str] | frozenset[str] | dict[str, list[int]]:
+    """Return the values of a kind of key that a check shows."""
+    basket, guest = tally.basket, tally.guest
+    match kind:
+        case "product":
+            return tally.by_product
+        case "category":
+            return tally.by_category
+        case "code":
+            return tally.codes
+        case "store":
+            return (basket.store,)
+        case "channel":
+            return (basket.channel,)
+        case "segment":
+            return guest.segments if guest is not None else ()
+        case "tier":
+            return (guest.tier,) if guest is not None else ()
+        case _:
+            return ("*",) if guest is not None else ()
+
+
+def _merged(lines: dict[str, list[int]], names: frozenset[str]) -> Sequence[int]:
+    found = [lines[name] for name in names if name in lines]
+    if len(found) == 1:
+        return found[0]
+    return sorted([i for part in found for i in part])
+
+
+def _named(rules: Sequence[CompiledRule], attribute: str) -> frozenset[str]:
+    found: set[str] = set()
+    for rule in rules:
+        for condition in rule.fixed:
+            found |= getattr(condition, attribute, frozenset())
+    return frozenset(found)

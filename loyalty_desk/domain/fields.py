@@ -18,13 +18,14 @@ _CLOCK = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])")
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """An object and where it stands (`rule happy_hour, effect 1`), with typed access to its fields.
+    """An object, where it stands (`rule happy_hour.effects[1]`) and whose it is, with typed access to its fields.
 
     Every method raises `BadInput` `field_missing` or `field_wrong` with `place`, `field` and, where it helps, `wants`.
     """
 
     data: Mapping[str, Json]
     place: str
+    owner: str = ""
 
     def wrong(self, field: str, wants: str) -> BadInput:
         """Return the error that says what `field` should have been."""
@@ -96,10 +97,10 @@ class Fields:
         """Return the object in a field, an empty one where absent."""
         value = self._get(field, needed=False)
         if value is None:
-            return Fields({}, f"{self.place}.{field}")
+            return Fields({}, f"{self.place}.{field}", self.owner)
         if not isinstance(value, Mapping):
             raise self.wrong(field, "object")
-        return Fields(value, f"{self.place}.{field}")
+        return Fields(value, f"{self.place}.{field}", self.owner)
 
     def objects(self, field: str) -> tuple[Fields, ...]:
         """Return the objects of a list, none where absent."""
@@ -111,7 +112,7 @@ class Fields:
         for position, item in enumerate(items, start=1):
             if not isinstance(item, Mapping):
                 raise self.wrong(field, "list_of_objects")
-            found.append(Fields(item, f"{self.place}.{field}[{position}]"))
+            found.append(Fields(item, f"{self.place}.{field}[{position}]", self.owner))
         return tuple(found)
 
     def moment(self, field: str) -> datetime | None:

@@ -120,15 +120,11 @@ def allocate(amount: int, weights: Sequence[int], ceilings: Sequence[int] | None
     left = amount
     while left > 0 and open_parts:
         shares = _largest_remainder(left, [weights[i] for i in open_parts])
-        full = [i for i, share in zip(open_parts, shares, strict=True) if share >= ceilings[i]]
-        if not full:
-            for i, share in zip(open_parts, shares, strict=True):
-                parts[i] = share
-            break
-        for i in full:
-            parts[i] = ceilings[i]
-            left -= ceilings[i]
-        open_parts = [i for i in open_parts if parts[i] == 0]
+        for i, share in zip(open_parts, shares, strict=True):
+            taken = min(share, ceilings[i] - parts[i])
+            parts[i] += taken
+            left -= taken
+        open_parts = [i for i in open_parts if parts[i] < ceilings[i]]
     return parts
 
 

@@ -228,7 +228,7 @@ def _rules(f: Fields) -> tuple[Rule, ...]:
     rules: dict[str, Rule] = {}
     for r in found:
         identifier = r.text("id", None)
-        named = Fields(r.data, f"rule {identifier}")
+        named = Fields(r.data, f"rule {identifier}", identifier)
         if not identifier or identifier in rules:
             raise BadInput("rule_id_twice" if identifier else "field_missing", place=r.place, field="id")
         names = named.object("name").data

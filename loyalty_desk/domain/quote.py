@@ -11,6 +11,7 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.guest import GuestFacts
+from loyalty_desk.domain.units import Runs
 
 TIER_RULE = "tier"
 MANUAL_RULE = "manual"
@@ -65,7 +66,7 @@ class QuoteLine:
     """A line priced, in minor units. `discounts` are (rule id, amount) in the order applied.
 
     `net` = gross + charge − discounts − `points_money` (what points paid). `points` (redeemed) and `earned`, both in
-    smallest point units, are this line's shares. `units` are the net prices of the whole units, summing to `net`.
+    smallest point units, are this line's shares.
     """
 
     id: str
@@ -76,7 +77,6 @@ class QuoteLine:
     net: int
     points: int = 0
     earned: int = 0
-    units: tuple[int, ...] = ()
 
     @property
     def discount(self) -> int:
@@ -197,11 +197,16 @@ class Quote:
     explain: Callable[[], tuple[tuple[Note, ...], Hint | None]] = field(
         default=lambda: ((), None), repr=False, compare=False
     )
+    runs: Callable[[int], Runs] = field(default=lambda _: (), repr=False, compare=False)
 
     @property
     def due(self) -> int:
         """Return what is left to pay after gift cards and deposits, in minor units."""
         return self.total - sum(amount for _, amount in self.payments)
+
+    def units(self, position: int) -> Runs:
+        """Return what each unit of a line costs, charges left out, as runs of equal price in the units' order."""
+        return self.runs(position)
 
     @property
     def gift_value(self) -> int:
@@ -229,7 +234,7 @@ class Quote:
             "program_version": self.program_version,
             "program_hash": self.program_hash,
             "at": to_ms(self.at),
-            "lines": [_line_dict(line) for line in self.lines],
+            "lines": [_line_dict(line, self.runs(position)) for position, line in enumerate(self.lines)],
             "gross": self.gross,
             "discount_total": self.discount_total,
             "redeemed_points": self.redeemed_points,
@@ -264,13 +269,14 @@ class Quote:
         return canonical.encode(self.to_dict())
 
 
-def _line_dict(line: QuoteLine) -> dict[str, Json]:
+def _line_dict(line: QuoteLine, runs: Runs) -> dict[str, Json]:
     data: dict[str, Json] = {
         "id": line.id,
         "gross": line.gross,
         "net": line.net,
         "discounts": [{"rule": rule, "amount": amount} for rule, amount in line.discounts],
-        "units": list(line.units),
     }
+    if len(runs) > 1 or any(run.units > 1 for run in runs):
+        data["units"] = [{"net": run.price, "count": run.units} for run in runs]
     shares = {"charge": line.charge, "points_money": line.points_money, "points": line.points, "earned": line.earned}
     return data | {key: value for key, value in shares.items() if value}

@@ -1,0 +1,225 @@
+"""Rules take their turns: alone, against the others of their group, or alone in the check (rules 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
+
+from loyalty_desk.domain.compiled import CompiledRule
+from loyalty_desk.domain.conditions.base import Reason
+from loyalty_desk.domain.earning import Earnings, multiplier, rounded
+from loyalty_desk.domain.effects.base import Acting
+from loyalty_desk.domain.trace import Trace
+
+OTHER_BETTER = "other_better"
+EXCLUDED_BY = "excluded_by"
+
+
+def run_discounts(trace: Trace) -> None:
+    """Let every rule that takes money off, or gives goods, take its turn on the tally."""
+    rules = [rule for rule in trace.candidates if rule.effects]
+    sole = _sole(trace, [rule for rule in rules if rule.rule.exclusive == "check"])
+    if sole is not None:
+        trace.sole_discount = sole.rule.id
+        _turn(trace, sole)
+        return
+    for _, members in groupby(rules, key=attrgetter("group")):
+        group = list(members)
+        if len(group) > 1:
+            winner = _winner(trace, group)
+            if winner is not None:
+                _turn(trace, winner)
+        else:
+            _turn(trace, group[0])
+
+
+def run_earning(trace: Trace, earnings: Earnings) -> None:
+    """Let every rule that gives points add to the earnings."""
+    for rule, positions in trace.acted:
+        _earn(trace, rule, positions, earnings)
+    rules = [rule for rule in trace.candidates if rule.earning and not rule.effects]
+    alone = _best_earning(trace, [rule for rule in rules if rule.rule.exclusive == "check"], earnings)
+    if alone is not None:
+        trace.sole_earning = alone.rule.id
+        earnings.shares.clear()
+        earnings.multipliers.clear()
+        _earn_turn(trace, alone, earnings)
+        return
+    for _, members in groupby(rules, key=attrgetter("group")):
+        group = list(members)
+        if len(group) > 1:
+            _earning_group(trace, group, earnings)
+        else:
+            _earn_turn(trace, group[0], earnings)
+
+
+def ready(trace: Trace, rule: CompiledRule) -> Sequence[int] | None:
+    """Return the lines of a rule whose conditions hold, None where one does not; a moving one leaves its reason."""
+    tally = trace.tally
+    positions = rule.positions(tally)
+    if not positions and rule.choosers:
+        return None
+    for condition in rule.fixed:
+        if not condition.holds(tally, positions):
+            return None
+    for k, condition in enumerate(rule.moving):
+        if not condition.holds(tally, positions):
+            reason = condition.why(tally, positions)
+            if any(not other.holds(tally, positions) for other in rule.moving[k + 1 :]):
+                reason = reason._replace(kind="", missing=0)
+            trace.outcomes[rule.rank] = reason
+            return None
+    return positions
+
+
+def _turn(trace: Trace, rule: CompiledRule) -> None:
+    positions = ready(trace, rule)
+    if positions is None:
+        return
+    reason = _act(trace, rule, positions)
+    if rule.earning:
+        trace.acted.append((rule, positions))
+    trace.outcomes[rule.rank] = reason
+
+
+def _act(trace: Trace, rule: CompiledRule, positions: Sequence[int]) -> Reason | None:
+    """Apply all effects of a rule in their order; return None when any came to something."""
+    tally, identifier, skip = trace.tally, rule.rule.id, rule.rule.skip_discounted_lines
+    if len(rule.effects) == 1 and not rule.budgets:
+        return rule.effects[0].apply(tally, Acting(identifier, None, skip), positions)
+    before = sum(tally.left)
+    budget = min((budget.left(tally) for budget in rule.budgets), default=None)
+    reasons: list[Reason | None] = []
+    for effect in rule.effects:
+        cap = None if budget is None else max(0, budget - (before - sum(tally.left)))
+        reasons.append(effect.apply(tally, Acting(identifier, cap, skip and not reasons), positions))
+    return None if None in reasons else reasons[0]
+
+
+def _worth(trace: Trace, rule: CompiledRule) -> int | None:
+    """Return what a rule would give the guest now, in minor units, None where it would not apply; undo it."""
+    tally = trace.tally
+    outcomes = trace.outcomes.copy()
+    saved = tally.save()
+    positions = ready(trace, rule)
+    worth = None
+    if positions is not None:
+        reason = _act(trace, rule, positions)
+        trace.outcomes[rule.rank] = reason
+        if reason is None or rule.earning:
+            worth = sum(saved.left) - sum(tally.left)
+            worth += sum(gift.value * gift.quantity for gift in tally.gifts[len(saved.gifts) :])
+            worth += _points_worth(trace, rule, positions)
+        tally.restore(saved)
+    if worth is None:
+        return None
+    trace.outcomes = outcomes
+    return worth
+
+
+def _points_worth(trace: Trace, rule: CompiledRule, positions: Sequence[int]) -> int:
+    if not rule.earning:
+        return 0
+    tally = trace.tally
+    earnings = Earnings(tally, tally.left.copy())
+    for effect in rule.earning:
+        effect.earn(earnings, rule.rule.id, positions)
+    points = sum((share.points for share in earnings.shares), start=0 * multiplier(earnings, tally.program))
+    return tally.program.points_money(rounded(points, "floor"))
+
+
+def _sole(trace: Trace, rules: list[CompiledRule]) -> CompiledRule | None:
+    """Return the rule that is alone in the check, if any of those that ask for it qualifies."""
+    return _best(rules, lambda rule: _worth(trace, rule), first=trace.tally.program.settings.exclusive == "first")
+
+
+def _winner(trace: Trace, group: list[CompiledRule]) -> CompiledRule | None:
+    first = trace.tally.program.settings.exclusive == "first"
+    winner = _best([rule for rule in group if rule.rule.exclusive], lambda rule: _worth(trace, rule), first=first)
+    code = EXCLUDED_BY
+    if winner is None:
+        winner = _best(group, lambda rule: _worth(trace, rule))
+        code = OTHER_BETTER
+    if winner is not None:
+        for rule in group:
+            if rule is not winner and rule.rank not in trace.outcomes:
+                trace.outcomes[rule.rank] = Reason(code, {"rule": winner.rule.id})
+    return winner
+
+
+def _best(
+    rules: list[CompiledRule], worth_of: Callable[[CompiledRule], int | None], *, first: bool = False
+) -> CompiledRule | None:
+    best, best_worth = None, -1
+    for rule in rules:
+        worth = worth_of(rule)
+        if worth is not None and worth > best_worth:
+            best, best_worth = rule, worth
+            if first:
+                break
+    return best
+
+
+def _earn_turn(trace: Trace, rule: CompiledRule, earnings: Earnings) -> None:
+    positions = ready(trace, rule)
+    if positions is not None:
+        _earn(trace, rule, positions, earnings)
+
+
+def _earn(trace: Trace, rule: CompiledRule, positions: Sequence[int], earnings: Earnings) -> None:
+    reasons = [effect.earn(earnings, rule.rule.id, positions) for effect in rule.earning]
+    if None in reasons:
+        trace.outcomes[rule.rank] = None
+    else:
+        trace.outcomes.setdefault(rule.rank, reasons[0])
+
+
+def _trial(trace: Trace, rule: CompiledRule, earnings: Earnings) -> Earnings | None:
+    outcomes = trace.outcomes.copy()
+    positions = ready(trace, rule)
+    if positions is None:
+        return None
+    trial = Earnings(trace.tally, earnings.base)
+    for effect in rule.earning:
+        effect.earn(trial, rule.rule.id, positions)
+    trace.outcomes = outcomes
+    return trial if trial.shares or trial.multipliers else None
+
+
+def _points_of(trial: Earnings | None) -> int | None:
+    if trial is None:
+        return None
+    scaled = sum((share.points for share in trial.shares), start=0 * multiplier(trial, trial.tally.program))
+    return rounded(scaled * 1_000_000, "floor")
+
+
+def _best_earning(trace: Trace, rules: list[CompiledRule], earnings: Earnings) -> CompiledRule | None:
+    first = trace.tally.program.settings.exclusive == "first"
+    return _best(rules, lambda rule: _points_of(_trial(trace, rule, earnings)), first=first)
+
+
+def _earning_group(trace: Trace, group: list[CompiledRule], earnings: Earnings) -> None:
+    """In a group the rule that gives most counts; of its multipliers the largest, beside it."""
+    exclusive = [rule for rule in group if rule.rule.exclusive]
+    winner = _best_earning(trace, exclusive, earnings)
+    if winner is not None:
+        group, code = [winner, *(rule for rule in group if rule is not winner)], EXCLUDED_BY
+    else:
+        code = OTHER_BETTER
+    trials = {rule.rank: trial for rule in group if (trial := _trial(trace, rule, earnings)) is not None}
+    if winner is None:
+        winner = _best(
+            [r for r in group if r.rank in trials and trials[r.rank].shares], lambda r: _points_of(trials[r.rank])
+        )
+    largest = max(
+        (rule for rule in group if rule.rank in trials and trials[rule.rank].multipliers),
+        key=lambda rule: (max(rate for _, rate in trials[rule.rank].multipliers), -rule.rank),
+        default=None,
+    )
+    keep = [winner] if code == EXCLUDED_BY else [rule for rule in (winner, largest) if rule is not None]
+    for rule in group:
+        if rule in keep:
+            _earn_turn(trace, rule, earnings)
+        elif rule.rank in trials and keep[0] is not None:
+            trace.outcomes[rule.rank] = Reason(code, {"rule": keep[0].rule.id})

@@ -1,0 +1,61 @@
+"""What a condition is: it holds or says why not; some also choose the lines that a rule acts on."""
+
+# ruff: noqa: ARG002 - all conditions answer the same question, few need all of it
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from loyalty_desk.domain.canonical import Json
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.tally import Tally
+
+MONEY, UNITS, VISITS = "money", "units", "visits"
+
+
+class Reason(NamedTuple):
+    """Why a rule did not apply: a code, its numbers, and what is `missing` of which `kind` where that can be had."""
+
+    code: str
+    facts: Mapping[str, Json] = {}
+    kind: str = ""
+    missing: int = 0
+
+
+class Condition:
+    """Base of all conditions. `moving` ones look at prices as they stand when the rule's turn comes."""
+
+    __slots__ = ()
+    moving = False
+
+    def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
+        """Return whether the condition holds; `positions` are the lines that the rule's choosers picked."""
+        raise NotImplementedError
+
+    def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
+        """Return why it does not hold."""
+        raise NotImplementedError
+
+    def keys(self) -> tuple[str, frozenset[str]] | None:
+        """Return (kind, values) of which the check must show one for the rule to have any chance, None for no such."""
+        return None
+
+
+class Chooser(Condition):
+    """A condition that picks lines; the rule needs at least one."""
+
+    __slots__ = ()
+
+    def picks(self, tally: Tally, i: int) -> bool:
+        """Return whether line `i` is one that the rule acts on."""
+        raise NotImplementedError
+
+    def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
+        """Return whether any line was picked."""
+        return bool(positions)
+
+    def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
+        """Return that no line matches."""
+        return Reason("no_matching_lines")

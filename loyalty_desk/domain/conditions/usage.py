@@ -1,0 +1,86 @@
+"""How often: in all, per guest, per guest and period, and money in all."""
+
+# ruff: noqa: ARG002 - all conditions answer the same question, few need all of it
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loyalty_desk.domain.conditions.base import Condition, Reason
+from loyalty_desk.domain.conditions.when import period_of
+from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.tally import Tally
+
+PERIODS = ("day", "week", "month", "year")
+
+
+class Usage(Condition):
+    """`usage`: at most `total` uses, `per_guest` of one guest, or `times` in a `period` of the store's calendar.
+
+    Per-guest limits count the snapshot's uses. `total` counts only what this till has leased of it.
+    """
+
+    __slots__ = ("per_guest", "period", "rule", "times", "total")
+
+    def __init__(self, f: Fields) -> None:
+        self.total = f.integer("total", 0, low=0)
+        self.per_guest = f.integer("per_guest", 0, low=0)
+        self.times = f.integer("times", 0, low=0)
+        self.period = f.text("period", "", one_of=("", *PERIODS))
+        self.rule = f.owner
+        if not (self.total or self.per_guest or self.times):
+            raise f.wrong("total", "one_of:total,per_guest,times")
+        if bool(self.times) != bool(self.period):
+            raise f.wrong("period", "one_of:" + ",".join(PERIODS))
+
+    def _refusal(self, tally: Tally) -> Reason | None:
+        if self.total:
+            left = self.left(tally)
+            if left is not None and left <= 0:
+                return Reason("limit_total", {"limit": self.total})
+        if not (self.per_guest or self.times):
+            return None
+        if tally.guest is None:
+            return Reason("no_guest")
+        used = tally.guest.uses.get((self.rule, ""), 0)
+        if self.per_guest and used >= self.per_guest:
+            return Reason("limit_guest", {"limit": self.per_guest, "used": used})
+        if self.times:
+            used = tally.guest.uses.get((self.rule, period_of(tally.local, self.period)), 0)
+            if used >= self.times:
+                return Reason("limit_period", {"limit": self.times, "used": used, "period": self.period})
+        return None
+
+    def left(self, tally: Tally) -> int | None:
+        """Return the uses that this till may still give, None where nobody counts."""
+        return None if tally.choices.quotas is None else tally.choices.quotas.get(self.rule, 0)
+
+    def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
+        """Return whether every limit leaves one more use."""
+        return self._refusal(tally) is None
+
+    def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
+        """Return the limit that is reached."""
+        return self._refusal(tally) or Reason("limit_total")
+
+
+class Budget(Condition):
+    """`budget`: `amount` minor units in all; the discount is cut to what this till has left of it."""
+
+    __slots__ = ("amount", "rule")
+
+    def __init__(self, f: Fields) -> None:
+        self.amount = f.integer("amount", None, low=1)
+        self.rule = f.owner
+
+    def left(self, tally: Tally) -> int:
+        """Return the minor units that this till may still give."""
+        return self.amount if tally.choices.quotas is None else tally.choices.quotas.get(self.rule, 0)
+
+    def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
+        """Return whether anything is left."""
+        return self.left(tally) > 0
+
+    def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
+        """Return that the budget is spent."""
+        return Reason("budget_spent", {"budget": self.amount})

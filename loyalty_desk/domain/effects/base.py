@@ -1,0 +1,94 @@
+"""What an effect is: it takes money off, gives points or gifts; several of one rule work one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from loyalty_desk.domain.conditions.base import Reason
+from loyalty_desk.domain.money import allocate
+from loyalty_desk.domain.tally import GOODS, Tally
+from loyalty_desk.domain.units import Run, Runs, merged, spread_each
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.earning import Earnings
+
+NOTHING_LEFT = Reason("nothing_left")
+
+
+class Acting(NamedTuple):
+    """The rule that acts: its id, what it may take off (None: no limit), and whether discounted lines are spared."""
+
+    rule: str
+    cap: int | None = None
+    skip_discounted: bool = False
+
+
+class Effect:
+    """Base of effects on money. `level` says whether the rule runs with the line rules or the check rules."""
+
+    __slots__ = ()
+    level = "line"
+
+    def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
+        """Act on the tally; return None when anything came of it, else why nothing did."""
+        raise NotImplementedError
+
+
+class EarningEffect:
+    """Base of effects on points; they run after redemption, on what is really paid."""
+
+    __slots__ = ()
+
+    def earn(self, earnings: Earnings, rule: str, positions: Sequence[int]) -> Reason | None:
+        """Add to the earnings; return None when anything came of it, else why nothing did."""
+        raise NotImplementedError
+
+
+def payable(tally: Tally, acting: Acting, positions: Sequence[int], *, delivery: bool = False) -> list[int]:
+    """Return the lines on which a discount may fall and something is left to take."""
+    may, left = tally.may, tally.left
+    if delivery:
+        lines = [i for i in positions if may[i] and left[i] > 0]
+    else:
+        lines = [i for i in positions if may[i] == GOODS and left[i] > 0]
+    if acting.skip_discounted:
+        lines = [i for i in lines if not tally.is_discounted(i)]
+    return lines
+
+
+def cut(amounts: list[int], cap: int | None) -> list[int]:
+    """Return the amounts cut to `cap` in all, split by what it cuts (rule 2)."""
+    if cap is None or sum(amounts) <= cap:
+        return amounts
+    return allocate(max(cap, 0), amounts, amounts)
+
+
+def lower(*caps: int | None) -> int | None:
+    """Return the lowest of caps, None where there is none."""
+    known = [cap for cap in caps if cap is not None]
+    return min(known) if known else None
+
+
+def split_picked(runs: Runs, picked: dict[int, int]) -> tuple[list[Run], list[bool]]:
+    """Return the runs cut where picked units end, and which of the pieces are picked."""
+    pieces: list[Run] = []
+    flags: list[bool] = []
+    for k, run in enumerate(runs):
+        count = picked.get(k, 0)
+        for part, is_picked in ((count, True), (run.units - count, False)):
+            if part:
+                pieces.append(run._replace(units=part))
+                flags.append(is_picked)
+    return pieces, flags
+
+
+def take_from_picked(runs: Runs, picked: dict[int, int], amount: int, floor: int, *, consume: bool = False) -> Runs:
+    """Return the line's runs after `amount` is split over the picked units alone, marked as consumed if asked."""
+    pieces, flags = split_picked(runs, picked)
+    chosen = [k for k, is_picked in enumerate(flags) if is_picked]
+    lowered = dict(zip(chosen, spread_each([pieces[k] for k in chosen], amount, floor), strict=True))
+    result: list[Run] = []
+    for k, piece in enumerate(pieces):
+        result += [run._replace(consumed=run.consumed or consume) for run in lowered[k]] if k in lowered else [piece]
+    return merged(result)

@@ -1,0 +1,148 @@
+"""`fixed_amount`: minor units off the check, off each line, off the lines together, or off each unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loyalty_desk.domain.conditions.base import Reason
+from loyalty_desk.domain.effects.base import (
+    NOTHING_LEFT,
+    Acting,
+    Effect,
+    cut,
+    lower,
+    payable,
+    split_picked,
+    take_from_picked,
+)
+from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.tally import Tally
+from loyalty_desk.domain.units import Picks, Run, Runs, merged, pick
+
+
+class SharedAmount(Effect):
+    """`amount` once over all lines chosen, split by what each still costs; of `max_units` only the cheapest units.
+
+    `per: check` runs with the check rules, `per: lines` with the line rules.
+    """
+
+    __slots__ = ("amount", "delivery", "level", "max_units")
+
+    def __init__(self, f: Fields, *, level: str) -> None:
+        self.level = level
+        self.amount = f.integer("amount", None, low=0)
+        self.max_units = f.optional("max_units", low=0)
+        self.delivery = f.flag("includes_delivery")
+
+    def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
+        """Take the amount, as much of it as there is room for."""
+        lines = payable(tally, acting, positions, delivery=self.delivery)
+        amount = lower(self.amount, acting.cap) or 0
+        if self.max_units is None:
+            return None if tally.take_split(lines, acting.rule, amount) else NOTHING_LEFT
+        by_line = {i: tally.runs(i) for i in lines}
+        picks = pick(list(by_line.items()), self.max_units)
+        rooms = [_room(by_line[i], picks[i], tally.unit_floor(i)) for i in sorted(picks)]
+        amounts = cut(rooms, amount)
+        for i, taken in zip(sorted(picks), amounts, strict=True):
+            if taken:
+                tally.take_units(
+                    i, acting.rule, taken, take_from_picked(by_line[i], picks[i], taken, tally.unit_floor(i))
+                )
+        return None if sum(amounts) else NOTHING_LEFT
+
+
+class LineAmount(Effect):
+    """`amount` off each line chosen."""
+
+    __slots__ = ("amount", "cap")
+
+    def __init__(self, f: Fields) -> None:
+        self.amount = f.integer("amount", None, low=0)
+        self.cap = f.optional("cap", low=0)
+
+    def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
+        """Take the amount off every line, as much as each has room for."""
+        lines = payable(tally, acting, positions)
+        amounts = cut([min(self.amount, tally.room(i)) for i in lines], lower(self.cap, acting.cap))
+        for i, taken in zip(lines, amounts, strict=True):
+            tally.take(i, acting.rule, taken)
+        return None if sum(amounts) else NOTHING_LEFT
+
+
+class UnitAmount(Effect):
+    """`amount` off each unit; of `max_units`, `max_units_per_line` or full groups of `group_size` the cheapest."""
+
+    __slots__ = ("amount", "cap", "dearest", "group_size", "max_units", "per_line")
+
+    def __init__(self, f: Fields) -> None:
+        self.amount = f.integer("amount", None, low=0)
+        self.cap = f.optional("cap", low=0)
+        self.max_units = f.optional("max_units", low=0)
+        self.per_line = f.optional("max_units_per_line", low=0)
+        self.group_size = f.integer("group_size", 1, low=1)
+        self.dearest = f.text("choose", "cheapest", one_of=("cheapest", "dearest")) == "dearest"
+
+    def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
+        """Take the amount off every unit covered, no unit below its floor."""
+        lines = payable(tally, acting, positions)
+        by_line = {i: tally.runs(i) for i in lines}
+        picks = self._picks(tally, by_line)
+        whole: dict[int, Runs] = {i: self._lowered(by_line[i], picks[i], tally.unit_floor(i)) for i in sorted(picks)}
+        wanted = [_cost(by_line[i]) - _cost(runs) for i, runs in whole.items()]
+        amounts = cut(wanted, lower(self.cap, acting.cap))
+        for i, want, taken in zip(whole, wanted, amounts, strict=True):
+            if taken == 0:
+                continue
+            cut_short = taken < want
+            after = take_from_picked(by_line[i], picks[i], taken, tally.unit_floor(i)) if cut_short else whole[i]
+            tally.take_units(i, acting.rule, taken, after)
+        return None if sum(amounts) else NOTHING_LEFT
+
+    def _picks(self, tally: Tally, by_line: dict[int, Runs]) -> Picks:
+        offered = {i: min(tally.quantity[i], self.per_line or tally.quantity[i]) for i in by_line}
+        if self.per_line == 0:
+            return {}
+        count = sum(offered.values()) // self.group_size * self.group_size
+        if self.max_units is not None:
+            count = min(count, self.max_units)
+        if count == sum(offered.values()):
+            picks: Picks = {}
+            for i, runs in by_line.items():
+                picks |= pick([(i, runs)], offered[i], dearest=self.dearest)
+            return picks
+        limited = [(i, pick([(i, runs)], offered[i], dearest=self.dearest)[i]) for i, runs in by_line.items()]
+        trimmed = [
+            (i, tuple(by_line[i][k]._replace(units=units) for k, units in chosen.items())) for i, chosen in limited
+        ]
+        by_run = {i: list(chosen) for i, chosen in limited}
+        found = pick(trimmed, count, dearest=self.dearest)
+        return {i: {by_run[i][k]: units for k, units in chosen.items()} for i, chosen in found.items()}
+
+    def _lowered(self, runs: Runs, picked: dict[int, int], floor: int) -> Runs:
+        pieces, flags = split_picked(runs, picked)
+        return merged(
+            Run(run.price - min(self.amount, max(0, run.price - floor)), run.units, run.consumed) if chosen else run
+            for run, chosen in zip(pieces, flags, strict=True)
+        )
+
+
+def _room(runs: Runs, picked: dict[int, int], floor: int) -> int:
+    return sum(max(0, runs[k].price - floor) * units for k, units in picked.items())
+
+
+def _cost(runs: Runs) -> int:
+    return sum(run.price * run.units for run in runs)
+
+
+def fixed_amount(f: Fields) -> Effect:
+    """Return the amount `per` `check` (default), `lines` together, each `line`, or each `unit`."""
+    match f.text("per", "check", one_of=("check", "lines", "line", "unit")):
+        case "unit":
+            return UnitAmount(f)
+        case "line":
+            return LineAmount(f)
+        case "lines":
+            return SharedAmount(f, level="line")
+        case _:
+            return SharedAmount(f, level="check")

@@ -1,0 +1,110 @@
+"""`percentage`: a rate off lines, or off the check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loyalty_desk.domain.conditions.base import Reason
+from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, Effect, cut, lower, payable, take_from_picked
+from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.money import BASIS_POINTS, percent_off
+from loyalty_desk.domain.tally import Tally
+from loyalty_desk.domain.units import pick
+
+
+class LinePercentage(Effect):
+    """`rate_bp` off each line; of `max_units` (or of full groups of `group_size`) the cheapest, or `choose: dearest`.
+
+    `cap` minor units in all; `times` applies it so often in a row; `base: original` counts from the price before rules.
+    """
+
+    __slots__ = ("cap", "dearest", "delivery", "group_size", "max_units", "original", "rate_bp", "times")
+
+    def __init__(self, f: Fields) -> None:
+        self.rate_bp = f.integer("rate_bp", None, low=0, high=BASIS_POINTS)
+        self.cap = f.optional("cap", low=0)
+        self.max_units = f.optional("max_units", low=0)
+        self.group_size = f.integer("group_size", 1, low=1)
+        self.times = f.integer("times", 1, low=1, high=100)
+        self.dearest = f.text("choose", "cheapest", one_of=("cheapest", "dearest")) == "dearest"
+        self.original = f.text("base", "remaining", one_of=("remaining", "original")) == "original"
+        self.delivery = f.flag("includes_delivery")
+
+    def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
+        """Take the rate off every line, rounded once per line over the units it covers."""
+        lines = payable(tally, acting, positions, delivery=self.delivery)
+        cap = lower(self.cap, acting.cap)
+        came = False
+        for _ in range(self.times):
+            taken = self._once(tally, acting.rule, lines, cap)
+            came = came or taken > 0
+            cap = None if cap is None else cap - taken
+        return None if came else NOTHING_LEFT
+
+    def _once(self, tally: Tally, rule: str, lines: list[int], cap: int | None) -> int:
+        if self.max_units is not None or self.group_size > 1:
+            return self._some_units(tally, rule, lines, cap)
+        rate, left = self.rate_bp, tally.left
+        base = tally.original if self.original else left
+        amounts = [percent_off(base[i], rate) for i in lines]
+        if self.original or tally.has_floors:
+            amounts = [min(amount, tally.room(i)) for i, amount in zip(lines, amounts, strict=True)]
+        if cap is not None:
+            amounts = cut(amounts, cap)
+        for i, amount in zip(lines, amounts, strict=True):
+            tally.take(i, rule, amount)
+        return sum(amounts)
+
+    def _some_units(self, tally: Tally, rule: str, lines: list[int], cap: int | None) -> int:
+        runs = [(i, tally.runs(i)) for i in lines]
+        count = sum(tally.quantity[i] for i in lines) // self.group_size * self.group_size
+        if self.max_units is not None:
+            count = min(count, self.max_units)
+        picks = pick(runs, count, dearest=self.dearest)
+        by_line = dict(runs)
+        chosen = sorted(picks)
+        amounts = []
+        for i in chosen:
+            covered = sum(by_line[i][k].price * units for k, units in picks[i].items())
+            floor = tally.unit_floor(i)
+            room = sum(max(0, by_line[i][k].price - floor) * units for k, units in picks[i].items())
+            base = tally.unit_original(i) * sum(picks[i].values()) if self.original else covered
+            amounts.append(min(percent_off(base, self.rate_bp), room))
+        amounts = cut(amounts, cap)
+        for i, amount in zip(chosen, amounts, strict=True):
+            if amount:
+                after = take_from_picked(by_line[i], picks[i], amount, tally.unit_floor(i))
+                tally.take_units(i, rule, amount, after)
+        return sum(amounts)
+
+
+class CheckPercentage(Effect):
+    """`rate_bp` off the sum of the lines chosen, rounded once, then split by what each line still costs."""
+
+    __slots__ = ("cap", "delivery", "original", "rate_bp", "times")
+    level = "check"
+
+    def __init__(self, f: Fields) -> None:
+        self.rate_bp = f.integer("rate_bp", None, low=0, high=BASIS_POINTS)
+        self.cap = f.optional("cap", low=0)
+        self.times = f.integer("times", 1, low=1, high=100)
+        self.original = f.text("base", "remaining", one_of=("remaining", "original")) == "original"
+        self.delivery = f.flag("includes_delivery")
+
+    def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
+        """Take the rate off the eligible sum."""
+        lines = payable(tally, acting, positions, delivery=self.delivery)
+        cap = lower(self.cap, acting.cap)
+        came = 0
+        for _ in range(self.times):
+            base = tally.original if self.original else tally.left
+            amount = percent_off(sum([base[i] for i in lines]), self.rate_bp)
+            amount = amount if cap is None else max(0, min(amount, cap - came))
+            came += tally.take_split(lines, acting.rule, amount)
+        return None if came else NOTHING_LEFT
+
+
+def percentage(f: Fields) -> Effect:
+    """Return the percentage `of` `lines` (default) or of the `check`."""
+    of = f.text("of", "lines", one_of=("lines", "check"))
+    return CheckPercentage(f) if of == "check" else LinePercentage(f)

@@ -1,0 +1,180 @@
+"""The explanation: a note for every rule, of codes and numbers, made when asked for; and the nearest offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.compiled import CompiledRule
+from loyalty_desk.domain.conditions.base import MONEY, UNITS, Reason
+from loyalty_desk.domain.earning import rounded
+from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE, Hint, Note
+from loyalty_desk.domain.tally import Tally
+from loyalty_desk.domain.tier_discount import guest_tier
+from loyalty_desk.domain.trace import Trace
+
+NO_NAME: Mapping[str, str] = {}
+HINT_LIMIT = 2
+
+
+def explained(trace: Trace) -> tuple[tuple[Note, ...], Hint | None]:
+    """Return a note for every rule in the order they run, between manual and tier discounts, and the nearest offer."""
+    tally = trace.tally
+    amounts = _amounts(tally)
+    points = _points(trace)
+    notes: list[Note] = []
+    if MANUAL_RULE in amounts:
+        notes.append(_applied(MANUAL_RULE, NO_NAME, "manual", {}, amounts.get(MANUAL_RULE, {}), 0, tally))
+    offers: list[tuple[int, int, Hint]] = []
+    for rule in trace.compiled.rules:
+        identifier, name = rule.rule.id, rule.rule.name
+        reason = why_not(trace, rule, amounts, points)
+        if reason is None:
+            parts = amounts.get(identifier, {})
+            facts = _gift_facts(tally, identifier)
+            notes.append(_applied(identifier, name, "applied", facts, parts, points.get(identifier, 0), tally))
+            continue
+        notes.append(Note(identifier, name, applied=False, code=reason.code, facts=reason.facts))
+        offer = _offer(rule, reason, tally)
+        if offer is not None:
+            offers.append(offer)
+    notes += _tier_notes(trace, amounts, points)
+    return tuple(notes), min(offers, key=lambda offer: offer[:2])[2] if offers else None
+
+
+def why_not(
+    trace: Trace, rule: CompiledRule, amounts: Mapping[str, Mapping[int, int]], points: Mapping[str, int]
+) -> Reason | None:
+    """Return why a rule did not apply, None where it did."""
+    if rule.unknown is not None:
+        return rule.unknown
+    identifier = rule.rule.id
+    if rule.rank in trace.outcomes:
+        reason = trace.outcomes[rule.rank]
+        if reason is None and trace.tier_lines and _lost_to_tier(trace, rule, amounts, points):
+            return Reason("tier_better")
+        return reason
+    failed = _failed(trace, rule)
+    if failed is not None:
+        return failed
+    sole = trace.sole_discount if rule.effects else trace.sole_earning
+    if sole and sole != identifier:
+        return Reason("excluded_by", {"rule": sole})
+    return Reason("no_guest" if trace.tally.guest is None and rule.earning else "nothing_left")
+
+
+def _failed(trace: Trace, rule: CompiledRule) -> Reason | None:
+    """Return the first condition that fails whatever the prices, with what is missing where it is the only one."""
+    tally = trace.tally
+    positions = rule.positions(tally)
+    if rule.choosers and not positions:
+        for chooser in rule.choosers:
+            if not any(chooser.picks(tally, i) for i in tally.all):
+                return chooser.why(tally, ())
+        return Reason("no_matching_lines")
+    failed = [condition for condition in rule.fixed if not condition.holds(tally, positions)]
+    if not failed:
+        return None
+    reason = failed[0].why(tally, positions)
+    if len(failed) > 1 or any(not condition.holds(tally, positions) for condition in rule.moving):
+        return reason._replace(kind="", missing=0)
+    return reason
+
+
+def _lost_to_tier(
+    trace: Trace, rule: CompiledRule, amounts: Mapping[str, Mapping[int, int]], points: Mapping[str, int]
+) -> bool:
+    identifier = rule.rule.id
+    if not rule.effects or identifier in amounts or points.get(identifier):
+        return False
+    return not any(gift.rule == identifier for gift in trace.tally.gifts)
+
+
+def _amounts(tally: Tally) -> dict[str, dict[int, int]]:
+    """Return what each rule took off each line."""
+    amounts: dict[str, dict[int, int]] = {}
+    for i, cuts in enumerate(tally.cuts):
+        for cut in cuts:
+            if cut.amount:
+                parts = amounts.setdefault(cut.rule, {})
+                parts[i] = parts.get(i, 0) + cut.amount
+    return amounts
+
+
+def _points(trace: Trace) -> dict[str, int]:
+    """Return the whole smallest point units that each rule brought, before multipliers."""
+    points: dict[str, int] = {}
+    for share in trace.earnings.shares if trace.earnings is not None else ():
+        points[share.rule] = points.get(share.rule, 0) + rounded(share.points, "floor")
+    return points
+
+
+def _applied(
+    rule: str,
+    name: Mapping[str, str],
+    code: str,
+    facts: Mapping[str, Json],
+    parts: Mapping[int, int],
+    points: int,
+    tally: Tally,
+) -> Note:
+    per_line = tuple((tally.name(i), amount) for i, amount in sorted(parts.items()))
+    return Note(rule, name, True, code, facts, sum(parts.values()), points, per_line)
+
+
+def _gift_facts(tally: Tally, rule: str) -> Mapping[str, Json]:
+    gifts = [gift for gift in tally.gifts if gift.rule == rule]
+    if not gifts:
+        return {}
+    return {
+        "gifts": [{"product": gift.product, "quantity": gift.quantity} for gift in gifts],
+        "gift_value": sum(gift.value * gift.quantity for gift in gifts),
+    }
+
+
+def _tier_notes(trace: Trace, amounts: Mapping[str, Mapping[int, int]], points: Mapping[str, int]) -> list[Note]:
+    tally = trace.tally
+    program = tally.program
+    tier = guest_tier(tally)
+    if not program.tiers:
+        return []
+    notes = []
+    code = tier.code if tier is not None else ""
+    name = tier.name if tier is not None else NO_NAME
+    if program.model != "points":
+        if TIER_RULE in amounts and tier is not None:
+            facts: Mapping[str, Json] = {"tier": code, "rate_bp": tier.discount_bp}
+            notes.append(_applied(TIER_RULE, name, "tier_discount", facts, amounts[TIER_RULE], 0, tally))
+        else:
+            reason = trace.tier_reason or Reason("nothing_left")
+            notes.append(Note(TIER_RULE, name, applied=False, code=reason.code, facts=reason.facts))
+    if program.model != "discount":
+        if points.get(TIER_RULE) and tier is not None:
+            facts = {"tier": code, "rate_bp": tier.earn_bp}
+            notes.append(_applied(TIER_RULE, name, "tier_points", facts, {}, points[TIER_RULE], tally))
+        else:
+            reason = trace.tier_earn_reason or Reason(
+                "excluded_by" if trace.sole_earning else "earns_nothing",
+                {"rule": trace.sole_earning} if trace.sole_earning else {},
+            )
+            notes.append(Note(TIER_RULE, name, applied=False, code=reason.code, facts=reason.facts))
+    return notes
+
+
+def _offer(rule: CompiledRule, reason: Reason, tally: Tally) -> tuple[int, int, Hint] | None:
+    """Return (what it would cost the guest, rank, the offer) of a rule that lacks one thing only."""
+    if not reason.kind or reason.missing <= 0:
+        return None
+    check = sum(tally.gross)
+    if reason.kind == MONEY:
+        cost = reason.missing
+        if cost > HINT_LIMIT * check:
+            return None
+    elif reason.kind == UNITS:
+        units = sum(tally.quantity)
+        if not units or reason.missing > HINT_LIMIT * units:
+            return None
+        cost = check * reason.missing // units
+    else:
+        cost = HINT_LIMIT * check + reason.missing
+    return cost, rule.rank, Hint(rule.rule.id, rule.rule.name, reason.kind, reason.missing)

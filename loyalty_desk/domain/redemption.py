@@ -1,0 +1,100 @@
+"""Points that pay: how many may, how many do, and which limit binds (rule 12)."""
+
+from __future__ import annotations
+
+from loyalty_desk.domain.basket import LineFlag
+from loyalty_desk.domain.money import BASIS_POINTS, allocate
+from loyalty_desk.domain.program import Program, RedemptionPolicy
+from loyalty_desk.domain.quote import RedemptionNote
+from loyalty_desk.domain.tally import GOODS, Tally, left_out
+
+
+def redeem(tally: Tally, program: Program) -> tuple[RedemptionNote, list[int]]:
+    """Take the points asked for off the tally; return the note, and the minor units that points paid of each line."""
+    nothing = [0] * len(tally.lines)
+    asked = max(0, tally.choices.points_asked)
+    policy = program.redemption
+    if policy is None or program.point_value == 0:
+        return RedemptionNote(asked=asked), nothing
+    if tally.guest is None:
+        return _note(policy, asked, binding="no_guest"), nothing
+    excluded = program.exclusions.redemption
+    lines = [
+        i
+        for i, line in enumerate(tally.lines)
+        if tally.may[i] == GOODS and LineFlag.NO_REDEEM not in line.flags and not left_out(line, excluded)
+    ]
+    available = max(0, tally.guest.points)
+    costs = sum([tally.room(i) for i in lines])
+    share = sum(tally.left) * policy.max_share_bp // BASIS_POINTS
+    limits = [
+        (available, "available"),
+        (_points_for(costs, program), "check"),
+        (_points_for(share, program), "share"),
+    ]
+    if tally.choices.redemption_cap is not None:
+        limits.append((max(0, tally.choices.redemption_cap), "cap"))
+    most, binding = min(limits, key=lambda limit: limit[0])
+    max_points = _usable(most, policy, program)
+    if max_points == 0 and most > 0:
+        binding = "minimum" if most < policy.minimum else "block"
+    points = _usable(min(asked, most), policy, program)
+    money = program.points_money(points)
+    reason = (tally.choices.redemption_cap_reason or "") if binding == "cap" else ""
+    parts = nothing
+    if money:
+        parts = _take(tally, lines, money)
+    return _note(policy, asked, points, money, max_points, binding, reason, available), parts
+
+
+def _take(tally: Tally, lines: list[int], money: int) -> list[int]:
+    parts = [0] * len(tally.lines)
+    left = [tally.left[i] for i in lines]
+    for i, part in zip(lines, allocate(money, left, [tally.room(i) for i in lines]), strict=True):
+        parts[i] = part
+        tally.take(i, POINTS, part)
+    return parts
+
+
+POINTS = "points"
+
+
+def _usable(points: int, policy: RedemptionPolicy, program: Program) -> int:
+    """Return the points down to a whole block and to the least that buys the same money; zero below the minimum."""
+    points -= points % policy.block
+    if points < policy.minimum:
+        return 0
+    money = program.points_money(points)
+    cheapest = -(-money * program.point_unit // program.point_value)
+    cheapest += -cheapest % policy.block
+    cheapest = max(cheapest, min(points, policy.minimum + -policy.minimum % policy.block))
+    return cheapest if money else 0
+
+
+def _points_for(money: int, program: Program) -> int:
+    """Return the most points whose worth does not exceed `money`."""
+    return ((money + 1) * program.point_unit - 1) // program.point_value
+
+
+def _note(
+    policy: RedemptionPolicy,
+    asked: int,
+    points: int = 0,
+    money: int = 0,
+    max_points: int = 0,
+    binding: str = "available",
+    reason: str = "",
+    available: int = 0,
+) -> RedemptionNote:
+    return RedemptionNote(
+        asked=asked,
+        points=points,
+        money=money,
+        max_points=max_points,
+        binding=binding,
+        reason=reason,
+        minimum=policy.minimum,
+        block=policy.block,
+        max_share_bp=policy.max_share_bp,
+        available=available,
+    )

@@ -1,0 +1,226 @@
+"""The running tally of a check while it is priced: what every line and unit still costs, and who took what off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from loyalty_desk.domain.basket import MILLI, Basket, Line, LineFlag, by_canonical_order
+from loyalty_desk.domain.guest import GuestFacts
+from loyalty_desk.domain.money import allocate, divide_half_up
+from loyalty_desk.domain.program import Exclusion, Program
+from loyalty_desk.domain.quote import MANUAL_RULE, Choices, Gift
+from loyalty_desk.domain.units import Run, Runs, merged, spread
+
+CLOSED, GOODS, DELIVERY = 0, 1, 2
+
+
+class Cut(NamedTuple):
+    """One amount off a line. `runs` are the line's units after it, where certain units won it, else None: spread."""
+
+    rule: str
+    amount: int
+    runs: Runs | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The tally at one moment, to come back to."""
+
+    left: list[int]
+    cuts: list[list[Cut]]
+    gifts: list[Gift]
+    units_consumed: int
+    consumed: dict[int, Runs]
+    bonus: list[tuple[str, int]]
+
+
+class Tally:
+    """Working state of one quote: lists over the lines in canonical order, minor units, charges left out."""
+
+    __slots__ = (
+        "_by_category",
+        "_by_product",
+        "all",
+        "at",
+        "basket",
+        "bonus",
+        "choices",
+        "codes",
+        "consumed",
+        "coupons",
+        "cuts",
+        "gifts",
+        "gross",
+        "guest",
+        "has_floors",
+        "least",
+        "left",
+        "lines",
+        "local",
+        "may",
+        "order",
+        "original",
+        "program",
+        "quantity",
+        "units_consumed",
+    )
+
+    def __init__(
+        self, basket: Basket, guest: GuestFacts | None, program: Program, at: datetime, choices: Choices
+    ) -> None:
+        lines = basket.lines
+        self.order: list[int] | None = None
+        if not all(line.id for line in lines):
+            self.order = by_canonical_order(lines)
+            lines = tuple(lines[i] for i in self.order)
+        self.basket, self.guest, self.program, self.at, self.choices = basket, guest, program, at, choices
+        self.lines = lines
+        self.gross = [line.gross for line in lines]
+        self.left = self.gross.copy()
+        self.original = self.gross
+        self.quantity = [line.units for line in lines]
+        self.has_floors = any(line.floor for line in lines)
+        self.least = (
+            [_least(line.floor, line.quantity_milli) for line in lines] if self.has_floors else [0] * len(lines)
+        )
+        excluded = program.exclusions.discounts
+        self.all = range(len(lines))
+        self.may = [_may(line, excluded) for line in lines]
+        self.cuts: list[list[Cut]] = [[] for _ in lines]
+        self.consumed: dict[int, Runs] = {}
+        self.units_consumed = 0
+        self.gifts: list[Gift] = []
+        self.bonus: list[tuple[str, int]] = []
+        self.local = at.astimezone(basket.zone)
+        self._by_product: dict[str, list[int]] | None = None
+        self._by_category: dict[str, list[int]] | None = None
+        self.codes = {code.strip().casefold() for code in choices.codes}
+        self.coupons = {code.strip().casefold() for code in choices.coupons}
+
+    def room(self, i: int) -> int:
+        """Return what may still come off line `i`, down to its floor price."""
+        room = self.left[i] - self.least[i]
+        return max(room, 0)
+
+    def take(self, i: int, rule: str, amount: int) -> None:
+        """Take an amount off line `i`, spread over its units."""
+        if amount:
+            self.left[i] -= amount
+            self.cuts[i].append(Cut(rule, amount, None))
+
+    def take_units(self, i: int, rule: str, amount: int, runs: Runs) -> None:
+        """Take an amount off certain units of line `i`; `runs` are all its units afterwards."""
+        self.left[i] -= amount
+        self.cuts[i].append(Cut(rule, amount, runs))
+
+    def take_split(self, positions: Sequence[int], rule: str, amount: int) -> int:
+        """Split an amount over lines by what each still costs, none below its floor; return what was taken (rule 3)."""
+        left = self.left
+        weights = [left[i] for i in positions]
+        rooms = [self.room(i) for i in positions] if self.has_floors else weights
+        taken = 0
+        for i, part in zip(positions, allocate(amount, weights, rooms), strict=True):
+            if part:
+                self.take(i, rule, part)
+                taken += part
+        return taken
+
+    def unit_floor(self, i: int) -> int:
+        """Return the least that a unit of line `i` may cost; a weighed line is one unit."""
+        return self.least[i] if self.lines[i].is_weighed else self.lines[i].floor
+
+    def unit_original(self, i: int) -> int:
+        """Return what a unit of line `i` cost before any rule, rounded half up."""
+        return divide_half_up(self.original[i], self.quantity[i])
+
+    def is_discounted(self, i: int) -> bool:
+        """Return whether a rule has lowered line `i`; what the cashier takes off by hand is no rule."""
+        return any(cut.amount and cut.rule != MANUAL_RULE for cut in self.cuts[i])
+
+    @property
+    def by_product(self) -> dict[str, list[int]]:
+        """Return the lines of each product."""
+        if self._by_product is None:
+            self._by_product = {}
+            for i, line in enumerate(self.lines):
+                self._by_product.setdefault(line.product, []).append(i)
+        return self._by_product
+
+    @property
+    def by_category(self) -> dict[str, list[int]]:
+        """Return the lines of each category."""
+        if self._by_category is None:
+            self._by_category = {}
+            for i, line in enumerate(self.lines):
+                self._by_category.setdefault(line.category, []).append(i)
+        return self._by_category
+
+    def runs(self, i: int) -> Runs:
+        """Return the units of line `i` with what each costs now."""
+        line, cuts = self.lines[i], self.cuts[i]
+        start = next((k for k in range(len(cuts) - 1, -1, -1) if cuts[k].runs is not None), -1)
+        runs = cuts[start].runs if start >= 0 else None
+        if runs is None:
+            runs = self.first_runs(i)
+        for cut in cuts[start + 1 :]:
+            runs = spread(runs, cut.amount, 0 if line.is_weighed else line.floor)
+        return runs
+
+    def first_runs(self, i: int) -> Runs:
+        """Return the units of line `i` before any discount; units consumed without a price change are marked."""
+        if i in self.consumed:
+            return self.consumed[i]
+        line = self.lines[i]
+        return (Run(self.gross[i], 1),) if line.is_weighed else merged([Run(line.unit_price, self.quantity[i])])
+
+    def consume(self, i: int, runs: Runs) -> None:
+        """Note that units of line `i` are consumed, nothing being taken off: `runs` are all its units now."""
+        if self.cuts[i]:
+            self.cuts[i].append(Cut("", 0, runs))
+        else:
+            self.consumed[i] = runs
+
+    def name(self, i: int) -> str:
+        """Return the id of line `i`; one without is named by its place in the basket, from 1."""
+        return self.lines[i].id or f"#{(i if self.order is None else self.order[i]) + 1}"
+
+    def save(self) -> Saved:
+        """Return the tally as it stands."""
+        return Saved(
+            self.left.copy(),
+            [cuts.copy() for cuts in self.cuts],
+            self.gifts.copy(),
+            self.units_consumed,
+            self.consumed.copy(),
+            self.bonus.copy(),
+        )
+
+    def restore(self, saved: Saved) -> None:
+        """Come back to a tally saved before; it can be restored more than once."""
+        self.left = saved.left.copy()
+        self.cuts = [cuts.copy() for cuts in saved.cuts]
+        self.gifts = saved.gifts.copy()
+        self.units_consumed = saved.units_consumed
+        self.consumed = saved.consumed.copy()
+        self.bonus = saved.bonus.copy()
+
+
+def _may(line: Line, excluded: Exclusion) -> int:
+    flags = line.flags
+    if flags and (LineFlag.NO_DISCOUNT in flags or LineFlag.REWARD in flags):
+        return CLOSED
+    if left_out(line, excluded):
+        return CLOSED
+    return DELIVERY if LineFlag.DELIVERY in flags else GOODS
+
+
+def left_out(line: Line, exclusion: Exclusion) -> bool:
+    """Return whether an exclusion names the line's product or category."""
+    return line.product in exclusion.products or line.category in exclusion.categories
+
+
+def _least(floor: int, quantity_milli: int) -> int:
+    return -(-floor * quantity_milli // MILLI)

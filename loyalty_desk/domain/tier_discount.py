@@ -1,0 +1,67 @@
+"""The guest's tier discount: before the rules, after them, or per line where it is more than they gave (rule 5)."""
+
+from __future__ import annotations
+
+from loyalty_desk.domain.conditions.base import Reason
+from loyalty_desk.domain.money import allocate, percent_off
+from loyalty_desk.domain.program import Tier
+from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE
+from loyalty_desk.domain.tally import GOODS, Cut, Tally
+from loyalty_desk.domain.trace import Trace
+
+
+def guest_tier(tally: Tally) -> Tier | None:
+    """Return the tier of the guest's facts, None for an anonymous or unlevelled guest."""
+    return None if tally.guest is None else tally.program.tier(tally.guest.tier)
+
+
+def take_tier(trace: Trace) -> None:
+    """Take the tier's rate off what is left of the check."""
+    rate = _rate(trace)
+    if rate:
+        tally = trace.tally
+        lines = _lines(tally)
+        amount = percent_off(sum(tally.left[i] for i in lines), rate)
+        if not tally.take_split(lines, TIER_RULE, amount):
+            trace.tier_reason = Reason("nothing_left")
+
+
+def best_of_tier(trace: Trace) -> None:
+    """Put the tier's share in the place of the promotions on every line where it is larger.
+
+    The tier's discount is that of the whole check at its prices before rules, rounded once and split (rule 2).
+    """
+    rate = _rate(trace)
+    if not rate:
+        return
+    tally = trace.tally
+    lines = _lines(tally)
+    original = tally.original
+    amount = percent_off(sum(original[i] for i in lines), rate)
+    rooms = [max(0, original[i] - tally.least[i]) for i in lines]
+    for i, part in zip(lines, allocate(amount, [original[i] for i in lines], rooms), strict=True):
+        if part > original[i] - tally.left[i]:
+            tally.cuts[i] = [*(cut for cut in tally.cuts[i] if cut.rule == MANUAL_RULE), Cut(TIER_RULE, part, None)]
+            tally.left[i] = original[i] - part
+            trace.tier_lines.append(i)
+    if not trace.tier_lines:
+        trace.tier_reason = Reason("promotions_better" if amount else "nothing_left")
+
+
+def _rate(trace: Trace) -> int:
+    tally = trace.tally
+    if trace.sole_discount:
+        trace.tier_reason = Reason("excluded_by", {"rule": trace.sole_discount})
+        return 0
+    if tally.guest is None:
+        trace.tier_reason = Reason("no_guest")
+        return 0
+    tier = guest_tier(tally)
+    if tier is None or tier.discount_bp == 0:
+        trace.tier_reason = Reason("tier_gives_nothing", {"tier": tally.guest.tier})
+        return 0
+    return tier.discount_bp
+
+
+def _lines(tally: Tally) -> list[int]:
+    return [i for i in tally.all if tally.may[i] == GOODS]
