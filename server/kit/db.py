@@ -6,8 +6,9 @@ security then shows and takes that network's rows alone, and without a network e
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import URL
@@ -29,7 +30,7 @@ class Database:
     async def begin(self, network: UUID) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction of `network`; it commits when the block ends and rolls back when it raises.
 
-        Statements go through `exec_driver_sql` with $1 and a tuple.
+        Statements go through `fetch`, or `exec_driver_sql` with $1 and a tuple.
         """
         async with self.engine.begin() as connection:
             await connection.exec_driver_sql(_SET_NETWORK, (str(network),))
@@ -53,9 +54,27 @@ class Database:
     async def networks(self) -> list[UUID]:
         """Return the ids of all networks, oldest first."""
         async with self.without_network() as connection:
-            found = await connection.exec_driver_sql("select network_ids()")
-            return [UUID(str(row[0])) for row in found]
+            return [UUID(str(row[0])) for row in await fetch(connection, "select network_ids()")]
 
     async def close(self) -> None:
         """Give all connections back to the server."""
         await self.engine.dispose()
+
+
+async def fetch(connection: AsyncConnection, sql: str, *parameters: object) -> Sequence[Any]:
+    """Return the rows of a statement with $1, $2, …; their columns are read by name or position."""
+    return (await connection.exec_driver_sql(sql, parameters)).fetchall()
+
+
+async def fetch_one(connection: AsyncConnection, sql: str, *parameters: object) -> Any:
+    """Return the one row of a statement, None where there is none."""
+    found = await fetch(connection, sql, *parameters)
+    if len(found) > 1:
+        raise RuntimeError("more rows than one")
+    return found[0] if found else None
+
+
+async def fetch_value(connection: AsyncConnection, sql: str, *parameters: object) -> Any:
+    """Return the first column of the one row of a statement, None where there is no row."""
+    row = await fetch_one(connection, sql, *parameters)
+    return None if row is None else row[0]

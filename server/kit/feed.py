@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from loyalty_desk.wire.v1.sync import FeedTable
+from server.kit.db import fetch, fetch_one, fetch_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,45 +97,46 @@ async def record(connection: AsyncConnection, network: UUID, changes: Sequence[C
         for (table, key), change in latest.items()
     ]
     tables, keys = [table for table, _ in latest], [key for _, key in latest]
-    found = await connection.exec_driver_sql(_RECORD, (network, tables, keys, digests))
-    return int(found.scalar_one())
+    return int(await fetch_value(connection, _RECORD, network, tables, keys, digests))
 
 
 async def count(connection: AsyncConnection, network: UUID) -> Count:
     """Return the feed's length, live rows and digest."""
-    found = await connection.exec_driver_sql(
-        "select n, rows, digest from feed_counter where network_id = $1", (network,)
-    )
-    row = found.one()
+    row = await fetch_one(connection, "select n, rows, digest from feed_counter where network_id = $1", network)
     return Count(row.n, row.rows, int(row.digest))
 
 
 async def marks(connection: AsyncConnection, network: UUID, after: int, limit: int) -> list[Mark]:
     """Return the rows that changed last behind `after`, oldest change first, at most `limit`."""
-    found = await connection.exec_driver_sql(
+    found = await fetch(
+        connection,
         "select feed_seq, tbl, key, digest is not null as live from feed"
         " where network_id = $1 and feed_seq > $2 order by feed_seq limit $3",
-        (network, after, limit),
+        network,
+        after,
+        limit,
     )
     return [Mark(row.feed_seq, row.tbl, row.key, row.live) for row in found]
 
 
 async def recomputed(connection: AsyncConnection, network: UUID) -> Count:
     """Return what the counter should hold, from the rows' own digests; `n` is the highest number given."""
-    found = await connection.exec_driver_sql(
+    row = await fetch_one(
+        connection,
         "select coalesce(max(feed_seq), 0) as n, count(digest) as rows, coalesce(sum(digest), 0) as digest"
         " from feed where network_id = $1",
-        (network,),
+        network,
     )
-    row = found.one()
     return Count(row.n, row.rows, int(row.digest) % DIGEST_MODULUS)
 
 
 async def time_of(connection: AsyncConnection, network: UUID, seqs: Sequence[int]) -> dict[int, datetime]:
     """Return when the server reached each of these feed numbers; those it has not reached are left out."""
-    found = await connection.exec_driver_sql(
+    found = await fetch(
+        connection,
         "select s.seq, (select c.committed_at from feed_commit c where c.network_id = $1 and c.n >= s.seq"
         " order by c.n limit 1) as at from unnest($2::bigint[]) as s (seq)",
-        (network, list(set(seqs))),
+        network,
+        list(set(seqs)),
     )
     return {row.seq: row.at for row in found if row.at is not None}

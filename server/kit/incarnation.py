@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import Database
+from server.kit.db import Database, fetch, fetch_one, fetch_value
 
 _LOCK = 7_242_002
 INTERVAL_SECONDS = 1.0
@@ -68,12 +68,15 @@ def witness_folder(configured: Path | None, data: Path) -> Path:
 
 async def current(connection: AsyncConnection) -> Incarnation | None:
     """Return the present life, None in a database that has none yet."""
-    found = await connection.exec_driver_sql(
+    row = await fetch_one(
+        connection,
         "select incarnation, previous_incarnation, reason, system_identifier, timeline from server_meta"
-        " order by number desc limit 1"
+        " order by number desc limit 1",
     )
-    row = found.one_or_none()
-    return None if row is None else Incarnation(row[0], row[1], row[2], row[3], row[4])
+    if row is None:
+        return None
+    previous = row.previous_incarnation
+    return Incarnation(row.incarnation, previous, row.reason, row.system_identifier, row.timeline)
 
 
 async def rotate(connection: AsyncConnection, reason: str, *, unless_past: UUID | None = None) -> Incarnation:
@@ -130,8 +133,7 @@ async def _why_not(connection: AsyncConnection, present: Incarnation, witness: W
     seen = witness.read()
     if seen is None:
         return ""
-    found = await connection.exec_driver_sql("select count(*) from server_meta where incarnation = $1", (seen[0],))
-    if not found.scalar_one():
+    if not await fetch_value(connection, "select count(*) from server_meta where incarnation = $1", seen[0]):
         return "the witness knows a later life"
     if seen[0] != present.id:
         return ""  # a life that is over: its counts say nothing about this one
@@ -142,13 +144,12 @@ async def _why_not(connection: AsyncConnection, present: Incarnation, witness: W
 
 
 async def _system(connection: AsyncConnection) -> tuple[int, int]:
-    found = await connection.exec_driver_sql(
-        "select s.system_identifier, c.timeline_id from pg_control_system() s, pg_control_checkpoint() c"
+    row = await fetch_one(
+        connection, "select s.system_identifier, c.timeline_id from pg_control_system() s, pg_control_checkpoint() c"
     )
-    row = found.one()
     return int(row.system_identifier), int(row.timeline_id)
 
 
 async def _feeds(connection: AsyncConnection) -> dict[UUID, int]:
-    found = await connection.exec_driver_sql("select network_id, n from feed_counts()")
+    found = await fetch(connection, "select network_id, n from feed_counts()")
     return {UUID(str(row.network_id)): int(row.n) for row in found}

@@ -10,10 +10,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from server.kit import schema
+from server.kit import incarnation, schema
 from server.kit.embedded import APP, DATABASE, OWNER, SUPERUSER, Embedded
 from server.kit.ground import Base, Ground
 from server.kit.ground import ground as open_ground
+from server.networks.service import MadeNetwork, NewStore, create_network
 from server.settings import Settings
 
 
@@ -97,3 +98,10 @@ async def ground(settings: Settings, base: Base) -> AsyncIterator[Ground]:
     """Database and vault of this test, for async tests."""
     async with open_ground(settings, base) as made:
         yield made
+
+
+@pytest.fixture
+async def made(ground: Ground) -> MadeNetwork:
+    """A restaurant network with one store, and the database's first life."""
+    await incarnation.at_start(ground.db, ground.witness)
+    return await create_network(ground, "Test", "restaurant", "RUB", "Europe/Moscow", [NewStore("First")])

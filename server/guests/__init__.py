@@ -1,0 +1,1 @@
+"""Guests: who they are, sealed, and how they are found."""

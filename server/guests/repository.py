@@ -1,0 +1,233 @@
+"""SQL of guests, their keys, states and credentials. Every function runs in a transaction of the network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from server.kit.db import fetch, fetch_one
+
+
+@dataclass(frozen=True, slots=True)
+class SealedGuest:
+    """A guest as stored: personal fields sealed by the guest's own key, which stands beside it wrapped."""
+
+    id: UUID
+    wrapped_key: bytes
+    name_sealed: bytes | None
+    phone_sealed: bytes | None
+    birthday_sealed: bytes | None
+    phone_hash: bytes | None
+    phone_last4: str | None
+    member_no: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a till is told of a guest beside the personal fields. Money in minor units, points in smallest units."""
+
+    guest: UUID
+    tier: str = ""
+    tier_until: datetime | None = None
+    points: int = 0
+    spend: int = 0
+    visits: int = 0
+    earned: int = 0
+    visits_ever: int = 0
+    first_visit: date | None = None
+    segments: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    coupons: tuple[str, ...] = ()
+    stamps: dict[str, int] = field(default_factory=dict)
+    next_expiries: tuple[tuple[int, int], ...] = ()
+    offline_limit: int | None = None
+    flags: int = 0
+    deleted: bool = False
+    merged_into: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestView:
+    """A guest with state; `wrapped_key` None: erased."""
+
+    state: State
+    wrapped_key: bytes | None
+    name_sealed: bytes | None
+    phone_sealed: bytes | None
+    birthday_sealed: bytes | None
+    phone_hash: bytes | None
+    phone_last4: str | None
+    member_no: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One credential of a guest; `handle` is 8 bytes."""
+
+    handle: bytes
+    guest: UUID
+    kind: str
+    state: str = "active"
+    generation: int = 0
+
+
+async def insert_guests(connection: AsyncConnection, network: UUID, guests: Sequence[SealedGuest]) -> None:
+    await connection.exec_driver_sql(
+        "insert into guest (network_id, id, name_sealed, phone_sealed, birthday_sealed, phone_hash, phone_last4,"
+        " member_no, source) select $1, * from unnest($2::uuid[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[],"
+        " $7::text[], $8::text[], $9::text[])",
+        (
+            network,
+            [one.id for one in guests],
+            [one.name_sealed for one in guests],
+            [one.phone_sealed for one in guests],
+            [one.birthday_sealed for one in guests],
+            [one.phone_hash for one in guests],
+            [one.phone_last4 for one in guests],
+            [one.member_no for one in guests],
+            [one.source for one in guests],
+        ),
+    )
+    await connection.exec_driver_sql(
+        "insert into guest_key (network_id, guest_id, wrapped) select $1, * from unnest($2::uuid[], $3::bytea[])",
+        (network, [one.id for one in guests], [one.wrapped_key for one in guests]),
+    )
+
+
+async def insert_states(connection: AsyncConnection, network: UUID, states: Sequence[State]) -> None:
+    # Lists inside a row travel as JSON: unnest would flatten an array of arrays.
+    await connection.exec_driver_sql(
+        "insert into guest_state (network_id, guest_id, tier, tier_until, points, spend, visits, earned, visits_ever,"
+        " first_visit, segments, tags) select $1, id, tier, tier_until, points, spend, visits, earned, visits_ever,"
+        " first_visit, array(select jsonb_array_elements_text(segments::jsonb)),"
+        " array(select jsonb_array_elements_text(tags::jsonb))"
+        " from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[],"
+        " $8::bigint[], $9::bigint[], $10::date[], $11::text[], $12::text[]) as t (id, tier, tier_until, points,"
+        " spend, visits, earned, visits_ever, first_visit, segments, tags)",
+        (
+            network,
+            [one.guest for one in states],
+            [one.tier for one in states],
+            [one.tier_until for one in states],
+            [one.points for one in states],
+            [one.spend for one in states],
+            [one.visits for one in states],
+            [one.earned for one in states],
+            [one.visits_ever for one in states],
+            [one.first_visit for one in states],
+            [json.dumps(one.segments) for one in states],
+            [json.dumps(one.tags) for one in states],
+        ),
+    )
+
+
+async def insert_credentials(connection: AsyncConnection, network: UUID, credentials: Sequence[Credential]) -> None:
+    await connection.exec_driver_sql(
+        "insert into credential (network_id, handle, guest_id, kind)"
+        " select $1, * from unnest($2::bytea[], $3::uuid[], $4::text[])",
+        (
+            network,
+            [one.handle for one in credentials],
+            [one.guest for one in credentials],
+            [one.kind for one in credentials],
+        ),
+    )
+
+
+async def existing_guests(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    found = await fetch(
+        connection, "select id from guest where network_id = $1 and id = any($2::uuid[])", network, list(ids)
+    )
+    return {UUID(str(row[0])) for row in found}
+
+
+async def taken_numbers(connection: AsyncConnection, network: UUID, numbers: Sequence[str]) -> set[str]:
+    found = await fetch(
+        connection,
+        "select member_no from guest where network_id = $1 and member_no = any($2::text[])",
+        network,
+        list(numbers),
+    )
+    return {str(row[0]) for row in found}
+
+
+async def views(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[GuestView]:
+    found = await fetch(
+        connection,
+        "select s.guest_id, s.tier, s.tier_until, s.points, s.spend, s.visits, s.earned, s.visits_ever, s.first_visit,"
+        " s.segments, s.tags, s.coupons, s.stamps::text, s.next_expiries::text, s.offline_limit, s.flags, s.deleted,"
+        " s.merged_into, k.wrapped, g.name_sealed, g.phone_sealed, g.birthday_sealed, g.phone_hash, g.phone_last4,"
+        " g.member_no from guest_state s join guest g on g.network_id = s.network_id and g.id = s.guest_id"
+        " left join guest_key k on k.network_id = s.network_id and k.guest_id = s.guest_id"
+        " where s.network_id = $1 and s.guest_id = any($2::uuid[])",
+        network,
+        list(ids),
+    )
+    return [
+        GuestView(
+            State(
+                guest=UUID(str(row[0])),
+                tier=row[1],
+                tier_until=row[2],
+                points=row[3],
+                spend=row[4],
+                visits=row[5],
+                earned=row[6],
+                visits_ever=row[7],
+                first_visit=row[8],
+                segments=tuple(row[9]),
+                tags=tuple(row[10]),
+                coupons=tuple(row[11]),
+                stamps=json.loads(row[12]),
+                next_expiries=tuple((at, points) for at, points in json.loads(row[13])),
+                offline_limit=row[14],
+                flags=row[15],
+                deleted=row[16],
+                merged_into=None if row[17] is None else UUID(str(row[17])),
+            ),
+            *row[18:],
+        )
+        for row in found
+    ]
+
+
+async def credentials(connection: AsyncConnection, network: UUID, handles: Sequence[bytes]) -> list[Credential]:
+    found = await fetch(
+        connection,
+        "select handle, guest_id, kind, state, generation from credential"
+        " where network_id = $1 and handle = any($2::bytea[])",
+        network,
+        list(handles),
+    )
+    return [Credential(bytes(row[0]), UUID(str(row[1])), row[2], row[3], row[4]) for row in found]
+
+
+async def guest_of_handle(connection: AsyncConnection, network: UUID, handle: bytes) -> UUID | None:
+    row = await fetch_one(
+        connection,
+        "select guest_id from credential where network_id = $1 and handle = $2 and state = 'active'",
+        network,
+        handle,
+    )
+    return None if row is None else UUID(str(row[0]))
+
+
+async def guest_of_number(connection: AsyncConnection, network: UUID, number: str) -> UUID | None:
+    row = await fetch_one(connection, "select id from guest where network_id = $1 and member_no = $2", network, number)
+    return None if row is None else UUID(str(row[0]))
+
+
+async def guests_of_phone(connection: AsyncConnection, network: UUID, phone_hash: bytes) -> list[UUID]:
+    found = await fetch(
+        connection,
+        "select id from guest where network_id = $1 and phone_hash = $2 order by created_at, id",
+        network,
+        phone_hash,
+    )
+    return [UUID(str(row[0])) for row in found]

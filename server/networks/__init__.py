@@ -1,0 +1,1 @@
+"""Networks: a chain, a restaurant, a shop; its stores, keys and offline limits."""

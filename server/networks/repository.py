@@ -1,0 +1,162 @@
+"""SQL of networks, stores, profiles and keys. Every function runs in a transaction of the network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from server.kit.db import fetch, fetch_one
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network's fixed facts; both public keys are 32 bytes."""
+
+    id: UUID
+    name: str
+    kind: str
+    currency: str
+    zone: str
+    root_pub: bytes
+    recovery_pub: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store. `zone` is an IANA name."""
+
+    id: UUID
+    name: str
+    zone: str
+    currency: str
+    profile: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A network's signing key; the private half is sealed by the master key."""
+
+    kid: int
+    public: bytes
+    private_sealed: bytes
+    not_before: datetime
+    not_after: datetime | None
+    revoked_at: datetime | None
+
+
+async def insert_network(connection: AsyncConnection, network: Network) -> None:
+    await connection.exec_driver_sql(
+        "insert into network (network_id, name, kind, currency, zone, root_pub, recovery_pub)"
+        " values ($1, $2, $3, $4, $5, $6, $7)",
+        (
+            network.id,
+            network.name,
+            network.kind,
+            network.currency,
+            network.zone,
+            network.root_pub,
+            network.recovery_pub,
+        ),
+    )
+
+
+async def network(connection: AsyncConnection, network_id: UUID) -> Network | None:
+    row = await fetch_one(
+        connection,
+        "select network_id, name, kind, currency, zone, root_pub, recovery_pub from network where network_id = $1",
+        network_id,
+    )
+    if row is None:
+        return None
+    return Network(UUID(str(row[0])), row[1], row[2], row[3], row[4], bytes(row[5]), bytes(row[6]))
+
+
+async def insert_stores(connection: AsyncConnection, network_id: UUID, stores: Sequence[Store]) -> None:
+    await connection.exec_driver_sql(
+        "insert into store (network_id, id, name, zone, currency, profile)"
+        " select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])",
+        (
+            network_id,
+            [store.id for store in stores],
+            [store.name for store in stores],
+            [store.zone for store in stores],
+            [store.currency for store in stores],
+            [store.profile for store in stores],
+        ),
+    )
+
+
+async def stores(connection: AsyncConnection, network_id: UUID, ids: Sequence[UUID] | None = None) -> list[Store]:
+    found = await fetch(
+        connection,
+        "select id, name, zone, currency, profile from store"
+        " where network_id = $1 and ($2::uuid[] is null or id = any($2)) order by name, id",
+        network_id,
+        None if ids is None else list(ids),
+    )
+    return [Store(UUID(str(row.id)), row.name, row.zone, row.currency, row.profile) for row in found]
+
+
+async def put_profile(connection: AsyncConnection, network_id: UUID, name: str, settings: dict[str, Any]) -> None:
+    await connection.exec_driver_sql(
+        "insert into profile (network_id, name, settings) values ($1, $2, $3::text::jsonb)"
+        " on conflict (network_id, name) do update set settings = excluded.settings",
+        (network_id, name, json.dumps(settings)),
+    )
+
+
+async def profiles(connection: AsyncConnection, network_id: UUID, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    found = await fetch(
+        connection,
+        "select name, settings::text from profile where network_id = $1 and name = any($2::text[])",
+        network_id,
+        list(names),
+    )
+    return {row[0]: json.loads(row[1]) for row in found}
+
+
+async def insert_signing_key(connection: AsyncConnection, network_id: UUID, key: SigningKey) -> None:
+    await connection.exec_driver_sql(
+        "insert into signing_key (network_id, kid, public, private_sealed, not_before, not_after)"
+        " values ($1, $2, $3, $4, $5, $6)",
+        (network_id, key.kid, key.public, key.private_sealed, key.not_before, key.not_after),
+    )
+
+
+async def signing_key_in_use(connection: AsyncConnection, network_id: UUID, at: datetime) -> SigningKey | None:
+    row = await fetch_one(
+        connection,
+        "select kid, public, private_sealed, not_before, not_after, revoked_at from signing_key"
+        " where network_id = $1 and not_before <= $2 and (not_after is null or not_after > $2) and revoked_at is null"
+        " order by not_before desc, kid desc limit 1",
+        network_id,
+        at,
+    )
+    if row is None:
+        return None
+    return SigningKey(row[0], bytes(row[1]), bytes(row[2]), row[3], row[4], row[5])
+
+
+async def insert_keyset(
+    connection: AsyncConnection, network_id: UUID, version: int, document: bytes, sig: bytes
+) -> None:
+    await connection.exec_driver_sql(
+        "insert into keyset (network_id, version, document, sig) values ($1, $2, $3, $4)",
+        (network_id, version, document, sig),
+    )
+
+
+async def keyset(connection: AsyncConnection, network_id: UUID) -> tuple[int, bytes, bytes] | None:
+    """Return version, document and signature of the newest key set."""
+    row = await fetch_one(
+        connection,
+        "select version, document, sig from keyset where network_id = $1 order by version desc limit 1",
+        network_id,
+    )
+    return None if row is None else (row[0], bytes(row[1]), bytes(row[2]))

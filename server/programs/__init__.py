@@ -1,0 +1,1 @@
+"""Programs: the versions of what a network has configured."""

@@ -1,0 +1,91 @@
+"""Publishing a version of a network's program, and reading the one in force or an older one.
+
+A version is immutable: its canonical bytes and their hash are what tills price with and what the server prices again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.canonical import Json, bytes_to_text
+from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.program import SCHEMA, Program
+from loyalty_desk.wire.v1 import rows
+from loyalty_desk.wire.v1.sync import FeedTable
+from server.kit.db import fetch_one
+from server.kit.feed import Change
+from server.programs import defaults
+
+CURRENT = "current"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A published program and what the feed says of it."""
+
+    program: Program
+    change: Change
+
+
+async def publish(
+    connection: AsyncConnection, network: UUID, content: Mapping[str, Json], zone: str, by: UUID | None = None
+) -> Published:
+    """Publish `content` as the next version and return it; the caller gives its change to the feed.
+
+    Network, version and zone of the content are replaced by the real ones. Content that is what is in force already
+    makes no version. Raises `BadInput` naming the rule and the field that is wrong.
+    """
+    await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"program {network}",))
+    present = await current(connection, network)
+    version = 1 if present is None else present.version + 1
+    own: dict[str, Json] = {"v": SCHEMA, "network": str(network), "zone": zone}
+    program = Program.from_dict({**content, **own, "version": version})
+    if present is not None and {**present.to_dict(), "version": version} == program.to_dict():
+        return Published(present, _change(present))
+    _ = program.compiled
+    await connection.exec_driver_sql(
+        "insert into program (network_id, version, bytes, hash, published_by) values ($1, $2, $3, $4, $5)",
+        (network, version, program.to_bytes(), program.hash, by),
+    )
+    return Published(program, _change(program))
+
+
+async def current(connection: AsyncConnection, network: UUID) -> Program | None:
+    """Return the program in force, None where nothing was published yet."""
+    row = await fetch_one(
+        connection, "select bytes from program where network_id = $1 order by version desc limit 1", network
+    )
+    return None if row is None else Program.from_bytes(bytes(row[0]))
+
+
+async def version(connection: AsyncConnection, network: UUID, number: int) -> Program:
+    """Return one version; raises `Refused` `program_version_unknown`."""
+    row = await fetch_one(
+        connection, "select bytes from program where network_id = $1 and version = $2", network, number
+    )
+    if row is None:
+        raise Refused("program_version_unknown", version=number)
+    return Program.from_bytes(bytes(row[0]))
+
+
+async def feed_rows(connection: AsyncConnection, network: UUID, keys: Sequence[str]) -> dict[str, dict[str, Json]]:
+    """Return the program's feed row; its one key is `current`."""
+    present = await current(connection, network) if CURRENT in keys else None
+    return {} if present is None else {CURRENT: _row(present)}
+
+
+def default_program(kind: str, currency: str) -> dict[str, Json]:
+    """Return the content that a new network of this kind starts with."""
+    return defaults.restaurant(currency) if kind == "restaurant" else defaults.shop(currency)
+
+
+def _row(program: Program) -> dict[str, Json]:
+    return rows.write(rows.ProgramRow(program.version, program.hash_text, bytes_to_text(program.to_bytes())))
+
+
+def _change(program: Program) -> Change:
+    return Change(FeedTable.PROGRAM, CURRENT, _row(program))

@@ -1,0 +1,1 @@
+"""Staff: who works at the tills."""

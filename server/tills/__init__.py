@@ -1,0 +1,1 @@
+"""Tills: pairing codes, enrolment, and which device may do what."""
