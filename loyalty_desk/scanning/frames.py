@@ -102,7 +102,7 @@ class _VideoStream:
         cv2 = load_cv2()
         if not path.is_file():
             raise SourceUnavailableError(f"There is no video file {path}.")
-        # The plain back-end would take "clip1.avi" for the first of numbered pictures and "0" for a camera.
+        # Any other back-end might take a name for a camera or for a series of pictures.
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise SourceUnavailableError(f"{path} is not a video that can be read.")

@@ -31,6 +31,8 @@ ENTER_GAP_MS = 100.0
 PREFIXED_GAP_MS = 250.0
 """After the prefix a slow Bluetooth scanner is waited for; then the keys are given back."""
 LONGEST_SCAN = 4096
+_TIMER_SLACK_MS = 1.0
+"""Timers of whole milliseconds may fire a little early, and sums of times round."""
 _GS = "\x1d"
 """Separates fields in product codes."""
 
@@ -119,7 +121,8 @@ class KeyboardWedge[Key]:
 
     def tick(self, now: float) -> list[Action[Key]]:
         """Give back what has waited too long. Call it when `wait_ms` is over; earlier does no harm."""
-        return self.flush() if self._keys and now - self._last >= self._gap() else []
+        wait = self.wait_ms(now)
+        return self.flush() if wait is not None and wait <= _TIMER_SLACK_MS else []
 
     def wait_ms(self, now: float) -> float | None:
         """Milliseconds until `tick` is due; None while nothing is held."""
