@@ -13,13 +13,15 @@ from uuid import UUID, uuid5
 
 @dataclass(slots=True)
 class Lot:
-    """Points earned together. `amount` > 0 is what was credited; times are milliseconds UTC, None never expires."""
+    """Points credited by one leg: `amount` > 0. Times are milliseconds UTC; `expires_at` None is never."""
 
     id: UUID
+    tx_id: UUID
     amount: int
     remaining: int
     earned_at: int
     expires_at: int | None
+    usable_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,20 @@ class Holdings:
         return sum(lot.remaining for lot in self.lots) - self.debt
 
     def available(self, at: int) -> int:
-        """Return what could be spent at `at`: a lot is dead at its expiry instant, and a debt leaves less than zero."""
-        return sum(lot.remaining for lot in self.lots if is_live(lot, at)) - self.debt
+        """Return what could be spent at `at`: neither dead nor pending points; a debt leaves less than zero."""
+        return sum(lot.remaining for lot in self.lots if is_spendable(lot, at)) - self.debt
 
-    def credit(self, tx_id: UUID, leg: int, amount: int, earned_at: int, expires_at: int | None) -> Lot:
+    def credit(
+        self,
+        tx_id: UUID,
+        leg: int,
+        amount: int,
+        earned_at: int,
+        expires_at: int | None,
+        usable_at: int | None = None,
+    ) -> Lot:
         """Add a lot of `amount` > 0 points; an existing debt eats of it first."""
-        lot = Lot(lot_id(tx_id, leg), amount, amount, earned_at, expires_at)
+        lot = Lot(lot_id(tx_id, leg), tx_id, amount, amount, earned_at, expires_at, usable_at)
         repaid = min(self.debt, amount)
         if repaid:
             self.debt -= repaid
@@ -65,9 +75,9 @@ class Holdings:
     def debit(self, tx_id: UUID, amount: int, at: int) -> int:
         """Take `amount` > 0 points and return the part nothing covered, which is owed from now on.
 
-        Lots dead at `at` that no job has expired yet are taken last: a debt beside points would break INV-15.
+        Pending points, and dead ones that no job has expired yet, go last: a debt beside points would break INV-15.
         """
-        for lot in sorted(self.lots, key=lambda one: (not is_live(one, at), *_spending_order(one))):
+        for lot in sorted(self.lots, key=lambda one: (not is_spendable(one, at), *_spending_order(one))):
             if not amount:
                 break
             taken = min(lot.remaining, amount)
@@ -79,6 +89,13 @@ class Holdings:
         self.debt += amount
         return amount
 
+    def restart(self, at: int, expires_at: int | None) -> None:
+        """Give every live lot a new end."""
+        for lot in self.lots:
+            if lot.remaining and is_live(lot, at) and lot.expires_at != expires_at:
+                lot.expires_at = expires_at
+                self.touched[lot.id] = lot
+
 
 def lot_id(tx_id: UUID, leg: int) -> UUID:
     """Return the id of the lot that leg `leg` of a transaction makes."""
@@ -88,6 +105,11 @@ def lot_id(tx_id: UUID, leg: int) -> UUID:
 def is_live(lot: Lot, at: int) -> bool:
     """Return whether a lot can be spent at `at`; its expiry instant is already too late."""
     return lot.expires_at is None or at < lot.expires_at
+
+
+def is_spendable(lot: Lot, at: int) -> bool:
+    """Return whether a lot is alive and no longer pending at `at`."""
+    return is_live(lot, at) and (lot.usable_at is None or lot.usable_at <= at)
 
 
 def next_expiries(lots: Iterable[Lot], at: int, count: int = 3) -> list[tuple[int, int]]:

@@ -118,7 +118,17 @@ class Plan:
     moved: dict[AccountKey, int] = field(default_factory=dict)
 
 
-Expiry = Callable[[Record, int], int | None]
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How points of a sale live, milliseconds UTC; `restarts` gives all other live points the new end too."""
+
+    expires_at: int | None = None
+    usable_at: int | None = None
+    restarts: bool = False
+
+
+FOR_EVER = Terms()
+TermsOf = Callable[[Record, int], Terms]
 TierOf = Callable[[GuestState], str]
 
 
@@ -149,12 +159,12 @@ def plan(
     facts: Sequence[Fact],
     holdings: Mapping[UUID, Holdings],
     states: Mapping[UUID, GuestState],
-    expires_at: Expiry,
+    terms_of: TermsOf,
     tier_of: TierOf,
 ) -> Plan:
     """Plan a batch in the order given; `holdings` and `states` of the guests named are changed in place.
 
-    `expires_at(record, effective_at)` says when points of a sale die, `tier_of(state)` which tier a state deserves.
+    `terms_of(record, effective_at)` says how points of a sale live, `tier_of(state)` which tier a state deserves.
     """
     made = Plan()
     for fact in facts:
@@ -171,14 +181,17 @@ def plan(
         entries = legs(record, fact.guest)
         if fact.unknown_guest:
             raised.append(Raised(ExceptionKind.UNKNOWN_GUEST, record.guest_id, _credential(record)))
+        terms = FOR_EVER if fact.guest is None else terms_of(record, fact.effective_at)
         for position, leg in enumerate(entries):
             made.moved[leg.account] = made.moved.get(leg.account, 0) + leg.amount
             if leg.account.kind is AccountKind.GUEST and fact.guest is not None:
-                owed = _move(holdings[fact.guest], fact, position, leg.amount, expires_at)
+                owed = _move(holdings[fact.guest], fact, position, leg.amount, terms)
                 if owed:
                     raised.append(Raised(ExceptionKind.OVERDRAFT, fact.guest, {"points": owed}))
         if fact.guest is not None:
             _visit(states[fact.guest], record, tier_of)
+            if terms.restarts and record.kind is RecordKind.SALE:
+                holdings[fact.guest].restart(fact.effective_at, terms.expires_at)
         made.posted.append(Posted(fact, entries, tuple(raised)))
     return made
 
@@ -196,11 +209,10 @@ def continuity(record: Record, before: Totals) -> Raised | None:
     return Raised(ExceptionKind.HOLE, None, missing)
 
 
-def _move(held: Holdings, fact: Fact, leg: int, amount: int, expires_at: Expiry) -> int:
+def _move(held: Holdings, fact: Fact, leg: int, amount: int, terms: Terms) -> int:
     if amount < 0:
         return held.debit(fact.record.id, -amount, fact.effective_at)
-    expiry = expires_at(fact.record, fact.effective_at)
-    held.credit(fact.record.id, leg, amount, fact.effective_at, expiry)
+    held.credit(fact.record.id, leg, amount, fact.effective_at, terms.expires_at, terms.usable_at)
     return 0
 
 

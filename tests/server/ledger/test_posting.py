@@ -19,6 +19,7 @@ from server.ledger.posting import (
     GuestState,
     Leg,
     Plan,
+    Terms,
     continuity,
     legs,
     plan,
@@ -41,7 +42,7 @@ def fact(sealed: SealedRecord, guest: UUID | None = GUEST, *, unknown: bool = Fa
 
 
 def planned(facts: list[Fact], held: Holdings, state: GuestState) -> Plan:
-    return plan(facts, {GUEST: held}, {GUEST: state}, lambda _, at: at + 1_000, lambda one: f"T{one.visits}")
+    return plan(facts, {GUEST: held}, {GUEST: state}, lambda _, at: Terms(at + 1_000), lambda one: f"T{one.visits}")
 
 
 def test_earning_and_redeeming_have_their_counterparts() -> None:

@@ -1,0 +1,104 @@
+"""The application: `create_app(settings)` for tests and tools, `server.app:app` for an ASGI server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+
+from loyalty_desk import __version__
+from loyalty_desk.domain.clock import Clock
+from loyalty_desk.wire.v1 import codec
+from server.guests import service as guests
+from server.kit import errors, incarnation, schema
+from server.kit.clock import SystemClock
+from server.kit.db import fetch_value
+from server.kit.ground import Base, Ground, ground, running
+from server.ledger.batch import Tools
+from server.ledger.service import Ledger
+from server.ledger.shelf import ProgramShelf
+from server.services import Services
+from server.settings import Settings
+from server.sync import router as sync
+from server.tills import router as tills
+
+_READY_WITHIN_S = 2.0
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+
+
+def create_app(settings: Settings, base: Base | None = None, clock: Clock | None = None) -> FastAPI:
+    """Return the application. It opens its database when it starts: `base`, or what the settings say."""
+    services = Services(clock or SystemClock())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            found = base or stack.enter_context(running(settings, role="command"))
+            opened = await stack.enter_async_context(ground(settings, found))
+            async with opened.db.without_network() as connection:
+                await schema.require_head(connection)
+            await incarnation.at_start(opened.db, opened.witness)
+            shelf = ProgramShelf()
+            services.open(opened, Ledger(opened.db, services.clock, _tools(opened, shelf)))
+            await stack.enter_async_context(_running(incarnation.keep_witness(opened.db, opened.witness)))
+            yield
+
+    app = FastAPI(
+        title="Loyalty Desk",
+        version=__version__,
+        summary="The central ledger: tills push facts and pull changes.",
+        lifespan=lifespan,
+        max_body_size=codec.MAX_BODY_BYTES + 1,
+        telemetry=_NO_TELEMETRY,
+    )
+    errors.install(app)
+    app.include_router(sync.make_router(services))
+    app.include_router(tills.make_router(services))
+    _add_health(app, services)
+    return app
+
+
+def _tools(opened: Ground, shelf: ProgramShelf) -> Tools:
+    async def guest_rows(connection: Any, network: Any, ids: Any) -> Any:
+        return await guests.changes(connection, network, opened.vault, ids)
+
+    return Tools(opened.vault, guest_rows, shelf.find)
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _add_health(app: FastAPI, services: Services) -> None:
+    @app.get("/healthz", tags=["health"])
+    async def healthz() -> dict[str, str]:
+        """Say that the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["health"], responses={503: {"description": "The database does not answer"}})
+    async def readyz() -> Response:
+        """Say whether the database answers."""
+        try:
+            async with asyncio.timeout(_READY_WITHIN_S), services.ground.db.without_network() as connection:
+                await fetch_value(connection, "select 1")
+        except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready
+            return JSONResponse({"status": "not ready", "reason": type(error).__name__}, 503)
+        return JSONResponse({"status": "ready"})
+
+
+def __getattr__(name: str) -> Any:
+    # Made when an ASGI server asks for it, so that importing this module reads no environment.
+    if name == "app":
+        return create_app(Settings())
+    raise AttributeError(name)

@@ -1,0 +1,377 @@
+"""One push in one transaction: sort its records, plan their postings, write the plan (ledger-and-sync.md, section 5).
+
+Lock order: the device, which makes its pushes take turns; guests' accounts by id, with their states; system accounts by
+id; the feed's counter. The last two in the last statements before the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.guest_code import HANDLE_BYTES
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, Totals, genesis
+from loyalty_desk.wire.v1.errors import ErrorCode
+from loyalty_desk.wire.v1.sync import Hole, PushRequest, PushResult, QuarantineReason, Status
+from server.kit import feed
+from server.kit.crypto import Vault
+from server.kit.errors import ApiError
+from server.ledger import repository
+from server.ledger.branching import Branch, Gap, Placement, place
+from server.ledger.intake import Incoming
+from server.ledger.lots import next_expiries
+from server.ledger.posting import (
+    POSTABLE,
+    AccountKey,
+    AccountKind,
+    Fact,
+    GuestState,
+    Plan,
+    Posted,
+    Raised,
+    Terms,
+    continuity,
+    plan,
+)
+from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Quarantined, RaisedRow
+from server.ledger.standing import program_version, terms_of, tier_of
+from server.ledger.timing import effective_at
+
+_ALARMS = frozenset({ExceptionKind.ID_REUSE, ExceptionKind.FORK})
+
+GuestRows = Callable[[AsyncConnection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
+ProgramOf = Callable[[AsyncConnection, UUID, int | None], Awaitable[Program | None]]
+
+
+class Raced(Exception):
+    """Somebody else stored a part of this a moment ago: roll back and plan again with what is there now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a posting needs of the rest of the server.
+
+    `guest_rows` renders guests for the feed; `program_of` gives the version named, or the one in force for None.
+    """
+
+    vault: Vault
+    guest_rows: GuestRows
+    program_of: ProgramOf
+
+
+@dataclass(slots=True)
+class Done:
+    """What became of a push, or of a part of one. `queued` says that sales wait to be priced again."""
+
+    results: list[PushResult] = field(default_factory=list)
+    feed_seq: int = 0
+    forked: bool = False
+    queued: bool = False
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """The fresh records of a push: to be posted, or to be set aside."""
+
+    postable: list[tuple[Incoming, Record]] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    raised: dict[int, list[Raised]] = field(default_factory=dict)
+    reused: list[tuple[int, UUID]] = field(default_factory=list)
+
+
+class Batch:
+    """A push being posted within one transaction of its network; made for it and thrown away with it."""
+
+    def __init__(self, connection: AsyncConnection, push: PushRequest, tools: Tools, now: datetime) -> None:
+        self._connection = connection
+        self._push = push
+        self._tools = tools
+        self._now = now
+        self._results: dict[int, PushResult] = {}
+
+    async def run(self, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done:
+        """Write everything and return what to answer after the commit; raises `ApiError` 401, 409 and `Raced`."""
+        connection, push = self._connection, self._push
+        device = await self._lock_device()
+        if not incoming:
+            return Done(feed_seq=(await feed.count(connection, push.network)).n)
+        epochs = await repository.epoch_branches(
+            connection, push.network, push.device, push.epoch, incoming[0].seq - 1, incoming[-1].seq
+        )
+        placed = place(incoming, [one.branch for one in epochs], holes)
+        if isinstance(placed, Gap):
+            text = f"Records before {incoming[0].seq} are missing: the server expects {placed.expected_seq}."
+            raise ApiError(409, ErrorCode.GAP, text, expected_seq=placed.expected_seq)
+        self._seen_before(incoming, placed, epochs)
+        if not placed.fresh:
+            feed_seq = (await feed.count(connection, push.network)).n
+            return Done([self._results[one.seq] for one in incoming], feed_seq)
+        epoch = next((one for one in epochs if one.branch.number == placed.branch), None)
+        sorted_out = await self._sort(placed.fresh, revoked=device.state == "revoked")
+        totals = await self._check_totals(placed, epoch, sorted_out)
+        await self._store_head(placed, epoch, sorted_out, totals)
+        facts = await self._facts(sorted_out, device)
+        guests, planned = await self._plan(facts)
+        accounts = await self._store(placed, sorted_out, guests, planned)
+        queued = [one.fact.record.id for one in planned.posted if one.fact.record.check is not None]
+        if queued:
+            await repository.queue_repricing(connection, push.network, queued)
+        changes = await self._tools.guest_rows(connection, push.network, list(guests)) if guests else []
+        moved = {accounts[key]: amount for key, amount in planned.moved.items() if key.kind is not AccountKind.GUEST}
+        if moved:
+            await repository.move_system_accounts(connection, push.network, moved)
+        feed_seq = await feed.record(connection, push.network, changes)
+        return Done([self._results[one.seq] for one in incoming], feed_seq, placed.forked, bool(queued))
+
+    async def _lock_device(self) -> DeviceRow:
+        row = await repository.lock_device(self._connection, self._push.network, self._push.device)
+        if row is None:
+            raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
+        if row.incarnation != self._push.incarnation:
+            text = "The server's data has begun a new life. Say hello again."
+            raise ApiError(409, ErrorCode.STALE_INCARNATION, text)
+        return row
+
+    def _seen_before(self, incoming: Sequence[Incoming], placed: Placement, epochs: Sequence[EpochRow]) -> None:
+        fresh = {one.seq for one in placed.fresh}
+        for one in incoming:
+            if one.seq not in fresh:
+                reason = next((row.unposted[one.seq] for row in epochs if _holds_unposted(row, one)), None)
+                status = Status.DUPLICATE if reason is None else Status.QUARANTINED
+                self._results[one.seq] = PushResult(one.seq, status, reason=reason)
+
+    async def _sort(self, fresh: Sequence[Incoming], *, revoked: bool) -> _Sorted:
+        """Tell what can be posted from what is set aside and from what is held under another place already."""
+        made = _Sorted()
+        known = await repository.known_ids(self._connection, self._push.network, [one.id for one in fresh])
+        for one in fresh:
+            reason, detail = one.fault, one.detail
+            if revoked:
+                reason, detail = QuarantineReason.AFTER_REVOCATION, one.detail
+            elif reason is None and one.id in known:
+                if known[one.id] == one.hash:
+                    self._results[one.seq] = PushResult(one.seq, Status.DUPLICATE)
+                    continue
+                reason, detail = QuarantineReason.ID_REUSE, "another record has this id"
+                made.reused.append((one.seq, one.id))
+            elif reason is None and one.record is not None and one.record.kind not in POSTABLE:
+                reason, detail = QuarantineReason.WAITING_DEP, f"{one.record.kind.value} is not posted yet"
+            if reason is None and one.record is not None:
+                known[one.id] = one.hash
+                made.postable.append((one, one.record))
+            else:
+                assert reason is not None  # noqa: S101 - a record is read or has a fault
+                self._results[one.seq] = PushResult(one.seq, Status.QUARANTINED, reason=reason.value)
+                made.quarantined.append(self._set_aside(one, reason, detail))
+        return made
+
+    def _set_aside(self, one: Incoming, reason: QuarantineReason, detail: str) -> Quarantined:
+        sealed = None
+        if one.private is not None:
+            sealed = self._tools.vault.seal_secret(self._push.network, f"private {one.id}", one.private)
+        return Quarantined(
+            one.seq, one.id, one.payload, one.payload_hash, one.hash, one.prev, reason.value, detail, sealed
+        )
+
+    async def _check_totals(self, placed: Placement, epoch: EpochRow | None, sorted_out: _Sorted) -> Totals:
+        """Note where running totals do not continue, and return those of the last fresh record."""
+        before = await self._totals_before(placed, epoch)
+        raised = sorted_out.raised
+        first = placed.fresh[0]
+        if placed.opens and placed.forked:
+            raised.setdefault(first.seq, []).append(Raised(ExceptionKind.FORK, None, {"seq": first.seq}))
+        for hole in placed.holes:
+            facts: dict[str, Json] = {"first": hole.first, "last": hole.last, "reason": hole.reason[:200]}
+            missing = None
+            if first.record is not None and epoch is not None:
+                missing = continuity(first.record, epoch.totals)
+            raised.setdefault(first.seq, []).append(
+                Raised(ExceptionKind.HOLE, None, facts | dict(missing.details if missing else {}))
+            )
+        expected_seq = first.seq
+        last = Totals()
+        for one in placed.fresh:
+            if one.seq != expected_seq:
+                before = None
+            expected_seq = one.seq + 1
+            if one.record is None:
+                # What an unreadable record earned is unknown: the next one's totals will say it.
+                before = None if before is None else Totals(before.count + 1, before.earned, before.redeemed)
+                last = before or Totals(last.count + 1, last.earned, last.redeemed)
+                continue
+            hole_found = None if before is None else continuity(one.record, before)
+            if hole_found is not None:
+                raised.setdefault(one.seq, []).append(hole_found)
+            before = last = one.record.totals
+        return last
+
+    async def _totals_before(self, placed: Placement, epoch: EpochRow | None) -> Totals | None:
+        first = placed.fresh[0]
+        if epoch is not None:
+            return epoch.totals if first.seq == epoch.branch.head_seq + 1 else None
+        if first.seq != 1:
+            return None
+        if first.prev == genesis(self._push.network, self._push.device, self._push.epoch):
+            return Totals()
+        parent = await repository.parent_of(self._connection, self._push.network, self._push.device, first.prev)
+        if parent is None:
+            return None
+        return parent[1] if isinstance(parent[1], Totals) else Record.from_payload(parent[1]).totals
+
+    async def _store_head(self, placed: Placement, epoch: EpochRow | None, sorted_out: _Sorted, totals: Totals) -> None:
+        stored = len(sorted_out.postable) + len(sorted_out.quarantined)
+        last = placed.fresh[-1]
+        if epoch is None or last.seq > epoch.branch.head_seq:
+            branch = Branch(placed.branch, last.seq, last.hash, {})
+        else:
+            branch, totals = epoch.branch, epoch.totals
+        row = EpochRow(branch, stored + (0 if epoch is None else epoch.count), totals, {})
+        first = placed.fresh[0]
+        parent: tuple[int | None, bytes] | None = None
+        if epoch is None and first.prev != genesis(self._push.network, self._push.device, self._push.epoch):
+            found = await repository.parent_of(self._connection, self._push.network, self._push.device, first.prev)
+            parent = (None if found is None else found[0], first.prev)
+        written = await repository.store_head(
+            self._connection,
+            self._push.network,
+            self._push.device,
+            self._push.epoch,
+            row,
+            old_head=None if epoch is None else epoch.branch.head_seq,
+            parent=parent,
+            forked_at=first.seq if placed.opens and placed.forked else None,
+            opened_reason=_opened_reason(first),
+        )
+        if not written:
+            raise Raced
+
+    async def _facts(self, sorted_out: _Sorted, device: DeviceRow) -> list[Fact]:
+        network, connection = self._push.network, self._connection
+        records = [record for _, record in sorted_out.postable]
+        by_handle = await repository.guests_of_handles(
+            connection, network, {_handle(one) for one in records if one.guest_id is None} - {b""}
+        )
+        named = {one.guest_id for one in records if one.guest_id is not None} | set(by_handle.values())
+        alive = await repository.survivors(connection, network, named) if named else {}
+        cursors = {one.cache_feed_seq for one in records if one.cache_feed_seq}
+        reached = await feed.time_of(connection, network, list(cursors)) if cursors else {}
+        now = to_ms(self._now)
+        facts: list[Fact] = []
+        for record in records:
+            claimed = record.guest_id or by_handle.get(_handle(record))
+            guest = None if claimed is None else alive.get(claimed)
+            shown = record.guest_id is not None or record.credential is not None
+            unknown = guest is None and (shown or record.points_earned > 0 or record.points_redeemed > 0)
+            published = reached.get(record.cache_feed_seq or 0)
+            effective = effective_at(record, device.sight, 0 if published is None else to_ms(published), now)
+            raised = tuple(sorted_out.raised.get(record.seq, ()))
+            facts.append(Fact(record, guest, unknown, effective.at, effective.clock_off, raised))
+        return facts
+
+    async def _plan(self, facts: Sequence[Fact]) -> tuple[dict[UUID, GuestAccount], Plan]:
+        network, connection = self._push.network, self._connection
+        wanted = {fact.guest for fact in facts if fact.guest is not None}
+        guests = await repository.lock_guests(connection, network, wanted)
+        if guests.keys() != wanted:
+            raise Raced
+        programs: dict[int | None, Program | None] = {}
+        for version in {program_version(fact.record) for fact in facts if fact.guest is not None}:
+            programs[version] = await self._tools.program_of(connection, network, version)
+        in_force = await self._tools.program_of(connection, network, None) if guests else None
+
+        def terms(record: Record, at: int) -> Terms:
+            return terms_of(programs[program_version(record)], at)
+
+        def tier(state: GuestState) -> str:
+            return tier_of(in_force, state)
+
+        planned = plan(
+            facts,
+            {guest: one.holdings for guest, one in guests.items()},
+            {guest: one.state for guest, one in guests.items()},
+            terms,
+            tier,
+        )
+        return guests, planned
+
+    async def _store(
+        self, placed: Placement, sorted_out: _Sorted, guests: Mapping[UUID, GuestAccount], planned: Plan
+    ) -> dict[AccountKey, int]:
+        network, connection = self._push.network, self._connection
+        sources = {record.id: one for one, record in sorted_out.postable}
+        accounts = await repository.system_accounts(
+            connection, network, [key for key in planned.moved if key.kind is not AccountKind.GUEST]
+        )
+        accounts |= {AccountKey(AccountKind.GUEST, guest): one.account_id for guest, one in guests.items()}
+        if planned.posted:
+            new = await repository.insert_postings(
+                connection,
+                network,
+                placed.branch,
+                [repository.Sourced(one, sources[one.fact.record.id]) for one in planned.posted],
+                self._now,
+            )
+            if new != len(planned.posted):
+                raise Raced
+            lots = {lot.id: lot for guest in guests.values() for lot in guest.holdings.made}
+            await repository.insert_entries(connection, network, planned.posted, accounts, lots)
+            await repository.store_lots(connection, network, list(guests.values()))
+        now = to_ms(self._now)
+        if guests:
+            await repository.store_guests(
+                connection,
+                network,
+                [
+                    repository.GuestChange(
+                        one,
+                        planned.moved.get(AccountKey(AccountKind.GUEST, guest), 0),
+                        one.holdings.available(now),
+                        next_expiries(one.holdings.lots, now),
+                    )
+                    for guest, one in guests.items()
+                ],
+            )
+        if sorted_out.quarantined:
+            await repository.insert_quarantined(
+                connection, network, self._push.device, self._push.epoch, placed.branch, sorted_out.quarantined
+            )
+        raised = [_row(one, raised, accounts) for one in planned.posted for raised in one.raised]
+        raised += [
+            RaisedRow(ExceptionKind.ID_REUSE, record_id, None, {"epoch": self._push.epoch, "seq": seq}, "alarm")
+            for seq, record_id in sorted_out.reused
+        ]
+        if raised:
+            await repository.insert_raised(connection, network, self._push.device, raised)
+        for one in planned.posted:
+            seq, flags = one.fact.record.seq, one.flags
+            self._results[seq] = PushResult(seq, Status.POSTED_FLAGGED if flags else Status.POSTED, flags)
+        return accounts
+
+
+def _holds_unposted(row: EpochRow, one: Incoming) -> bool:
+    return one.seq in row.unposted and row.branch.held.get(one.seq) == one.hash
+
+
+def _handle(record: Record) -> bytes:
+    if record.credential is None or record.credential.handle is None:
+        return b""
+    return record.credential.handle.to_bytes(HANDLE_BYTES, "big")
+
+
+def _opened_reason(first: Incoming) -> str:
+    if first.record is None or first.record.kind is not RecordKind.EPOCH_OPEN:
+        return "unknown"
+    return (first.record.opened_reason or "unknown")[:40]
+
+
+def _row(posted: Posted, raised: Raised, accounts: Mapping[AccountKey, int]) -> RaisedRow:
+    account = None if raised.guest is None else accounts.get(AccountKey(AccountKind.GUEST, raised.guest))
+    severity = "alarm" if raised.kind in _ALARMS else "warning"
+    return RaisedRow(raised.kind, posted.fact.record.id, account, raised.details, severity)

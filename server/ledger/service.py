@@ -1,0 +1,122 @@
+"""Posting pushes: who may, how many at once, what is tried again and what is set aside (section 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from loyalty_desk.domain.clock import Clock
+from loyalty_desk.wire.v1.errors import ErrorCode
+from loyalty_desk.wire.v1.sync import Hole, PushAnswer, PushRequest, QuarantineReason
+from server.kit.db import Database
+from server.kit.errors import ApiError, is_outage, outage, sqlstate
+from server.ledger.batch import Batch, Done, Raced, Tools
+from server.ledger.intake import BadPush, ForgedPush, Incoming, read_push
+
+_LOG = logging.getLogger(__name__)
+_PUSHES_AT_ONCE = 2
+_TURN_TIMEOUT_S = 10.0
+_TRANSIENT_TRIES = 4
+_ALIKE = 2
+# Data that cannot be stored: out of range, or against a constraint.
+_POISON_CLASSES = frozenset({"22", "23"})
+
+
+class Ledger:
+    """Posts what tills push; one a process. `on_queued` is called after a commit that left sales to price again."""
+
+    def __init__(self, db: Database, clock: Clock, tools: Tools, on_queued: Callable[[], None] = lambda: None) -> None:
+        self._db = db
+        self._clock = clock
+        self._tools = tools
+        self._on_queued = on_queued
+        self._turns: dict[UUID, asyncio.Semaphore] = {}
+
+    async def push(self, push: PushRequest, device_key: Ed25519PublicKey) -> PushAnswer:
+        """Post a push and return what became of each record, after the commit.
+
+        Raises `ApiError`: 400 for a push that contradicts itself, 403 forged, 409 GAP, STALE_INCARNATION and FORK (the
+        last with everything stored), 429 where too many wait, 503 where nothing can be stored.
+        """
+        try:
+            incoming = read_push(push, device_key)
+        except BadPush as error:
+            raise ApiError(400, ErrorCode.BAD_BODY, f"The push contradicts itself: {error}.") from error
+        except ForgedPush as error:
+            raise ApiError(403, ErrorCode.BAD_SIGNATURE, "The last record is not signed by this till.") from error
+        async with self._turn(push.network):
+            done = await self._settle(push, incoming, push.holes)
+        if done.queued:
+            self._on_queued()
+        if done.forked:
+            text = "This till's journal has forked. Everything is stored; begin a new epoch."
+            raise ApiError(409, ErrorCode.FORK, text, epoch=push.epoch)
+        return PushAnswer(push.incarnation, done.results, done.feed_seq)
+
+    @asynccontextmanager
+    async def _turn(self, network: UUID) -> AsyncIterator[None]:
+        turns = self._turns.setdefault(network, asyncio.Semaphore(_PUSHES_AT_ONCE))
+        try:
+            await asyncio.wait_for(turns.acquire(), _TURN_TIMEOUT_S)
+        except TimeoutError as error:
+            text = "Many tills are sending at once. Try again in a moment."
+            raise ApiError(429, ErrorCode.TOO_MANY, text, retry_after_s=2) from error
+        try:
+            yield
+        finally:
+            turns.release()
+
+    async def _settle(self, push: PushRequest, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done:
+        """Post in one transaction; what fails twice alike is halved until the record that cannot be stored is found."""
+        reason = await self._failure(push, incoming, holes)
+        if isinstance(reason, Done):
+            return reason
+        if len(incoming) == 1:
+            _LOG.error("record %s of %s cannot be stored: %s", incoming[0].seq, push.device, reason)
+            fault, detail = QuarantineReason.BAD_SCHEMA, f"cannot be stored: {reason}"
+            return await self._post(push, [replace(incoming[0], record=None, fault=fault, detail=detail)], holes)
+        middle = len(incoming) // 2
+        first = await self._settle(push, incoming[:middle], holes)
+        second = await self._settle(push, incoming[middle:], ())
+        return Done(
+            first.results + second.results,
+            max(first.feed_seq, second.feed_seq),
+            first.forked or second.forked,
+            first.queued or second.queued,
+        )
+
+    async def _failure(self, push: PushRequest, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done | str:
+        """Return what was done, or why the records themselves cannot be stored; raises where they are not to blame."""
+        seen: list[str] = []
+        transient = 0
+        while True:
+            try:
+                return await self._post(push, incoming, holes)
+            except ApiError:
+                raise
+            except Exception as error:
+                state = sqlstate(error)
+                if isinstance(error, Raced) or (state or "").startswith("40"):
+                    transient += 1
+                    if transient < _TRANSIENT_TRIES:
+                        continue
+                    raise outage() from error
+                if is_outage(error):
+                    raise
+                if not incoming or (state is not None and state[:2] not in _POISON_CLASSES):
+                    raise
+                seen.append(state or type(error).__name__)
+                if seen.count(seen[-1]) == _ALIKE:
+                    return seen[-1]
+                if len(seen) > _ALIKE:
+                    raise
+
+    async def _post(self, push: PushRequest, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done:
+        async with self._db.begin(push.network) as connection:
+            return await Batch(connection, push, self._tools, self._clock.now()).run(incoming, holes)

@@ -1,0 +1,1 @@
+"""Tills and server exchange facts and changes: hello, push, reconcile, pull."""

@@ -1,0 +1,124 @@
+"""Pull: the changes a till has not seen, in the order of their commits, and a digest of the whole (section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.wire.v1.errors import ErrorCode
+from loyalty_desk.wire.v1.sync import (
+    MAX_PULL_ROWS,
+    PULL_FROM_ZERO_GUESTS,
+    Checkpoint,
+    FeedRow,
+    FeedTable,
+    PullAnswer,
+    cursor_from_text,
+)
+from server.guests import service as guests
+from server.kit import feed, incarnation
+from server.kit.auth import Signer
+from server.kit.crypto import Vault
+from server.kit.db import fetch_value
+from server.kit.errors import ApiError
+from server.kit.ground import Ground
+from server.networks import service as networks
+from server.programs import service as programs
+from server.staff import service as staff
+
+_REFUSED = {
+    "revoked": (ErrorCode.DEVICE_REVOKED, "This till was removed from the network."),
+    "suspended": (ErrorCode.DEVICE_SUSPENDED, "This till is suspended. Its sales are still accepted."),
+}
+
+
+async def pull(
+    ground: Ground,
+    signer: Signer,
+    cursor: str | None,
+    limit: int = MAX_PULL_ROWS,
+    from_zero_guests: int = PULL_FROM_ZERO_GUESTS,
+) -> PullAnswer:
+    """Return a page of changes behind `cursor`, read in one snapshot.
+
+    Raises `ApiError`: 400 for a cursor that is none, 403 for a till that gets no data, 410 MUST_BOOTSTRAP for a cursor
+    of another life, and without a cursor where there are more than `from_zero_guests` guests.
+    """
+    network = signer.network
+    async with ground.db.snapshot(network) as connection:
+        state = await fetch_value(
+            connection, "select state from device where network_id = $1 and id = $2", network, signer.device
+        )
+        if state in _REFUSED:
+            raise ApiError(403, *_REFUSED[state])
+        life = await incarnation.current(connection)
+        if life is None:
+            raise ApiError(503, ErrorCode.OUTAGE, "The server is still starting. Try again.", retry_after_s=2)
+        total = await feed.count(connection, network)
+        after = await _after(connection, network, cursor, life.id, total.n, from_zero_guests)
+        page = max(1, min(limit, MAX_PULL_ROWS))
+        marks = await feed.marks(connection, network, after, page + 1)
+        has_more, marks = len(marks) > page, marks[:page]
+        rows = await _rendered(connection, network, ground.vault, marks)
+    if has_more:
+        return PullAnswer(life.id, rows, rows[-1].seq, has_more=True)
+    checkpoint = Checkpoint(total.n, total.rows, total.digest.to_bytes(16, "big"))
+    return PullAnswer(life.id, rows, total.n, has_more=False, checkpoint=checkpoint)
+
+
+async def rows_of(
+    connection: AsyncConnection, network: UUID, vault: Vault, table: FeedTable, keys: Sequence[str]
+) -> dict[str, dict[str, Json]]:
+    """Return the present rows of a table of the feed by key; what is deleted is left out."""
+    match table:
+        case FeedTable.GUEST | FeedTable.CREDENTIAL:
+            return await guests.feed_rows(connection, network, vault, table, keys)
+        case FeedTable.PROGRAM:
+            return await programs.feed_rows(connection, network, keys)
+        case FeedTable.STAFF:
+            return await staff.feed_rows(connection, network, keys)
+        case FeedTable.KEYSET | FeedTable.PROFILE | FeedTable.STORE:
+            return await networks.feed_rows(connection, network, table, keys)
+        case FeedTable.COUNTER:
+            return {}
+
+
+async def _after(
+    connection: AsyncConnection, network: UUID, cursor: str | None, life: UUID, n: int, from_zero_guests: int
+) -> int:
+    if not cursor:
+        found = await fetch_value(
+            connection,
+            "select count(*) from (select 1 from guest_state where network_id = $1 limit $2) as t",
+            network,
+            from_zero_guests + 1,
+        )
+        if found > from_zero_guests:
+            text = "There are too many guests to read one by one. Fetch the snapshot."
+            raise ApiError(410, ErrorCode.MUST_BOOTSTRAP, text)
+        return 0
+    try:
+        incarnation_of_cursor, after, _ = cursor_from_text(cursor)
+    except ValueError as error:
+        raise ApiError(400, ErrorCode.BAD_BODY, "The cursor is not one of ours.") from error
+    if incarnation_of_cursor != life or after > n:
+        raise ApiError(410, ErrorCode.MUST_BOOTSTRAP, "The server's data has begun a new life. Read it anew.")
+    return after
+
+
+async def _rendered(
+    connection: AsyncConnection, network: UUID, vault: Vault, marks: Sequence[feed.Mark]
+) -> list[FeedRow]:
+    keys: dict[str, list[str]] = {}
+    for mark in marks:
+        if mark.live:
+            keys.setdefault(mark.table, []).append(mark.key)
+    rows = {
+        table: await rows_of(connection, network, vault, FeedTable(table), wanted) for table, wanted in keys.items()
+    }
+    return [
+        FeedRow(mark.seq, mark.table, mark.key, rows[mark.table].get(mark.key) if mark.live else None) for mark in marks
+    ]

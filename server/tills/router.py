@@ -1,0 +1,78 @@
+"""The two paths by which a till joins a network (ledger-and-sync.md, section 8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from loyalty_desk.domain.errors import BadInput, ForPerson
+from loyalty_desk.wire.v1 import codec
+from loyalty_desk.wire.v1.enrol import EnrolFinish, EnrolStart
+from loyalty_desk.wire.v1.errors import ErrorCode
+from server.kit.auth import decode_body, read_body
+from server.kit.errors import ApiError, answer
+from server.services import Services
+from server.tills import service
+
+_CODE_TEXT = "This pairing code is not valid any more. Make a new one on the server."
+_REFUSALS = {
+    "pairing_code": (403, ErrorCode.PAIRING_CODE, _CODE_TEXT),
+    "pairing_void": (403, ErrorCode.PAIRING_CODE, _CODE_TEXT),
+    "pairing_expired": (403, ErrorCode.PAIRING_CODE, _CODE_TEXT),
+    "pairing_waits": (202, ErrorCode.PAIRING_WAITS, "Compare the characters and confirm on the server."),
+    "till_known": (403, ErrorCode.PAIRING_CODE, "This till is enrolled already."),
+    "enrol_signature": (403, ErrorCode.BAD_SIGNATURE, "The request is not signed by the till that started."),
+}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {codec.CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
+    for status, text in {
+        200: "msgpack of the answer",
+        202: "Nobody has confirmed yet",
+        400: "The body is not what the contract says",
+        403: "The code or the signature is not valid",
+        413: "Too large",
+        503: "The server cannot store anything right now",
+    }.items()
+}
+_MAX_BODY_BYTES = 4096
+
+
+def make_router(services: Services) -> APIRouter:
+    """Return the routes over the services of this process."""
+    router = APIRouter(prefix="/api/v1/enrol", tags=["enrol"])
+
+    @router.post("/start", responses=_RESPONSES, response_class=Response, openapi_extra=_body("EnrolStart"))
+    async def start(request: Request) -> Response:
+        """Show a one-time code and a public key; a person then compares eight characters."""
+        message = decode_body(EnrolStart, request, await read_body(request, _MAX_BODY_BYTES))
+        try:
+            return answer(await service.enrol_start(services.ground, message))
+        except ForPerson as error:
+            raise _refusal(error) from error
+
+    @router.post("/finish", responses=_RESPONSES, response_class=Response, openapi_extra=_body("EnrolFinish"))
+    async def finish(request: Request) -> Response:
+        """Fetch the token once a person has confirmed; 202 until then."""
+        message = decode_body(EnrolFinish, request, await read_body(request, _MAX_BODY_BYTES))
+        try:
+            return answer(await service.enrol_finish(services.ground, message))
+        except ForPerson as error:
+            raise _refusal(error) from error
+
+    return router
+
+
+def _refusal(error: ForPerson) -> ApiError:
+    if error.code in _REFUSALS:
+        status, code, text = _REFUSALS[error.code]
+        return ApiError(status, code, text, retry_after_s=1 if status == 202 else None)
+    if isinstance(error, BadInput):
+        return ApiError(400, ErrorCode.BAD_BODY, f"The request is not understood: {error.code}")
+    return ApiError(403, ErrorCode.PAIRING_CODE, f"Refused: {error.code}")
+
+
+def _body(name: str) -> dict[str, object]:
+    content = {codec.CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+    text = f"msgpack of loyalty_desk.wire.v1.enrol {name}, optionally zstd"
+    return {"requestBody": {"required": True, "description": text, "content": content}}
