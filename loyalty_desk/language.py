@@ -1,8 +1,8 @@
 """Which language to speak, and its gettext catalogue. English is the language of the message ids and needs no file.
 
-A `.po` file is what ships. Its compiled form is kept in the user's cache folder under the hash of the `.po`, so it can
-neither be stale nor be forgotten at a build, and Babel (0.1 s to import) is needed only for the first start after a change.
-A frozen program may ship the `.mo` alone.
+A `.po` file is what ships. Its compiled form is kept in the user's cache folder under the hash of the `.po`, so it
+can neither be stale nor be forgotten at a build, and Babel (0.1 s to import) is needed only for the first start after
+a change. A frozen program may ship the `.mo` alone.
 """
 
 from __future__ import annotations

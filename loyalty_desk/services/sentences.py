@@ -1,7 +1,7 @@
 """One sentence for everything that can be said no to: codes and numbers in, words a cashier can read out.
 
-The message ids are English and belong to the gettext domain `till`. A test walks the sources and fails on a code without a
-sentence here.
+The message ids are English and belong to the gettext domain `till`. A test walks the sources and fails on a code
+without a sentence here.
 """
 
 from __future__ import annotations

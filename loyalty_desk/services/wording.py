@@ -1,4 +1,4 @@
-"""Words in one language: translated sentences, money, points and times ready to show. What window and command line speak with."""
+"""Words in one language, for window and command line: translated sentences, money, points and times ready to show."""
 
 from __future__ import annotations
 

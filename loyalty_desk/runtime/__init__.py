@@ -1,0 +1,1 @@
+"""Qt plumbing without widgets: threads, their way back to the main one, the keyboard scanner, shutdown and crashes."""

@@ -1,0 +1,1 @@
+"""The cashier's window: one folder a screen, each with a view (Qt), a presenter (plain Python) and a frozen state."""

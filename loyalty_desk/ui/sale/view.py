@@ -1,0 +1,366 @@
+"""The sale screen: draws a `SaleState` and says what the cashier wants. It knows no prices, guests or rules."""
+
+from __future__ import annotations
+
+from typing import override
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QImage, QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QBoxLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from loyalty_desk.ui import theme
+from loyalty_desk.ui.sale.header import Header
+from loyalty_desk.ui.sale.panels import CheckPanel, GuestPanel
+from loyalty_desk.ui.sale.state import ButtonState, FieldMode, FieldState, HelpState, KeyState, MessageState, SaleState
+from loyalty_desk.ui.widgets.buttons import KeyedButton
+from loyalty_desk.ui.widgets.labels import SHAPES, label, show_text
+from loyalty_desk.ui.widgets.preview import CameraPreview
+
+NARROW_BELOW = 860
+MAX_TYPED = 512
+_MODE_KEYS = {
+    Qt.Key.Key_F2: FieldMode.GUEST,
+    Qt.Key.Key_F3: FieldMode.AMOUNT,
+    Qt.Key.Key_F4: FieldMode.POINTS,
+}
+
+
+class SaleView(QWidget):
+    """Signals are the cashier's intents; `render` is the only way in."""
+
+    field_changed = Signal(str)
+    submitted = Signal()
+    cancelled = Signal()
+    mode_requested = Signal(object)
+    points_chosen = Signal(object)
+    fold_toggled = Signal()
+    help_toggled = Signal()
+    notice_read = Signal()
+    copied = Signal()
+    language_asked = Signal()
+    theme_asked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("screen")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._state: SaleState | None = None
+        self._theme = "light"
+        self._scale = 0.0
+        self.header = Header()
+        self.notice = label("message", wrap=True)
+        self.check = CheckPanel()
+        self.guest = GuestPanel()
+        self.preview = CameraPreview()
+        self.field_label = label("field_label")
+        self.reading = label("reading")
+        self.field = QLineEdit()
+        self.field.setObjectName("field")
+        self.field.setMaxLength(MAX_TYPED)
+        self.field.setMinimumHeight(60)
+        self.field.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+        self.message = label("message", wrap=True)
+        self.go = KeyedButton("go", centred=True)
+        self.go.setObjectName("go")
+        self.go.setMinimumHeight(72)
+        self.help = HelpPanel(self)
+        self.help.hide()
+        self.keys = KeyBar()
+        self._lay_out()
+        self._connect()
+
+    def _lay_out(self) -> None:
+        self._panels = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._panels.setSpacing(12)
+        self._panels.addWidget(self.check, 1)
+        self._panels.addWidget(self.guest, 1)
+        over_field = QHBoxLayout()
+        over_field.setSpacing(12)
+        over_field.addWidget(self.field_label)
+        over_field.addStretch(1)
+        over_field.addWidget(self.reading)
+        entry = QVBoxLayout()
+        entry.setSpacing(6)
+        entry.addLayout(over_field)
+        entry.addWidget(self.field)
+        entry.addWidget(self.message)
+        entry.addStretch(1)
+        self._entry = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._entry.setSpacing(14)
+        self._entry.addWidget(self.preview)
+        self._entry.addLayout(entry, 1)
+        inside = QVBoxLayout()
+        inside.setContentsMargins(16, 10, 16, 10)
+        inside.setSpacing(10)
+        inside.addWidget(self.notice)
+        inside.addLayout(self._panels, 1)
+        inside.addLayout(self._entry)
+        inside.addWidget(self.go)
+        inside.addWidget(self.keys)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        outer.addWidget(self.header)
+        outer.addLayout(inside, 1)
+        self.setMinimumSize(420, 600)
+
+    def _connect(self) -> None:
+        self.field.textEdited.connect(self.field_changed)
+        self.go.clicked.connect(self._on_go_clicked)
+        self.check.copy_asked.connect(self._on_copy_asked)
+        self.guest.points_chosen.connect(self.points_chosen)
+        self.guest.fold_toggled.connect(self.fold_toggled)
+        self.header.language_asked.connect(self.language_asked)
+        self.header.theme_asked.connect(self.theme_asked)
+        self.keys.pressed_key.connect(self._on_key_button)
+        self.help.closed.connect(self.help_toggled)
+
+    # -- in: what to show
+
+    @override
+    def render(self, state: SaleState) -> None:  # type: ignore[override]
+        """Show a state. Only what changed is touched, so that a key press costs a fraction of a frame."""
+        before, self._state = self._state, state
+        if before == state:
+            return
+        self.header.set_state(state)
+        _show_message(self.notice, state.notice)
+        self.check.set_state(state.check, state.done)
+        self.guest.set_state(state.guest, state.done)
+        self.preview.set_state(state.preview)
+        self._show_field(state.entry)
+        _show_message(self.message, state.message)
+        self._show_go(state.button)
+        self.keys.set_keys(state.keys)
+        self._show_help(state.help)
+        if before is None or before.title != state.title:
+            self.window().setWindowTitle(state.title)
+
+    def show_frame(self, image: QImage) -> None:
+        """Show the camera's newest frame, copied by whoever sends it."""
+        self.preview.set_image(image)
+
+    def flash(self) -> None:
+        """Show that a code has just been read."""
+        self.preview.flash()
+
+    def set_theme(self, name: str) -> None:
+        """Dress the screen in `light` or `dark`."""
+        self._theme = name
+        theme.apply(_app(), name)
+        self.preview.set_colours(theme.THEMES[name])
+        self._restyle()
+
+    # -- out: what the cashier wants
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = event.key()
+        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            # A key held down must not confirm twice, nor confirm the next sale.
+            if not event.isAutoRepeat():
+                self.submitted.emit()
+        elif key == Qt.Key.Key_Escape:
+            self.cancelled.emit()
+        elif key == Qt.Key.Key_F1:
+            self.help_toggled.emit()
+        elif key in _MODE_KEYS:
+            self.mode_requested.emit(_MODE_KEYS[Qt.Key(key)])
+        elif event.matches(QKeySequence.StandardKey.Copy):
+            self._on_copy_asked()
+        elif event.text().isprintable() and event.text() and not self.field.hasFocus():
+            # Whatever has the focus, what is typed belongs into the one field.
+            self.field.setFocus()
+            self.field.insert(event.text())
+            self.field_changed.emit(self.field.text())
+        else:
+            super().keyPressEvent(event)
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = self.width() < NARROW_BELOW
+        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        self._panels.setDirection(down if narrow else across)
+        self.header.set_narrow(narrow)
+        self.keys.set_narrow(narrow)
+        self.go.set_narrow(narrow, bare=narrow)
+        if self._state is not None:
+            self._show_go(self._state.button)
+        if self.go.property("narrow") != narrow:
+            self.go.setProperty("narrow", narrow)
+            self.setStyleSheet("")
+        self._restyle()
+        self.help.fit(self.size())
+
+    def _restyle(self) -> None:
+        scale = theme.scale_for(self.width(), self.height())
+        sheet = theme.stylesheet(self._theme, scale)
+        small = self.width() < NARROW_BELOW
+        self.preview.setFixedSize(QSize(128, 96) if small else QSize(round(208 * scale), round(117 * scale)))
+        if sheet != self.styleSheet():
+            self.setStyleSheet(sheet)
+            self.field.setMinimumHeight(round(60 * scale))
+            self.go.setMinimumHeight(round(72 * scale))
+
+    def _show_field(self, state: FieldState) -> None:
+        if self.field.text() != state.text:
+            self.field.setText(state.text)
+        if self.field.placeholderText() != state.placeholder:
+            self.field.setPlaceholderText(state.placeholder)
+        if self.field.isReadOnly() != state.read_only:
+            self.field.setReadOnly(state.read_only)
+        self.field.setAccessibleName(state.label)
+        show_text(self.field_label, state.label)
+        show_text(self.reading, state.reading)
+
+    def _show_go(self, state: ButtonState) -> None:
+        self.go.set_content(state.text, "Enter" if state.enabled else "", enabled=state.enabled, tip=state.tip)
+
+    def _show_help(self, state: HelpState | None) -> None:
+        if state is None:
+            if self.help.isVisibleTo(self):
+                self.help.hide()
+                self.field.setFocus()
+            return
+        self.help.set_state(state)
+        self.help.fit(self.size())
+        self.help.show()
+        self.help.raise_()
+
+    def _on_go_clicked(self) -> None:
+        self.submitted.emit()
+
+    def _on_copy_asked(self) -> None:
+        if self._state and self._state.done and self._state.done.copy_text:
+            QGuiApplication.clipboard().setText(self._state.done.copy_text)
+            self.copied.emit()
+
+    def _on_key_button(self, key: str) -> None:
+        if key == "F1":
+            self.help_toggled.emit()
+        elif key == "Esc":
+            self.cancelled.emit()
+        else:
+            self.mode_requested.emit({"F2": FieldMode.GUEST, "F3": FieldMode.AMOUNT, "F4": FieldMode.POINTS}[key])
+        self.field.setFocus()
+
+
+class KeyBar(QFrame):
+    """The function keys, each a button of 48 px with its key on it."""
+
+    pressed_key = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("keys")
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(8)
+        self._narrow = False
+        self.buttons: dict[str, KeyedButton] = {}
+
+    def set_keys(self, keys: tuple[KeyState, ...]) -> None:
+        for state in keys:
+            button = self.buttons.get(state.key)
+            if button is None:
+                button = KeyedButton("key")
+                button.setCheckable(True)
+                button.setMinimumHeight(48)
+                button.setProperty("key", state.key)
+                button.clicked.connect(self._on_clicked)
+                self.buttons[state.key] = button
+                self._place()
+            button.set_content(state.text, state.key, enabled=state.enabled, active=state.active, tip=state.tip)
+            button.setChecked(state.active)
+
+    def set_narrow(self, narrow: bool) -> None:
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self._place()
+
+    def _place(self) -> None:
+        columns = 3 if self._narrow else max(len(self.buttons), 1)
+        for position, button in enumerate(self.buttons.values()):
+            button.set_narrow(self._narrow)
+            self._grid.addWidget(button, position // columns, position % columns)
+
+    def _on_clicked(self) -> None:
+        button = self.sender()
+        if isinstance(button, KeyedButton):
+            button.setChecked(not button.isChecked())
+            self.pressed_key.emit(button.property("key"))
+
+
+class HelpPanel(QFrame):
+    """What F1 opens, over the screen."""
+
+    closed = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("help")
+        self.title = label("name")
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(14)
+        self._grid.setVerticalSpacing(8)
+        self._grid.setColumnStretch(1, 1)
+        self._shown: HelpState | None = None
+        self.close_button = KeyedButton("key")
+        self.close_button.setMinimumHeight(48)
+        self.close_button.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.close_button.clicked.connect(self.closed)
+        self._box = box = QVBoxLayout(self)
+        box.setContentsMargins(24, 20, 24, 20)
+        box.setSpacing(12)
+        box.addWidget(self.title)
+        box.addLayout(self._grid, 1)
+        box.addWidget(self.close_button)
+
+    def set_state(self, state: HelpState) -> None:
+        if state == self._shown:
+            return
+        self._shown = state
+        self.title.setText(state.title)
+        while (item := self._grid.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        for row, (key, words) in enumerate(state.rows):
+            cap = label("keycap")
+            cap.setText(key)
+            cap.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            text = label("line", wrap=True)
+            text.setText(words)
+            self._grid.addWidget(cap, row, 0)
+            self._grid.addWidget(text, row, 1)
+        self.close_button.set_content(state.close, "F1", enabled=True)
+
+    def fit(self, around: QSize) -> None:
+        """Lie in the middle of the screen."""
+        width = min(around.width() - 32, 760)
+        height = min(around.height() - 32, max(self._box.heightForWidth(width), self.sizeHint().height()))
+        self.setGeometry((around.width() - width) // 2, (around.height() - height) // 2, width, height)
+
+
+def _show_message(widget: QLabel, state: MessageState) -> None:
+    shape = SHAPES[state.tone.value]
+    show_text(widget, f"{shape}  {state.text}".strip() if state.text else "", state.tone.value)
+
+
+def _app() -> QApplication:
+    app = QApplication.instance()
+    if not isinstance(app, QApplication):
+        raise TypeError("there is no QApplication yet")
+    return app

@@ -1,0 +1,74 @@
+"""Buttons that show their key: the one big button and the bar of function keys."""
+
+from __future__ import annotations
+
+from typing import override
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
+
+from loyalty_desk.ui.widgets.labels import label, show_text
+
+
+class KeyedButton(QPushButton):
+    """A button whose words and key are labels, so that both can be styled and measured.
+
+    It never takes the focus by a click: the one field keeps it.
+    """
+
+    def __init__(self, role: str, *, centred: bool = False, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", role)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._bare = False
+        self.words = label("words")
+        self.keycap = label("keycap")
+        self._row = row = QHBoxLayout(self)
+        row.setContentsMargins(12, 4, 12, 4)
+        row.setSpacing(10)
+        if centred:
+            row.addStretch(1)
+            row.addWidget(self.words)
+            row.addWidget(self.keycap, 0, Qt.AlignmentFlag.AlignVCenter)
+            row.addStretch(1)
+        else:
+            row.addWidget(self.keycap, 0, Qt.AlignmentFlag.AlignVCenter)
+            row.addWidget(self.words, 1)
+        for part in (self.words, self.keycap):
+            part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def set_content(self, words: str, key: str, *, enabled: bool, active: bool = False, tip: str = "") -> None:
+        """Show what the button does and by which key."""
+        tone = "active" if active else "on" if enabled else "off"
+        show_text(self.words, words, tone)
+        show_text(self.keycap, "" if self._bare else key, tone)
+        self.setAccessibleName(f"{words} ({key})")
+        self.setEnabled(enabled)
+        if self.toolTip() != tip:
+            self.setToolTip(tip)
+
+    def set_narrow(self, narrow: bool, *, bare: bool = False) -> None:
+        """Leave less air around the words; `bare` leaves the key away as well."""
+        self._bare = bare
+        side = 6 if narrow else 12
+        self._row.setContentsMargins(side, 4, side, 4)
+        self._row.setSpacing(6 if narrow else 10)
+
+    @override
+    def sizeHint(self) -> QSize:
+        inside = self._row.sizeHint()
+        return QSize(inside.width(), max(inside.height(), self.minimumHeight()))
+
+    @override
+    def minimumSizeHint(self) -> QSize:
+        inside = self._row.minimumSize()
+        return QSize(inside.width(), max(inside.height(), self.minimumHeight()))
+
+
+def plain_button(role: str) -> QPushButton:
+    """Return a button that leaves the focus where it is when clicked."""
+    made = QPushButton()
+    made.setProperty("role", role)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return made

@@ -1,0 +1,79 @@
+"""Texts of the window: labels with a role for the style sheet, and names that end in … where there is no room."""
+
+from __future__ import annotations
+
+from typing import override
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QStyle, QStyleOption, QWidget
+
+from loyalty_desk.ui import theme
+
+# A shape beside every colour: a cashier may not tell red from green.
+SHAPES = {"plain": "", "good": "●", "warn": "▲", "bad": "■", "info": "○"}
+
+
+def label(role: str, *, wrap: bool = False, parent: QWidget | None = None) -> QLabel:
+    """Return an empty label that the style sheet knows by `role`."""
+    made = QLabel(parent)
+    made.setProperty("role", role)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wrap)
+    if wrap:
+        made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+    return made
+
+
+def show_text(widget: QLabel, text: str, tone: str | None = None) -> None:
+    """Set a label's text and tone where they changed, and hide it where there is nothing to say."""
+    if widget.text() != text:
+        widget.setText(text)
+    if tone is not None:
+        theme.set_tone(widget, tone)
+    if widget.isHidden() == bool(text):
+        widget.setVisible(bool(text))
+
+
+class ElidedLabel(QLabel):
+    """A name of any length on one line: shortened with …, whole in the tooltip."""
+
+    def __init__(self, role: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", role)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    @override
+    def sizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        return QSize(min(hint.width(), 4000), hint.height())
+
+    @override
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self.fontMetrics().averageCharWidth() * 4, super().minimumSizeHint().height())
+
+    @override
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self._tell()
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._tell()
+
+    @override
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        option = QStyleOption()
+        option.initFrom(self)
+        self.style().drawPrimitive(QStyle.PrimitiveElement.PE_Widget, option, painter, self)
+        inside = self.contentsRect()
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, inside.width())
+        painter.drawText(inside, int(self.alignment() | Qt.AlignmentFlag.AlignVCenter), shown)
+        painter.end()
+
+    def _tell(self) -> None:
+        cut = self.fontMetrics().horizontalAdvance(self.text()) > self.contentsRect().width()
+        self.setToolTip(self.text() if cut else "")
