@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from loyalty_desk.domain.basket import Basket
+from loyalty_desk.domain.check import check_to_payload
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest import GuestFacts
-from loyalty_desk.domain.quote import Quote
-from loyalty_desk.domain.record import Credential
-from loyalty_desk.services.redemption import Allowance
+from loyalty_desk.domain.pricing import quote as price_check
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.quote import Choices, Quote
+from loyalty_desk.domain.record import RecordKind
+from loyalty_desk.services.guests import GuestCard, Guests
+from loyalty_desk.services.ports import Cache
+from loyalty_desk.services.program_in_force import ProgramInForce
+from loyalty_desk.services.recording import Fact, Recorder
+from loyalty_desk.services.redemption import FLOOR_SHARE, Allowance, share_cap
+from loyalty_desk.services.staff import Cashier
+from loyalty_desk.services.trusted_clock import TrustedClock
 
 __all__ = ["Allowance", "CheckDraft", "Checkout", "GuestCard", "SaleDone"]
 
-
-@dataclass(frozen=True, slots=True)
-class GuestCard:
-    """A guest at the counter. `points` = what the server said at the cursor and own effects since, each once (INV-23).
-
-    `guest_id` and `facts` are None while guests are still loading and only the card's handle is known: no tier, no
-    redemption, the server finds the guest. `tier_name` is in the till's language.
-    """
-
-    guest_id: UUID | None
-    credential: Credential
-    name: str
-    tier: str
-    tier_name: str
-    points: int
-    as_of: datetime | None
-    member_no: str
-    facts: GuestFacts | None
-    allowance: Allowance
+QUOTE_LIFE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +51,32 @@ class SaleDone:
     committed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    quote: Quote
+    choices: Choices
+    share: int | None
+
+
 class Checkout:
     """The cashier's use case. `price` belongs to the main thread, the others to the db thread."""
+
+    def __init__(
+        self,
+        guests: Guests,
+        recorder: Recorder,
+        cache: Cache,
+        clock: TrustedClock,
+        programs: ProgramInForce,
+        cashier: Cashier,
+    ) -> None:
+        self._guests = guests
+        self._recorder = recorder
+        self._cache = cache
+        self._clock = clock
+        self._programs = programs
+        self._cashier = cashier
+        self._quotas: dict[str, int] = {}
 
     def identify(self, data: bytes | str) -> GuestCard:
         """Return whose card, number or code this is.
@@ -67,23 +84,110 @@ class Checkout:
         Raises `BadInput` as `guest_code.parse` does; `Refused`: `card_unknown`, `card_blocked`, `card_kind`,
         `number_unknown`, `guests_loading`, `short_code_needs_network`, `phone_later`.
         """
-        raise NotImplementedError
+        self._quotas = self._cache.quotas()
+        return self._guests.identify(data)
 
     def price(self, draft: CheckDraft) -> Quote:
         """Return the check priced with the program in force and the guest's allowance; pure and fast.
 
         Raises `BadInput` of `quote`, and `Refused`: `program_missing`, `check_empty`.
         """
-        raise NotImplementedError
+        return self._price(draft, self._programs.required()).quote
+
+    def _price(self, draft: CheckDraft, program: Program) -> _Priced:
+        if draft.basket is None or not draft.basket.lines:
+            raise Refused("check_empty")
+        facts = None if draft.guest is None else draft.guest.facts or GuestFacts()
+        choices = Choices(codes=draft.codes, quotas=self._quotas)
+        if draft.guest is None or draft.guest.facts is None:
+            return _Priced(price_check(draft.basket, facts, program, draft.at, choices), choices, None)
+        allowed, share = draft.guest.allowance, None
+        cap, reason = allowed.max_points, allowed.reason
+        if cap > 0 and allowed.share_bp is not None and program.redemption is not None:
+            without = price_check(draft.basket, facts, program, draft.at, choices)
+            share = share_cap(allowed, without.total, program)
+            if share is not None and share < cap:
+                cap, reason = share, FLOOR_SHARE
+        choices = replace(
+            choices, points_asked=draft.points_asked, redemption_cap=cap, redemption_cap_reason=reason
+        )  # fmt: skip
+        return _Priced(price_check(draft.basket, facts, program, draft.at, choices), choices, share)
 
     def confirm(self, draft: CheckDraft, quote: Quote) -> SaleDone:
         """Commit the sale durably and return; a raised `Refused` means that nothing was recorded.
 
-        Refused: `quote_stale` where prices, program or guest changed since `quote`, `redemption_refused` (`reason`)
-        where points were asked and none can be had, `check_too_large`, `journal_unavailable`, `disk_full`.
+        Refused: `quote_stale` where prices, program or guest changed since `quote`, `redemption_refused` (`reason` and
+        its numbers) where points were asked and none can be had, `check_too_large`, `journal_unavailable`, `disk_full`.
         """
-        raise NotImplementedError
+        program = self._programs.required()
+        guest = None if draft.guest is None else self._guests.refresh(draft.guest)
+        self._quotas = self._cache.quotas()
+        priced = self._price(replace(draft, guest=guest), program)
+        if draft.points_asked > 0 and priced.quote.redeemed_points == 0:
+            raise self._refusal(guest, priced)
+        if _figures(priced.quote) != _figures(quote) or abs(self._clock.now() - draft.at) > QUOTE_LIFE:
+            raise Refused("quote_stale")
+        fact = self._fact(draft, guest, priced, program)
+        recorded = self._recorder.record(fact)
+        after = None if guest is None else self._guests.refresh(guest)
+        return SaleDone(
+            record_id=recorded.record.id,
+            receipt_no=recorded.record.receipt_no or "",
+            quote=priced.quote,
+            guest=after,
+            balance_after=None if after is None or after.guest_id is None else after.points,
+            committed_at=from_ms(recorded.record.occurred_at),
+        )
 
     def refresh(self, card: GuestCard) -> GuestCard:
         """Return the same guest as known now, after a sync or a sale."""
-        raise NotImplementedError
+        return self._guests.refresh(card)
+
+    def _fact(self, draft: CheckDraft, guest: GuestCard | None, priced: _Priced, program: Program) -> Fact:
+        quote, basket = priced.quote, draft.basket
+        if basket is None:
+            raise Refused("check_empty")
+        asked = draft.points_asked if guest is not None else 0
+        return Fact(
+            kind=RecordKind.SALE,
+            cashier=self._cashier.id(),
+            check=check_to_payload(basket, None if guest is None else guest.facts, priced.choices, quote),
+            guest_id=None if guest is None else guest.guest_id,
+            credential=None if guest is None else guest.credential,
+            earned=quote.earned_points,
+            redeemed=quote.redeemed_points,
+            money_total=quote.total,
+            cache_feed_seq=self._cache.state().cursor,
+            known_balance=None if guest is None or guest.guest_id is None else guest.points,
+            decision_bits=guest.allowance.bits_for(asked, priced.share) if guest is not None and asked > 0 else None,
+            uses=dict(quote.uses),
+            program=program.hash,
+            has_receipt=True,
+        )
+
+    def _refusal(self, guest: GuestCard | None, priced: _Priced) -> Refused:
+        note = priced.quote.redemption
+        if guest is None or guest.facts is None:
+            return Refused("redemption_refused", reason="guest_unknown")
+        if note.binding != "cap":
+            facts = {"points": note.max_points, "minimum": note.minimum, "block": note.block}
+            return Refused("redemption_refused", reason=note.binding, **facts)
+        reason = note.reason or "cap"
+        if reason == FLOOR_SHARE:
+            return Refused("redemption_refused", reason=reason, points=priced.share, share_bp=guest.allowance.share_bp)
+        return Refused("redemption_refused", reason=reason, **guest.allowance.facts)
+
+
+def _figures(quote: Quote) -> tuple[object, ...]:
+    """Return what a cashier has seen of a quote; the same figures from fresher facts are the same quote."""
+    return (
+        quote.currency,
+        quote.program_hash,
+        quote.total,
+        quote.redeemed_points,
+        quote.redeemed_money,
+        quote.earned_points,
+        quote.lines,
+        quote.gifts,
+        quote.payments,
+    )

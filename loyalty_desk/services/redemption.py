@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from loyalty_desk.domain.record import Decision
+from loyalty_desk.domain.guest_code import CodeKind
+from loyalty_desk.domain.money import BASIS_POINTS
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.record import ClockConfidence, Decision
+from loyalty_desk.services.ports import OfflineUse
+from loyalty_desk.wire.v1.rows import ProfileRow
+
+HOUR_MS = 3_600_000
+FLOOR_SHARE = "floor_share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +40,95 @@ class Allowance:
     decision_bits: int = 0
     share_bp: int | None = None
     rows: tuple[LimitRow, ...] = ()
+
+    def bits_for(self, asked: int, share_cap: int | None) -> int:
+        """Return `decision_bits` of a record in which `asked` points were wanted."""
+        bits = self.decision_bits
+        for row in self.rows:
+            if row.decision is not None and row.points < asked:
+                bits |= 1 << row.decision
+        if share_cap is not None and share_cap < asked:
+            bits |= 1 << Decision.FLOOR_LIMIT
+        return bits
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the rows are decided from. Points in smallest units.
+
+    `known_points` = what the server said less what was redeemed here since. `age_ms` is the cache's age, None where it
+    has none or the clock ran backwards. `held` = a new epoch has not been reconciled; `checked` = the journal's
+    check has passed; `guest_limit` is the guest's own, where the server set one.
+    """
+
+    known_points: int
+    use: OfflineUse
+    code: CodeKind
+    clock: ClockConfidence
+    age_ms: int | None
+    held: bool
+    checked: bool
+    complete: bool
+    guest_limit: int | None = None
+
+
+NOBODY = Allowance(reason="guest_unknown", rows=(LimitRow(None, 0, "guest_unknown"),))
+
+
+def allowance(profile: ProfileRow, standing: Standing) -> Allowance:
+    """Return what the table allows; every row is looked at, the tightest one binds, ties to the earlier."""
+    rows = tuple(_rows(profile, standing))
+    binding = min(rows, key=lambda row: row.points)
+    bits = 0
+    for row in rows:
+        if row.decision is not None and row.points == 0:
+            bits |= 1 << row.decision
+    if standing.use.guest_count >= profile.lower_consecutive:
+        bits |= 1 << Decision.LOWER_CONSECUTIVE
+    share = profile.floor_share_bp if profile.mode == "floor" else None
+    return Allowance(binding.points, binding.reason, binding.facts, bits, share, rows)
+
+
+def share_cap(allowed: Allowance, total: int, program: Program) -> int | None:
+    """Return the points that are worth the allowed share of `total` minor units; None where no share is set."""
+    if allowed.share_bp is None or program.point_value == 0:
+        return None
+    return total * allowed.share_bp // BASIS_POINTS * program.point_unit // program.point_value
+
+
+def _rows(profile: ProfileRow, standing: Standing) -> list[LimitRow]:
+    stale, use = Decision.STALE_DATA, standing.use
+    rows = [LimitRow(None, 0, "mode_deny")] if profile.mode not in ("floor", "known_balance") else []
+    if not standing.complete:
+        rows.append(LimitRow(stale, 0, "guests_loading"))
+    if standing.held:
+        rows.append(LimitRow(stale, 0, "new_epoch"))
+    if not standing.checked:
+        rows.append(LimitRow(stale, 0, "journal_checking"))
+    if standing.clock is ClockConfidence.BAD:
+        rows.append(LimitRow(stale, 0, "clock_bad"))
+    if standing.age_ms is None or standing.age_ms > profile.max_age_hours * HOUR_MS:
+        hours = None if standing.age_ms is None else standing.age_ms // HOUR_MS
+        rows.append(LimitRow(stale, 0, "stale_data", {"hours": hours, "limit_hours": profile.max_age_hours}))
+    code_limit = profile.cvm.get(standing.code.value, 0)
+    rows.append(LimitRow(Decision.CVM, code_limit, "code_limit", {"points": code_limit, "kind": standing.code.value}))
+    if use.guest_count >= profile.upper_consecutive:
+        facts = {"count": use.guest_count, "limit": profile.upper_consecutive}
+        rows.append(LimitRow(Decision.UPPER_CONSECUTIVE, 0, "upper_consecutive", facts))
+    if profile.mode == "floor":
+        rows.append(
+            LimitRow(Decision.FLOOR_LIMIT, profile.floor_points, "floor_limit", {"points": profile.floor_points})
+        )
+        rows.append(_used_up(Decision.SPLIT_SALE, profile.split_sale_points, use.guest_points, "split_sale"))
+    rows.append(_used_up(Decision.CUMULATIVE_DEVICE, profile.device_points, use.device_points, "device_limit"))
+    if standing.guest_limit is not None:
+        limit = max(0, standing.guest_limit)
+        rows.append(LimitRow(Decision.EXCEPTION_FILE, limit, "guest_limit", {"points": limit}))
+    known = max(0, standing.known_points - profile.margin)
+    rows.append(LimitRow(Decision.KNOWN_BALANCE, known, "known_balance", {"points": known}))
+    return rows
+
+
+def _used_up(decision: Decision, limit: int, used: int, reason: str) -> LimitRow:
+    left = max(0, limit - used)
+    return LimitRow(decision, left, reason, {"limit": limit, "used": used, "points": left})

@@ -79,6 +79,7 @@ class SqliteJournal:
         self._meta: dict[str, Json] = {}
         self._head: JournalHead | None = None
         self._last_at: int | None = None
+        self._program: StoredProgram | None = None
         self._witnessed: tuple[int, int] | None = None
         self._full = False
         self._failed = False
@@ -102,6 +103,8 @@ class SqliteJournal:
         if "file_id" not in self._meta:
             with transaction(connection):
                 self._write_meta(connection, "file_id", str(uuid4()))
+        stored = row(connection, "SELECT version, hash, bytes FROM program ORDER BY ordinal DESC LIMIT 1")
+        self._program = StoredProgram(*stored) if stored else None
         self._epochs = {}
         acked = dict(rows(connection, "SELECT epoch, upto_seq FROM ack"))
         current = None
@@ -410,18 +413,23 @@ class SqliteJournal:
     # -- programs, settings, notices -------------------------------------------------------------------------------
 
     def program(self) -> StoredProgram | None:
-        """Return the program in force."""
-        with self._lock:
-            found = row(self._connection, "SELECT version, hash, bytes FROM program ORDER BY ordinal DESC LIMIT 1")
-        return StoredProgram(*found) if found else None
+        """Return the program in force; from memory, so that the main thread may ask."""
+        return self._program
 
     def remember_program(self, program: StoredProgram) -> None:
         """Put a program in force; older ones stay while an unacknowledged record names them."""
-        with self._lock, transaction(self._connection):
+        with self._lock:
+            if self._program == program:
+                return
+            self._store_program(program)
+            self._program = program
+
+    def _store_program(self, program: StoredProgram) -> None:
+        with transaction(self._connection):
             self._connection.execute(
                 "INSERT INTO program (ordinal, version, hash, bytes) VALUES"
                 " ((SELECT coalesce(max(ordinal), 0) + 1 FROM program), ?, ?, ?)"
-                " ON CONFLICT (hash) DO UPDATE SET ordinal = excluded.ordinal WHERE ordinal < excluded.ordinal - 1",
+                " ON CONFLICT (hash) DO UPDATE SET ordinal = excluded.ordinal",
                 (program.version, program.hash, program.bytes),
             )
             self._connection.execute(

@@ -1,0 +1,190 @@
+"""Whose code this is, and what the counter may know and do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.guest import Coupon, GuestFacts
+from loyalty_desk.domain.guest_code import CodeKind, GuestCode, parse
+from loyalty_desk.domain.record import Credential
+from loyalty_desk.services.ports import Cache, CachedGuest, Identity, Journal, Overlay
+from loyalty_desk.services.program_in_force import ProgramInForce
+from loyalty_desk.services.redemption import NOBODY, Allowance, Standing, allowance
+from loyalty_desk.services.trusted_clock import TrustedClock
+from loyalty_desk.wire.v1.rows import CredentialRow, ProfileRow
+
+# LD1 carries no proof: only what is printed or handed over as a card may be used with it.
+_LD1_KINDS = frozenset({"card", "pass", "import"})
+_ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class GuestCard:
+    """A guest at the counter. `points` = what the server said at the cursor and own effects since, each once (INV-23).
+
+    `guest_id` and `facts` are None while guests are still loading and only the card's handle is known: no tier, no
+    redemption, the server finds the guest. `tier_name` is in the till's language.
+    """
+
+    guest_id: UUID | None
+    credential: Credential
+    name: str
+    tier: str
+    tier_name: str
+    points: int
+    as_of: datetime | None
+    member_no: str
+    facts: GuestFacts | None
+    allowance: Allowance
+
+
+class Guests:
+    """Lookup by code, and the card shown for it."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        journal: Journal,
+        cache: Cache,
+        clock: TrustedClock,
+        programs: ProgramInForce,
+        language: str,
+    ) -> None:
+        self._identity = identity
+        self._journal = journal
+        self._cache = cache
+        self._clock = clock
+        self._programs = programs
+        self._language = language
+
+    def identify(self, data: bytes | str) -> GuestCard:
+        """Return whose card, number or code this is; errors as `Checkout.identify`."""
+        code = parse(data)
+        if code.kind is CodeKind.LD1:
+            return self._by_card(code)
+        if code.kind is CodeKind.NUMBER:
+            found = self._cache.by_member_number(code.digits)
+            if found is None:
+                raise Refused("number_unknown" if self._cache.state().complete else "guests_loading")
+            return self._card(Credential(code.kind, None), found)
+        raise Refused("short_code_needs_network" if code.kind is CodeKind.SHORT else "phone_later")
+
+    def refresh(self, card: GuestCard) -> GuestCard:
+        """Return the same guest as known now; one that has gone meanwhile is served by handle."""
+        if card.guest_id is None and card.credential.handle is not None:
+            return self._by_card(GuestCode(card.credential.code, card.credential.handle))
+        found = None if card.guest_id is None else self._cache.guest(card.guest_id)
+        if found is not None:
+            return self._card(card.credential, found)
+        if card.credential.handle is not None:
+            return self._unknown(card.credential)
+        raise Refused("number_unknown" if self._cache.state().complete else "guests_loading")
+
+    def _by_card(self, code: GuestCode) -> GuestCard:
+        credential = Credential(code.kind, code.handle)
+        found = self._cache.by_handle(code.handle or 0)
+        row = found.credential if isinstance(found, CachedGuest) else found
+        if row is not None:
+            _check(row)
+        if isinstance(found, CachedGuest):
+            return self._card(credential, found)
+        if self._cache.state().complete:
+            raise Refused("card_unknown")
+        return self._unknown(credential)
+
+    def _unknown(self, credential: Credential) -> GuestCard:
+        return GuestCard(None, credential, "", "", "", 0, None, "", None, NOBODY)
+
+    def _card(self, credential: Credential, found: CachedGuest) -> GuestCard:
+        state = self._cache.state()
+        overlay = self._journal.overlay(found.id, credential.handle, state.cursor)
+        points = found.row.points + overlay.earned - overlay.redeemed
+        as_of = None if state.synced_at is None else from_ms(state.synced_at)
+        standing = Standing(
+            known_points=found.row.points - overlay.redeemed,
+            use=self._journal.offline_use(found.id),
+            code=credential.code,
+            clock=self._clock.confidence(),
+            age_ms=None
+            if state.synced_at is None
+            else self._clock.elapsed_ms(state.synced_at, state.synced_boot, state.synced_monotonic),
+            held=self._journal.redemption_held(),
+            checked=self._journal.checked(),
+            complete=state.complete,
+            guest_limit=found.row.offline_limit,
+        )
+        program = self._programs.known()
+        tier = program.tier(found.row.tier) if program is not None else None
+        names: Mapping[str, str] = tier.name if tier is not None else {}
+        return GuestCard(
+            guest_id=found.id,
+            credential=credential,
+            name=found.row.name,
+            tier=found.row.tier,
+            tier_name=names.get(self._language) or next(iter(names.values()), found.row.tier),
+            points=points,
+            as_of=as_of,
+            member_no=found.row.member_no,
+            facts=_facts(found, points, overlay, self._cache.uses(str(found.id)), as_of),
+            allowance=allowance(self._profile(), standing),
+        )
+
+    def _profile(self) -> ProfileRow:
+        store = self._cache.store(self._identity.store)
+        return self._cache.profile(store.profile if store is not None else "default") or ProfileRow()
+
+
+def _check(row: CredentialRow) -> None:
+    if row.state != _ACTIVE:
+        raise Refused("card_blocked")
+    if row.kind not in _LD1_KINDS:
+        raise Refused("card_kind")
+
+
+def _facts(
+    found: CachedGuest, points: int, overlay: Overlay, uses: list[tuple[str, str, int]], as_of: datetime | None
+) -> GuestFacts:
+    row = found.row
+    used = {(rule, period): count for rule, period, count in uses}
+    for rule, day, count in overlay.uses:
+        for period in _periods(day):
+            used[rule, period] = used.get((rule, period), 0) + count
+    first = _date(row.first_visit)
+    return GuestFacts(
+        guest_id=found.id,
+        tier=row.tier,
+        tier_until=None if row.tier_until is None else from_ms(row.tier_until),
+        points=points,
+        expiries=tuple((from_ms(at), amount) for at, amount in row.next_expiries),
+        spend=row.spend,
+        visits=row.visits,
+        first_visit=None if first is None else datetime(first.year, first.month, first.day, tzinfo=UTC),
+        birthday=_date(row.birthday),
+        segments=frozenset(row.segments),
+        tags=frozenset(row.tags),
+        uses=used,
+        coupons=tuple(Coupon(*code.partition(":")[::2]) for code in row.coupons),
+        stamps=dict(row.stamps),
+        as_of=as_of,
+    )
+
+
+def _date(text: str | None) -> date | None:
+    with suppress(ValueError, TypeError):
+        return date.fromisoformat(text or "")
+    return None
+
+
+def _periods(day: str) -> tuple[str, ...]:
+    """Return the periods that a use on a business day counts in, as `GuestFacts.uses` names them."""
+    on = _date(day)
+    if on is None:
+        return ("",)
+    year, week, _ = on.isocalendar()
+    return "", f"day:{day}", f"week:{year}-w{week:02d}", f"month:{on:%Y-%m}", f"year:{on.year}"
