@@ -34,7 +34,7 @@ def spread_each(runs: Sequence[Run], amount: int, floor: int = 0) -> list[list[R
     left = amount
     while left > 0:
         is_open = [(weight, run.units) for piece in pieces for weight, run in piece if run.price > floor]
-        shares = iter(_shares(is_open, left))
+        shares = iter(unit_shares(is_open, left))
         taken = 0
         for k, piece in enumerate(pieces):
             after: list[tuple[int, Run]] = []
@@ -95,7 +95,7 @@ def total(runs: Runs) -> int:
     return sum(run.price * run.units for run in runs)
 
 
-def _shares(units: list[tuple[int, int]], amount: int) -> list[tuple[int, int]]:
+def unit_shares(units: list[tuple[int, int]], amount: int) -> list[tuple[int, int]]:
     """Return per (weight, count) what each unit gives and how many of its first units give one more."""
     weight_sum = sum(weight * count for weight, count in units)
     weights = [weight for weight, _ in units] if weight_sum else [1] * len(units)
