@@ -124,6 +124,11 @@ async def create_network(
     return MadeNetwork(network, made, root.private_bytes_raw(), recovery.private_bytes_raw())
 
 
+async def exists(connection: AsyncConnection, network_id: UUID) -> bool:
+    """Return whether the network has been made."""
+    return await repository.network(connection, network_id) is not None
+
+
 async def get_network(connection: AsyncConnection, network_id: UUID) -> Network:
     """Return the network; raises `Refused` `network_unknown`."""
     found = await repository.network(connection, network_id)
