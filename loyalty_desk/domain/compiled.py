@@ -8,6 +8,7 @@ from itertools import groupby
 
 from loyalty_desk.domain.conditions import CONDITIONS, Chooser, Condition, Reason
 from loyalty_desk.domain.conditions.goods import Categories, Products
+from loyalty_desk.domain.conditions.keys import CouponHeld, PromoCode
 from loyalty_desk.domain.conditions.usage import Budget
 from loyalty_desk.domain.conditions.when import Birthday
 from loyalty_desk.domain.effects import EFFECTS, EarningEffect, Effect
@@ -72,6 +73,11 @@ class CompiledProgram:
                     found.update(ranks)
         rules = self.rules
         return [rules[rank] for rank in sorted(found)]
+
+    def keys_of(self, rule: CompiledRule) -> list[str]:
+        """Return the codes and bearers' coupons that open a rule."""
+        found = [f"code:{code}" for c in rule.fixed if isinstance(c, PromoCode) for code in c.codes]
+        return found + [f"coupon:{code}" for c in rule.fixed if isinstance(c, CouponHeld) for code in c.codes]
 
 
 def compile_program(program: Program) -> CompiledProgram:

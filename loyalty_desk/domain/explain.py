@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.compiled import CompiledRule
 from loyalty_desk.domain.conditions.base import MONEY, UNITS, Reason
+from loyalty_desk.domain.conditions.keys import folded
 from loyalty_desk.domain.earning import rounded
-from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE, Hint, Note
+from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE, Explanation, Hint, Note
 from loyalty_desk.domain.tally import Tally
 from loyalty_desk.domain.tier_discount import guest_tier
 from loyalty_desk.domain.trace import Trace
@@ -17,7 +18,7 @@ NO_NAME: Mapping[str, str] = {}
 HINT_LIMIT = 2
 
 
-def explained(trace: Trace) -> tuple[tuple[Note, ...], Hint | None]:
+def explained(trace: Trace) -> Explanation:
     """Return a note for every rule in the order they run, between manual and tier discounts, and the nearest offer."""
     tally = trace.tally
     amounts = _amounts(tally)
@@ -39,7 +40,34 @@ def explained(trace: Trace) -> tuple[tuple[Note, ...], Hint | None]:
         if offer is not None:
             offers.append(offer)
     notes += _tier_notes(trace, amounts, points)
-    return tuple(notes), min(offers, key=lambda offer: offer[:2])[2] if offers else None
+    hint = min(offers, key=lambda offer: offer[:2])[2] if offers else None
+    return Explanation(tuple(notes), hint, _rejected(trace, notes))
+
+
+def _rejected(trace: Trace, notes: Sequence[Note]) -> tuple[tuple[str, str], ...]:
+    """Return the keys that were presented and opened no rule, with the first reason."""
+    choices = trace.tally.choices
+    by_rule = {note.rule: note for note in notes}
+    openers: dict[str, list[Note]] = {}
+    for rule in trace.compiled.rules:
+        for key in trace.compiled.keys_of(rule):
+            openers.setdefault(key, []).append(by_rule[rule.rule.id])
+    for coupon in trace.tally.guest.coupons if trace.tally.guest is not None else ():
+        if coupon.rule in by_rule:
+            openers.setdefault(f"coupon:{folded(coupon.code)}", []).append(by_rule[coupon.rule])
+    found: list[tuple[str, str]] = []
+    for kind, presented in (("code", choices.codes), ("coupon", choices.coupons)):
+        for text in presented:
+            opened = openers.get(f"{kind}:{folded(text)}", [])
+            if not opened:
+                found.append((text, f"{kind}_unknown"))
+            elif not any(note.applied for note in opened):
+                found.append((text, opened[0].code))
+    for reward in choices.rewards:
+        note = by_rule.get(reward)
+        if note is None or not note.applied:
+            found.append((reward, note.code if note is not None else "reward_unknown"))
+    return tuple(found)
 
 
 def why_not(

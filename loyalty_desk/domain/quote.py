@@ -155,6 +155,15 @@ class Hint:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """A note for every rule, the nearest offer, and the codes, coupons and rewards that opened nothing, with why."""
+
+    notes: tuple[Note, ...] = ()
+    hint: Hint | None = None
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Gift:
     """An extra unit the rule gives for nothing; `value` is its list price in minor units, outside every total."""
 
@@ -191,12 +200,10 @@ class Quote:
     coupons_issued: tuple[tuple[str, int], ...] = ()
     stamps: tuple[tuple[str, int], ...] = ()
     rewards: tuple[tuple[str, int], ...] = ()
-    rejected: tuple[tuple[str, str], ...] = ()
     uses: tuple[tuple[str, int], ...] = ()
     units_consumed: int = 0
-    explain: Callable[[], tuple[tuple[Note, ...], Hint | None]] = field(
-        default=lambda: ((), None), repr=False, compare=False
-    )
+    free_units: int = 0
+    explain: Callable[[], Explanation] = field(default=Explanation, repr=False, compare=False)
     runs: Callable[[int], Runs] = field(default=lambda _: (), repr=False, compare=False)
 
     @property
@@ -214,18 +221,23 @@ class Quote:
         return sum(gift.value * gift.quantity for gift in self.gifts)
 
     @cached_property
-    def _explained(self) -> tuple[tuple[Note, ...], Hint | None]:
+    def _explained(self) -> Explanation:
         return self.explain()
 
     @property
     def explanation(self) -> tuple[Note, ...]:
         """Return one note for every rule of the program, the tier and manual discounts, in the order they ran."""
-        return self._explained[0]
+        return self._explained.notes
 
     @property
     def hint(self) -> Hint | None:
         """Return the offer nearest to reach, None where none is within twice the check."""
-        return self._explained[1]
+        return self._explained.hint
+
+    @property
+    def rejected(self) -> tuple[tuple[str, str], ...]:
+        """Return the codes, coupons and rewards that were asked for and opened nothing, each with the reason's code."""
+        return self._explained.rejected
 
     def to_dict(self) -> dict[str, Json]:
         """Return the canonical object of everything but the explanation's untaken offers' wording."""

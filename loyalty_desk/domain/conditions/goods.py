@@ -99,7 +99,7 @@ class Presence(Condition):
     def _found(self, tally: Tally, positions: Sequence[int]) -> tuple[int, list[str]]:
         counted = dict.fromkeys((*sorted(self.products), *sorted(self.categories)), 0)
         total = 0
-        own = () if self.counts_own or len(positions) == len(tally.lines) else positions
+        own = () if self.counts_own or positions is tally.all else positions
         for i, line in enumerate(tally.lines):
             if i in own:
                 continue

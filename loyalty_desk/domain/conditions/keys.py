@@ -18,7 +18,7 @@ class PromoCode(Condition):
     __slots__ = ("codes",)
 
     def __init__(self, f: Fields) -> None:
-        self.codes = frozenset(code.strip().casefold() for code in f.texts("codes", needed=True))
+        self.codes = frozenset(folded(code) for code in f.texts("codes", needed=True))
 
     def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
         """Return whether a code is there."""
@@ -43,7 +43,7 @@ class CouponHeld(Condition):
     __slots__ = ("codes", "reusable", "rule", "uses")
 
     def __init__(self, f: Fields) -> None:
-        self.codes = frozenset(code.strip().casefold() for code in f.texts("codes"))
+        self.codes = frozenset(folded(code) for code in f.texts("codes"))
         self.rule = f.owner
         self.uses = f.integer("uses", 1, low=0)
         self.reusable = f.flag("reusable_after_void", default=True)
@@ -51,7 +51,7 @@ class CouponHeld(Condition):
     def _mine(self, tally: Tally) -> list[Coupon]:
         if tally.guest is None:
             return []
-        return [c for c in tally.guest.coupons if c.rule == self.rule and c.code.strip().casefold() in tally.coupons]
+        return [c for c in tally.guest.coupons if c.rule == self.rule and folded(c.code) in tally.coupons]
 
     def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
         """Return whether a usable coupon is presented."""
@@ -75,3 +75,8 @@ class CouponHeld(Condition):
         if self.uses and used >= self.uses:
             return Reason("coupon_used", {"used": used, "limit": self.uses})
         return None
+
+
+def folded(text: str) -> str:
+    """Return a code as it is compared: case and spaces around it do not count."""
+    return text.strip().casefold()
