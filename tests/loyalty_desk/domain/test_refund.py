@@ -1,0 +1,247 @@
+"""Returns: what was paid comes back and no more, by unit, by amount or whole."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyalty_desk.domain.basket import Basket, Line
+from loyalty_desk.domain.errors import BadInput, Refused
+from loyalty_desk.domain.guest import GuestFacts
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.quote import NO_CHOICES, Choices, Payment
+from loyalty_desk.domain.refund import NOTHING_YET, Return, Sale, exchange, guest_after, refund, refund_amount, void
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ANNA = GuestFacts(points=10_000, visits=3)
+
+
+def program(*rules: dict, **settings) -> Program:
+    named = [{"id": f"r{n}", "name": {"en": f"Rule {n}"}, **rule} for n, rule in enumerate(rules, 1)]
+    data = {"version": 1, "currency": "RUB", "model": "points", "rules": named, "redemption": {}, "point_value": 1}
+    return Program.from_dict({**data, "settings": settings})
+
+
+EARN = {"effects": [{"type": "earn_rate", "points": 1, "per": 100}]}
+
+
+def tenth_off(**more) -> dict:
+    return {"effects": [{"type": "percentage", "of": "check", "rate_bp": 1_000}], **more}
+
+
+def sold(of: Program, *lines: Line, choices: Choices = NO_CHOICES, guest: GuestFacts | None = ANNA) -> Sale:
+    return Sale.priced(Basket("RUB", lines), guest, of, NOON, choices)
+
+
+def line(name: str, price: int, units: int = 1, **more) -> Line:
+    return Line(id=name, product=name, unit_price=price, quantity_milli=units * 1_000, **more)
+
+
+def one(name: str, units: int = 1) -> list[Return]:
+    return [Return(name, units * 1_000)]
+
+
+def test_a_line_comes_back_at_what_was_paid_for_it():
+    sale = sold(program(EARN, tenth_off()), line("a", 15_000), line("b", 6_000))
+    back = refund(sale, one("a"))
+    assert (back.how, back.money, back.earned_reversed, back.is_whole) == ("lines", 13_500, 135, False)
+    assert [(part.line, part.money) for part in back.lines] == [("a", 13_500)]
+
+
+def test_units_come_back_last_first_and_their_parts_sum():
+    sale = sold(program(EARN, tenth_off()), line("a", 333, 3))
+    assert sale.quote.total == 899
+    first = refund(sale, one("a"))
+    second = refund(sale, one("a"), first.after)
+    third = refund(sale, one("a"), second.after)
+    assert [first.money, second.money, third.money] == [300, 300, 299]
+    assert [first.is_whole, third.is_whole] == [False, True]
+    assert first.earned_reversed + second.earned_reversed + third.earned_reversed == sale.quote.earned_points == 8
+    with pytest.raises(Refused, match="return_more_than_left"):
+        refund(sale, one("a"), third.after)
+    with pytest.raises(Refused, match="return_nothing_left"):
+        void(sale, third.after)
+
+
+def test_points_spent_come_back_with_the_unit_that_they_paid():
+    sale = sold(program(EARN), line("a", 5_000, 2), line("b", 5_000), choices=Choices(points_asked=3_000))
+    back = refund(sale, one("a"))
+    assert (back.money, back.spent_returned, back.earned_reversed) == (4_000, 1_000, 40)
+    rest = void(sale, back.after)
+    assert (rest.money, rest.spent_returned, rest.earned_reversed) == (8_000, 2_000, 80)
+
+
+def test_a_check_paid_wholly_with_points_gives_points_back():
+    sale = sold(program(EARN), line("a", 700), line("b", 300), choices=Choices(points_asked=1_000))
+    back = refund(sale, one("a"))
+    assert (back.money, back.spent_returned, back.earned_reversed) == (0, 700, 0)
+
+
+def test_spent_points_may_come_back_with_the_last_unit_only():
+    of = program(EARN, spent_back="full_refund_only")
+    sale = sold(of, line("a", 5_000, 2), choices=Choices(points_asked=3_000))
+    first = refund(sale, one("a"))
+    assert (first.money, first.spent_returned) == (3_500, 0)
+    assert refund(sale, one("a"), first.after).spent_returned == 3_000
+
+
+def test_the_formula_takes_back_what_the_price_before_points_would_earn():
+    of = program({"effects": [{"type": "earn_blocks", "points": 1, "per": 1_000}]}, points_reversal="formula")
+    sale = sold(of, line("a", 1_000, 2), choices=Choices(points_asked=500))
+    assert sale.quote.earned_points == 1
+    first = refund(sale, one("a"))
+    assert (first.earned_reversed, first.money) == (1, 750)
+    assert refund(sale, one("a"), first.after).earned_reversed == 0
+
+
+def test_a_bare_total_comes_back_by_amount_and_points_by_floor_of_what_is_back_so_far():
+    sale = Sale.priced(Basket.of_amount("RUB", 2_190), ANNA, program(EARN), NOON)
+    state, points = NOTHING_YET, []
+    for amount in (500, 500, 1_000, 190):
+        back = refund_amount(sale, amount, state)
+        state = back.after
+        points.append(back.earned_reversed)
+    assert points == [4, 5, 10, 2]
+    assert (state.money, state.earned_reversed) == (2_190, 21)
+    with pytest.raises(Refused) as refusal:
+        refund_amount(sale, 1, state)
+    assert refusal.value.facts == {"asked": 1, "left": 0}
+
+
+def test_by_amount_the_formula_counts_the_amount_itself():
+    of = program({"effects": [{"type": "earn_blocks", "points": 1, "per": 1_000}]}, points_reversal="formula")
+    sale = Sale.priced(Basket.of_amount("RUB", 2_190), ANNA, of, NOON)
+    assert [refund_amount(sale, amount).earned_reversed for amount in (500, 1_000, 2_000)] == [0, 1, 2]
+
+
+def test_goods_come_back_by_lines_and_nothing_by_nothing():
+    sale = sold(program(), line("a", 100, 2))
+    with pytest.raises(Refused, match="return_by_lines"):
+        refund_amount(sale, 100)
+    for wrong, code in (
+        ([], "return_empty"),
+        (one("z"), "return_line_unknown"),
+        ([Return("a", 0)], "return_quantity"),
+        ([Return("a", 500)], "return_quantity"),
+    ):
+        with pytest.raises(BadInput, match=code):
+            refund(sale, wrong)
+    with pytest.raises(Refused) as refusal:
+        refund(sale, [*one("a"), *one("a", 2)])
+    assert refusal.value.facts == {"line": "a", "asked_milli": 2_000, "left_milli": 1_000}
+    with pytest.raises(BadInput, match="return_amount"):
+        refund_amount(Sale.priced(Basket.of_amount("RUB", 100), None, program(), NOON), 0)
+
+
+def test_a_weighed_line_comes_back_by_weight():
+    sale = sold(program(EARN), Line(id="cheese", unit_price=99_900, quantity_milli=1_250))
+    assert sale.quote.total == 124_875
+    first = refund(sale, [Return("cheese", 250)])
+    assert (first.money, first.earned_reversed) == (24_975, 250)
+    rest = refund(sale, [Return("cheese", 1_000)], first.after)
+    assert (rest.money, rest.earned_reversed, rest.is_whole) == (99_900, sale.quote.earned_points - 250, True)
+
+
+def test_a_deposit_on_bottles_comes_back_with_the_bottle():
+    sale = sold(program(tenth_off()), line("cola", 1_000, 2, charge=150))
+    assert refund(sale, one("cola")).money == 900 + 150
+
+
+def test_lines_without_ids_are_called_by_their_place():
+    sale = sold(program(), Line(unit_price=500), Line(unit_price=300))
+    assert refund(sale, one("2")).money == 300
+
+
+def test_a_whole_return_frees_what_a_partial_one_does_not():
+    coupon = {"type": "coupon", "codes": ["SPRING"]}
+    of = program(tenth_off(conditions=[coupon]))
+    sale = sold(of, line("a", 1_000, 2), choices=Choices(coupons=("spring",)))
+    assert sale.quote.discount_total == 200
+    assert refund(sale, one("a")).coupons_freed == ()
+    assert void(sale).coupons_freed == ("spring",)
+    kept = program(tenth_off(conditions=[coupon | {"reusable_after_void": False}]))
+    assert void(sold(kept, line("a", 1_000), choices=Choices(coupons=("spring",)))).coupons_freed == ()
+
+
+def test_gift_cards_get_their_money_first():
+    paid = Choices(payments=(Payment("card 1", 700), Payment("card 2", 500)))
+    sale = sold(program(), line("a", 1_000, 2), choices=paid)
+    assert sale.quote.payments == (("card 1", 700), ("card 2", 500))
+    first = refund(sale, one("a"))
+    assert (first.back_to, first.cash) == ((("card 1", 700), ("card 2", 300)), 0)
+    second = refund(sale, one("a"), first.after)
+    assert (second.back_to, second.cash) == ((("card 2", 200),), 800)
+
+
+def test_a_gift_card_that_was_sold_loses_its_money_again():
+    sale = sold(program(), line("card", 5_000, flags=frozenset({"gift_card"})), line("b", 100))
+    assert refund(sale, one("card")).cards == (("card", 5_000),)
+    assert refund(sale, one("b")).cards == ()
+
+
+def test_a_void_gives_back_all_that_is_left_and_leaves_the_guest_as_before():
+    sale = sold(program(EARN, tenth_off()), line("a", 5_000, 2), choices=Choices(points_asked=1_000))
+    back = void(sale)
+    assert back.is_whole
+    assert (back.money, back.spent_returned, back.earned_reversed) == (8_000, 1_000, 80)
+    q = sale.quote
+    after_sale = replace(ANNA, points=ANNA.points - 1_000 + q.earned_points, visits=4, spend=8_000, earned=80)
+    assert guest_after(after_sale, back) == ANNA
+    assert guest_after(None, back) is None
+
+
+def test_an_exchange_prices_the_new_check_for_the_guest_as_the_return_leaves_them():
+    of = program(EARN)
+    guest = GuestFacts(points=100)
+    sale = sold(of, line("a", 10_000), guest=guest, choices=Choices(points_asked=100))
+    swap = exchange(
+        sale, one("a"), Basket("RUB", (line("b", 12_000),)), of, NOON,
+        guest=replace(guest, points=sale.quote.earned_points), choices=Choices(points_asked=100),
+    )  # fmt: skip
+    assert swap.refund.money == 9_900
+    assert swap.sale.quote.redeemed_points == 100
+    assert swap.to_pay == 11_900 - 9_900
+
+
+def test_the_object_of_a_refund_has_canonical_bytes():
+    from loyalty_desk.domain import canonical
+
+    sale = sold(program(EARN, tenth_off()), line("a", 5_000, 2), choices=Choices(payments=(Payment("card", 100),)))
+    assert canonical.decode(canonical.encode(void(sale).to_dict())) == void(sale).to_dict()
+
+
+@st.composite
+def returns_piece_by_piece(draw):
+    lines = [
+        line(f"l{n}", draw(st.integers(0, 2_000)), draw(st.integers(1, 4)), charge=draw(st.sampled_from([0, 0, 33])))
+        for n in range(draw(st.integers(1, 4)))
+    ]
+    of = program(
+        EARN,
+        tenth_off(),
+        points_reversal=draw(st.sampled_from(["share", "formula"])),
+        spent_back=draw(st.sampled_from(["share", "full_refund_only"])),
+    )
+    sale = sold(of, *lines, choices=Choices(points_asked=draw(st.integers(0, 3_000))))
+    pieces = [name for one in lines for name in [one.id] * one.units]
+    return sale, draw(st.permutations(pieces))
+
+
+@given(returns_piece_by_piece())
+def test_piece_by_piece_everything_comes_back_exactly_once(case):
+    sale, pieces = case
+    state = NOTHING_YET
+    for piece in pieces:
+        back = refund(sale, one(piece), state)
+        assert back.money >= 0
+        assert back.earned_reversed >= 0
+        assert back.spent_returned >= 0
+        assert sum(part.money for part in back.lines) == back.money
+        state = back.after
+    assert (state.money, state.earned_reversed, state.spent_returned) == (
+        sale.quote.total,
+        sale.quote.earned_points,
+        sale.spent,
+    )
