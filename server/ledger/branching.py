@@ -31,7 +31,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the push goes. `fresh` are the records this branch does not hold; `holes` those newly declared.
+    """Where the push goes. `fresh` are the records that no branch holds; `holes` those newly declared.
 
     `opens` says that the branch begins with this push, `forked` that the epoch has more than one line of records.
     """
@@ -51,16 +51,15 @@ def place(incoming: Sequence[Incoming], branches: Sequence[Branch], holes: Seque
         if open_holes is None:
             return Gap(1)
         return Placement(0, opens=True, forked=False, fresh=tuple(incoming), holes=open_holes)
+    fresh = tuple(one for one in incoming if all(branch.held.get(one.seq) != one.hash for branch in branches))
     agreeing = [branch for branch in branches if _agrees(branch, incoming)]
     for branch in sorted(agreeing, key=lambda one: (-_overlap(one, incoming), one.number)):
         open_holes = _holes_after(branch.head_seq, first.seq, holes)
         if open_holes is not None:
-            fresh = tuple(one for one in incoming if one.seq not in branch.held)
             return Placement(branch.number, opens=False, forked=branch.number > 0, fresh=fresh, holes=open_holes)
     if agreeing:
         return Gap(min(agreeing, key=lambda one: one.number).head_seq + 1)
     number = max(branch.number for branch in branches) + 1
-    fresh = tuple(one for one in incoming if all(branch.held.get(one.seq) != one.hash for branch in branches))
     return Placement(number, opens=True, forked=True, fresh=fresh, holes=())
 
 

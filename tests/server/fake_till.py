@@ -35,7 +35,7 @@ from loyalty_desk.wire.v1.sync import (
     ReconcileRequest,
 )
 
-T0 = 1_772_452_800_000
+T0 = 1_898_000_000_000  # later than any network that a test makes: its keys are valid then
 
 
 @dataclass

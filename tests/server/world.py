@@ -1,4 +1,4 @@
-"""A network with guests, tills and an application over a real database: what tests and benchmarks of the server share."""
+"""A network with guests, tills and an application over a real database: what tests and benchmarks share."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_a_rewound_till_opens_a_branch_from_the_fork_point_on(till: FakeTill) ->
     both = [*first, branch(till.journal[6:], 1)]
     again = place(incoming(till.journal[4:]), both, ())
     assert isinstance(again, Placement)
-    assert (again.branch, again.opens, again.forked) == (1, False, True)
+    assert (again.branch, again.opens, again.forked, again.fresh) == (1, False, True, ())
 
 
 def test_a_fork_seen_at_the_head_alone_is_a_fork(till: FakeTill) -> None:
