@@ -138,7 +138,7 @@ def refusal(response: httpx2.Response) -> tuple[int, str]:
 @asynccontextmanager
 async def open_world(ground: Ground, base: Base, settings: Settings, made: MadeNetwork) -> AsyncIterator[World]:
     """Run the application over this database, without a socket."""
-    clock = FakeClock(at=from_ms(T0 + 3_600_000))
+    clock = FakeClock(at=from_ms(T0 + 300_000))
     app = create_app(settings, base, clock)
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
