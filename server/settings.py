@@ -9,6 +9,9 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# Set for workers: the process that must not be outlived.
+PARENT = "LOYALTY_SERVER_PROCESS"
+
 
 def _platform_folder() -> Path:
     """Return where data lives when nobody says otherwise (the branches for macOS and Windows have not been run)."""
@@ -49,3 +52,20 @@ class Settings(BaseSettings):
         """Return the address that tills are told."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables by which a worker gets the same settings, whatever options the command was given.
+
+    Secrets are not among them: what came from the environment is there already.
+    """
+    given: dict[str, object] = {
+        "HOST": settings.host,
+        "PORT": settings.port,
+        "DATA_DIR": settings.data_dir.absolute(),
+        "POOL_SIZE": settings.pool_size,
+        "DEV": settings.dev,
+    }
+    if settings.witness_dir is not None:
+        given["WITNESS_DIR"] = settings.witness_dir.absolute()
+    return {f"LOYALTY_{name}": str(value) for name, value in given.items()}

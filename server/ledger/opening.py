@@ -62,22 +62,15 @@ async def credit_openings(
         return
     accounts = await _guest_accounts(connection, network, new)
     promo = await _promo_account(connection, network)
-    lots = {tx: uuid5(tx, f"lot:{_GUEST_LEG}") for tx in new}
+    lots: dict[UUID, UUID] = {tx: uuid5(tx, f"lot:{_GUEST_LEG}") for tx in new}
+    legs: list[tuple[UUID, int, int, int, UUID | None]] = [
+        (tx, _PROMO_LEG, promo, -one.points, None) for tx, one in new.items()
+    ]
+    legs += [(tx, _GUEST_LEG, accounts[one.guest], one.points, lots[tx]) for tx, one in new.items()]
     await connection.exec_driver_sql(
         "insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)"
-        " select $1::uuid, tx, $2::smallint, $3::bigint, -amount, null::uuid from unnest($5::uuid[], $6::bigint[], $7::bigint[], $8::uuid[])"
-        " as t (tx, account, amount, lot) union all select $1, tx, $4::smallint, account, amount, lot"
-        " from unnest($5::uuid[], $6::bigint[], $7::bigint[], $8::uuid[]) as t (tx, account, amount, lot)",
-        (
-            network,
-            _PROMO_LEG,
-            promo,
-            _GUEST_LEG,
-            list(new),
-            [accounts[one.guest] for one in new.values()],
-            [one.points for one in new.values()],
-            list(lots.values()),
-        ),
+        " select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])",
+        (network, *(list(column) for column in zip(*legs, strict=True))),
     )
     await connection.exec_driver_sql(
         "insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at)"

@@ -1,0 +1,53 @@
+"""What the commands print: sentences on stderr, results on stdout, as text or as one JSON object a line."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import segno
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where a command's words go. With `as_json` stdout holds nothing but JSON."""
+
+    as_json: bool = False
+
+    def say(self, text: str) -> None:
+        """Tell a person something that is not the result."""
+        print(text, file=sys.stderr, flush=True)
+
+    def line(self, text: str = "") -> None:
+        """Print a line of the result, unless it is asked for as JSON."""
+        if not self.as_json:
+            print(text, flush=True)
+
+    def result(self, **fields: object) -> None:
+        """Print the result as an object, if it is asked for so."""
+        if self.as_json:
+            print(json.dumps(fields, ensure_ascii=False, default=_plain), flush=True)
+
+    def code(self, text: str) -> None:
+        """Draw a QR code, where a terminal can show one."""
+        if self.as_json or not sys.stdout.isatty():
+            return
+        drawn = io.StringIO()
+        segno.make(text, error="m", micro=False).terminal(out=drawn, compact=True)
+        print(drawn.getvalue(), flush=True)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, UUID | Path):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} in a result")

@@ -1,0 +1,42 @@
+"""One sentence for everything the server's commands say no to, by code; braces are the facts of the error."""
+
+from __future__ import annotations
+
+from loyalty_desk.domain.errors import ForPerson
+
+SENTENCES = {
+    "server_running": "A server is already running on {data} (process {process}). Stop it first, or use it.",
+    "port_taken": "Port {port} on {host} is used by another program. Choose another with --port or LOYALTY_PORT.",
+    "schema_old": "The database is older than this program ({found}, wants {wants}). Run: loyalty-server db upgrade",
+    "schema_newer": "The database was upgraded by a newer program ({found}). Install that version.",
+    "owner_missing": "To upgrade this database set LOYALTY_OWNER_DATABASE_URL to the role that owns its tables.",
+    "network_name": "A network's name has 1 to {limit} printable letters.",
+    "network_kind": "The kind of a network is one of: {wants}.",
+    "network_exists": "This network has been made already ({network}).",
+    "network_unknown": "There is no network {network}. List them with: loyalty-server networks",
+    "network_missing": "There is no network yet. Make one with: loyalty-server create-network NAME",
+    "network_unclear": "There are several networks. Say which with --network: {networks}",
+    "store_missing": "A network needs at least one store: --store NAME",
+    "store_name": "A store's name has 1 to {limit} printable letters.",
+    "store_unknown": "There is no store {store} in this network.",
+    "store_unclear": "There are several stores. Say which with --store: {stores}",
+    "currency_unknown": "The currency {currency} is not known here. Use a code like RUB, USD or EUR.",
+    "zone_unknown": "The time zone {zone} is not known. Use a name like Europe/Moscow.",
+    "pairing_insecure": (
+        "A till reaches {address} without encryption: that is allowed on this computer alone (http://127.0.0.1)."
+    ),
+    "pairing_malformed": "The address must look like http://127.0.0.1:8765 or https://loyalty.example.",
+    "pairing_void": "This code was shown twice or refused, so it is worth nothing now. Make a new one.",
+    "pairing_expired": "No till has shown the code in time. Make a new one.",
+    "verify_failed": "The ledger is not in order: {findings} findings, the first: {first}",
+    "field_missing": "The program lacks {field} in {place}.",
+    "field_wrong": "In the program, {field} in {place} should be {wants}.",
+}
+
+
+def sentence(error: ForPerson) -> str:
+    """Return what to tell the person at the terminal."""
+    pattern = SENTENCES.get(error.code)
+    if pattern is None:
+        return f"Not possible: {error}"
+    return pattern.format_map({name: str(value) for name, value in error.facts.items()})
