@@ -34,6 +34,11 @@ def money(minor: int, of: Currency, language: str, *, sign: bool = False) -> str
     return f"{shown}{NBSP}{_SIGNS.get(of.code, of.code)}" if sign else shown
 
 
+def bare_money(minor: int, of: Currency, language: str) -> str:
+    """Return an amount as it is keyed into another program: no grouping, the language's decimal mark."""
+    return money(minor, of, language).replace(_GROUP[language], "")
+
+
 def points(units: int, decimals: int, language: str) -> str:
     """Return points; decimals that are all zero are left out, for a guest counts whole points."""
     unit = 10**decimals

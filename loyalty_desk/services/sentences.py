@@ -55,7 +55,38 @@ SENTENCES: Mapping[str, str] = {
         "The sale cannot be recorded: the till’s journal is not available. Nothing was taken. Call the manager."
     ),
     "disk_full": _("The disk is full, the sale was not recorded. Call the manager."),
+    "till_already_open": _("Loyalty Desk is already open on this computer. Use that window."),
+    "data_folder_readonly": _("The data folder cannot be written to: {path}. Nothing has been changed."),
+    "data_folder_unusable": _("The data folder cannot be used: {path}. Nothing has been changed."),
+    "journal_key_missing": _("The key of this till’s journal is missing. The sales are still there; call the manager."),
+    "journal_newer": _("The journal was written by a newer version. Update Loyalty Desk; nothing has been changed."),
     "manager_pin_later": _("This needs a manager’s PIN, which this version does not have yet."),
+    # why points are limited, each to follow “Points cannot be used now:” or “At most 100 points now:”
+    "limit_mode_deny": _("this store does not take points without the server."),
+    "limit_guests_loading": _("the list of guests is still loading."),
+    "limit_new_epoch": _("the till was restored and must reach the server first."),
+    "limit_journal_checking": _("the journal is being checked, which takes a minute."),
+    "limit_clock_bad": _("this computer’s clock is wrong."),
+    "limit_stale_data": _("the till has not reached the server for {limit_hours} hours."),
+    "limit_code_limit": _("that is the limit for this kind of code."),
+    "limit_upper_consecutive": _(
+        "this guest has used points here {count} times since the last exchange with the server."
+    ),
+    "limit_floor_limit": _("that is the limit of one sale."),
+    "limit_floor_share": _("that is the allowed share of the check."),
+    "limit_split_sale": _("{used} points were used here since the last exchange with the server, {limit} are allowed."),
+    "limit_device_limit": _("this till has reached its limit of points until the next exchange with the server."),
+    "limit_guest_limit": _("that is this guest’s own limit."),
+    "limit_known_balance": _("that is all the guest has."),
+    "limit_guest_unknown": _("the guest’s data has not arrived yet."),
+    "limit_available": _("there are not enough points."),
+    "limit_share": _("that is the allowed share of the check."),
+    "limit_check": _("the check costs no more."),
+    "limit_minimum": _("at least {minimum} points are needed."),
+    "limit_block": _("points are used in steps of {block}."),
+    "limit_not_offered": _("the program does not pay with points."),
+    "limit_no_guest": _("points belong to a guest."),
+    "limit_unknown": _("the limits do not allow more."),
     # joining a network
     "already_enrolled": _("This till already belongs to a network."),
     "pairing_malformed": _("This is not a pairing code. Copy all of it, from LDP1 to the end."),
@@ -67,6 +98,8 @@ SENTENCES: Mapping[str, str] = {
     "server_silent": _("The server does not answer. Check the network and try again."),
     "server_foreign": _("Something else answers in place of our server. Check the network: it may ask for a sign-in."),
 }
+# Facts that are points in smallest units, whatever the code.
+_POINTS = frozenset({"points", "used", "minimum", "block"})
 _UNKNOWN = _("This cannot be done now. Tell the manager this word: {code}")
 
 
@@ -91,6 +124,8 @@ def sentence_of(code: str, facts: Mapping[str, object], words: Words) -> str:
 def _shown(name: str, value: object, words: Words) -> str:
     if isinstance(value, datetime):
         return words.time(value)
-    if name == "limit" and isinstance(value, int):
-        return f"{value:,}".replace(",", " ")
+    if name in _POINTS and isinstance(value, int):
+        return words.number_of_points(value)
+    if isinstance(value, int) and value > 9999:
+        return f"{value:,}".replace(",", "\u00a0")
     return str(value)

@@ -29,6 +29,10 @@ class Words:
         """Return an amount of minor units of the till's currency."""
         return formats.money(minor, self.currency, self.language, sign=sign)
 
+    def bare_money(self, minor: int) -> str:
+        """Return an amount to be keyed in elsewhere, without grouping."""
+        return formats.bare_money(minor, self.currency, self.language)
+
     def number_of_points(self, units: int) -> str:
         """Return the bare number of points, units being the program's smallest."""
         return formats.points(units, self.point_decimals, self.language)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -189,7 +189,7 @@ class Display:
         state = GuestState(
             title=t("GUEST"),
             name=_name(card, words),
-            tier=card.tier_name if known else "",
+            tier=_tier_name(card, model.program, words) if known else "",
             member=t("No. {number}").format(number=card.member_no) if card.member_no else "",
             note=""
             if known
@@ -250,17 +250,16 @@ class Display:
             )
         return DoneState(
             title=t("Recorded at {time}").format(time=words.time(done.committed_at)),
-            receipt=t("Receipt {number}").format(number=done.receipt_no),
+            receipt=t("receipt {number}").format(number=done.receipt_no) if done.receipt_no else "",
             key_in_label=t("Key into the POS: discount") if off else t("Nothing to key into the POS"),
             key_in=words.money(off) if off else t("no discount"),
             copy_label=t("Copy  (Ctrl+C)"),
-            copy_text=words.money(off).replace("\u00a0", "").replace(",", "." if words.language == "en" else ",")
-            if off
-            else "",
+            copy_text=words.bare_money(off) if off else "",
             details=tuple(details),
             to_pay_label=t("To pay"),
             to_pay=words.money(quote.due, sign=True),
             tell_title=t("Tell the guest"),
+            name=_name(done.guest, words) if done.guest else "",
             tell=_tell(done, program, words),
         )
 
@@ -282,6 +281,11 @@ def _name(card: GuestCard, words: Words) -> str:
     if card.member_no:
         return words.gettext("Guest {number}").format(number=card.member_no)
     return words.gettext("Guest")
+
+
+def _tier_name(card: GuestCard, program: Program | None, words: Words) -> str:
+    tier = program.tier(card.tier) if program else None
+    return words.name_of(tier.name, card.tier_name) if tier else card.tier_name
 
 
 def _rule_name(rule: str, note: Note | None, words: Words) -> str:
@@ -469,7 +473,7 @@ def _limit(model: SaleModel, words: Words) -> tuple[str, Tone]:
         case "block":
             text = t("Points are used in steps of {points}.").format(points=words.points(note.block))
         case "cap":
-            text = _cap(card, note.max_points, words)
+            text = _cap(card, note.max_points, words, note.reason)
         case "available":
             text = t("All points can be used.") if note.max_points else t("There are no points to use yet.")
         case _:
@@ -482,17 +486,16 @@ def _limit(model: SaleModel, words: Words) -> tuple[str, Tone]:
     return text, Tone.PLAIN
 
 
-def _cap(card: GuestCard, most: int, words: Words) -> str:
-    why = _limit_reason(card.allowance.reason or "", card.allowance.facts, words)
+def _cap(card: GuestCard, most: int, words: Words, reason: str = "") -> str:
+    why = _limit_reason(reason or card.allowance.reason or "", card.allowance.facts, words)
     if most == 0:
         return words.gettext("Points cannot be used now: {why}").format(why=why)
     return words.gettext("At most {points} now: {why}").format(points=words.points(most), why=why)
 
 
-def _limit_reason(code: str, facts: object, words: Words) -> str:
-    return sentence_of(
-        f"limit_{code}" if code else "limit_unknown", dict(facts) if isinstance(facts, dict) else {}, words
-    )
+def _limit_reason(code: str, facts: Mapping[str, object], words: Words) -> str:
+    key = f"limit_{code}"
+    return sentence_of(key if key in SENTENCES else "limit_unknown", facts, words)
 
 
 def _field(model: SaleModel, words: Words) -> FieldState:
@@ -556,7 +559,8 @@ def _button(model: SaleModel, words: Words) -> ButtonState:
         case Action.LOOK_UP:
             return ButtonState(t("Find the guest"), enabled=True)
         case Action.USE_POINTS:
-            return ButtonState(t("Use {points}").format(points=words.points(model.entry.units or 0)), enabled=True)
+            taken = model.quote.redeemed_points if model.quote else model.entry.units or 0
+            return ButtonState(t("Use {points}").format(points=words.points(taken)), enabled=True)
         case Action.KEEP_CHECK:
             amount = words.money(model.amount or 0, sign=True)
             return ButtonState(t("Check {amount}, then the guest").format(amount=amount), enabled=True)
@@ -573,7 +577,7 @@ def _why_nothing(model: SaleModel, words: Words) -> str:
     if model.status is not None and not model.status.journal_ok:
         return t("Sales cannot be recorded now")
     if model.mode is FieldMode.POINTS:
-        return t("Type how many points")
+        return t("Points cannot be used on this check") if model.entry.units else t("Type how many points")
     if model.mode is FieldMode.GUEST:
         return t("Scan or type the guest’s card")
     if model.problem is not None or model.entry.problem is not None:
@@ -623,8 +627,14 @@ def _tell(done: SaleDone, program: Program | None, words: Words) -> tuple[str, .
     if card.guest_id is None:
         said.append(t("The points will be on the account after the till has been online."))
     if card.facts is not None:
-        paid = replace(card, facts=replace(card.facts, spend=card.facts.spend + quote.total, visits=card.facts.visits + 1,
-                                           earned=card.facts.earned + quote.earned_points))  # fmt: skip
+        facts = card.facts
+        with_this = replace(
+            facts,
+            spend=facts.spend + quote.total,
+            visits=facts.visits + 1,
+            earned=facts.earned + quote.earned_points,
+        )
+        paid = replace(card, facts=with_this)
         _, text = _progress(paid, program, words)
         if text:
             said.append(text)

@@ -97,7 +97,8 @@ class SaleModel:
         if self.entry.reading.names_guest:
             return Action.LOOK_UP
         if self.mode is FieldMode.POINTS:
-            return Action.NOTHING if self.entry.units is None else Action.USE_POINTS
+            none_left = self.quote is not None and bool(self.entry.units) and not self.quote.redeemed_points
+            return Action.NOTHING if self.entry.units is None or none_left else Action.USE_POINTS
         if self.mode is FieldMode.GUEST:
             return Action.NOTHING
         if self.quote is None or self.problem is not None or (self.status and not self.status.journal_ok):

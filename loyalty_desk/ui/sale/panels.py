@@ -9,6 +9,8 @@ from loyalty_desk.ui.sale.state import CheckState, Chip, DoneState, GuestState, 
 from loyalty_desk.ui.widgets.buttons import plain_button
 from loyalty_desk.ui.widgets.labels import ElidedLabel, label, show_text
 
+TELL_LINES = 6
+
 
 class Panel(QFrame):
     """A white card with a caption and a body that scrolls where it must."""
@@ -113,7 +115,7 @@ class CheckPanel(Panel):
         self.hint = label("hint", wrap=True)
         self.last = label("muted", wrap=True)
         self.title = label("done_title", wrap=True)
-        self.receipt = label("muted", wrap=True)
+        self.receipt = label("muted")
         self.key_in_label = label("label", wrap=True)
         self.key_in = label("huge")
         self.copy = plain_button("copy")
@@ -122,12 +124,17 @@ class CheckPanel(Panel):
         below.addWidget(self.to_pay_label)
         below.addStretch(1)
         below.addWidget(self.earns)
-        copy_row = QHBoxLayout()
-        copy_row.addWidget(self.copy)
-        copy_row.addStretch(1)
-        for part in (self.title, self.receipt, self.key_in_label, self.key_in):
-            self.rows.addWidget(part)
-        self.rows.addLayout(copy_row)
+        heading = QHBoxLayout()
+        heading.addWidget(self.title, 1)
+        heading.addWidget(self.receipt)
+        key_in = QHBoxLayout()
+        key_in.setSpacing(16)
+        key_in.addWidget(self.key_in)
+        key_in.addStretch(1)
+        key_in.addWidget(self.copy)
+        self.rows.addLayout(heading)
+        self.rows.addWidget(self.key_in_label)
+        self.rows.addLayout(key_in)
         self.rows.addWidget(self.empty)
         self.rows.addLayout(_pair(self.amount_label, self.amount))
         self.rows.addWidget(self.lines)
@@ -230,7 +237,7 @@ class GuestPanel(Panel):
         self.fold.clicked.connect(self.fold_toggled)
         self.left_out = label("why", wrap=True)
         self.tell_title = label("done_title", wrap=True)
-        self.tell = label("tell", wrap=True)
+        self.tell = [label("tell", wrap=True) for _ in range(TELL_LINES)]
         head = QHBoxLayout()
         head.setSpacing(10)
         head.addWidget(self.name, 1)
@@ -242,9 +249,10 @@ class GuestPanel(Panel):
         numbers.addStretch(1)
         numbers.addWidget(self.member, 0, Qt.AlignmentFlag.AlignBaseline)
         self.rows.addWidget(self.tell_title)
-        self.rows.addWidget(self.tell)
         self.rows.addWidget(self.empty)
         self.rows.addLayout(head)
+        for line in self.tell:
+            self.rows.addWidget(line)
         self.rows.addLayout(numbers)
         parts: tuple[QWidget, ...] = (self.as_of, self.progress, self.progress_text, self.note, self.redeem_label)
         for part in (*parts, self.chips, self.limit, self.fold, self.left_out):
@@ -254,9 +262,11 @@ class GuestPanel(Panel):
     def set_state(self, state: GuestState, done: DoneState | None) -> None:
         show_text(self.caption, state.title)
         show_text(self.tell_title, done.tell_title if done else "")
-        show_text(self.tell, "\n".join(done.tell) if done else "")
+        said = done.tell if done else ()
+        for position, line in enumerate(self.tell):
+            show_text(line, said[position] if position < len(said) else "")
         show_text(self.empty, state.empty)
-        show_text(self.name, state.name)
+        show_text(self.name, done.name if done else state.name)
         show_text(self.tier, state.tier)
         show_text(self.points, state.points)
         show_text(self.points_label, state.points_label)

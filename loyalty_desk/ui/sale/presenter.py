@@ -23,6 +23,7 @@ from loyalty_desk.ui.sale.ports import Desk, ScannerHealth, Sound, TaskRunner, W
 from loyalty_desk.ui.sale.state import NO_MESSAGE, FieldMode, MessageState, SaleState, Tone
 
 DONE_SECONDS = 5.0
+MAX_PROMO_CODE = 40
 # A quote this old is priced again by the next tick: happy hours end, and the cashier should see it happen.
 PRICE_AGAIN_AFTER = timedelta(seconds=10)
 
@@ -279,20 +280,20 @@ class SalePresenter:
             self._say(sentence(error, self._words()), Tone.WARN)
 
     def _try_promo_code(self, data: bytes | str) -> bool:
+        """Add the text as a promo code if it changes what the program says of any rule; return whether it does."""
         text = (data.decode("utf-8", "replace") if isinstance(data, bytes) else data).strip()
-        if self._model.amount is None or not 0 < len(text) <= 40:
+        model = self._model
+        if model.amount is None or model.quote is None or not 0 < len(text) <= MAX_PROMO_CODE:
             return False
-        before = self._model.codes
-        if text.casefold() in (code.casefold() for code in before):
-            return False
-        self._set(codes=(*before, text), draw=False)
+        before = _verdicts(model.quote)
+        self._set(codes=(*model.codes, text), draw=False)
         self._reprice()
-        quote = self._model.quote
-        if quote is None or any(key.casefold() == text.casefold() for key, _ in quote.rejected):
-            self._set(codes=before, draw=False)
+        after = self._model.quote
+        if after is None or _verdicts(after) == before:
+            self._set(codes=model.codes, draw=False)
             self._reprice()
             return False
-        if self._model.entry.reading.names_guest:
+        if model.entry.reading.names_guest:
             self._set(typed="", mode=FieldMode.AUTO, draw=False)
             self._read()
         self._set(message=self._display.code_applied(self._model, text))
@@ -472,6 +473,11 @@ class SalePresenter:
 
 
 _GRAVE = frozenset({"journal_unavailable", "disk_full"})
+
+
+def _verdicts(quote: Quote) -> dict[str, tuple[bool, str]]:
+    """Return what the quote says of each rule."""
+    return {note.rule: (note.applied, note.code) for note in quote.explanation}
 
 
 def _figures(quote: Quote) -> tuple[object, ...]:

@@ -131,6 +131,7 @@ class DoneState:
     to_pay_label: str
     to_pay: str
     tell_title: str
+    name: str
     tell: tuple[str, ...]
 
 

@@ -208,7 +208,7 @@ class SaleView(QWidget):
         scale = theme.scale_for(self.width(), self.height())
         sheet = theme.stylesheet(self._theme, scale)
         small = self.width() < NARROW_BELOW
-        self.preview.setFixedSize(QSize(128, 96) if small else QSize(round(208 * scale), round(117 * scale)))
+        self.preview.setFixedSize(QSize(128, 96) if small else QSize(round(228 * scale), round(128 * scale)))
         if sheet != self.styleSheet():
             self.setStyleSheet(sheet)
             self.field.setMinimumHeight(round(60 * scale))

@@ -66,7 +66,7 @@ def guest_card(**changes: object) -> GuestCard:
         as_of=NOW - timedelta(minutes=27),
         member_no=MARIA_NUMBER,
         facts=facts,
-        allowance=Allowance(max_points=100, reason="cvm", facts={"limit": 100}),
+        allowance=Allowance(max_points=100, reason="code_limit", facts={"points": 100, "kind": "ld1"}),
     )
     return replace(card, **changes)  # type: ignore[arg-type]
 
