@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import ALPHABET, encode32
 
@@ -98,9 +97,9 @@ class EnrolAnswer(msgspec.Struct, frozen=True):
     device: UUID
     token: str
     store: EnrolledStore
-    keyset: dict[str, Json]
+    keyset: dict[str, Any]
     recovery_pub: Annotated[bytes, Meta(min_length=32, max_length=32)]
-    profile: dict[str, Json]
+    profile: dict[str, Any]
     incarnation: UUID
     name: str = ""
 

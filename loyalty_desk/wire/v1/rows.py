@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -89,7 +89,7 @@ class StaffRow(msgspec.Struct, frozen=True, omit_defaults=True):
 class KeysetRow(msgspec.Struct, frozen=True):
     """The network's signing keys; key: `current`. `sig` by the root over ``LDK1`` ‖ canonical bytes of `document`."""
 
-    document: dict[str, Json]
+    document: dict[str, Any]
     sig: str
 
 

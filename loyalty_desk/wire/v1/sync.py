@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-
-from loyalty_desk.domain.canonical import Json
 
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
@@ -182,12 +180,15 @@ class FeedTable(StrEnum):
 
 
 class FeedRow(msgspec.Struct, frozen=True):
-    """One row's state at `seq`; null is a tombstone. An unknown `table` is passed over and kept in the digest."""
+    """One row's state at `seq`; null is a tombstone. An unknown `table` is passed over and kept in the digest.
+
+    `row` is `Json`, spelled without it: msgspec cannot decode into a type that names itself.
+    """
 
     seq: Positive
     table: str
     key: str
-    row: dict[str, Json] | None
+    row: dict[str, Any] | None
 
 
 class Quota(msgspec.Struct, frozen=True):
