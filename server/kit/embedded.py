@@ -224,7 +224,9 @@ class Embedded:
 
     def _make_cluster(self) -> None:
         half = self._base / f"{_CLUSTER}.new"
-        shutil.rmtree(half, ignore_errors=True)
+        patience = time.monotonic() + _OLD_BACKENDS_SECONDS
+        while half.exists() and time.monotonic() < patience:  # what a killed start left may still be dying
+            shutil.rmtree(half, ignore_errors=True)
         passwords = {name: self._secret(name) for name in ("superuser", "owner", "app")}
         given = self._base / "initdb.password"
         given.unlink(missing_ok=True)
@@ -270,7 +272,8 @@ class Embedded:
         done = subprocess.run(  # noqa: S603 - our own binaries, no shell
             [self._place.bin / name, *arguments],
             input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", check=False,
-            env=_environment(), **self._as_user(),
+            env=_environment(), preexec_fn=dying_with_parent(signal.SIGKILL),  # noqa: PLW1509 - as below
+            **self._as_user(),
         )  # fmt: skip
         if done.returncode:
             raise Broken(f"{name} failed: {done.stdout.decode(errors='replace')[-800:].strip()}")

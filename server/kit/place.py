@@ -104,14 +104,19 @@ def _reachable(path: Path, user: DatabaseUser) -> bool:
 def _copied(install: Path, shared: Path) -> Path:
     version = importlib.metadata.version(WHEEL.replace("_", "-"))
     target = shared / f"postgresql-{version}"
-    if not (target / "bin" / "postgres").exists():
+    copied = target / WHEEL / INSTALL
+    if not (copied / "bin" / "postgres").exists():
         shared.mkdir(parents=True, exist_ok=True, mode=0o755)
         half = shared / f"{target.name}.{os.getpid()}"
         shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(install, half, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        shutil.copytree(install, half / WHEEL / INSTALL, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        # The binaries find libpq by a path from themselves to this folder beside the package.
+        libraries = install.parent.parent / f"{WHEEL}.libs"
+        if libraries.is_dir():
+            shutil.copytree(libraries, half / libraries.name, symlinks=True)
         half.chmod(0o755)
         try:
             half.rename(target)
         except OSError:  # another launcher was faster: its copy is the same
             shutil.rmtree(half, ignore_errors=True)
-    return target
+    return copied
