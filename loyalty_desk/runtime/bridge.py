@@ -35,6 +35,14 @@ class MainThreadBridge(QObject):
             return False
         return True
 
+    def into[T](self, slot: Callable[[T], object]) -> Callable[[T], None]:
+        """Return a function for other threads that hands its one argument to `slot` on the main thread."""
+
+        def send(value: T) -> None:
+            self.post(slot, value)
+
+        return send
+
     def close(self) -> None:
         """Let what is posted from now on, or still waits, fall: its receivers are being taken down."""
         self._closed = True

@@ -29,7 +29,7 @@ KEPT_REPORTS = 20
 class CrashReports:
     """Writes reports into a folder. The same fault is written once a run."""
 
-    def __init__(self, folder: Path, tell: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, folder: Path, tell: Callable[[], object] = lambda: None) -> None:
         self._folder = folder
         self._tell = tell
         self._seen: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from loyalty_desk.domain.basket import Basket
 from loyalty_desk.domain.check import check_to_payload
@@ -77,6 +78,15 @@ class Checkout:
         self._programs = programs
         self._cashier = cashier
         self._quotas: dict[str, int] = {}
+
+    def program(self) -> Program | None:
+        """Return the program in force, None while none has arrived; main thread."""
+        return self._programs.known()
+
+    def basket(self, amount: int) -> Basket:
+        """Return a bare total of `amount` minor units in this store; main thread."""
+        here = self._guests.identity
+        return Basket.of_amount(here.currency, amount, store=str(here.store), zone=ZoneInfo(here.zone))
 
     def identify(self, data: bytes | str) -> GuestCard:
         """Return whose card, number or code this is.

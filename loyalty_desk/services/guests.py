@@ -63,6 +63,11 @@ class Guests:
         self._programs = programs
         self._language = language
 
+    @property
+    def identity(self) -> Identity:
+        """Return who this till is."""
+        return self._identity
+
     def identify(self, data: bytes | str) -> GuestCard:
         """Return whose card, number or code this is; errors as `Checkout.identify`."""
         code = parse(data)

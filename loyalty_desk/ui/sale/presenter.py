@@ -223,6 +223,10 @@ class SalePresenter:
         """Note the theme, for its button."""
         self._set(theme=theme)
 
+    def something_broke(self) -> None:
+        """Say calmly that a fault of ours has been reported."""
+        self._set(message=self._display.our_fault(self._model))
+
     @property
     def language(self) -> str:
         """Return the language spoken."""

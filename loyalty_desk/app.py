@@ -1,0 +1,526 @@
+"""The till's window put together: the only module that knows all of them.
+
+The window is painted first. Files are opened on the db thread after that, and cv2, the HTTP client and serial drivers
+are imported by the threads that use them.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from loyalty_desk import language as languages
+from loyalty_desk import preferences
+from loyalty_desk.domain.basket import Basket
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.quote import Quote
+from loyalty_desk.runtime.bridge import MainThreadBridge
+from loyalty_desk.runtime.crash import CrashReports
+from loyalty_desk.runtime.executors import DbTaskRunner
+from loyalty_desk.runtime.keyboard_scanner import HeldKey, KeyboardScannerFilter, Verdict
+from loyalty_desk.runtime.shutdown import Phase, Shutdown, SignalWatch
+from loyalty_desk.runtime.workers import Worker, stop_all
+from loyalty_desk.scanning.keyboard_wedge import Action, Hold, KeyboardWedge, Replay, Scanned
+from loyalty_desk.services.checkout import CheckDraft, GuestCard, SaleDone
+from loyalty_desk.services.ports import Scan, ScanSource
+from loyalty_desk.ui import theme as themes
+from loyalty_desk.ui.pairing.presenter import PairingPresenter
+from loyalty_desk.ui.pairing.view import PairingView
+from loyalty_desk.ui.problem.presenter import problem_state
+from loyalty_desk.ui.problem.view import ProblemView
+from loyalty_desk.ui.sale.display import OTHER_LANGUAGE
+from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
+from loyalty_desk.ui.sale.presenter import SalePresenter
+from loyalty_desk.ui.sale.state import SaleState
+from loyalty_desk.ui.window import MainWindow
+
+if TYPE_CHECKING:
+    from loyalty_desk.scanning.camera import CameraStatus, CameraWorker, Preview
+    from loyalty_desk.scanning.frames import FrameSource
+    from loyalty_desk.scanning.serial_port import SerialStatus
+    from loyalty_desk.till import Till
+
+TICK_MS = 1000
+SCANNERS_MAY_TAKE = 2.0
+SYNC_MAY_TAKE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to start. None or empty: decided by what is kept, by the environment, or by what is plugged in.
+
+    `camera` is a number, a path of a picture, folder or video, `simulated`, `simulated:CODE`, or `none`; `frames` is a
+    source made elsewhere and comes before it. `tip` is a line of what to try, shown while nothing happens.
+    """
+
+    data_dir: Path | None = None
+    language: str = ""
+    theme: str = ""
+    camera: str = ""
+    serial: str = ""
+    sync: bool = True
+    fullscreen: bool = False
+    tip: str = ""
+    frames: FrameSource | None = None
+
+
+def run(options: Options | None = None) -> int:
+    """Open the window and stay until it is closed; return the exit code."""
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    if not isinstance(app, QApplication):
+        raise TypeError("another kind of Qt application is running")
+    app.setApplicationName("Loyalty Desk")
+    app.setQuitOnLastWindowClosed(False)
+    desk = TillApp(app, options or Options())
+    desk.crashes.install()
+    signals = SignalWatch(desk.shutdown.ask, desk.bridge)
+    try:
+        desk.start()
+        return app.exec()
+    finally:
+        desk.shutdown.run_phases()
+        signals.close()
+        desk.crashes.uninstall()
+
+
+@dataclass
+class Scanners:
+    """The threads that read codes, and how they are."""
+
+    workers: list[Worker] = field(default_factory=list)
+    health: dict[str, ScannerHealth] = field(default_factory=dict)
+    camera: CameraWorker | None = None
+
+    @property
+    def overall(self) -> ScannerHealth:
+        """Return the best of them: one scanner is enough to sell."""
+        for one in (ScannerHealth.READY, ScannerHealth.STARTING, ScannerHealth.LOST):
+            if one in self.health.values():
+                return one
+        return ScannerHealth.NONE
+
+
+class TillApp:
+    """The running till: window, presenter, threads. Everything here belongs to the main thread."""
+
+    def __init__(self, app: QApplication, options: Options) -> None:
+        from loyalty_desk.paths import till_folder
+
+        self._app = app
+        self._options = options
+        self.folder = options.data_dir or till_folder()
+        kept = preferences.load(self.folder)
+        self._language = options.language or kept.language or languages.choose()
+        themes.install_font(app)
+        self.window = MainWindow(options.theme or kept.theme or "light")
+        self.bridge = MainThreadBridge()
+        self.runner = DbTaskRunner(self.bridge)
+        self.crashes = CrashReports(self.folder / "crashes", partial(self.bridge.post, self._on_crash))
+        self.scanners = Scanners()
+        self.presenter: SalePresenter | None = None
+        self.pairing: PairingPresenter | None = None
+        self.state: SaleState | None = None
+        self.painted_at: float | None = None
+        self._till: Till | None = None
+        self._sync: Worker | None = None
+        self._keyboard = KeyboardScannerFilter(
+            _WedgeParser(KeyboardWedge[HeldKey]()), self._on_keyboard_scan, self.bridge
+        )
+        self._tick = QTimer(self.bridge)
+        self._tick.setInterval(TICK_MS)
+        self._tick.timeout.connect(self._on_tick)
+        self.shutdown = Shutdown(
+            [
+                Phase("scanners", self._stop_scanners),
+                Phase("sync", self._stop_sync),
+                Phase("db", self._stop_db),
+                Phase("window", self._take_down),
+            ]
+        )
+        self.window.close_asked.connect(self._on_close_asked)
+
+    # -- start
+
+    def start(self) -> None:
+        """Paint the window, then open the till and start the threads."""
+        self.window.fit_screen()
+        if self._options.fullscreen:
+            self.window.showFullScreen()
+        else:
+            self.window.show()
+        self.window.show_screen(self.window.sale)
+        self._keyboard.install(self._app)
+        # One turn of the event loop paints; only what comes after may import or open anything.
+        QTimer.singleShot(0, self.bridge, self._open)
+
+    def _open(self) -> None:
+        def work() -> Till:
+            from loyalty_desk.till import open_till
+
+            return open_till(self._options.data_dir, language=self._language)
+
+        self.runner.run(work, self._opened, self._not_opened)
+
+    def _opened(self, till: Till) -> None:
+        self._till = till
+        if till.checkout is None:
+            self._show_pairing(till)
+            return
+        self._show_sale(till)
+
+    def _not_opened(self, error: Exception) -> None:
+        from loyalty_desk.domain.errors import ForPerson
+
+        if not isinstance(error, ForPerson):
+            self.crashes.report(error, "opening the till")
+        view = ProblemView()
+        view.render(problem_state(error, self._language))
+        view.retried.connect(self._on_retry)
+        view.closed.connect(self._on_close_asked)
+        self.window.show_screen(view)
+
+    def _on_retry(self) -> None:
+        self.window.show_screen(self.window.sale)
+        self._open()
+
+    # -- the first run
+
+    def _show_pairing(self, till: Till) -> None:
+        view = PairingView()
+        self.pairing = presenter = PairingPresenter(
+            joining=till.enrolment,
+            runner=self.runner,
+            render=view.render,
+            joined=self._on_joined,
+            crashed=self._report,
+            language=self._language,
+            name="",
+        )
+        view.code_changed.connect(presenter.code_changed)
+        view.name_changed.connect(presenter.name_changed)
+        view.submitted.connect(presenter.submitted)
+        view.cancelled.connect(presenter.cancelled)
+        view.language_asked.connect(self._on_language_asked)
+        presenter.start()
+        self.window.show_screen(view)
+        self._start_scanners()
+
+    def _on_joined(self) -> None:
+        """Open again as the device that the till now is."""
+        if self.pairing is not None:
+            self.pairing.close()
+        self.pairing = None
+        till, self._till = self._till, None
+
+        def work() -> Till:
+            from loyalty_desk.till import open_till
+
+            if till is not None:
+                till.close()
+            return open_till(self._options.data_dir, language=self._language)
+
+        self.window.show_screen(self.window.sale)
+        self.runner.run(work, self._opened, self._not_opened)
+
+    # -- selling
+
+    def _show_sale(self, till: Till) -> None:
+        view = self.window.sale
+        source = self._frame_source()
+        self.presenter = presenter = SalePresenter(
+            desk=SaleDesk(till),
+            runner=self.runner,
+            clock=SystemClock(),
+            render=self._on_state,
+            sound=self._on_sound,
+            crashed=self._report,
+            language=self._language,
+            theme=self.window.theme,
+            camera=source is not None,
+            tip=self._options.tip,
+        )
+        view.field_changed.connect(presenter.field_changed)
+        view.submitted.connect(presenter.submitted)
+        view.cancelled.connect(presenter.cancelled)
+        view.mode_requested.connect(presenter.mode_requested)
+        view.points_chosen.connect(presenter.points_chosen)
+        view.fold_toggled.connect(presenter.fold_toggled)
+        view.help_toggled.connect(presenter.help_toggled)
+        view.copied.connect(presenter.copied)
+        view.language_asked.connect(self._on_language_asked)
+        view.theme_asked.connect(self._on_theme_asked)
+        self._refresh_status()
+        presenter.start()
+        self.window.show_screen(view)
+        self._tick.start()
+        self._start_scanners()
+        if self._options.sync:
+            self._sync = Worker("sync", self._run_sync, till.stop_sync)
+            self._sync.start()
+
+    def _on_state(self, state: SaleState) -> None:
+        recorded = state.done is not None and (self.state is None or self.state.done is None)
+        self.state = state
+        self.window.sale.render(state)
+        if recorded:
+            QTimer.singleShot(0, self.bridge, self._after_sale)
+
+    def _after_sale(self) -> None:
+        if self._till is not None:
+            self._till.wake_sync()
+        self._refresh_status()
+
+    def _refresh_status(self) -> None:
+        status = self._till.status() if self._till is not None else None
+        if status is not None and self.presenter is not None:
+            self.presenter.status_changed(status)
+
+    def _on_tick(self) -> None:
+        self._refresh_status()
+        if self.presenter is not None:
+            self.presenter.tick()
+
+    # -- sync
+
+    def _run_sync(self, stop: threading.Event) -> None:
+        till = self._till
+        if till is not None and not stop.is_set():
+            till.run_sync(self._on_sync_step)
+
+    def _on_sync_step(self, _outcome: object) -> None:
+        """Hear, in the sync thread, that something was tried."""
+        self.bridge.post(self._refresh_status)
+
+    # -- scanners
+
+    def _frame_source(self) -> FrameSource | None:
+        return self._options.frames or frame_source(self._options.camera)
+
+    def _start_scanners(self) -> None:
+        if self.scanners.workers:
+            return
+        source = self._frame_source()
+        if source is not None:
+            from loyalty_desk.scanning.camera import CameraWorker
+
+            self.scanners.health["camera"] = ScannerHealth.STARTING
+            self.scanners.camera = camera = CameraWorker(source)
+
+            def read_camera(stop: threading.Event) -> None:
+                camera.run(
+                    stop,
+                    self.bridge.into(self._on_scan),
+                    self.bridge.into(self._on_preview),
+                    self.bridge.into(self._on_camera_status),
+                )
+
+            self.scanners.workers.append(Worker("camera", read_camera))
+        if self._options.serial:
+            from loyalty_desk.scanning.serial_port import SerialSettings, SerialWorker
+
+            self.scanners.health["serial"] = ScannerHealth.STARTING
+            serial = SerialWorker(SerialSettings(self._options.serial))
+
+            def read_serial(stop: threading.Event) -> None:
+                serial.run(stop, self.bridge.into(self._on_scan), self.bridge.into(self._on_serial_status))
+
+            self.scanners.workers.append(Worker("serial", read_serial))
+        self._tell_health()
+        for worker in self.scanners.workers:
+            worker.start()
+
+    def _on_scan(self, scan: Scan) -> None:
+        if self.pairing is not None:
+            self.pairing.code_scanned(scan)
+        elif self.presenter is not None and self.window.front() is self.window.sale:
+            self.presenter.code_scanned(scan)
+
+    def _on_keyboard_scan(self, data: bytes) -> None:
+        self._on_scan(Scan(data, ScanSource.KEYBOARD))
+
+    def _on_preview(self, preview: Preview) -> None:
+        from loyalty_desk.runtime.images import to_image
+
+        self.window.sale.show_frame(to_image(preview.frame))
+        if preview.new:
+            self.window.sale.flash()
+        if self.scanners.camera is not None:
+            self.scanners.camera.preview_done()
+
+    def _on_camera_status(self, status: CameraStatus) -> None:
+        self.scanners.health["camera"] = _health(status.state.value)
+        self._tell_health()
+
+    def _on_serial_status(self, status: SerialStatus) -> None:
+        self.scanners.health["serial"] = _health(status.state.value)
+        self._tell_health()
+
+    def _tell_health(self) -> None:
+        if self.presenter is not None:
+            self.presenter.scanner_changed(self.scanners.overall)
+
+    # -- language, theme, sound, faults
+
+    def _on_language_asked(self) -> None:
+        self._language = OTHER_LANGUAGE[self._language]
+        if self.presenter is not None:
+            self.presenter.language_chosen(self._language)
+        if self.pairing is not None:
+            self.pairing.language_chosen(self._language)
+        self._keep_preferences()
+
+    def _on_theme_asked(self) -> None:
+        self.window.set_theme("dark" if self.window.theme == "light" else "light")
+        if self.presenter is not None:
+            self.presenter.theme_chosen(self.window.theme)
+        self._keep_preferences()
+
+    def _keep_preferences(self) -> None:
+        preferences.save(self.folder, preferences.Preferences(self._language, self.window.theme))
+
+    def _on_sound(self, sound: Sound) -> None:
+        if sound is not Sound.DONE:
+            QApplication.beep()
+
+    def _report(self, error: Exception) -> None:
+        self.crashes.report(error)
+
+    def _on_crash(self) -> None:
+        if self.presenter is not None:
+            self.presenter.something_broke()
+
+    # -- the end
+
+    def _on_close_asked(self) -> None:
+        self.window.hide()
+        self.shutdown.ask()
+
+    def _stop_scanners(self) -> list[str]:
+        self._tick.stop()
+        self._keyboard.remove(self._app)
+        return stop_all(self.scanners.workers, SCANNERS_MAY_TAKE)
+
+    def _stop_sync(self) -> list[str]:
+        return stop_all([self._sync], SYNC_MAY_TAKE) if self._sync is not None else []
+
+    def _stop_db(self) -> None:
+        if self.pairing is not None:
+            self.pairing.close()
+        self.runner.close()
+        if self._till is not None:
+            self._till.close()
+            self._till = None
+
+    def _take_down(self) -> None:
+        self.bridge.close()
+        self.window.let_close()
+
+
+class SystemClock:
+    """The machine's time, for what the window shows; records take theirs from the services."""
+
+    def now(self) -> datetime:
+        """Return the time, aware, in UTC."""
+        return datetime.now(UTC)
+
+
+class SaleDesk:
+    """The till's checkout as the sale screen knows it."""
+
+    def __init__(self, till: Till) -> None:
+        if till.checkout is None:
+            raise ValueError("this till has not joined a network")
+        self._checkout = till.checkout
+
+    def program(self) -> Program | None:
+        """Return the program in force."""
+        return self._checkout.program()
+
+    def basket(self, amount: int) -> Basket:
+        """Return a bare total in this store."""
+        return self._checkout.basket(amount)
+
+    def identify(self, data: bytes | str) -> GuestCard:
+        """Return whose code this is; db thread."""
+        return self._checkout.identify(data)
+
+    def price(self, draft: CheckDraft) -> Quote:
+        """Return the check priced; main thread."""
+        return self._checkout.price(draft)
+
+    def confirm(self, draft: CheckDraft, quote: Quote) -> SaleDone:
+        """Commit the sale; db thread."""
+        return self._checkout.confirm(draft, quote)
+
+    def refresh(self, card: GuestCard) -> GuestCard:
+        """Return the guest as known now; db thread."""
+        return self._checkout.refresh(card)
+
+
+class _WedgeParser:
+    """The scanning package's parser in the runtime's terms, so that neither knows the other."""
+
+    def __init__(self, wedge: KeyboardWedge[HeldKey]) -> None:
+        self._wedge = wedge
+
+    def key(self, text: str, key: HeldKey, now: float, *, enter: bool, plain: bool, modifier: bool) -> Verdict:
+        return _verdict(self._wedge.key(text, key, now, enter=enter, plain=plain, modifier=modifier))
+
+    def tick(self, now: float) -> Verdict:
+        return _verdict(self._wedge.tick(now))
+
+    def flush(self) -> Verdict:
+        return _verdict(self._wedge.flush())
+
+    def wait_ms(self, now: float) -> float | None:
+        return self._wedge.wait_ms(now)
+
+
+def _verdict(actions: Sequence[Action[HeldKey]]) -> Verdict:
+    replay: tuple[HeldKey, ...] = ()
+    swallow, scanned = False, None
+    for action in actions:
+        if isinstance(action, Replay):
+            replay += action.keys
+        elif isinstance(action, Hold):
+            swallow = True
+        elif isinstance(action, Scanned):
+            scanned = action.data
+    return Verdict(replay, swallow, scanned)
+
+
+def _health(state: str) -> ScannerHealth:
+    return {"running": ScannerHealth.READY, "starting": ScannerHealth.STARTING, "lost": ScannerHealth.LOST}.get(
+        state, ScannerHealth.NONE
+    )
+
+
+def frame_source(camera: str) -> FrameSource | None:
+    """Return the source that `--camera` names; empty means camera 0 where there is one. Imports nothing heavy."""
+    if camera == "none":
+        return None
+    if camera == "simulated" or camera.startswith("simulated:"):
+        from loyalty_desk.scanning.simulated import SimulatedWebcam
+
+        return SimulatedWebcam(camera.partition(":")[2] or None)
+    if camera == "" or camera.isdigit():
+        from loyalty_desk.scanning.live_camera import LiveCamera
+
+        live = LiveCamera(int(camera or "0"))
+        return live if camera or live.present() else None
+    from loyalty_desk.scanning.frames import Pictures, VideoFile
+    from loyalty_desk.scanning.images import IMAGE_SUFFIXES
+
+    path = Path(camera)
+    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        return Pictures(path, seconds_each=2.0, loop=True)
+    return VideoFile(path, loop=True)

@@ -1,0 +1,1 @@
+"""The first run: this till joins a network."""
