@@ -26,6 +26,9 @@ from loyalty_desk.wire.v1.sync import (
     ReconcileRequest,
 )
 
+# The feed number of records that the server holds but named no number for: the next completed pull has seen them.
+SEEN_BY_NEXT_PULL = (1 << 62) - 1
+
 
 class ScanSource(StrEnum):
     """Where a scan came from."""
@@ -243,6 +246,10 @@ class Journal(Protocol):
         """Keep a small setting durably."""
         ...
 
+    def put_changed(self, key: str, value: Json) -> None:
+        """Keep a small setting if it differs from what is kept."""
+        ...
+
     def notices(self) -> list[Notice]:
         """Return what nobody has read yet, oldest first."""
         ...
@@ -295,6 +302,10 @@ class CacheState:
     synced_monotonic: int | None = None
 
 
+class CacheLost(Exception):
+    """The cache was found damaged on the way and is empty now: the feed is read from 0."""
+
+
 class Cache(Protocol):
     """What the server has told this till; deleting it loses nothing. Every method may be called from any thread."""
 
@@ -343,7 +354,10 @@ class Cache(Protocol):
         ...
 
     def apply(self, page: PullAnswer) -> None:
-        """Apply a page and its cursor in one transaction; the same page twice is the same as once."""
+        """Apply a page and its cursor in one transaction; the same page twice is the same as once.
+
+        Raises `CacheLost` where the file is damaged.
+        """
         ...
 
     def completed(self, at: int, boot_id: UUID, monotonic_ms: int) -> None:

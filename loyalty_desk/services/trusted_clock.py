@@ -14,6 +14,8 @@ from loyalty_desk.services.ports import BootClock, Journal
 
 JUMP_MS = 5 * 60 * 1_000
 FAIR_MS = 7 * 24 * 60 * 60 * 1_000
+KEEP_EVERY_MS = 60 * 60 * 1_000
+KEEP_FROM_MS = 2_000
 FIRST_YEAR, LAST_YEAR = 2026, 2099
 _KEY = "clock"
 
@@ -29,11 +31,12 @@ class _Anchor:
 
 
 class TrustedClock:
-    """The machine's clock beside what the server last said; all state is in the journal, so a restart keeps it."""
+    """The machine's clock beside what the server last said, kept in the journal, so that a restart knows it."""
 
     def __init__(self, clock: BootClock, journal: Journal) -> None:
         self._clock = clock
         self._journal = journal
+        self._anchor: _Anchor | None = None
 
     @property
     def boot_id(self) -> UUID:
@@ -54,7 +57,7 @@ class TrustedClock:
 
     def corrected(self) -> datetime:
         """Return the time as the server would say it, as well as this till knows."""
-        anchor = self._anchor()
+        anchor = self._known()
         if anchor is None:
             return self._clock.now()
         if anchor.boot_id == self._clock.boot_id:
@@ -63,7 +66,7 @@ class TrustedClock:
 
     def confidence(self) -> ClockConfidence:
         """Return GOOD (synced this boot), FAIR (synced within 7 days) or BAD."""
-        anchor, now = self._anchor(), self.now_ms()
+        anchor, now = self._known(), self.now_ms()
         last = self._journal.last_at()
         if anchor is None or not FIRST_YEAR <= self._clock.now().astimezone(UTC).year <= LAST_YEAR:
             return ClockConfidence.BAD
@@ -77,15 +80,24 @@ class TrustedClock:
 
     def learn(self, server_time: int, asked_ms: int, answered_ms: int) -> None:
         """Keep what a verified hello said; both moments are this boot's monotonic time."""
-        half = (answered_ms - asked_ms) // 2
-        at = server_time + half
-        value: Mapping[str, Json] = {
-            "server_time": at,
-            "offset": at - self.now_ms(),
-            "boot_id": str(self._clock.boot_id),
-            "monotonic_ms": answered_ms,
-        }
-        self._journal.put(_KEY, value)
+        at = server_time + (answered_ms - asked_ms) // 2
+        before = self._known()
+        anchor = _Anchor(at, at - self.now_ms(), self._clock.boot_id, answered_ms)
+        self._anchor = anchor
+        # A durable write at every hello would stand in the way of sales: only what a restart would miss is kept.
+        if (
+            before is None
+            or before.boot_id != anchor.boot_id
+            or abs(before.offset - anchor.offset) > KEEP_FROM_MS
+            or at - self._kept_at() > KEEP_EVERY_MS
+        ):
+            value: Mapping[str, Json] = {
+                "server_time": anchor.server_time,
+                "offset": anchor.offset,
+                "boot_id": str(anchor.boot_id),
+                "monotonic_ms": anchor.monotonic_ms,
+            }
+            self._journal.put(_KEY, value)
 
     def elapsed_ms(self, at: int, boot_id: UUID | None, monotonic_ms: int | None) -> int | None:
         """Return milliseconds since a moment noted before; None where the clock has run backwards since."""
@@ -94,7 +106,14 @@ class TrustedClock:
         passed = self.now_ms() - at
         return passed if passed >= 0 else None
 
-    def _anchor(self) -> _Anchor | None:
+    def _kept_at(self) -> int:
+        value = self._journal.get(_KEY)
+        at = value.get("server_time") if isinstance(value, Mapping) else None
+        return at if isinstance(at, int) else 0
+
+    def _known(self) -> _Anchor | None:
+        if self._anchor is not None:
+            return self._anchor
         value = self._journal.get(_KEY)
         if not isinstance(value, Mapping):
             return None

@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.services.ports import CachedGuest, CacheState
+from loyalty_desk.services.ports import CachedGuest, CacheLost, CacheState
 from loyalty_desk.store.engine import Unreadable, companions, connect, migrate, row, rows, transaction
 from loyalty_desk.store.feed import Tally, apply_row
 from loyalty_desk.store.journal import signed
@@ -188,7 +188,7 @@ class SqliteCache:
     def apply(self, page: PullAnswer) -> None:
         """Apply a page and its cursor in one transaction; the same page twice is the same as once.
 
-        A page that meets a damaged file raises `ValueError`: the cache is empty then and the feed is read from 0.
+        Raises `CacheLost` where the file is damaged.
         """
         with self._writing:
             if self._state.incarnation not in (None, page.incarnation):
@@ -198,7 +198,7 @@ class SqliteCache:
             except _DAMAGED as error:
                 with self._reading:
                     self._anew()
-                raise ValueError("the cache was damaged and is made anew") from error
+                raise CacheLost from error
 
     def _apply(self, page: PullAnswer) -> CacheState:
         before = self._state

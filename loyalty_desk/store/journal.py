@@ -19,6 +19,7 @@ from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Broken, Refused
 from loyalty_desk.domain.record import SealedRecord, Totals, chain_hash
 from loyalty_desk.services.ports import (
+    SEEN_BY_NEXT_PULL,
     Build,
     Effect,
     EpochHead,
@@ -390,6 +391,10 @@ class SqliteJournal:
     def settle(self, cursor: int) -> bool:
         """Begin counting redemptions anew if a completed pull at `cursor` has seen every acknowledged one."""
         with self._lock:
+            with transaction(self._connection):
+                self._connection.execute(
+                    "UPDATE effect SET feed_seq = ? WHERE feed_seq = ?", (cursor, SEEN_BY_NEXT_PULL)
+                )
             behind = row(
                 self._connection,
                 "SELECT 1 FROM effect WHERE settled = 0 AND redeemed > 0 AND feed_seq > ? LIMIT 1",
@@ -452,6 +457,11 @@ class SqliteJournal:
         """Keep a small setting durably."""
         with self._lock, transaction(self._connection):
             self._write_meta(self._connection, key, value)
+
+    def put_changed(self, key: str, value: Json) -> None:
+        """Keep a small setting if it differs from what is kept."""
+        if self._meta.get(key) != value:
+            self.put(key, value)
 
     def _write_meta(self, connection: apsw.Connection, key: str, value: Json) -> None:
         text = canonical.encode(value).decode()

@@ -1,0 +1,145 @@
+"""Handing records over. Nothing here forgets one: an acknowledgement is the only way forward, no 4xx is a way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from loyalty_desk.domain.record import BadRecord, ExceptionKind, Record, SealedRecord
+from loyalty_desk.services.ports import (
+    SEEN_BY_NEXT_PULL,
+    EpochHead,
+    Identity,
+    Journal,
+    LedgerClient,
+    NotOurServer,
+    ServerSaid,
+)
+from loyalty_desk.services.trusted_clock import TrustedClock
+from loyalty_desk.wire.v1.errors import ErrorCode
+from loyalty_desk.wire.v1.sync import (
+    MAX_PUSH_RECORDS,
+    Hole,
+    PushAnswer,
+    PushedRecord,
+    PushRequest,
+    PushResult,
+    QuarantineReason,
+    Status,
+)
+
+# Unpacked; a body of JSON packs to a third and less, so this stays below both caps of the contract.
+MAX_BATCH_BYTES = 1_000_000
+RECORD_OVERHEAD = 160
+GAPS = 3
+
+
+class Forked(Exception):
+    """The server holds another history of this epoch: everything sent is stored, and a new epoch has to begin."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(epoch)
+        self.epoch = epoch
+
+
+class Pusher:
+    """Pushes every epoch in the order they were opened."""
+
+    def __init__(self, identity: Identity, journal: Journal, client: LedgerClient, clock: TrustedClock) -> None:
+        self._identity = identity
+        self._journal = journal
+        self._client = client
+        self._clock = clock
+        self._limit = MAX_PUSH_RECORDS
+        self.acknowledged = 0
+
+    def push_all(self, incarnation: UUID, stopping: Callable[[], bool]) -> None:
+        """Push until nothing waits; raises `Forked`, and what the client raises."""
+        for epoch in self._journal.epochs():
+            self._push_epoch(epoch.epoch, incarnation, stopping)
+
+    def _push_epoch(self, epoch: int, incarnation: UUID, stopping: Callable[[], bool]) -> None:
+        gaps = 0
+        while not stopping():
+            there = self._epoch(epoch)
+            if there.acked_seq >= there.head_seq:
+                return
+            records = self._batch(there)
+            holes = []
+            if records[0].seq > there.acked_seq + 1:
+                holes = [Hole(there.acked_seq + 1, records[0].seq - 1, "not on this till any more")]
+            try:
+                answer = self._client.push(self._request(incarnation, records, holes))
+            except ServerSaid as said:
+                if said.code == ErrorCode.GAP and said.expected_seq is not None and gaps < GAPS:
+                    gaps += 1
+                    self._step_back(there, said.expected_seq, records[0].seq, said)
+                elif said.code == ErrorCode.FORK:
+                    self._journal.acknowledge(epoch, records[-1].seq, incarnation, SEEN_BY_NEXT_PULL)
+                    self.acknowledged += len(records)
+                    raise Forked(epoch) from said
+                elif said.status == 413 and len(records) > 1:
+                    self._limit = max(1, len(records) // 2)
+                else:
+                    raise
+                continue
+            self._accept(answer, incarnation, records)
+
+    def _step_back(self, there: EpochHead, expected: int, sent_from: int, said: ServerSaid) -> None:
+        if expected >= sent_from:
+            # It misses nothing of what was sent before: a gap that going back cannot close.
+            raise said
+        self._journal.rewind(there.epoch, expected - 1)
+
+    def _epoch(self, epoch: int) -> EpochHead:
+        return next(one for one in self._journal.epochs() if one.epoch == epoch)
+
+    def _batch(self, there: EpochHead) -> list[SealedRecord]:
+        records = self._journal.records(there.epoch, there.acked_seq + 1, self._limit)
+        size, chosen = 0, list[SealedRecord]()
+        for record in records:
+            size += len(record.payload) + RECORD_OVERHEAD
+            # A hole in the middle ends the batch: a push is contiguous.
+            if chosen and (size > MAX_BATCH_BYTES or record.seq != chosen[-1].seq + 1):
+                break
+            chosen.append(record)
+        return chosen
+
+    def _request(self, incarnation: UUID, records: list[SealedRecord], holes: list[Hole]) -> PushRequest:
+        return PushRequest(
+            network=self._identity.network,
+            device=self._identity.device,
+            incarnation=incarnation,
+            epoch=records[0].epoch,
+            from_seq=records[0].seq,
+            records=[
+                PushedRecord(one.seq, one.id, one.prev, one.hash, one.payload, self._journal.private(one.id))
+                for one in records
+            ],
+            head_sig=records[-1].sig,
+            holes=holes,
+        )
+
+    def _accept(self, answer: PushAnswer, incarnation: UUID, records: list[SealedRecord]) -> None:
+        if answer.incarnation != incarnation or [one.seq for one in answer.results] != [one.seq for one in records]:
+            raise NotOurServer("the answer does not fit the push")
+        for result, record in zip(answer.results, records, strict=True):
+            self._tell(result, record)
+        self._journal.acknowledge(records[0].epoch, records[-1].seq, incarnation, answer.feed_seq)
+        self.acknowledged += len(records)
+
+    def _tell(self, result: PushResult, record: SealedRecord) -> None:
+        if result.status is Status.QUARANTINED and result.reason != QuarantineReason.WAITING_DEP:
+            facts = {"receipt": _receipt(record), "reason": result.reason or ""}
+            self._journal.notify("sale_quarantined", facts, self._clock.now_ms())
+        if result.status is Status.POSTED_FLAGGED:
+            kinds = [kind.value for bit, kind in enumerate(ExceptionKind) if result.flags >> bit & 1]
+            facts = {"receipt": _receipt(record), "kinds": ", ".join(kinds)}
+            self._journal.notify("sale_flagged", facts, self._clock.now_ms())
+
+
+def _receipt(record: SealedRecord) -> str:
+    try:
+        return Record.from_payload(record.payload).receipt_no or ""
+    except BadRecord:
+        return ""

@@ -1,0 +1,79 @@
+"""Whose word the till takes: the network's keys, vouched for by its root (guest-code.md, Keys)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from loyalty_desk.domain.canonical import Json, text_to_bytes
+from loyalty_desk.services.ports import Identity, Journal
+from loyalty_desk.wire.v1.rows import keyset_message
+from loyalty_desk.wire.v1.signing import hello_message
+from loyalty_desk.wire.v1.sync import HelloAnswer
+
+_KEY = "keyset"
+
+
+class Trust:
+    """The newest key set signed by the root, kept in the journal: it must outlive a lost cache."""
+
+    def __init__(self, identity: Identity, journal: Journal) -> None:
+        self._identity = identity
+        self._journal = journal
+
+    def adopt(self, row: Mapping[str, Json]) -> bool:
+        """Keep a key set if the root signed it for this network and it is not older; return whether it is in force."""
+        document, sig = row.get("document"), row.get("sig")
+        if not isinstance(document, Mapping) or not isinstance(sig, str):
+            return False
+        try:
+            root = Ed25519PublicKey.from_public_bytes(self._identity.root)
+            root.verify(text_to_bytes(sig), keyset_message(document))
+        except (InvalidSignature, ValueError):
+            return False
+        version = document.get("version")
+        if document.get("network") != str(self._identity.network) or not isinstance(version, int):
+            return False
+        if version < self.version():
+            return False
+        if version > self.version():
+            self._journal.put(_KEY, {"document": document, "sig": sig})
+        return True
+
+    def version(self) -> int:
+        """Return the version in force, 0 where there is none."""
+        version = self._document().get("version", 0)
+        return version if isinstance(version, int) else 0
+
+    def knows(self, kid: int) -> bool:
+        """Return whether a key of that id is in force."""
+        return self._key(kid) is not None
+
+    def vouches(self, answer: HelloAnswer, nonce: bytes) -> bool:
+        """Return whether the network signed this answer to this nonce."""
+        key = self._key(answer.kid)
+        if key is None:
+            return False
+        message = hello_message(self._identity.network, nonce, answer.server_time, answer.incarnation)
+        try:
+            key.verify(answer.sig, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    def _document(self) -> Mapping[str, Json]:
+        kept = self._journal.get(_KEY)
+        document = kept.get("document") if isinstance(kept, Mapping) else None
+        return document if isinstance(document, Mapping) else {}
+
+    def _key(self, kid: int) -> Ed25519PublicKey | None:
+        keys = self._document().get("keys")
+        for key in keys if isinstance(keys, list) else []:
+            if isinstance(key, Mapping) and key.get("kid") == kid and key.get("revoked_at") is None:
+                try:
+                    return Ed25519PublicKey.from_public_bytes(text_to_bytes(str(key.get("public"))))
+                except ValueError:
+                    return None
+        return None
