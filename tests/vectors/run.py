@@ -16,8 +16,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
-from case import Unordered, play  # noqa: E402
-from reading import Inexpressible, decimal_of  # noqa: E402
+from vector_case import Unordered, play  # noqa: E402
+from vector_reading import Inexpressible, decimal_of  # noqa: E402
 
 from loyalty_desk.domain.errors import BadInput  # noqa: E402
 

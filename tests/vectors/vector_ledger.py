@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reading import Inexpressible, decimals_of, scaled
+from vector_reading import Inexpressible, decimals_of, scaled
 
 from loyalty_desk.domain.points import PointsLedger
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger import Play, decimals_in, is_ledger
-from reading import Inexpressible, Keys, decimals_of, money_of, scaled
-from rules import Made, Scenario, read_rule
+from vector_ledger import Play, decimals_in, is_ledger
+from vector_reading import Inexpressible, Keys, decimals_of, money_of, scaled
+from vector_rules import Made, Scenario, read_rule
 
 from loyalty_desk.domain.basket import Basket, Line
 from loyalty_desk.domain.guest import Coupon, GuestFacts

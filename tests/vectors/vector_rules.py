@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from reading import Inexpressible, Keys, decimal_of, decimals_of, money_of, scaled
+from vector_reading import Inexpressible, Keys, decimal_of, decimals_of, money_of, scaled
 
 from loyalty_desk.domain.effects import EFFECTS
 

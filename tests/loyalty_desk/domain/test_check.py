@@ -1,0 +1,164 @@
+"""A record's check: priced again it gives the same, and no personal datum is in it."""
+
+from datetime import date, timedelta
+from hashlib import sha256
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from loyalty_desk.domain import canonical
+from loyalty_desk.domain.basket import Basket, Line, LineFlag
+from loyalty_desk.domain.check import check_from_payload, check_to_payload, drift, reprice
+from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.guest import Coupon, GuestFacts
+from loyalty_desk.domain.pricing import Choices, ManualDiscount, Payment, quote
+from tests.loyalty_desk.domain.pricing_parts import AT, off, percent, program, rule
+
+ZONE = ZoneInfo("Asia/Almaty")
+PROGRAM = program(
+    rule("happy", percent(1000), when=[{"type": "hours", "from": "00:00", "to": "24:00"}]),
+    rule("born", off(500), when=[{"type": "birthday", "before": 3}]),
+    rule("tagged", off(100), when=[{"type": "tags", "tags": ["press"]}]),
+    rule("spring", off(50), when=[{"type": "promo_code", "codes": ["SPRING"]}]),
+    rule("coupon", off(70), when=[{"type": "coupon"}]),
+    rule("often", off(10), when=[{"type": "usage", "per_guest": 3}]),
+    rule("named", off(20), when=[{"type": "guests", "guests": ["0190a7c4-0000-7000-8000-00000000000a"]}]),
+    rule("budget", off(30), when=[{"type": "budget", "amount": 1000}]),
+    tiers=[{"code": "GOLD", "discount_bp": 500, "earn_bp": 500}],
+    model="mixed",
+    redemption={"max_share_bp": 5000},
+    zone="Asia/Almaty",
+)
+GUEST = GuestFacts(
+    guest_id=UUID("0190a7c4-0000-7000-8000-00000000000a"),
+    tier="GOLD",
+    tier_until=AT + timedelta(days=30),
+    points=777,
+    expiries=((AT + timedelta(days=3), 100),),
+    spend=1_000_000,
+    visits=12,
+    visits_ever=40,
+    first_visit=AT - timedelta(days=400),
+    birthday=date(1990, 3, 4),
+    segments=frozenset({"vip"}),
+    tags=frozenset({"press", "allergic to nuts"}),
+    uses={("often", ""): 1, ("gone", ""): 5},
+    coupons=(Coupon("K1", "coupon"), Coupon("private", "coupon")),
+    as_of=AT,
+)
+BASKET = Basket(
+    "RUB",
+    (
+        Line("a", "latte", "coffee", 2000, 25_000, added_at=AT - timedelta(minutes=5)),
+        Line("b", "cake", "sweets", 1000, 18_050, tax=3000, charge=50, floor=1000),
+        Line("c", "cheese", "food", 345, 99_900, flags=frozenset({LineFlag.WEIGHED})),
+    ),
+    store="s1",
+    zone=ZONE,
+)
+CHOICES = Choices(
+    points_asked=200,
+    codes=("spring",),
+    coupons=("k1",),
+    manual_discounts=(ManualDiscount(amount=300, reason="Anna from table 5 was sad", operator="op"),),
+    quotas={"budget": 25},
+    payments=(Payment("card", 1000),),
+    redemption_cap=150,
+    redemption_cap_reason="floor_limit",
+)
+
+
+# Frozen: a till and a server of different versions must agree on these to the byte.
+QUOTE_DIGEST = "0674c2a3580b567c04087e91a4639b4cc1069a298b5abe5d8a78d41d93b841d3"
+PAYLOAD_DIGEST = "164bd71d0eb4acd728be6b09e232892af36db0e1edeeb7d32c7c0a73edda071c"
+
+
+def payload():
+    quoted = quote(BASKET, GUEST, PROGRAM, AT, CHOICES)
+    return quoted, check_to_payload(BASKET, GUEST, CHOICES, quoted)
+
+
+def test_a_check_priced_again_from_its_record_is_the_same_to_the_byte():
+    quoted, data = payload()
+    again = canonical.decode_object(canonical.encode(data))
+    priced = reprice(again, PROGRAM, AT)
+    assert priced.to_bytes() == quoted.to_bytes()
+    assert drift(check_from_payload(again).claimed, priced) == []
+    assert quoted.redeemed_points == 150
+
+
+def test_the_bytes_of_a_quote_and_of_its_record_are_frozen():
+    quoted, data = payload()
+    assert sha256(quoted.to_bytes()).hexdigest() == QUOTE_DIGEST
+    assert sha256(canonical.encode(data)).hexdigest() == PAYLOAD_DIGEST
+
+
+def test_every_rule_of_the_sale_applied_so_the_record_holds_what_each_needs():
+    quoted, _ = payload()
+    assert {note.rule for note in quoted.explanation if note.applied} >= {rule.id for rule in PROGRAM.rules}
+
+
+def test_nothing_personal_is_in_it():
+    _, data = payload()
+    text = canonical.encode(data).decode()
+    for secret in ("1990", "03-04", "allergic", "Anna", "private", "gone"):
+        assert secret not in text
+    assert data["guest"]["birthday_rules"] == ["born"]
+    assert data["guest"]["tags"] == ["press"]
+
+
+def test_an_anonymous_check_has_no_guest():
+    quoted = quote(BASKET, None, PROGRAM, AT)
+    data = check_to_payload(BASKET, None, Choices(), quoted)
+    assert "guest" not in data
+    assert "choices" not in data
+    assert check_from_payload(data).guest is None
+    assert reprice(data, PROGRAM, AT).to_bytes() == quoted.to_bytes()
+
+
+def test_lines_without_ids_come_back_in_their_order():
+    basket = Basket("RUB", tuple(Line(product=p, unit_price=100 + n) for n, p in enumerate("cab")))
+    rules = program(rule("x", off(100)))
+    quoted = quote(basket, None, rules, AT)
+    data = check_to_payload(basket, None, Choices(), quoted)
+    assert [line["product"] for line in data["lines"]] == ["c", "a", "b"]
+    assert drift(check_from_payload(data).claimed, reprice(data, rules, AT)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        (("total",), 1, "total"),
+        (("earned_points",), 999, "earned_points"),
+        (("program_hash",), "x", "program_hash"),
+        (("lines", 1, "net"), 1, "net"),
+        (("lines", 1, "discounts"), [], "discounts"),
+        (("lines", 0, "points"), 1, "points"),
+    ],
+)
+def test_every_lie_of_a_till_is_seen(path, value, field):
+    _, data = payload()
+    place = data
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    found = drift(check_from_payload(data).claimed, reprice(data, PROGRAM, AT))
+    assert [difference.field for difference in found] == [field]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"lines": None, "total": "1"}, {"currency": 5}, {"zone": "Mars/Base"}, {"zone": "../etc"}, {"lines": [{}]}],
+)
+def test_a_check_that_makes_no_sense_is_refused_with_its_place(change):
+    _, data = payload()
+    with pytest.raises(BadInput):
+        check_from_payload(data | change)
+
+
+def test_facts_of_a_guest_come_back_from_their_object():
+    assert GuestFacts.from_dict(GUEST.to_dict()) == GUEST
+    assert GuestFacts().to_dict() == {}
+    known = GuestFacts(birthday_rules=frozenset(), visits_ever=0)
+    assert GuestFacts.from_dict(known.to_dict()) == known

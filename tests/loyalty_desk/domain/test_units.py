@@ -1,0 +1,50 @@
+"""Units as runs: the same split as over a list of single units."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyalty_desk.domain.money import allocate
+from loyalty_desk.domain.units import Run, merged, pick, spread, total
+
+RUNS = st.lists(st.builds(Run, st.integers(0, 60), st.integers(1, 5), st.booleans()), min_size=1, max_size=5).map(
+    merged
+)
+
+
+def singles(runs):
+    return [run.price for run in runs for _ in range(run.units)]
+
+
+@given(RUNS, st.data())
+def test_a_split_over_runs_is_the_split_over_single_units(runs, data):
+    floor = data.draw(st.sampled_from([0, 0, 7, 20]))
+    prices = singles(runs)
+    rooms = [max(0, price - floor) for price in prices]
+    amount = data.draw(st.integers(0, sum(rooms)))
+    after = spread(runs, amount, floor)
+    assert singles(after) == [price - part for price, part in zip(prices, allocate(amount, prices, rooms), strict=True)]
+    assert total(after) == total(runs) - amount
+    assert [run.consumed for run in after for _ in range(run.units)] == [
+        r.consumed for r in runs for _ in range(r.units)
+    ]
+
+
+@given(st.lists(RUNS, min_size=1, max_size=4), st.integers(0, 30), st.booleans(), st.booleans())
+def test_the_cheapest_are_picked_and_ties_go_to_the_earlier_line(lines, count, dearest, free_only):
+    picks = pick(list(enumerate(lines)), count, dearest=dearest, free_only=free_only)
+    offers = sorted(
+        (-run.price if dearest else run.price, i, k)
+        for i, runs in enumerate(lines)
+        for k, run in enumerate(runs)
+        if not (free_only and run.consumed)
+        for _ in range(run.units)
+    )
+    expected: dict[int, dict[int, int]] = {}
+    for _, i, k in offers[:count]:
+        expected.setdefault(i, {}).setdefault(k, 0)
+        expected[i][k] += 1
+    assert picks == expected
+
+
+def test_ten_thousand_units_are_one_run():
+    assert len(spread((Run(100, 10_000),), 12_345)) == 2
