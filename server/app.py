@@ -1,4 +1,4 @@
-"""The application: `create_app(settings)` for tests and tools, `server.app:app` for an ASGI server."""
+"""The application, made by `create_app(settings)`; `server.worker` makes it for an ASGI server."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from server.kit.clock import SystemClock
 from server.kit.db import fetch_value
 from server.kit.ground import Base, Ground, ground, running
 from server.ledger.batch import Tools
+from server.ledger.repricing import Repricer
 from server.ledger.service import Ledger
 from server.ledger.shelf import ProgramShelf
 from server.services import Services
@@ -43,7 +44,9 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
                 await schema.require_head(connection)
             await incarnation.at_start(opened.db, opened.witness)
             shelf = ProgramShelf()
-            services.open(opened, Ledger(opened.db, services.clock, _tools(opened, shelf)))
+            repricer = Repricer(opened.db, shelf)
+            services.open(opened, Ledger(opened.db, services.clock, _tools(opened, shelf), repricer.wake))
+            await stack.enter_async_context(_running(repricer.run()))
             await stack.enter_async_context(_running(incarnation.keep_witness(opened.db, opened.witness)))
             yield
 
@@ -95,10 +98,3 @@ def _add_health(app: FastAPI, services: Services) -> None:
         except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready
             return JSONResponse({"status": "not ready", "reason": type(error).__name__}, 503)
         return JSONResponse({"status": "ready"})
-
-
-def __getattr__(name: str) -> Any:
-    # Made when an ASGI server asks for it, so that importing this module reads no environment.
-    if name == "app":
-        return create_app(Settings())
-    raise AttributeError(name)

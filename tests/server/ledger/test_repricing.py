@@ -1,0 +1,86 @@
+"""Pushed sales are priced again by the same kernel: what differs is an exception, never a rejection."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from loyalty_desk.domain.basket import Basket
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.check import check_to_payload
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.pricing import Choices, quote
+from loyalty_desk.domain.program import Program
+from server.ledger.repricing import Repricer
+from server.ledger.shelf import ProgramShelf
+from server.programs import service as programs
+from tests.server.fake_till import FakeTill
+from tests.server.world import World
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+
+
+async def in_force(world: World) -> Program:
+    async with world.ground.db.begin(world.network) as connection:
+        found = await programs.current(connection, world.network)
+    assert found is not None
+    return found
+
+
+def sell(till: FakeTill, program: Program, amount: int = 100_000, **changed: Json) -> None:
+    """Write an anonymous sale as the till's kernel prices it, then `changed` in its check."""
+    basket = Basket.of_amount("RUB", amount, zone=UTC)
+    at = till.clock.now_ms + 1_000
+    quoted = quote(basket, None, program, from_ms(at))
+    check = check_to_payload(basket, None, Choices(), quoted) | changed
+    till.sale(total=quoted.total, check=check)
+
+
+async def drained(world: World) -> list[tuple[Any, ...]]:
+    async with asyncio.timeout(20):
+        while (await world.sql("select count(*) from reprice_queue"))[0][0]:  # noqa: ASYNC110 - another task works
+            await asyncio.sleep(0.01)
+    return await world.sql("select facts from exception where kind = 'RULE_DRIFT' order by id")
+
+
+async def test_an_honest_sale_leaves_no_trace_and_a_wrong_one_says_what_differs(world: World) -> None:
+    till, program = await world.till(), await in_force(world)
+    sell(till, program)
+    sell(till, program, discount_total=70, total=99_930)
+    answer = await world.push(till)
+    assert [one.status.value for one in answer.results] == ["posted"] * 3
+    ((facts,),) = await drained(world)
+    assert {one["field"]: (one["claimed"], one["priced"]) for one in facts["differences"]} == {
+        "discount_total": (70, 0),
+        "total": (99_930, 100_000),
+        "record_money_total": (100_000, 99_930),
+    }
+
+
+async def test_an_unknown_program_and_an_unreadable_check_are_said_and_stop_nothing(world: World) -> None:
+    till, program = await world.till(), await in_force(world)
+    sell(till, program, program_version=77)
+    sell(till, program, lines=[{"net": "x"}])
+    sell(till, program)
+    await world.push(till)
+    assert [facts["reason"] for (facts,) in await drained(world)] == ["program_unknown", "check_unreadable"]
+
+
+async def test_what_waits_is_done_once_by_two_workers_after_a_restart(world: World) -> None:
+    till, program = await world.till(), await in_force(world)
+    for _ in range(30):
+        sell(till, program, total=1)
+    await world.push(till)
+    await drained(world)
+    again = "insert into reprice_queue (network_id, tx_id) select network_id, id from ledger_tx where kind = 'sale'"
+    await world.sql(f"{again} returning 1")
+    workers = [Repricer(world.ground.db, ProgramShelf()) for _ in range(2)]
+    done = 0
+    for _ in range(10):
+        done += sum(await asyncio.gather(*(worker.step(world.network, 5) for worker in workers)))
+    assert (await world.sql("select count(*) from reprice_queue")) == [(0,)]
+    assert len(await drained(world)) == 30
+    assert done == 30
