@@ -1,0 +1,126 @@
+"""The application as a whole: health, its document, errors without anything personal, and a real server process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.wire.v1 import codec
+from loyalty_desk.wire.v1.errors import ErrorAnswer
+from loyalty_desk.wire.v1.sync import PushAnswer
+from server.kit.ground import Base, Ground
+from server.networks.service import MadeNetwork
+from server.settings import Settings
+from tests.server.fake_till import Clock
+from tests.server.world import World, open_world, read, refusal
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+
+
+@pytest.fixture
+async def world(ground: Ground, base: Base, settings: Settings, made: MadeNetwork) -> AsyncIterator[World]:
+    async with open_world(ground, base, settings, made) as found:
+        yield found
+
+
+async def test_health_and_readiness(world: World) -> None:
+    assert (await world.client.get("/healthz")).json() == {"status": "ok"}
+    assert (await world.client.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_every_path_of_the_document_says_what_it_takes_and_answers(world: World) -> None:
+    document = (await world.client.get("/openapi.json")).json()
+    assert set(document["paths"]) == {
+        "/api/v1/sync/hello", "/api/v1/sync/push", "/api/v1/sync/reconcile", "/api/v1/sync/pull",
+        "/api/v1/enrol/start", "/api/v1/enrol/finish", "/healthz", "/readyz",
+    }  # fmt: skip
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["description"], path
+            if path.startswith("/api"):
+                assert "application/msgpack" in operation["responses"]["200"]["content"]
+                assert "403" in operation["responses"]
+                assert ("requestBody" in operation) == (method == "post")
+
+
+async def test_errors_repeat_nothing_that_was_sent(world: World) -> None:
+    for response in (
+        await world.client.get("/api/v1/sync/pull?limit=%2B79161234567"),
+        await world.client.get("/api/v1/%D0%90%D0%BD%D0%BD%D0%B0"),
+        await world.client.put("/api/v1/sync/push", content="+79161234567"),
+    ):
+        assert response.status_code in (400, 404, 405)
+        assert b"7916" not in response.content
+        assert codec.decode(ErrorAnswer, response.content).text
+    unsigned = await world.client.post("/api/v1/sync/push", content=b"x")
+    assert refusal(unsigned) == (401, "UNKNOWN_DEVICE")
+
+
+async def test_a_real_server_process_takes_a_push_over_http_and_ends_cleanly(
+    world: World, base: Base, settings: Settings
+) -> None:
+    till = await world.till(clock=Clock(to_ms(datetime.now(UTC))))
+    (guest,) = await world.guests()
+    till.sale(guest.id, earned=5)
+    with server_process(base, settings) as (address, process):
+        async with httpx2.AsyncClient(base_url=address) as client:
+            world.client = client
+            answer = await world.push(till)
+            assert [one.status.value for one in answer.results] == ["posted", "posted"]
+            chunks = codec.encode(till.push())
+            headers = till.headers("POST", "/api/v1/sync/push", chunks)
+
+            async def stream() -> AsyncIterator[bytes]:
+                for at in range(0, len(chunks), 100):
+                    yield chunks[at : at + 100]
+
+            again = read(PushAnswer, await client.post("/api/v1/sync/push", content=stream(), headers=headers))
+            assert {one.status.value for one in again.results} == {"duplicate"}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert await world.balance(guest.id) == 5
+
+
+@contextlib.contextmanager
+def server_process(base: Base, settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the application under granian in a process of its own, over this test's database."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert settings.master_key is not None
+    environment = os.environ | {
+        "DATABASE_URL": base.app.render_as_string(hide_password=False),
+        "LOYALTY_DATA_DIR": str(settings.data_dir),
+        "LOYALTY_WITNESS_DIR": str(settings.witness_dir),
+        "LOYALTY_MASTER_KEY": settings.master_key.get_secret_value(),
+    }
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "server.worker:app"]
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(command, env=environment, cwd=root, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{address}/readyz").status_code == 200:
+                    break
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.05)
+        yield address, process
+    finally:
+        process.kill()
+        process.wait()
