@@ -123,8 +123,16 @@ def read[T](kind: type[T], row: Mapping[str, Json]) -> T:
 
 
 def write(row: msgspec.Struct) -> dict[str, Json]:
-    """Return the feed's form of a struct."""
+    """Return the feed's form of a struct: equal structs give equal rows, or two sides would disagree on the digest.
+
+    msgspec leaves out a default that is the same object, and keeps an equal one that came from a database.
+    """
     made: Annotated[dict[str, Json], Meta()] = msgspec.to_builtins(row)
+    if row.__struct_config__.omit_defaults:
+        defaults = row.__struct_defaults__
+        for name, default in zip(row.__struct_fields__[-len(defaults) :], defaults, strict=True):
+            if name in made and made[name] == default:
+                del made[name]
     return made
 
 
