@@ -272,7 +272,7 @@ class Embedded:
         done = subprocess.run(  # noqa: S603 - our own binaries, no shell
             [self._place.bin / name, *arguments],
             input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", check=False,
-            env=_environment(), preexec_fn=dying_with_parent(signal.SIGKILL),  # noqa: PLW1509 - as below
+            env=_environment(), preexec_fn=dying_with_parent(signal.SIGKILL),
             **self._as_user(),
         )  # fmt: skip
         if done.returncode:

@@ -1,0 +1,61 @@
+"""Staff: PINs are hashed, tills are told names and roles."""
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from loyalty_desk.domain.errors import BadInput
+from server.kit.ground import Ground
+from server.networks.service import MadeNetwork
+from server.staff import service
+from server.staff.service import Member
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+
+
+async def test_a_pin_is_right_or_wrong_and_never_stored(
+    ground: Ground, made: MadeNetwork, admin: psycopg.Connection
+) -> None:
+    network, member = made.network.id, Member(uuid4(), "Анна", "cashier", (made.stores[0].id,))
+    async with ground.db.begin(network) as connection:
+        change = await service.put(connection, network, member, "4711")
+        assert await service.pin_is(connection, network, member.id, "4711")
+        assert not await service.pin_is(connection, network, member.id, "4712")
+        assert not await service.pin_is(connection, network, uuid4(), "4711")
+        assert await service.members(connection, network) == [member]
+    assert change.row == {"name": "Анна", "role": "cashier", "stores": [str(made.stores[0].id)]}
+    stored = admin.execute("select pin_hash from staff").fetchone()
+    assert stored is not None
+    assert stored[0].startswith("$argon2id$")
+    assert "4711" not in stored[0]
+
+
+async def test_a_change_without_a_pin_keeps_it_and_who_left_has_none(
+    ground: Ground, made: MadeNetwork, admin: psycopg.Connection
+) -> None:
+    network, who = made.network.id, uuid4()
+    async with ground.db.begin(network) as connection:
+        await service.put(connection, network, Member(who, "A", "cashier"), "1234")
+        await service.put(connection, network, Member(who, "B", "manager"))
+        assert await service.pin_is(connection, network, who, "1234")
+    admin.execute("update staff set state = 'left'")
+    async with ground.db.begin(network) as connection:
+        assert not await service.pin_is(connection, network, who, "1234")
+        assert await service.feed_rows(connection, network, [str(who)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("member", "pin", "code"),
+    [
+        (Member(uuid4(), "", "cashier"), None, "staff_name"),
+        (Member(uuid4(), "A", "boss"), None, "staff_role"),
+        (Member(uuid4(), "A", "cashier"), "123", "pin_malformed"),
+        (Member(uuid4(), "A", "cashier"), "12a4", "pin_malformed"),
+        (Member(uuid4(), "A", "cashier"), "١٢٣٤", "pin_malformed"),
+    ],
+)
+async def test_bad_input(ground: Ground, made: MadeNetwork, member: Member, pin: str | None, code: str) -> None:
+    with pytest.raises(BadInput, match=code):
+        async with ground.db.begin(made.network.id) as connection:
+            await service.put(connection, made.network.id, member, pin)
