@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -13,6 +13,8 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import TIER_RULE, Note, Quote
 from loyalty_desk.domain.record import ClockConfidence
 from loyalty_desk.services.checkout import GuestCard, SaleDone
+from loyalty_desk.services.explaining import SENTENCES as REASONS
+from loyalty_desk.services.explaining import Explainer
 from loyalty_desk.services.sentences import SENTENCES, sentence, sentence_of
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.entry import Reading
@@ -51,9 +53,9 @@ _MINUS = "\u2212"
 class Display:
     """Makes states. Keeps the words of the language in use, and the parts that a key press cannot change."""
 
-    def __init__(self, explain: Callable[[Note, Words], str] | None = None) -> None:
-        self._explain = explain or _explain
+    def __init__(self) -> None:
         self._words: tuple[tuple[object, ...], Words] | None = None
+        self._explainer: tuple[Words, Program | None, Explainer] | None = None
 
     def words(self, model: SaleModel) -> Words:
         """Return the words for the model's language, currency, points and zone."""
@@ -65,6 +67,15 @@ class Display:
             made = Words(model.language, of=currency(code), point_decimals=key[2], zone=_zone(zone))
             self._words = (key, made)
         return self._words[1]
+
+    def explainer(self, model: SaleModel) -> Explainer:
+        """Return who says, in the model's words, why its program's rules applied or not."""
+        words = self.words(model)
+        kept = self._explainer
+        if kept is None or kept[0] is not words or kept[1] is not model.program:
+            names = {rule.id: rule.name for rule in model.program.rules} if model.program else {}
+            kept = self._explainer = (words, model.program, Explainer(words, names))
+        return kept[2]
 
     def state(self, model: SaleModel, now: datetime) -> SaleState:
         """Return the whole screen."""
@@ -88,7 +99,7 @@ class Display:
             language_tip=t("Language: switch to English")
             if model.language == "ru"
             else t("Language: switch to Russian"),
-            theme_label="☀" if model.theme == "light" else "○",
+            theme_label="☀" if model.theme == "light" else "●",
             theme_tip=t("Theme: switch to dark") if model.theme == "light" else t("Theme: switch to light"),
         )
 
@@ -106,9 +117,14 @@ class Display:
         words = self.words(model)
         return MessageState(words.gettext("The guest is now {name}.").format(name=_name(card, words)), Tone.INFO)
 
-    def code_applied(self, model: SaleModel, code: str) -> MessageState:
-        """Return the sentence for a promo code that the program knows."""
-        return MessageState(self.words(model).gettext("Promo code {code} applied.").format(code=code), Tone.GOOD)
+    def code_taken(self, model: SaleModel, code: str, note: Note) -> MessageState:
+        """Return the sentence for a promo code that the program knows, whether or not it helps this check."""
+        words = self.words(model)
+        if note.applied:
+            return MessageState(words.gettext("Promo code {code} applied.").format(code=code), Tone.GOOD)
+        why = self.explainer(model).note(note)
+        text = words.gettext("Promo code {code} is known, but does not apply to this check. {why}")
+        return MessageState(text.format(code=code, why=why).strip(), Tone.INFO)
 
     def copied(self, model: SaleModel) -> MessageState:
         """Return the sentence for a discount in the clipboard."""
@@ -149,33 +165,12 @@ class Display:
             return base
         return replace(
             base,
-            lines=self._lines(quote, words),
+            lines=_lines(quote, self.explainer(model), words),
             to_pay_label=t("To pay"),
             to_pay=words.money(quote.due, sign=True),
             earns=f"+{words.points(quote.earned_points)}" if quote.earned_points else "",
-            hint=_hint(quote, words),
+            hint=self.explainer(model).hint(quote.hint) if quote.hint else "",
         )
-
-    def _lines(self, quote: Quote, words: Words) -> tuple[SumLine, ...]:
-        lines = []
-        named = {note.rule: note for note in quote.explanation if note.applied}
-        sums: dict[str, int] = {}
-        for line in quote.lines:
-            for rule, amount in line.discounts:
-                sums[rule] = sums.get(rule, 0) + amount
-        for rule, amount in sums.items():
-            note = named.get(rule)
-            title = _rule_name(rule, note, words)
-            lines.append(SumLine(title, f"{_MINUS}{words.money(amount)}", self._explain(note, words) if note else ""))
-        if quote.redeemed_money:
-            lines.append(
-                SumLine(
-                    words.gettext("Points"),
-                    f"{_MINUS}{words.money(quote.redeemed_money)}",
-                    words.gettext("{points} are used").format(points=words.points(quote.redeemed_points)),
-                )
-            )
-        return tuple(lines)
 
     def _guest(self, model: SaleModel, words: Words, now: datetime) -> GuestState:
         t = words.gettext
@@ -224,11 +219,11 @@ class Display:
             return state
         count = len(notes)
         caption = words.ngettext("Not applied: {n} offer", "Not applied: {n} offers", count).format(n=count)
+        explainer = self.explainer(model)
         texts: tuple[str, ...] = ()
         if model.fold_open:
             shown = [
-                f"{_rule_name(note.rule, note, words)}: {self._explain(note, words)}".rstrip(": ")
-                for note in notes[:_SHOWN_LEFT_OUT]
+                f"{_rule_name(note.rule, note, words)}: {explainer.note(note)}" for note in notes[:_SHOWN_LEFT_OUT]
             ]
             if count > _SHOWN_LEFT_OUT:
                 shown.append(words.gettext("… and {n} more").format(n=count - _SHOWN_LEFT_OUT))
@@ -264,8 +259,22 @@ class Display:
         )
 
 
-def _explain(note: Note, words: Words) -> str:
-    return sentence_of(note.code, note.facts, words) if note.code in SENTENCES else ""
+def _lines(quote: Quote, explainer: Explainer, words: Words) -> tuple[SumLine, ...]:
+    """Return what came off the check, a line for each rule, and why where the amount does not say it."""
+    lines = []
+    named = {note.rule: note for note in reversed(quote.explanation) if note.applied and note.amount}
+    sums: dict[str, int] = {}
+    for line in quote.lines:
+        for rule, amount in line.discounts:
+            sums[rule] = sums.get(rule, 0) + amount
+    for rule, amount in sums.items():
+        note = named.get(rule)
+        why = explainer.note(note) if note is not None and note.code in REASONS else ""
+        lines.append(SumLine(_rule_name(rule, note, words), f"{_MINUS}{words.money(amount)}", why))
+    if quote.redeemed_money:
+        used = words.gettext("{points} are used").format(points=words.points(quote.redeemed_points))
+        lines.append(SumLine(words.gettext("Points"), f"{_MINUS}{words.money(quote.redeemed_money)}", used))
+    return tuple(lines)
 
 
 def _zone(name: str) -> tzinfo:
@@ -376,22 +385,6 @@ def _last(model: SaleModel, words: Words, now: datetime) -> str:
     return ", ".join(parts)
 
 
-def _hint(quote: Quote, words: Words) -> str:
-    hint = quote.hint
-    if hint is None:
-        return ""
-    name = words.name_of(hint.name, hint.rule)
-    if hint.kind == "money":
-        return words.gettext("{amount} more and “{name}” applies").format(amount=words.money(hint.missing), name=name)
-    if hint.kind == "visits":
-        text = words.ngettext(
-            "{n} more visit and “{name}” applies", "{n} more visits and “{name}” applies", hint.missing
-        )
-    else:
-        text = words.ngettext("{n} more item and “{name}” applies", "{n} more items and “{name}” applies", hint.missing)
-    return text.format(n=hint.missing, name=name)
-
-
 def _progress(card: GuestCard, program: Program | None, words: Words) -> tuple[int, str]:
     """Return percent and sentence of the way to the next tier."""
     if program is None or card.facts is None:
@@ -500,14 +493,15 @@ def _limit_reason(code: str, facts: Mapping[str, object], words: Words) -> str:
 
 def _field(model: SaleModel, words: Words) -> FieldState:
     t = words.gettext
+    has_guest = model.guest is not None and model.done is None
     label = {
-        FieldMode.AUTO: t("Amount of the check") if model.guest else t("Card, phone, code or amount"),
+        FieldMode.AUTO: t("Amount of the check") if has_guest else t("Card, phone, code or amount"),
         FieldMode.GUEST: t("Guest: card, number, phone or code"),
         FieldMode.AMOUNT: t("Amount of the check"),
         FieldMode.POINTS: t("How many points to use"),
     }[model.mode]
     placeholder = {
-        FieldMode.AUTO: "0" if model.guest else t("scan or type"),
+        FieldMode.AUTO: "0" if has_guest else t("scan or type"),
         FieldMode.GUEST: t("card or number"),
         FieldMode.AMOUNT: "0",
         FieldMode.POINTS: "0",

@@ -12,6 +12,7 @@ from loyalty_desk.domain.money import Currency, parse_amount
 from loyalty_desk.ui.sale.state import FieldMode
 
 _GROUPING = re.compile(r"[\s\u00a0\u202f-]")
+_SPACES = re.compile(r"\s")
 _DIGITS = re.compile(r"[0-9]+")
 # `1e9` is meant as an amount too, and is refused as one.
 _AMOUNT_LIKE = re.compile(r"[.,\u2212\u2013-]+|[.,\u2212\u2013-]?\s?[0-9][0-9.,eE\s\u00a0\u202f\u2009\u2212\u2013-]*")
@@ -96,7 +97,7 @@ def _amount(typed: str, of: Currency) -> Entry:
 
 
 def _points(typed: str, decimals: int) -> Entry:
-    whole, mark, fraction = _GROUPING.sub("", typed).replace(",", ".").partition(".")
+    whole, mark, fraction = _SPACES.sub("", typed).replace(",", ".").partition(".")
     good = _DIGITS.fullmatch(whole) and (not mark or _DIGITS.fullmatch(fraction or "0")) and len(fraction) <= decimals
     if not good or len(whole) > MAX_POINTS_DIGITS:
         return Entry(Reading.POINTS, typed, problem=BadInput("points_malformed"))

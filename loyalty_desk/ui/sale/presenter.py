@@ -147,12 +147,8 @@ class SalePresenter:
             return
         if mode is self._model.mode:
             mode = FieldMode.AUTO
-        was = self._model.entry.reading
-        keep_text = (
-            mode in (FieldMode.GUEST, FieldMode.AMOUNT) and was is not Reading.POINTS and self._model.guest is None
-        )
-        if mode is FieldMode.GUEST and self._model.guest is not None:
-            keep_text = False
+        points_involved = FieldMode.POINTS in (mode, self._model.mode)
+        keep_text = not points_involved and (mode is not FieldMode.GUEST or self._model.guest is None)
         if not keep_text:
             self._keep_amount()
         self._set(mode=mode, typed=self._model.typed if keep_text else "", message=NO_MESSAGE, draw=False)
@@ -300,7 +296,9 @@ class SalePresenter:
         if model.entry.reading.names_guest:
             self._set(typed="", mode=FieldMode.AUTO, draw=False)
             self._read()
-        self._set(message=self._display.code_applied(self._model, text))
+        told = [note for note in after.explanation if (note.rule, note.applied, note.code) not in before]
+        best = next((note for note in told if note.applied), told[0])
+        self._set(message=self._display.code_taken(self._model, text, best))
         return True
 
     def _refresh_guest(self, card: GuestCard) -> None:
@@ -479,9 +477,9 @@ class SalePresenter:
 _GRAVE = frozenset({"journal_unavailable", "disk_full"})
 
 
-def _verdicts(quote: Quote) -> dict[str, tuple[bool, str]]:
+def _verdicts(quote: Quote) -> set[tuple[str, bool, str]]:
     """Return what the quote says of each rule."""
-    return {note.rule: (note.applied, note.code) for note in quote.explanation}
+    return {(note.rule, note.applied, note.code) for note in quote.explanation}
 
 
 def _figures(quote: Quote) -> tuple[object, ...]:

@@ -46,7 +46,7 @@ PROGRAM = Program.from_dict(
             {"id": "big", "name": {"ru": "Большой чек", "en": "Big check"},
              "effects": [{"type": "fixed_amount", "amount": 10000}], "conditions": [{"type": "amount", "min": 200_000}]},
             {"id": "spring", "name": {"ru": "Весна", "en": "Spring"},
-             "effects": [{"type": "fixed_amount", "amount": 5000}], "conditions": [{"type": "promo_code", "codes": ["SPRING"]}]},
+             "effects": [{"type": "fixed_amount", "amount": 10000}], "conditions": [{"type": "promo_code", "codes": ["SPRING"]}]},
         ],
         "redemption": {"min": 10, "block": 1, "max_share_bp": 3000},
     }
