@@ -7,12 +7,13 @@ for likelier (Shift-JIS, ISO 8859-1); so every text is whole, and JSON can hold 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from loyalty_desk.scanning.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, UnreadableImageError, read_image
 
@@ -35,7 +36,7 @@ class ScanResult:
 
 def scan_paths(paths: Iterable[Path], decoder: Decoder | None = None) -> Iterator[ScanResult]:
     """Read files and folders (their pictures and videos, by name, not deeper) one after the other."""
-    from loyalty_desk.scanning.decoding import THOROUGH_BUDGET_MS, CascadeDecoder
+    from loyalty_desk.scanning.decoding import THOROUGH_BUDGET_MS, CascadeDecoder, warm_up
 
     decoder = decoder or CascadeDecoder(THOROUGH_BUDGET_MS)
     warm = False
@@ -45,7 +46,7 @@ def scan_paths(paths: Iterable[Path], decoder: Decoder | None = None) -> Iterato
                 yield ScanResult(str(file), problem=problem)
                 continue
             if not warm:
-                _warm_up(decoder)
+                warm_up(decoder)
                 warm = True
             yield _scan_video(file, decoder) if file.suffix.lower() in VIDEO_SUFFIXES else _scan_image(file, decoder)
 
@@ -53,18 +54,32 @@ def scan_paths(paths: Iterable[Path], decoder: Decoder | None = None) -> Iterato
 def scan_command(paths: Iterable[Path], *, as_json: bool = False) -> int:
     """Print one line a file, sentences about unreadable files on stderr; return the exit code, 1 if there were any."""
     worst = 0
-    for result in scan_paths(paths):
-        if result.problem is not None:
-            worst = 1
-            sys.stdout.flush()
-            print(result.problem, file=sys.stderr, flush=True)  # noqa: T201 - a command's answer
-        elif as_json:
-            row = {"file": result.file, "texts": result.texts, "ms": round(result.ms, 2)}
-            print(json.dumps(row, ensure_ascii=False), flush=True)  # noqa: T201
-        else:
-            shown = "  ".join(json.dumps(text, ensure_ascii=False) for text in result.texts) or "no code"
-            print(f"{result.file}: {shown} ({result.ms:.1f} ms)", flush=True)  # noqa: T201
+    try:
+        for result in scan_paths(paths):
+            if result.problem is not None:
+                worst = 1
+                _print(result.problem, sys.stderr)
+            elif as_json:
+                _print(_quoted({"file": result.file, "texts": result.texts, "ms": round(result.ms, 2)}), sys.stdout)
+            else:
+                shown = "  ".join(_quoted(text) for text in result.texts) or "no code"
+                _print(f"{result.file}: {shown} ({result.ms:.1f} ms)", sys.stdout)
+    except BrokenPipeError:
+        # `… | head` has seen enough; without this Python would complain once more while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return worst
+
+
+def _quoted(value: object) -> str:
+    """Return JSON that the terminal or file behind stdout can hold."""
+    return json.dumps(value, ensure_ascii=(sys.stdout.encoding or "").lower().replace("-", "") != "utf8")
+
+
+def _print(line: str, stream: TextIO) -> None:
+    # A file's name may hold bytes that are no text at all, and a Windows console knows 256 letters.
+    encoding = stream.encoding or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def _files(path: Path) -> Iterator[tuple[Path, str | None]]:
@@ -81,13 +96,6 @@ def _files(path: Path) -> Iterator[tuple[Path, str | None]]:
         yield path, f"There are no pictures or videos in {path}."
     for file in found:
         yield file, None
-
-
-def _warm_up(decoder: Decoder) -> None:
-    """Load the libraries, so that `ms` of the first file is comparable."""
-    import numpy as np
-
-    decoder.decode(np.zeros((32, 32), np.uint8))
 
 
 def _scan_image(file: Path, decoder: Decoder) -> ScanResult:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from loyalty_desk.scanning.decoding import Decoder, Reading
+from loyalty_desk.scanning.decoding import Decoder, Reading, warm_up
 from loyalty_desk.scanning.frames import EndOfFramesError, FrameSource, FrameStream, SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -180,11 +180,9 @@ class Lane:
 
     def _work(self) -> None:
         try:
-            import numpy as np
-
             decoder = self._make_decoder()
-            # The libraries load with the first picture, which takes longer than a decoder may.
-            decoder.decode(np.zeros((32, 32), np.uint8))
+            # Before a frame waits: the first picture takes longer than a decoder may.
+            warm_up(decoder)
         except Exception as error:  # noqa: BLE001 - told as a state
             _log.exception("no decoder could be made")
             self.broken = f"the decoder cannot be started: {error}"

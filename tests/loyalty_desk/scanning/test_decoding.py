@@ -88,6 +88,17 @@ def test_corners_of_a_large_frame_are_in_its_own_pixels(decoder: CascadeDecoder,
     assert reading.corners[0] == pytest.approx((1500 - 210, 1000 - 210), abs=20)
 
 
+def test_a_small_code_in_a_large_photograph_is_read_in_its_own_pixels(
+    decoder: CascadeDecoder, code_picture: Draw
+) -> None:
+    """Twelve megapixels fitted to a screen leave 1.3 pixels to each of the 41 modules a side."""
+    frame = code_picture("LD4" + "0123456789ABCDEF" * 12, module=4, frame=(4000, 3000))
+    (reading,) = decoder.decode(frame)
+    assert reading.step.startswith("full size")
+    assert reading.corners[0] == pytest.approx((2000 - 82, 1500 - 82), abs=6)
+    assert reading.corners[2] == pytest.approx((2000 + 82, 1500 + 82), abs=6)
+
+
 def test_colour_and_gray_read_alike(decoder: CascadeDecoder, code_picture: Draw) -> None:
     gray = code_picture(CARD, frame=(640, 480))
     assert decoder.decode(cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR))[0].data == CARD.encode()

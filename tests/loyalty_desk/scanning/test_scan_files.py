@@ -100,6 +100,44 @@ def test_bytes_that_are_no_utf_8_are_whole_texts(tmp_path: Path, capsys: pytest.
     assert second == ["ﾃﾞｻﾞｲﾝ"]
 
 
+PROGRAM = (
+    "import sys; from pathlib import Path; from loyalty_desk.scanning.scan_files import scan_command;"
+    "sys.exit(scan_command([Path(p) for p in sys.argv[1:]], as_json=True))"
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251", "ascii"])
+def test_any_terminal_gets_valid_json(folder: Path, encoding: str, code_picture: Draw) -> None:
+    (folder / "gift.png").write_bytes(cv2.imencode(".png", code_picture("🎁 ﾃﾞ"))[1].tobytes())
+    names = [str(folder / "гость.png"), str(folder / "gift.png")]
+    if sys.platform == "linux":
+        names.append(os.fsdecode(os.fsencode(folder) + b"/\xff.png"))
+        Path(names[-1]).write_bytes((folder / "a card.png").read_bytes())
+    answer = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *names],
+        capture_output=True,
+        check=True,
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+    )
+    rows = [json.loads(line) for line in answer.stdout.decode(encoding).splitlines()]
+    assert [row["file"] for row in rows] == names
+    assert rows[1]["texts"] == ["🎁 ﾃﾞ"]
+
+
+def test_a_reader_that_goes_away_is_no_traceback(folder: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *[str(folder)] * 5], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait(60) == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits to take away")
 def test_a_forbidden_file_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if os.geteuid() == 0:
