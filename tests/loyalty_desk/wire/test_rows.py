@@ -37,7 +37,7 @@ def test_every_default_row_has_a_canonical_form():
 
 
 def test_a_default_is_left_out_even_where_it_is_another_object():
-    from_database = "".join(["act", "ive"])
+    from_database = b"active".decode()
     assert from_database is not CredentialRow("g", "card").state
     assert write(CredentialRow("g", "card", from_database)) == {"guest": "g", "kind": "card"}
     assert "floor_points" not in write(ProfileRow(floor_points=int("500")))
