@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -73,8 +73,8 @@ class Options:
     frames: FrameSource | None = None
 
 
-def run(options: Options | None = None) -> int:
-    """Open the window and stay until it is closed; return the exit code."""
+def run(options: Options | None = None, *, started: Callable[[TillApp], None] | None = None) -> int:
+    """Open the window and stay until it is closed; return the exit code. `started` hears once it is painted."""
     app = QApplication.instance() or QApplication(sys.argv[:1])
     if not isinstance(app, QApplication):
         raise TypeError("another kind of Qt application is running")
@@ -85,6 +85,8 @@ def run(options: Options | None = None) -> int:
     signals = SignalWatch(desk.shutdown.ask, desk.bridge)
     try:
         desk.start()
+        if started is not None:
+            QTimer.singleShot(0, desk.bridge, partial(started, desk))
         return app.exec()
     finally:
         desk.shutdown.run_phases()

@@ -229,6 +229,11 @@ class SalePresenter:
         return self._model.language
 
     @property
+    def model(self) -> SaleModel:
+        """Return what the screen is made from: the numbers behind the words."""
+        return self._model
+
+    @property
     def recording(self) -> bool:
         """Return whether a confirmation is in flight."""
         return self._model.busy is Busy.RECORDING
