@@ -145,7 +145,7 @@ async def epoch_branches(
             and origin = 'till'
         union all
         select branch, seq, hash, reason from quarantine
-        where network_id = $1 and device_id = $2 and epoch = $3 and seq between $5 and $6
+        where network_id = $1 and device_id = $2 and epoch = $3 and seq between $5 and $6 and state <> 'replayed'
         """,
         network,
         device,

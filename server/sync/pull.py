@@ -7,7 +7,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty_desk.domain.canonical import Json
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import (
     MAX_PULL_ROWS,
@@ -18,16 +17,13 @@ from loyalty_desk.wire.v1.sync import (
     PullAnswer,
     cursor_from_text,
 )
-from server.guests import service as guests
 from server.kit import feed, incarnation
 from server.kit.auth import Signer
 from server.kit.crypto import Vault
 from server.kit.db import fetch_value
 from server.kit.errors import ApiError
 from server.kit.ground import Ground
-from server.networks import service as networks
-from server.programs import service as programs
-from server.staff import service as staff
+from server.sync.rows import rows_of
 
 _REFUSED = {
     "revoked": (ErrorCode.DEVICE_REVOKED, "This till was removed from the network."),
@@ -67,23 +63,6 @@ async def pull(
         return PullAnswer(life.id, rows, rows[-1].seq, has_more=True)
     checkpoint = Checkpoint(total.n, total.rows, total.digest.to_bytes(16, "big"))
     return PullAnswer(life.id, rows, total.n, has_more=False, checkpoint=checkpoint)
-
-
-async def rows_of(
-    connection: AsyncConnection, network: UUID, vault: Vault, table: FeedTable, keys: Sequence[str]
-) -> dict[str, dict[str, Json]]:
-    """Return the present rows of a table of the feed by key; what is deleted is left out."""
-    match table:
-        case FeedTable.GUEST | FeedTable.CREDENTIAL:
-            return await guests.feed_rows(connection, network, vault, table, keys)
-        case FeedTable.PROGRAM:
-            return await programs.feed_rows(connection, network, keys)
-        case FeedTable.STAFF:
-            return await staff.feed_rows(connection, network, keys)
-        case FeedTable.KEYSET | FeedTable.PROFILE | FeedTable.STORE:
-            return await networks.feed_rows(connection, network, table, keys)
-        case FeedTable.COUNTER:
-            return {}
 
 
 async def _after(

@@ -1,0 +1,391 @@
+"""The proof: the whole ledger of a network read again and held against its invariants, the first bad place named.
+
+Balances are summed from entries (INV-1, 2), lots against accounts (INV-15), every stored record hashed again along its
+chain with its running totals (INV-7, 25), heads compared, entries planned anew from the bytes, the feed's digest made
+again from the rows as a till would get them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.record import BadRecord, Record, RecordKind, Totals, chain_hash
+from loyalty_desk.wire.v1.rows import row_digest
+from server.kit import feed
+from server.kit.db import fetch
+from server.ledger.posting import legs
+
+_PAGE = 1_000
+_SHOWN = 100
+Render = Callable[[str, Sequence[str]], Awaitable[dict[str, dict[str, Json]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it must be: which invariant, where, and what."""
+
+    rule: str
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} at {self.place}: {self.text}"
+
+
+@dataclass(slots=True)
+class Counted:
+    """What was read. `lost` are sequence numbers below a head that nobody holds, `doubled` held more than once."""
+
+    records: int = 0
+    sales: int = 0
+    entries: int = 0
+    quarantined: int = 0
+    guests: int = 0
+    lost: int = 0
+    doubled: int = 0
+    waiting_to_be_priced: int = 0
+    exceptions: int = 0
+
+
+@dataclass(slots=True)
+class Audit:
+    """The result of one network; no findings: everything holds. At most 100 are kept, all are counted."""
+
+    network: UUID
+    counted: Counted = field(default_factory=Counted)
+    findings: list[Finding] = field(default_factory=list)
+    found: int = 0
+
+    def note(self, rule: str, place: str, text: str) -> None:
+        """Keep a finding."""
+        self.found += 1
+        if len(self.findings) < _SHOWN:
+            self.findings.append(Finding(rule, place, text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A stored record of one branch, posted (`reason` None) or quarantined."""
+
+    seq: int
+    id: UUID
+    payload: bytes
+    payload_hash: bytes
+    hash: bytes
+    prev: bytes
+    reason: str | None
+    kind: str
+    guest: UUID | None
+    entries: tuple[tuple[int, int], ...]
+
+
+async def audit(connection: AsyncConnection, network: UUID, render: Render) -> Audit:
+    """Read a network's ledger and return what is wrong with it; `connection` is a snapshot of one moment.
+
+    `render(table, keys)` gives the present rows of the feed as tills get them.
+    """
+    made = Audit(network)
+    await _count(connection, made)
+    for sql, rule in _BALANCES:
+        for row in await fetch(connection, sql, network):
+            made.note(rule, row[0], row[1])
+    await _chains(connection, made)
+    await _feed(connection, made, render)
+    return made
+
+
+def last_line(audits: Sequence[Audit]) -> str:
+    """Return the one sentence that says it all."""
+    total = sum(one.found for one in audits)
+    sales, lost, doubled = (sum(getattr(one.counted, name) for one in audits) for name in ("sales", "lost", "doubled"))
+    if total:
+        first = next(finding for one in audits for finding in one.findings)
+        return f"verify: FAILED, {total} findings, first: {first}"
+    return f"verify: ok, {sales} sales, {lost} lost, {doubled} doubled, ledger balanced"
+
+
+async def _count(connection: AsyncConnection, made: Audit) -> None:
+    (row,) = await fetch(
+        connection,
+        """
+        select (select count(*) from ledger_tx where network_id = $1),
+            (select count(*) from ledger_tx where network_id = $1 and kind = 'sale'),
+            (select count(*) from entry where network_id = $1),
+            (select count(*) from quarantine where network_id = $1 and state in ('open', 'waiting_dependency')),
+            (select count(*) from guest_state where network_id = $1),
+            (select count(*) from reprice_queue where network_id = $1),
+            (select count(*) from exception where network_id = $1 and state = 'open')
+        """,
+        made.network,
+    )
+    counted = made.counted
+    counted.records, counted.sales, counted.entries, counted.quarantined = row[0], row[1], row[2], row[3]
+    counted.guests, counted.waiting_to_be_priced, counted.exceptions = row[4], row[5], row[6]
+
+
+# Each returns the place and what is wrong there.
+_BALANCES = (
+    (
+        """
+        select 'transaction ' || e.tx_id, 'its entries sum to ' || sum(e.amount) from entry e
+        join account a on a.network_id = e.network_id and a.id = e.account_id
+        where e.network_id = $1 group by e.tx_id, a.unit having sum(e.amount) <> 0
+        """,
+        "INV-1",
+    ),
+    (
+        """
+        select 'account ' || a.id || ' (' || a.kind || ')',
+            'says ' || a.posted || ', its entries sum to ' || coalesce(s.total, 0)
+        from account a left join (
+            select account_id, sum(amount) as total from entry where network_id = $1 group by account_id
+        ) s on s.account_id = a.id
+        where a.network_id = $1 and a.posted <> coalesce(s.total, 0)
+        """,
+        "INV-2",
+    ),
+    (
+        """
+        select 'account ' || a.id, 'posted ' || a.posted || ', lots ' || coalesce(s.total, 0) || ', debt ' || a.debt
+        from account a left join (
+            select account_id, sum(remaining) as total, sum(remaining) filter (where state = 'open') as open
+            from lot where network_id = $1 group by account_id
+        ) s on s.account_id = a.id
+        where a.network_id = $1 and a.kind = 'guest'
+            and (coalesce(s.total, 0) - a.debt <> a.posted or (coalesce(s.open, 0) > 0 and a.debt > 0))
+        """,
+        "INV-15",
+    ),
+    (
+        """
+        select 'lot ' || l.id, 'has ' || l.remaining || ' left of ' || l.amount || ', used ' || coalesce(u.used, 0)
+        from lot l left join (
+            select lot_id, sum(amount) as used from lot_use where network_id = $1 group by lot_id
+        ) u on u.lot_id = l.id
+        where l.network_id = $1 and l.remaining <> l.amount - coalesce(u.used, 0)
+        """,
+        "INV-15",
+    ),
+    # Points that are pending or past their end make the stored figure a matter of when it was written.
+    (
+        """
+        select 'guest ' || s.guest_id, 'shows ' || s.points || ' points, the ledger has ' || a.posted - a.pending_out
+        from guest_state s join account a on a.network_id = s.network_id and a.guest_id = s.guest_id
+        where s.network_id = $1 and a.kind = 'guest' and s.points <> a.posted - a.pending_out and not exists (
+            select 1 from lot l where l.network_id = $1 and l.account_id = a.id and l.remaining > 0
+                and (l.state = 'held' or l.usable_at is not null or l.expires_at <= now()))
+        """,
+        "INV-12",
+    ),
+)
+
+
+async def _chains(connection: AsyncConnection, made: Audit) -> None:
+    branches = await fetch(
+        connection,
+        """
+        select device_id, epoch, branch, head_seq, head_hash, count, cum_count, cum_earned, cum_redeemed, parent_head
+        from device_epoch where network_id = $1 order by opened_at, device_id, epoch, branch
+        """,
+        made.network,
+    )
+    holes = {
+        row[0]
+        for row in await fetch(
+            connection, "select tx_id from exception where network_id = $1 and kind = 'HOLE'", made.network
+        )
+    }
+    for _, group in groupby(branches, key=lambda row: (row.device_id, row.epoch)):
+        hashes: dict[int, set[bytes]] = {}
+        for row in group:
+            walk = _Walk(made, row, holes, hashes)
+            after = 0
+            while lines := await _lines(connection, made.network, row, after):
+                for line in lines:
+                    walk.step(line)
+                after = lines[-1].seq
+            walk.finish()
+    orphans = await fetch(
+        connection,
+        """
+        select 'record ' || x.id, 'device ' || x.device_id || ' has no epoch ' || x.epoch from ledger_tx x
+        where x.network_id = $1 and x.origin = 'till' and not exists (select 1 from device_epoch e
+            where e.network_id = $1 and e.device_id = x.device_id and e.epoch = x.epoch and e.branch = x.branch)
+        """,
+        made.network,
+    )
+    for place, text in orphans:
+        made.note("INV-7", place, text)
+
+
+async def _lines(connection: AsyncConnection, network: UUID, branch: Any, after: int) -> list[_Line]:
+    """Return the next records of a branch, whole sequence numbers only."""
+    found = await fetch(
+        connection,
+        """
+        with page as (
+            select seq, id, payload, payload_hash, hash, prev_hash, null as reason, kind, guest_id from ledger_tx
+            where network_id = $1 and device_id = $2 and epoch = $3 and branch = $4 and seq > $5 and origin = 'till'
+            union all
+            select seq, record_id, raw, raw_hash, hash, prev_hash, reason, '', null from quarantine
+            where network_id = $1 and device_id = $2 and epoch = $3 and branch = $4 and seq > $5
+                and state <> 'replayed'
+            order by seq limit $6
+        )
+        select p.*, array(select leg from entry e where e.network_id = $1 and e.tx_id = p.id order by leg),
+            array(select amount from entry e where e.network_id = $1 and e.tx_id = p.id order by leg)
+        from page p order by seq
+        """,
+        network,
+        branch.device_id,
+        branch.epoch,
+        branch.branch,
+        after,
+        _PAGE,
+    )
+    lines = [
+        _Line(
+            row[0],
+            row[1],
+            bytes(row[2]),
+            bytes(row[3]),
+            bytes(row[4]),
+            bytes(row[5]),
+            row[6],
+            row[7],
+            row[8],
+            tuple(zip(row[9], row[10], strict=True)) if row[6] is None else (),
+        )
+        for row in found
+    ]
+    if len(lines) == _PAGE and lines[0].seq != lines[-1].seq:
+        lines = [line for line in lines if line.seq != lines[-1].seq]
+    return lines
+
+
+class _Walk:
+    """Follows one branch from its first record to its head."""
+
+    def __init__(self, made: Audit, branch: Any, holes: set[UUID], hashes: dict[int, set[bytes]]) -> None:
+        self._made = made
+        self._branch = branch
+        self._holes = holes
+        self._hashes = hashes
+        self._count = 0
+        self._last: _Line | None = None
+        self._totals: Totals | None = None
+
+    def step(self, line: _Line) -> None:
+        """Hold one record against itself, its predecessor and its entries."""
+        made, last = self._made, self._last
+        self._count += 1
+        if last is not None and line.seq == last.seq:
+            made.counted.doubled += 1
+            made.note("INV-7", self._place(line.seq), "two records stand in one place")
+            return
+        missing = 0 if last is None else line.seq - last.seq - 1
+        if last is None and self._branch.branch == 0:
+            missing = line.seq - 1
+        if missing:
+            made.counted.lost += missing
+            if line.id not in self._holes:
+                made.note("INV-4", self._place(line.seq), f"{missing} records before it are missing")
+        self._check_chain(line, missing)
+        if line.reason is None:
+            self._check_posted(line, missing)
+        else:
+            # What a quarantined record earned cannot be relied on; its successor's totals begin anew.
+            self._totals = None
+        self._hashes.setdefault(line.seq, set()).add(line.hash)
+        self._last = line
+
+    def finish(self) -> None:
+        """Hold the head against the last record."""
+        branch, last = self._branch, self._last
+        place = self._place(branch.head_seq)
+        if last is None or (last.seq, last.hash) != (branch.head_seq, bytes(branch.head_hash)):
+            reached = 0 if last is None else last.seq
+            self._made.counted.lost += max(0, branch.head_seq - reached)
+            self._made.note("INV-7", place, f"the head is {branch.head_seq}, the records end at {reached}")
+        elif self._count != branch.count:
+            self._made.note("INV-7", place, f"the head counts {branch.count} records, there are {self._count}")
+        elif self._totals not in (None, Totals(branch.cum_count, branch.cum_earned, branch.cum_redeemed)):
+            self._made.note("INV-7", place, "the head's running totals are not those of its last record")
+
+    def _check_chain(self, line: _Line, missing: int) -> None:
+        note, place = self._made.note, self._place(line.seq)
+        if sha256(line.payload).digest() != line.payload_hash:
+            note("INV-25", place, "the bytes are not those that were received")
+        elif line.reason is None and chain_hash(line.prev, line.payload) != line.hash:
+            note("INV-25", place, "the bytes do not hash to the record's hash")
+        if missing:
+            return
+        if self._last is not None:
+            if line.prev != self._last.hash:
+                note("INV-7", place, "it is not chained to the record before it")
+        elif line.seq > 1 and line.prev not in self._hashes.get(line.seq - 1, set()):
+            note("INV-8", place, "the branch is not chained to the record it forked from")
+
+    def _check_posted(self, line: _Line, missing: int) -> None:
+        note, place = self._made.note, self._place(line.seq)
+        try:
+            record = Record.from_payload(line.payload)
+        except BadRecord as error:
+            note("INV-25", place, f"the bytes are no record: {error}")
+            self._totals = None
+            return
+        inside = (record.device, record.epoch, record.seq, record.id, record.kind.value)
+        if inside != (self._branch.device_id, self._branch.epoch, line.seq, line.id, line.kind):
+            note("INV-3", place, "the row says another device, place, id or kind than its bytes")
+        planned = tuple((position, leg.amount) for position, leg in enumerate(legs(record, line.guest)))
+        if planned != line.entries:
+            note("INV-1", place, f"its entries are {line.entries}, by its bytes {planned}")
+        if self._totals is not None and not missing and line.id not in self._holes:
+            expected = self._totals.after(record.kind, record.points_earned, record.points_redeemed)
+            if record.totals != expected:
+                note("INV-7", place, "the running totals do not continue")
+        if record.kind is RecordKind.EPOCH_OPEN and record.seq != 1:
+            note("INV-7", place, "an epoch opens in the middle")
+        self._totals = record.totals
+
+    def _place(self, seq: int) -> str:
+        branch = self._branch
+        return f"device {branch.device_id} epoch {branch.epoch} branch {branch.branch} seq {seq}"
+
+
+async def _feed(connection: AsyncConnection, made: Audit, render: Render) -> None:
+    count, again = await feed.count(connection, made.network), await feed.recomputed(connection, made.network)
+    if count.n < again.n or (count.rows, count.digest) != (again.rows, again.digest):
+        made.note("INV-9", "the feed's counter", f"says {count}, its rows say {again}")
+    after = 0
+    while marks := await feed.marks(connection, made.network, after, _PAGE):
+        after = marks[-1].seq
+        stored = {
+            (row.tbl, row.key): None if row.digest is None else int(row.digest)
+            for row in await fetch(
+                connection,
+                "select tbl, key, digest from feed where network_id = $1 and feed_seq between $2 and $3",
+                made.network,
+                marks[0].seq,
+                after,
+            )
+        }
+        for table, keys in _by_table(stored):
+            rows = await render(table, keys)
+            for key in keys:
+                row = rows.get(key)
+                if stored[table, key] != (None if row is None else row_digest(table, key, row)):
+                    made.note("INV-10", f"feed row {table} {key}", "a till would get another row than was announced")
+
+
+def _by_table(stored: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    for table, group in groupby(sorted(stored), key=lambda one: one[0]):
+        yield table, [key for _, key in group]
