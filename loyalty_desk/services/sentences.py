@@ -58,6 +58,10 @@ SENTENCES: Mapping[str, str] = {
     "till_already_open": _("Loyalty Desk is already open on this computer. Use that window."),
     "data_folder_readonly": _("The data folder cannot be written to: {path}. Nothing has been changed."),
     "data_folder_unusable": _("The data folder cannot be used: {path}. Nothing has been changed."),
+    "keys_not_kept": _("The till’s keys could not be kept ({path}). Nothing has been changed."),
+    "recovery_key_wrong": _("This recovery key does not open the journal of this till."),
+    "till_file_damaged": _("The file that says which till this is, is damaged: {path}. Sales are safe; call the manager."),
+    "not_enrolled": _("This till does not belong to a network yet."),
     "journal_key_missing": _("The key of this till’s journal is missing. The sales are still there; call the manager."),
     "journal_newer": _("The journal was written by a newer version. Update Loyalty Desk; nothing has been changed."),
     "manager_pin_later": _("This needs a manager’s PIN, which this version does not have yet."),
@@ -114,11 +118,14 @@ def sentence_of(code: str, facts: Mapping[str, object], words: Words) -> str:
     known = SENTENCES.get(code)
     if known is None:
         return words.gettext(_UNKNOWN).format(code=code)
-    try:
-        return words.gettext(known).format(**shown)
-    except (KeyError, IndexError):
-        # A fact that the sentence names is absent: the sentence without it still says more than nothing.
-        return words.gettext(known).partition(":")[0].partition("{")[0].strip(" (“") + "."
+    return words.gettext(known).format_map(_Gaps(shown))
+
+
+class _Gaps(dict[str, str]):
+    """Facts that a sentence names and nobody gave: what is left still says more than nothing."""
+
+    def __missing__(self, name: str) -> str:
+        return "…"
 
 
 def _shown(name: str, value: object, words: Words) -> str:

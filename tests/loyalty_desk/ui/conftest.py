@@ -35,7 +35,8 @@ PROGRAM = Program.from_dict(
         "schema": 1, "network": "n", "version": 3, "currency": "RUB", "zone": "Europe/Moscow", "point_decimals": 0,
         "point_value": 100, "model": "mixed",
         "tiers": [
-            {"code": "BRONZE", "threshold": 0, "discount_bp": 500, "earn_bp": 300, "name": {"ru": "Бронза", "en": "Bronze"}},
+            {"code": "BRONZE", "threshold": 0, "discount_bp": 500, "earn_bp": 300,
+             "name": {"ru": "Бронза", "en": "Bronze"}},
             {"code": "SILVER", "threshold": 1_000_000, "discount_bp": 1000, "earn_bp": 300,
              "name": {"ru": "Серебро", "en": "Silver"}},
         ],
@@ -44,9 +45,11 @@ PROGRAM = Program.from_dict(
              "effects": [{"type": "percentage", "rate_bp": 1000}],
              "conditions": [{"type": "hours", "from": "14:00", "to": "15:00"}]},
             {"id": "big", "name": {"ru": "Большой чек", "en": "Big check"},
-             "effects": [{"type": "fixed_amount", "amount": 10000}], "conditions": [{"type": "amount", "min": 200_000}]},
+             "effects": [{"type": "fixed_amount", "amount": 10000}],
+             "conditions": [{"type": "amount", "min": 200_000}]},
             {"id": "spring", "name": {"ru": "Весна", "en": "Spring"},
-             "effects": [{"type": "fixed_amount", "amount": 10000}], "conditions": [{"type": "promo_code", "codes": ["SPRING"]}]},
+             "effects": [{"type": "fixed_amount", "amount": 10000}],
+             "conditions": [{"type": "promo_code", "codes": ["SPRING"]}]},
         ],
         "redemption": {"min": 10, "block": 1, "max_share_bp": 3000},
     }
