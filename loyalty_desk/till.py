@@ -2,51 +2,310 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import random
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
+from uuid import UUID, uuid4
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from loyalty_desk import __version__
+from loyalty_desk.config import TillConfig, load_config, save_config, write_whole
+from loyalty_desk.credentials import Secrets, choose_store, key_id, open_store, seal_key, sealed_key_id
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.errors import Refused
+from loyalty_desk.paths import TillPaths, till_paths
 from loyalty_desk.services.checkout import Checkout
-from loyalty_desk.services.enrolment import Enrolment
+from loyalty_desk.services.enrolment import Enrolled, Enrolment
+from loyalty_desk.services.guests import Guests
+from loyalty_desk.services.ports import EnrolClient
+from loyalty_desk.services.program_in_force import ProgramInForce
+from loyalty_desk.services.recording import Recorder
+from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.status import TillStatus
-from loyalty_desk.services.sync import SyncOutcome
+from loyalty_desk.services.sync import SyncEngine, SyncOutcome
+from loyalty_desk.services.sync_loop import SyncLoop
+from loyalty_desk.services.trusted_clock import TrustedClock
+from loyalty_desk.store.boot import examine, open_journal, set_aside
+from loyalty_desk.store.cache import SqliteCache
+from loyalty_desk.store.journal import SqliteJournal
+from loyalty_desk.store.lock import ProcessLock
+from loyalty_desk.store.reserve import Reserve
+from loyalty_desk.store.witness import Witness
+from loyalty_desk.wire.v1.enrol import Pairing
+
+_LOG = logging.getLogger(__name__)
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass
+class SystemClock:
+    """The machine's clock. Where the system does not name its boots, each process counts as one."""
+
+    def __init__(self) -> None:
+        try:
+            self.boot_id = UUID(_BOOT_ID.read_text(encoding="ascii").strip())
+        except (OSError, ValueError):
+            self.boot_id = uuid4()
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic_ms(self) -> int:
+        """Return milliseconds that never run backwards within one boot."""
+        return time.monotonic_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class _Selling:
+    """What exists once a till has joined a network."""
+
+    config: TillConfig
+    key: Ed25519PrivateKey
+    token: str
+    journal: SqliteJournal
+    cache: SqliteCache
+    clock: TrustedClock
+    recorder: Recorder
+    cashier: Cashier
+    programs: ProgramInForce
+    checkout: Checkout
+    checking: threading.Thread
+    cashier_name: str = ""
+
+
 class Till:
-    """An open till. Not enrolled: `checkout` is None and only `enrolment` works; after it `reopen` is called.
+    """An open till. Not enrolled: `checkout` is None and only `enrolment` works; close and open it again after.
 
-    Opening needs neither network nor keyring backend beyond its own file, and takes milliseconds; the HTTP client is
-    imported by `run_sync`, which is the sync thread's whole life.
+    Opening needs no network and takes milliseconds; a keyring is asked only where the keys are in one; the HTTP client
+    is imported by `run_sync`, which is the sync thread's whole life.
     """
 
-    checkout: Checkout | None
-    enrolment: Enrolment
+    def __init__(self, paths: TillPaths, lock: ProcessLock, language: str) -> None:
+        """Open what is there; `open_till` is the way in."""
+        self.paths = paths
+        self._lock = lock
+        self._language = language
+        self._selling: _Selling | None = None
+        self._loop: SyncLoop | None = None
+        self._stopped = False
+        self._online = False
+        self._offline_since: datetime | None = datetime.now(UTC)
+        self._sync_error: str | None = None
+        self.enrolment = Enrolment(_connect, self._keep)
+        config = load_config(paths.identity)
+        if config is not None:
+            self.enrolment.is_done(config.identity)
+            self._selling = self._open(config)
+
+    @property
+    def checkout(self) -> Checkout | None:
+        """Return the counter's use case, None while not enrolled."""
+        return None if self._selling is None else self._selling.checkout
+
+    def _open(self, config: TillConfig) -> _Selling:
+        secrets = open_store(config.keys_in, self.paths.keys).load(config.keys_id)
+        if secrets is None or not self._is_key_of_journal(secrets.journal_key):
+            raise Refused("journal_key_missing", path=str(self.paths.folder))
+        witness = Witness(self.paths.witness)
+        journal, aside = open_journal(self.paths.journal, secrets.journal_key, witness, Reserve(self.paths.reserve))
+        try:
+            cache = SqliteCache(self.paths.cache, _cache_key(secrets.journal_key))
+        except BaseException:
+            journal.close()
+            raise
+        clock = TrustedClock(SystemClock(), journal)
+        key = Ed25519PrivateKey.from_private_bytes(secrets.device_key)
+        recorder = Recorder(config.identity, key, journal, clock, random.SystemRandom())
+        finding = examine(journal, witness, aside)
+        if finding.reason is not None:
+            journal.skip_receipts(finding.receipts)
+            recorder.open_epoch(finding.reason)
+        if finding.notice is not None:
+            journal.notify(finding.notice, finding.facts, clock.now_ms())
+        programs = ProgramInForce(journal)
+        cashier = Cashier(config.identity, journal, cache)
+        guests = Guests(config.identity, journal, cache, clock, programs, self._language)
+        checkout = Checkout(guests, recorder, cache, clock, programs, cashier)
+        checking = threading.Thread(target=_check, args=(journal, self.paths, clock), name="check", daemon=True)
+        checking.start()
+        return _Selling(
+            config=config,
+            key=key,
+            token=secrets.token,
+            journal=journal,
+            cache=cache,
+            clock=clock,
+            recorder=recorder,
+            cashier=cashier,
+            programs=programs,
+            checkout=checkout,
+            checking=checking,
+            cashier_name=cashier.name(),
+        )
+
+    def _is_key_of_journal(self, journal_key: bytes) -> bool:
+        """Return whether this key made the journal, as far as the file beside it knows: junk and a lost key differ."""
+        try:
+            made_with = sealed_key_id(self.paths.sealed_key.read_bytes())
+        except FileNotFoundError:
+            return True
+        return made_with in ("", key_id(journal_key))
+
+    def _keep(self, enrolled: Enrolled) -> None:
+        """Make the files of a till that has just joined; until `till.json`, the last, nothing has happened."""
+        secrets = Secrets(os.urandom(32), enrolled.device_key.private_bytes_raw(), enrolled.answer.token)
+        if self.paths.journal.exists():
+            _LOG.warning("an earlier journal is kept as %s", set_aside(self.paths.journal).name)
+        self.paths.witness.unlink(missing_ok=True)
+        self.paths.cache.unlink(missing_ok=True)
+        store, keys_id = choose_store(self.paths.keys), str(uuid4())
+        store.save(keys_id, secrets)
+        write_whole(self.paths.sealed_key, seal_key(secrets.journal_key, enrolled.identity.recovery_pub))
+        journal = SqliteJournal(self.paths.journal, secrets.journal_key, Witness(self.paths.witness))
+        try:
+            clock = TrustedClock(SystemClock(), journal)
+            journal.put("keyset", enrolled.answer.keyset)
+            journal.put("incarnation", str(enrolled.answer.incarnation))
+            journal.put("network", str(enrolled.identity.network))
+            Recorder(enrolled.identity, enrolled.device_key, journal, clock, random.SystemRandom()).open_epoch("enrol")
+        finally:
+            journal.close()
+        save_config(self.paths.identity, TillConfig(enrolled.identity, store.name, keys_id))
+
+    # -- what the window asks --------------------------------------------------------------------------------------
 
     def status(self) -> TillStatus | None:
-        """Return what the header shows, None while not enrolled; cheap, from any thread."""
-        raise NotImplementedError
-
-    def run_sync(self, on_step: Callable[[SyncOutcome], None] | None = None) -> None:
-        """Sync until `stop_sync`; call it in a thread of its own. `on_step` hears of every attempt, there."""
-        raise NotImplementedError
-
-    def wake_sync(self) -> None:
-        """Sync now rather than at the next turn; from any thread."""
-        raise NotImplementedError
-
-    def stop_sync(self) -> None:
-        """Make `run_sync` return after the request under way; from any thread."""
-        raise NotImplementedError
+        """Return what the header shows, None while not enrolled; from memory, so that any thread may ask."""
+        selling = self._selling
+        if selling is None:
+            return None
+        identity, journal, state = selling.config.identity, selling.journal, selling.cache.state()
+        waiting, stored, program = journal.waiting(), journal.program(), selling.programs.known()
+        return TillStatus(
+            network=_network_name(program.network if program is not None else ""),
+            store=identity.store_name,
+            till=identity.till_name,
+            cashier=selling.cashier_name,
+            online=self._online,
+            offline_since=self._offline_since,
+            waiting=waiting.count,
+            oldest_waiting=None if waiting.oldest is None else from_ms(waiting.oldest),
+            clock_conf=selling.clock.confidence(),
+            guests_loaded=state.guests,
+            guests_complete=state.complete,
+            program_version=None if stored is None else stored.version,
+            notices=tuple(journal.notices()),
+            journal_ok=journal.usable(),
+            credential_backend=selling.config.keys_in,
+            synced_at=None if state.synced_at is None else from_ms(state.synced_at),
+            sync_error=self._sync_error,
+            currency=identity.currency,
+            zone=identity.zone,
+            point_decimals=0 if program is None else program.point_decimals,
+        )
 
     def dismiss(self, notice: int) -> None:
         """Forget a notice that somebody has read; db thread."""
-        raise NotImplementedError
+        if self._selling is not None:
+            self._selling.journal.dismiss(notice)
+
+    # -- sync ------------------------------------------------------------------------------------------------------
+
+    def run_sync(self, on_step: Callable[[SyncOutcome], None] | None = None) -> None:
+        """Sync until `stop_sync`; call it in a thread of its own. `on_step` hears of every attempt, there."""
+        if self._selling is None:
+            return
+        from loyalty_desk.remote.client import HttpLedgerClient
+
+        selling = self._selling
+        client = HttpLedgerClient(selling.config.identity, selling.key, selling.token)
+
+        def stepped(outcome: SyncOutcome) -> None:
+            self._note(outcome)
+            if on_step is not None:
+                on_step(outcome)
+
+        try:
+            self._loop = SyncLoop(self._engine(client), random.SystemRandom(), stepped)
+            if self._stopped:
+                self._loop.stop()
+            self._loop.run()
+        finally:
+            client.close()
+
+    def sync_once(self) -> SyncOutcome:
+        """Do one attempt now, in this thread."""
+        if self._selling is None:
+            raise Refused("not_enrolled")
+        from loyalty_desk.remote.client import HttpLedgerClient
+
+        client = HttpLedgerClient(self._selling.config.identity, self._selling.key, self._selling.token)
+        try:
+            outcome = self._engine(client).step()
+        finally:
+            client.close()
+        self._note(outcome)
+        return outcome
+
+    def wake_sync(self) -> None:
+        """Sync now rather than at the next turn; from any thread."""
+        if self._loop is not None:
+            self._loop.wake()
+
+    def stop_sync(self) -> None:
+        """Make `run_sync` return after the request under way; from any thread."""
+        self._stopped = True
+        if self._loop is not None:
+            self._loop.stop()
+
+    def _engine(self, client: object) -> SyncEngine:
+        selling = self._selling
+        if selling is None:
+            raise Refused("not_enrolled")
+        return SyncEngine(
+            selling.config.identity,
+            selling.journal,
+            selling.cache,
+            client,  # type: ignore[arg-type]
+            selling.clock,
+            selling.recorder,
+            random.SystemRandom(),
+            app=__version__,
+        )
+
+    def _note(self, outcome: SyncOutcome) -> None:
+        if outcome.online:
+            self._offline_since = None
+        elif self._online or self._offline_since is None:
+            self._offline_since = datetime.now(UTC)
+        self._online, self._sync_error = outcome.online, outcome.error
+        if self._selling is not None:
+            self._selling.cashier_name = self._selling.cashier.name()
+
+    # -- end -------------------------------------------------------------------------------------------------------
+
+    def wait_until_checked(self) -> None:
+        """Wait for the check of the journal that runs behind the opening; redemption waits for it."""
+        if self._selling is not None:
+            self._selling.checking.join()
 
     def close(self) -> None:
         """Write the witness, close the files and release the lock."""
-        raise NotImplementedError
+        self.stop_sync()
+        if self._selling is not None:
+            self._selling.checking.join()
+            self._selling.journal.close()
+            self._selling.cache.close()
+            self._selling = None
+        self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +317,43 @@ class Till:
 def open_till(data_dir: Path | None = None, *, language: str = "en") -> Till:
     """Open the till of a data folder (default: `LOYALTY_TILL_DIR` or the platform's).
 
-    Raises `Refused`: `till_already_open`, `data_folder_readonly` (`path`), `journal_key_missing`, `journal_newer`.
+    Raises `Refused`: `till_already_open`, `data_folder_readonly` (`path`), `data_folder_unusable`, `till_file_damaged`,
+    `journal_key_missing`, `journal_newer`.
     """
-    raise NotImplementedError
+    paths = till_paths(data_dir)
+    paths.prepare()
+    lock = ProcessLock(paths.lock)
+    try:
+        return Till(paths, lock, language)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _connect(pairing: Pairing) -> EnrolClient:
+    from loyalty_desk.remote.client import HttpEnrolClient
+
+    return HttpEnrolClient(pairing)
+
+
+def _check(journal: SqliteJournal, paths: TillPaths, clock: TrustedClock) -> None:
+    """Read the whole journal and take the reserve, behind the counter's back."""
+    if not journal.check_whole():
+        journal.notify("journal_damaged", {}, clock.now_ms())
+    if not Reserve(paths.reserve).hold():
+        journal.notify("disk_nearly_full", {}, clock.now_ms())
+
+
+def _cache_key(journal_key: bytes) -> bytes:
+    """Return the cache's own key: one secret to keep, two files that cannot be swapped."""
+    import hmac
+
+    return hmac.digest(journal_key, b"cache.db", "sha256")
+
+
+def _network_name(text: str) -> str:
+    try:
+        UUID(text)
+    except ValueError:
+        return text
+    return ""

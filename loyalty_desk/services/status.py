@@ -36,3 +36,4 @@ class TillStatus:
     sync_error: str | None = None
     currency: str = "RUB"
     zone: str = "UTC"
+    point_decimals: int = 0

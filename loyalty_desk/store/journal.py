@@ -81,6 +81,8 @@ class SqliteJournal:
         self._head: JournalHead | None = None
         self._last_at: int | None = None
         self._program: StoredProgram | None = None
+        self._waiting = Waiting()
+        self._notices: list[Notice] = []
         self._witnessed: tuple[int, int] | None = None
         self._full = False
         self._failed = False
@@ -115,6 +117,8 @@ class SqliteJournal:
             found = row(connection, "SELECT hash FROM record WHERE epoch = ? AND seq = ?", (epoch, last))
             self._epochs[epoch] = _Epoch(first, last, found[0] if found else prev, acked.get(epoch, 0))
             current = epoch
+        self._waiting = self._count_waiting(connection)
+        self._notices = self._read_notices(connection)
         self._head, self._last_at = None, None
         if current is not None:
             there = self._epochs[current]
@@ -197,6 +201,8 @@ class SqliteJournal:
         self._head, self._last_at = JournalHead(sealed.epoch, sealed.seq, sealed.hash, totals, receipt), at
         there = self._epochs.setdefault(sealed.epoch, _Epoch(1, 0, sealed.prev))
         there.head_seq, there.head_hash = sealed.seq, sealed.hash
+        oldest = self._waiting.oldest
+        self._waiting = Waiting(self._waiting.count + 1, at if oldest is None else oldest)
 
     def _insert(
         self, sealed: SealedRecord, totals: Totals, effect: Effect, receipt: int, at: int, prev: bytes | None
@@ -328,6 +334,7 @@ class SqliteJournal:
                     (feed_seq, epoch, there.acked, upto),
                 )
             there.acked = upto
+            self._waiting = self._count_waiting(self._connection)
 
     def rewind(self, epoch: int, upto_seq: int) -> None:
         """Forget acknowledgements after `upto_seq`: these records will be pushed again."""
@@ -340,6 +347,7 @@ class SqliteJournal:
                     "UPDATE effect SET feed_seq = NULL, settled = 0 WHERE epoch = ? AND seq > ?", (epoch, upto)
                 )
             there.acked = upto
+            self._waiting = self._count_waiting(self._connection)
 
     def rebind(self, incarnation: UUID) -> None:
         """Note that what is acknowledged is so in a new life of the server, and shown by any page read from now on."""
@@ -348,22 +356,16 @@ class SqliteJournal:
             self._connection.execute("UPDATE effect SET feed_seq = 0 WHERE settled = 0 AND feed_seq IS NOT NULL")
 
     def waiting(self) -> Waiting:
-        """Return how much is not acknowledged."""
-        with self._lock:
-            open_epochs = [(e, k) for e, k in self._epochs.items() if k.head_seq > k.acked]
-            count = sum(k.head_seq - max(k.acked, k.first_seq - 1) for _, k in open_epochs)
-            if not open_epochs:
-                return Waiting()
-            oldest = min(
-                at
-                for epoch, k in open_epochs
-                for (at,) in rows(
-                    self._connection,
-                    "SELECT at FROM effect WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT 1",
-                    (epoch, k.acked),
-                )
-            )
-        return Waiting(count, oldest)
+        """Return how much is not acknowledged; from memory, so that the main thread may ask."""
+        return self._waiting
+
+    def _count_waiting(self, connection: apsw.Connection) -> Waiting:
+        behind = [(e, k) for e, k in self._epochs.items() if k.head_seq > k.acked]
+        if not behind:
+            return Waiting()
+        first = "SELECT at FROM effect WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT 1"
+        ages = [at for epoch, k in behind for (at,) in rows(connection, first, (epoch, k.acked))]
+        return Waiting(sum(k.head_seq - max(k.acked, k.first_seq - 1) for _, k in behind), min(ages, default=None))
 
     def overlay(self, guest: UUID, handle: int | None, cursor: int | None) -> Overlay:
         """Return own effects on a guest, or by handle while it was unknown, that a cache at `cursor` lacks."""
@@ -471,23 +473,29 @@ class SqliteJournal:
         self._meta[key] = value
 
     def notices(self) -> list[Notice]:
-        """Return what nobody has read yet, oldest first."""
-        with self._lock:
-            found = rows(self._connection, "SELECT id, code, facts, at FROM notice ORDER BY id")
-        return [Notice(number, code, json.loads(facts), from_ms(at)) for number, code, facts, at in found]
+        """Return what nobody has read yet, oldest first; from memory, so that the main thread may ask."""
+        return list(self._notices)
 
     def notify(self, code: str, facts: Mapping[str, Json], at: int) -> None:
         """Keep a notice until it is dismissed; the same code and facts are kept once."""
-        with self._lock, transaction(self._connection):
-            self._connection.execute(
-                "INSERT OR IGNORE INTO notice (code, facts, at) VALUES (?, ?, ?)",
-                (code, canonical.encode(facts).decode(), at),
-            )
+        with self._lock:
+            with transaction(self._connection):
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO notice (code, facts, at) VALUES (?, ?, ?)",
+                    (code, canonical.encode(facts).decode(), at),
+                )
+            self._notices = self._read_notices(self._connection)
 
     def dismiss(self, notice: int) -> None:
         """Forget a notice that somebody has read."""
-        with self._lock, transaction(self._connection):
-            self._connection.execute("DELETE FROM notice WHERE id = ?", (notice,))
+        with self._lock:
+            with transaction(self._connection):
+                self._connection.execute("DELETE FROM notice WHERE id = ?", (notice,))
+            self._notices = self._read_notices(self._connection)
+
+    def _read_notices(self, connection: apsw.Connection) -> list[Notice]:
+        found = rows(connection, "SELECT id, code, facts, at FROM notice ORDER BY id")
+        return [Notice(number, code, json.loads(facts), from_ms(at)) for number, code, facts, at in found]
 
     # -- guarding --------------------------------------------------------------------------------------------------
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from loyalty_desk.domain.basket import Basket
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import FakeClock
 from loyalty_desk.domain.guest_code import CodeKind, ld1
@@ -173,7 +171,7 @@ class Counter:
 
     def draft(self, code: str | None, major: int, points: int = 0) -> CheckDraft:
         """Return a check of a bare amount in whole units of money."""
-        basket = Basket.of_amount("RUB", major * 100, store=str(STORE), zone=ZoneInfo("Europe/Moscow"))
+        basket = self.checkout.basket(major * 100)
         card = None if code is None else self.checkout.identify(code)
         return CheckDraft(basket, card, points, at=self.parts.trusted.now())
 

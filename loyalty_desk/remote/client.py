@@ -1,0 +1,92 @@
+"""The sync API and the enrolment API over a connection, each request signed by the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from loyalty_desk.remote.connection import BASE, Connection, packed
+from loyalty_desk.services.ports import Identity, NotOurServer
+from loyalty_desk.wire.v1 import signing
+from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart, Pairing
+from loyalty_desk.wire.v1.sync import (
+    HelloAnswer,
+    HelloRequest,
+    PullAnswer,
+    PushAnswer,
+    PushRequest,
+    ReconcileAnswer,
+    ReconcileRequest,
+)
+
+
+class HttpLedgerClient:
+    """`LedgerClient` over HTTP."""
+
+    def __init__(
+        self, identity: Identity, key: Ed25519PrivateKey, token: str, connection: Connection | None = None
+    ) -> None:
+        self._identity = identity
+        self._key = key
+        self._token = token
+        self._connection = connection or Connection(identity.address, identity.spki_pin)
+
+    def hello(self, request: HelloRequest) -> HelloAnswer:
+        """Say who and how far this till is."""
+        return self._post("/sync/hello", request, HelloAnswer)
+
+    def push(self, request: PushRequest) -> PushAnswer:
+        """Hand over records; only a returned answer acknowledges."""
+        return self._post("/sync/push", request, PushAnswer)
+
+    def reconcile(self, request: ReconcileRequest) -> ReconcileAnswer:
+        """Compare what both sides hold of an epoch."""
+        return self._post("/sync/reconcile", request, ReconcileAnswer)
+
+    def pull(self, cursor: str | None, limit: int) -> PullAnswer:
+        """Return a page of changes after `cursor`, from the beginning where None."""
+        query: Mapping[str, object] = {"limit": limit} if cursor is None else {"cursor": cursor, "limit": limit}
+        return self._signed("GET", f"{BASE}/sync/pull?{urlencode(query)}", b"", {}, PullAnswer)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._connection.close()
+
+    def _post[T](self, path: str, request: object, kind: type[T]) -> T:
+        body, headers = packed(request)
+        return self._signed("POST", BASE + path, body, headers, kind)
+
+    def _signed[T](self, method: str, target: str, body: bytes, headers: dict[str, str], kind: type[T]) -> T:
+        signature = self._key.sign(signing.request_message(method, target, body))
+        signed = headers | {
+            signing.SIGNATURE_HEADER: signing.signature_text(signature),
+            signing.NETWORK_HEADER: str(self._identity.network),
+            signing.DEVICE_HEADER: str(self._identity.device),
+            "Authorization": f"Bearer {self._token}",
+        }
+        return _decided(self._connection.ask(method, target, kind, body, signed))
+
+
+class HttpEnrolClient:
+    """`EnrolClient` over HTTP, for a pairing."""
+
+    def __init__(self, pairing: Pairing) -> None:
+        self._connection = Connection(pairing.address, pairing.spki_pin)
+
+    def start(self, request: EnrolStart) -> EnrolPending:
+        """Present the one-time code and the new public key."""
+        body, headers = packed(request)
+        return _decided(self._connection.ask("POST", f"{BASE}/enrol/start", EnrolPending, body, headers))
+
+    def finish(self, request: EnrolFinish) -> EnrolAnswer | None:
+        """Ask for the result; None while a person has not confirmed yet."""
+        body, headers = packed(request)
+        return self._connection.ask("POST", f"{BASE}/enrol/finish", EnrolAnswer, body, headers)
+
+
+def _decided[T](answer: T | None) -> T:
+    if answer is None:
+        raise NotOurServer("202 where an answer was due")
+    return answer

@@ -1,0 +1,75 @@
+"""Opening the journal at start: whatever the disk did meanwhile, nothing is deleted and selling can go on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.store.engine import Unreadable, companions
+from loyalty_desk.store.journal import SqliteJournal
+from loyalty_desk.store.reserve import Reserve
+from loyalty_desk.store.witness import Witness
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the boot check found. `reason` None: go on in the present epoch; else a new one begins before any sale.
+
+    `notice` is a code with `facts` for people; receipt numbers up to `receipts` may have been given already.
+    """
+
+    reason: str | None
+    notice: str | None = None
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    receipts: int = 0
+
+
+def open_journal(path: Path, key: bytes, witness: Witness, reserve: Reserve) -> tuple[SqliteJournal, Path | None]:
+    """Return the journal, and where an unreadable one was set aside to; `key` must be known to be the file's."""
+    try:
+        return SqliteJournal(path, key, witness, reserve), None
+    except Unreadable:
+        aside = set_aside(path)
+        _LOG.exception("the journal cannot be read and is set aside as %s", aside.name)
+        return SqliteJournal(path, key, witness, reserve), aside
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a database and what belongs to it; return its new name."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    aside = path.with_name(f"{path.name}.unreadable-{stamp}")
+    for old, new in zip(companions(path), companions(aside), strict=True):
+        if old.exists():
+            old.rename(new)
+    return aside
+
+
+def examine(journal: SqliteJournal, witness: Witness, aside: Path | None) -> Finding:
+    """Compare the journal with its witness and its own chain (section 3, Boot)."""
+    seen = witness.read()
+    if journal.is_empty:
+        if aside is None and seen is None:
+            return Finding("enrol")
+        facts: dict[str, Json] = {"file": aside.name if aside is not None else ""}
+        if seen is not None:
+            facts |= {"seq": seen.seq, "records": seen.totals.count}
+        notice = "journal_set_aside" if aside is not None else "journal_lost"
+        return Finding("restore", notice, facts, seen.totals.count if seen else 0)
+    broken = journal.broken_at()
+    if broken is not None:
+        return Finding("restore", "journal_chain_broken", {"seq": broken[1]}, seen.totals.count if seen else 0)
+    if seen is None or journal.holds(seen.epoch, seen.seq) == seen.hash:
+        return Finding(None)
+    head = journal.head().totals
+    lost: dict[str, Json] = {
+        "records": seen.totals.count - head.count,
+        "earned": seen.totals.earned - head.earned,
+        "redeemed": seen.totals.redeemed - head.redeemed,
+    }
+    return Finding("rollback", "journal_rolled_back", lost, seen.totals.count)
