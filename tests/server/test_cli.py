@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart, Pairing
 from server import cli
+from server.kit.embedded import DATABASE, SUPERUSER, Embedded
 from server.kit.process import command_line
 from server.sentences import SENTENCES
 
@@ -269,6 +271,27 @@ def test_commands_make_their_database_and_say_what_they_did(place: Place) -> Non
     said = place.run("demo-data", "--guests", "50").stdout
     assert first["samples"][0]["ld1"] in said
     assert not (place.folder / "data" / "postgres" / "pg18" / "postmaster.pid").exists()
+
+
+def test_verify_says_so_on_its_last_line_and_names_the_first_bad_place(place: Place) -> None:
+    with Embedded(place.folder / "data") as embedded:
+        place.json("demo-data", "--guests", "50")
+        good = place.run("verify").stdout.splitlines()
+        assert good[-1] == "verify: ok, 0 sales, 0 lost, 0 doubled, ledger balanced"
+        assert embedded.address is not None
+        with psycopg.connect(
+            host=embedded.address.host,
+            user=SUPERUSER,
+            password=embedded.url(SUPERUSER).password,
+            dbname=DATABASE,
+            autocommit=True,
+        ) as admin:
+            admin.execute("update account set posted = posted + 1 where kind = 'promo_cost'")
+        bad = place.run("verify", "--json", code=1).stdout
+    found = json.loads(bad)
+    assert found["ok"] is False
+    assert found["networks"][0]["found"] == 1
+    assert found["line"].startswith("verify: FAILED, 1 findings, first: INV-2")
 
 
 def test_what_cannot_be_done_gets_a_sentence_and_changes_nothing(

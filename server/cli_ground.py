@@ -1,0 +1,86 @@
+"""What the commands share: options, and a database that is there and up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from loyalty_desk.domain.errors import Refused
+from server.cli_terminal import Terminal
+from server.kit import incarnation, schema
+from server.kit.ground import Base, Ground, ground, running
+from server.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, one object a line.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the server keeps its data.")]
+NetworkId = Annotated[UUID | None, typer.Option("--network", help="The network, where there are several.")]
+
+
+def settings_of(data_dir: Path | None, **given: object) -> Settings:
+    values = {name: value for name, value in {"data_dir": data_dir, **given}.items() if value is not None}
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def with_ground[T](settings: Settings, terminal: Terminal, work: Callable[[Ground], Awaitable[T]]) -> T:
+    """Run `work` on a database that is there and up to date; a new one is made, an old one is not touched."""
+    with running(settings, say=terminal.say) as base:
+        _prepare(settings, base)
+
+        async def go() -> T:
+            async with _opened(settings, base) as opened:
+                return await work(opened)
+
+        return asyncio.run(go())
+
+
+def _prepare(settings: Settings, base: Base) -> None:
+    async def is_new() -> bool:
+        async with ground(settings, base) as opened, opened.db.without_network() as connection:
+            return await schema.current(connection) is None
+
+    if asyncio.run(is_new()):
+        from server.serve import upgrade
+
+        upgrade(base)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, base: Base) -> AsyncIterator[Ground]:
+    async with ground(settings, base) as opened:
+        async with opened.db.without_network() as connection:
+            await schema.require_head(connection)
+            present = await incarnation.current(connection)
+        if present is None:
+            await incarnation.at_start(opened.db, opened.witness)
+        yield opened
+
+
+async def chosen_network(opened: Ground, given: UUID | None) -> UUID:
+    found = await opened.db.networks()
+    if given is not None:
+        if given not in found:
+            raise Refused("network_unknown", network=str(given))
+        return given
+    if not found:
+        raise Refused("network_missing")
+    if len(found) > 1:
+        raise Refused("network_unclear", networks=", ".join(str(one) for one in found))
+    return found[0]
+
+
+async def chosen_store(opened: Ground, network: UUID, given: UUID | None) -> UUID:
+    from server.networks import service
+
+    if given is not None:
+        return given
+    async with opened.db.begin(network) as connection:
+        found = await service.list_stores(connection, network)
+    if len(found) > 1:
+        raise Refused("store_unclear", stores=", ".join(f"{one.id} ({one.name})" for one in found))
+    return found[0].id

@@ -1,0 +1,90 @@
+"""`till pair`, `till list`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, chosen_store, settings_of, with_ground
+from server.cli_terminal import Terminal
+from server.kit.ground import Ground
+
+app = typer.Typer(no_args_is_help=True, help="Tills of a network.")
+_POLL_SECONDS = 0.25
+_TOKEN_SECONDS = 60.0
+
+
+@app.command("pair")
+def till_pair(
+    network: NetworkId = None,
+    store: Annotated[UUID | None, typer.Option(help="The store, where there are several.")] = None,
+    address: Annotated[str | None, typer.Option(help="Where the till reaches this server.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Take the till in without comparing the characters.")] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Make a one-time code, wait for a till to show it, compare eight characters and take the till in."""
+    from server.tills import service
+
+    terminal = Terminal(as_json)
+    settings = settings_of(data_dir)
+
+    async def work(opened: Ground) -> None:
+        chosen = await chosen_network(opened, network)
+        place = await chosen_store(opened, chosen, store)
+        pairing = await service.open_pairing(opened, chosen, place, address or settings.address)
+        text = pairing.pairing.to_text()
+        terminal.line("Scan this with the till, or paste it there. It works once, for 15 minutes.")
+        terminal.code(text)
+        terminal.line(text)
+        terminal.result(event="pairing", pairing=text, network=chosen, store=place, expires_at=pairing.expires_at)
+        try:
+            while (waiting := await service.waiting(opened, chosen, pairing.id)) is None:  # noqa: ASYNC110 - in the database
+                await asyncio.sleep(_POLL_SECONDS)
+            terminal.line(f"Till “{waiting.name}” shows the code. Its screen must say:  {_spaced(waiting.characters)}")
+            terminal.result(event="waiting", name=waiting.name, characters=waiting.characters)
+            if not yes and not await asyncio.to_thread(typer.confirm, "Are the characters the same?", err=True):
+                terminal.say("The till stays out.")
+                raise typer.Exit(1)
+            device = await service.confirm(opened, chosen, pairing.id)
+        except BaseException:
+            await service.refuse(opened, chosen, pairing.id)
+            raise
+        deadline = time.monotonic() + _TOKEN_SECONDS
+        while not await service.is_finished(opened, chosen, pairing.id):
+            if time.monotonic() > deadline:
+                terminal.say("The till is taken in and has not fetched its keys yet: let it try again.")
+                break
+            await asyncio.sleep(_POLL_SECONDS)
+        terminal.line(f"Till “{waiting.name}” is part of the network: {device}")
+        terminal.result(event="paired", device=device, name=waiting.name)
+
+    with_ground(settings, terminal, work)
+
+
+@app.command("list")
+def till_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List the tills that ever joined."""
+    from server.tills import service
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> list[service.Till]:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            return await service.tills(connection, chosen)
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    for one in found:
+        terminal.line(f"{one.id}  {one.state:<9}  {one.name}")
+    terminal.result(
+        tills=[{"id": str(one.id), "name": one.name, "store": str(one.store), "state": one.state} for one in found]
+    )
+
+
+def _spaced(characters: str) -> str:
+    return f"{characters[:4]} {characters[4:]}"
