@@ -9,7 +9,7 @@ from operator import attrgetter
 from loyalty_desk.domain.compiled import CompiledRule
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.earning import Earnings, multiplier, rounded
-from loyalty_desk.domain.effects.base import Acting
+from loyalty_desk.domain.effects.base import RULES, Acting
 from loyalty_desk.domain.trace import Trace
 
 OTHER_BETTER = "other_better"
@@ -18,7 +18,7 @@ EXCLUDED_BY = "excluded_by"
 
 def run_discounts(trace: Trace) -> None:
     """Let every rule that takes money off, or gives goods, take its turn on the tally."""
-    rules = [rule for rule in trace.candidates if rule.effects]
+    rules = [rule for rule in trace.candidates if rule.stage == RULES]
     sole = _sole(trace, [rule for rule in rules if rule.rule.exclusive == "check"])
     if sole is not None:
         trace.sole_discount = sole.rule.id
@@ -32,6 +32,13 @@ def run_discounts(trace: Trace) -> None:
                 _turn(trace, winner)
         else:
             _turn(trace, group[0])
+
+
+def run_stage(trace: Trace, stage: int) -> None:
+    """Let the rules of another stage (exclusions before, rewards after the others) take their turns one by one."""
+    for rule in trace.candidates:
+        if rule.stage == stage:
+            _turn(trace, rule)
 
 
 def run_earning(trace: Trace, earnings: Earnings) -> None:
@@ -109,7 +116,7 @@ def _worth(trace: Trace, rule: CompiledRule) -> int | None:
         trace.outcomes[rule.rank] = reason
         if reason is None or rule.earning:
             worth = sum(saved.left) - sum(tally.left)
-            worth += sum(gift.value * gift.quantity for gift in tally.gifts[len(saved.gifts) :])
+            worth += sum(gift.value * gift.quantity for gift in tally.given.gifts[len(saved.given.gifts) :])
             worth += _points_worth(trace, rule, positions)
         tally.restore(saved)
     if worth is None:

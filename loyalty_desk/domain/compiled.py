@@ -9,13 +9,14 @@ from itertools import groupby
 from loyalty_desk.domain.conditions import CONDITIONS, Chooser, Condition, Reason
 from loyalty_desk.domain.conditions.goods import Categories, Products
 from loyalty_desk.domain.conditions.keys import CouponHeld, PromoCode
-from loyalty_desk.domain.conditions.usage import Budget
+from loyalty_desk.domain.conditions.usage import Budget, Usage
 from loyalty_desk.domain.conditions.when import Birthday
 from loyalty_desk.domain.effects import EFFECTS, EarningEffect, Effect
 from loyalty_desk.domain.program import Program, Rule
 from loyalty_desk.domain.tally import Tally
 
 LINE, CHECK = 0, 1
+EARNING_ONLY = -1
 # The rarest keys first: a rule waits under one kind of key alone.
 KEY_KINDS = ("code", "product", "category", "segment", "store", "tier", "guest", "channel")
 
@@ -34,6 +35,7 @@ class CompiledRule:
     effects: tuple[Effect, ...]
     earning: tuple[EarningEffect, ...]
     unknown: Reason | None
+    stage: int
 
     def positions(self, tally: Tally) -> Sequence[int]:
         """Return the lines that the rule acts on."""
@@ -60,6 +62,7 @@ class CompiledProgram:
     segments: frozenset[str]
     tags: frozenset[str]
     names_guests: bool
+    counted: tuple[CompiledRule, ...]
     birthday_rules: tuple[CompiledRule, ...]
 
     def candidates(self, tally: Tally) -> list[CompiledRule]:
@@ -110,6 +113,7 @@ def compile_program(program: Program) -> CompiledProgram:
         segments=_named(rules, "segments"),
         tags=_named(rules, "tags"),
         names_guests=bool(_named(rules, "guests")),
+        counted=tuple(rule for rule in rules if any(isinstance(c, Usage) for c in rule.fixed)),
         birthday_rules=tuple(rule for rule in rules if any(isinstance(c, Birthday) for c in rule.fixed)),
     )
 
@@ -179,6 +183,7 @@ class _Parts:
             effects=tuple(self.effects),
             earning=tuple(self.earning),
             unknown=self.unknown,
+            stage=max((effect.stage for effect in self.effects), default=EARNING_ONLY),
         )
 
 

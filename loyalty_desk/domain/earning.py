@@ -52,6 +52,8 @@ class Earnings:
 def earning_base(tally: Tally, program: Program, redeemed: Sequence[int]) -> list[int]:
     """Return the minor units of each line that earn points; `redeemed` is what points paid of each line."""
     settings, excluded = program.settings, program.exclusions.earning
+    before_redemption = settings.earning_base == "before_redemption"
+    rewards = {rule for rule, _ in tally.given.rewards}
     base = []
     for i, line in enumerate(tally.lines):
         flags = line.flags
@@ -70,7 +72,9 @@ def earning_base(tally: Tally, program: Program, redeemed: Sequence[int]) -> lis
         ):
             base.append(0)
         else:
-            paid = tally.left[i] + (redeemed[i] if settings.earning_base == "before_redemption" else 0)
+            paid = tally.left[i]
+            if before_redemption:
+                paid += redeemed[i] + sum(cut.amount for cut in tally.cuts[i] if cut.rule in rewards)
             if settings.earning_base == "net_of_tax" and line.tax:
                 paid -= divide_half_up(line.tax * paid, tally.gross[i]) if tally.gross[i] else 0
             base.append(max(paid, 0))

@@ -21,8 +21,8 @@ HINT_LIMIT = 2
 def explained(trace: Trace) -> Explanation:
     """Return a note for every rule in the order they run, between manual and tier discounts, and the nearest offer."""
     tally = trace.tally
-    amounts = _amounts(tally)
-    points = _points(trace)
+    amounts = amounts_by_rule(tally)
+    points = points_by_rule(trace)
     notes: list[Note] = []
     if MANUAL_RULE in amounts:
         notes.append(_applied(MANUAL_RULE, NO_NAME, "manual", {}, amounts.get(MANUAL_RULE, {}), 0, tally))
@@ -32,7 +32,7 @@ def explained(trace: Trace) -> Explanation:
         reason = why_not(trace, rule, amounts, points)
         if reason is None:
             parts = amounts.get(identifier, {})
-            facts = _gift_facts(tally, identifier)
+            facts = _given_facts(tally, identifier)
             notes.append(_applied(identifier, name, "applied", facts, parts, points.get(identifier, 0), tally))
             continue
         notes.append(Note(identifier, name, applied=False, code=reason.code, facts=reason.facts))
@@ -115,10 +115,10 @@ def _lost_to_tier(
     identifier = rule.rule.id
     if not rule.effects or identifier in amounts or points.get(identifier):
         return False
-    return not any(gift.rule == identifier for gift in trace.tally.gifts)
+    return not trace.tally.gave(identifier)
 
 
-def _amounts(tally: Tally) -> dict[str, dict[int, int]]:
+def amounts_by_rule(tally: Tally) -> dict[str, dict[int, int]]:
     """Return what each rule took off each line."""
     amounts: dict[str, dict[int, int]] = {}
     for i, cuts in enumerate(tally.cuts):
@@ -129,7 +129,7 @@ def _amounts(tally: Tally) -> dict[str, dict[int, int]]:
     return amounts
 
 
-def _points(trace: Trace) -> dict[str, int]:
+def points_by_rule(trace: Trace) -> dict[str, int]:
     """Return the whole smallest point units that each rule brought, before multipliers."""
     points: dict[str, int] = {}
     for share in trace.earnings.shares if trace.earnings is not None else ():
@@ -150,14 +150,24 @@ def _applied(
     return Note(rule, name, True, code, facts, sum(parts.values()), points, per_line)
 
 
-def _gift_facts(tally: Tally, rule: str) -> Mapping[str, Json]:
-    gifts = [gift for gift in tally.gifts if gift.rule == rule]
-    if not gifts:
-        return {}
-    return {
-        "gifts": [{"product": gift.product, "quantity": gift.quantity} for gift in gifts],
-        "gift_value": sum(gift.value * gift.quantity for gift in gifts),
-    }
+def _given_facts(tally: Tally, rule: str) -> Mapping[str, Json]:
+    """Return what a rule gave beside money off."""
+    given = tally.given
+    facts: dict[str, Json] = {}
+    gifts = [gift for gift in given.gifts if gift.rule == rule]
+    if gifts:
+        facts["gifts"] = [{"product": gift.product, "quantity": gift.quantity} for gift in gifts]
+        facts["gift_value"] = sum(gift.value * gift.quantity for gift in gifts)
+    for name, pairs in (
+        ("stamps", given.stamps),
+        ("coupons", given.coupons),
+        ("loads", given.loads),
+        ("cost", given.rewards),
+    ):
+        numbers = [number for identifier, number in pairs if identifier == rule]
+        if numbers:
+            facts[name] = sum(numbers)
+    return facts
 
 
 def _tier_notes(trace: Trace, amounts: Mapping[str, Mapping[int, int]], points: Mapping[str, int]) -> list[Note]:

@@ -11,13 +11,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from loyalty_desk.domain.basket import Basket
-from loyalty_desk.domain.competition import run_discounts, run_earning
+from loyalty_desk.domain.competition import run_discounts, run_earning, run_stage
 from loyalty_desk.domain.compiled import CompiledProgram
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.conditions.when import Birthday
 from loyalty_desk.domain.earning import Earnings, earning_base, split_points, total_points
+from loyalty_desk.domain.effects.base import EXCLUSIONS, REWARDS
 from loyalty_desk.domain.errors import BadInput
-from loyalty_desk.domain.explain import explained
+from loyalty_desk.domain.explain import amounts_by_rule, explained, points_by_rule, why_not
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.manual import take_manual
 from loyalty_desk.domain.money import BASIS_POINTS, allocate
@@ -73,17 +74,20 @@ def quote(
     take_manual(tally)
     trace = Trace(tally, compiled, compiled.candidates(tally))
     gives_discount = program.model != "points"
+    run_stage(trace, EXCLUSIONS)
     if gives_discount and program.tier_stacking == "before":
         take_tier(trace)
         tally.original = tally.left.copy()
     run_discounts(trace)
     if gives_discount and program.tier_stacking != "before":
         (take_tier if program.tier_stacking == "stack" else best_of_tier)(trace)
+    _claim_rewards(trace)
     note, paid_by_points = redeem(tally, program)
     earnings = Earnings(tally, earning_base(tally, program, paid_by_points))
     trace.earnings = earnings
     earned = _earn(trace, earnings)
     total = sum(tally.left) + sum(line.charge_total for line in tally.lines)
+    spent = note.points + sum(cost for _, cost in tally.given.rewards)
     lines = _lines(tally, paid_by_points, note.points, split_points(earnings, earned) if earned else None)
     gross = sum(tally.gross) + sum(line.charge for line in lines)
     return Quote(
@@ -94,18 +98,42 @@ def quote(
         lines=lines,
         gross=gross,
         discount_total=gross - total - note.money,
-        redeemed_points=note.points,
+        redeemed_points=spent,
         redeemed_money=note.money,
         total=total,
         earned_points=earned,
         earning_base=sum(earnings.base),
         redemption=note,
         facts=None if guest is None else facts_used(guest, trace),
-        gifts=tuple(tally.gifts),
+        gifts=tuple(tally.given.gifts),
+        coupons_issued=tuple(tally.given.coupons),
+        stamps=tuple(tally.given.stamps),
+        rewards=tuple(tally.given.rewards),
+        loads=tuple(tally.given.loads),
+        free_units=tally.given.free_units,
+        units_consumed=tally.given.units_consumed,
         payments=_payments(choices.payments, total),
+        uses=_uses(trace) if compiled.counted else (),
         explain=lambda: explained(trace),
         runs=_runs_by_place(tally),
     )
+
+
+def _claim_rewards(trace: Trace) -> None:
+    """Let the rewards asked for take their turns, with the points at hand; those of this check only if it says so."""
+    tally = trace.tally
+    if not tally.choices.rewards or tally.guest is None:
+        run_stage(trace, REWARDS)
+        return
+    tally.points_at_hand = max(0, tally.guest.points)
+    if tally.program.settings.points_usable == "at_once":
+        outcomes, acted = trace.outcomes.copy(), trace.acted.copy()
+        trial = Earnings(tally, earning_base(tally, tally.program, [0] * len(tally.lines)))
+        tally.points_at_hand += _earn(trace, trial)
+        trace.outcomes, trace.acted, trace.sole_earning = outcomes, acted, ""
+    if tally.choices.redemption_cap is not None:
+        tally.points_at_hand = min(tally.points_at_hand, max(0, tally.choices.redemption_cap))
+    run_stage(trace, REWARDS)
 
 
 def _earn(trace: Trace, earnings: Earnings) -> int:
@@ -124,7 +152,8 @@ def _earn(trace: Trace, earnings: Earnings) -> int:
             trace.tier_earn_reason = Reason("zero_divisor")
         else:
             per = BASIS_POINTS * program.point_value
-            if not earnings.add_rate(TIER_RULE, tally.all, tier.earn_bp * program.point_unit, per):
+            lines = [i for i in tally.all if i not in tally.no_tier_points]
+            if not earnings.add_rate(TIER_RULE, lines, tier.earn_bp * program.point_unit, per):
                 trace.tier_earn_reason = Reason("earns_nothing")
     return total_points(earnings, program)
 
@@ -133,6 +162,8 @@ def _lines(
     tally: Tally, paid_by_points: Sequence[int], points: int, earned: Sequence[int] | None
 ) -> tuple[QuoteLine, ...]:
     spent = allocate(points, paid_by_points) if points else paid_by_points
+    if tally.given.rewards:
+        spent = _with_rewards(tally, spent)
     lines = []
     for i, line in enumerate(tally.lines):
         charge = line.charge_total if line.charge else 0
@@ -155,9 +186,28 @@ def _lines(
     return tuple(lines)
 
 
+def _with_rewards(tally: Tally, spent: Sequence[int]) -> list[int]:
+    """Return the points of each line with those of its rewards, split by what each reward took off the line."""
+    total = list(spent)
+    for rule, cost in tally.given.rewards:
+        off = [sum(cut.amount for cut in cuts if cut.rule == rule) for cuts in tally.cuts]
+        for i, part in enumerate(allocate(cost, off)):
+            total[i] += part
+    return total
+
+
 def _runs_by_place(tally: Tally) -> Callable[[int], Runs]:
     order = tally.order
     return tally.runs if order is None else lambda position: tally.runs(order.index(position))
+
+
+def _uses(trace: Trace) -> tuple[tuple[str, int], ...]:
+    """Return a use of each rule that is counted and gave something."""
+    applied = [rule for rule in trace.compiled.counted if trace.outcomes.get(rule.rank, False) is None]
+    if not applied:
+        return ()
+    amounts, points = amounts_by_rule(trace.tally), points_by_rule(trace)
+    return tuple((rule.rule.id, 1) for rule in applied if why_not(trace, rule, amounts, points) is None)
 
 
 def _payments(payments: Sequence[Payment], total: int) -> tuple[tuple[str, int], ...]:

@@ -178,7 +178,9 @@ class Quote:
     """A priced check. Money in minor units of `currency`, points in smallest point units.
 
     `total` = `gross` − `discount_total` − `redeemed_money`: the price, to be paid; `due` is what is left of it after
-    gift cards and deposits. `facts` are the guest's facts that the program can look at, fit for a record.
+    gift cards and deposits. `redeemed_points` are all points spent, rewards included; `redeemed_money` what points paid
+    beside the rewards, which are discounts. `uses` are those of rules that are counted. `facts` are the guest's facts
+    that the program can look at, fit for a record.
     """
 
     currency: str
@@ -200,6 +202,7 @@ class Quote:
     coupons_issued: tuple[tuple[str, int], ...] = ()
     stamps: tuple[tuple[str, int], ...] = ()
     rewards: tuple[tuple[str, int], ...] = ()
+    loads: tuple[tuple[str, int], ...] = ()
     uses: tuple[tuple[str, int], ...] = ()
     units_consumed: int = 0
     free_units: int = 0
@@ -266,6 +269,7 @@ class Quote:
             ("coupons_issued", "count", self.coupons_issued),
             ("stamps", "count", self.stamps),
             ("rewards", "points", self.rewards),
+            ("loads", "amount", self.loads),
             ("uses", "count", self.uses),
         ):
             if pairs:

@@ -24,7 +24,8 @@ def redeem(tally: Tally, program: Program) -> tuple[RedemptionNote, list[int]]:
         for i, line in enumerate(tally.lines)
         if tally.may[i] == GOODS and LineFlag.NO_REDEEM not in line.flags and not left_out(line, excluded)
     ]
-    available = max(0, tally.guest.points)
+    spent = sum(cost for _, cost in tally.given.rewards)
+    available = max(0, tally.guest.points - spent)
     costs = sum([tally.room(i) for i in lines])
     share = sum(tally.left) * policy.max_share_bp // BASIS_POINTS
     limits = [
@@ -33,7 +34,7 @@ def redeem(tally: Tally, program: Program) -> tuple[RedemptionNote, list[int]]:
         (_points_for(share, program), "share"),
     ]
     if tally.choices.redemption_cap is not None:
-        limits.append((max(0, tally.choices.redemption_cap), "cap"))
+        limits.append((max(0, tally.choices.redemption_cap - spent), "cap"))
     most, binding = min(limits, key=lambda limit: limit[0])
     max_points = _usable(most, policy, program)
     if max_points == 0 and most > 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,16 +25,39 @@ class Cut(NamedTuple):
     runs: Runs | None
 
 
+@dataclass(slots=True)
+class Given:
+    """What rules give beside money off: extra units, stamps, coupons, loads of cards; all (rule id, number)."""
+
+    gifts: list[Gift] = field(default_factory=list)
+    stamps: list[tuple[str, int]] = field(default_factory=list)
+    coupons: list[tuple[str, int]] = field(default_factory=list)
+    loads: list[tuple[str, int]] = field(default_factory=list)
+    rewards: list[tuple[str, int]] = field(default_factory=list)
+    free_units: int = 0
+    units_consumed: int = 0
+
+    def copy(self) -> Given:
+        """Return a copy that can go its own way."""
+        return Given(
+            self.gifts.copy(),
+            self.stamps.copy(),
+            self.coupons.copy(),
+            self.loads.copy(),
+            self.rewards.copy(),
+            self.free_units,
+            self.units_consumed,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """The tally at one moment, to come back to."""
 
     left: list[int]
     cuts: list[list[Cut]]
-    gifts: list[Gift]
-    units_consumed: int
     consumed: dict[int, Runs]
-    bonus: list[tuple[str, int]]
+    given: Given
 
 
 class Tally:
@@ -46,13 +69,12 @@ class Tally:
         "all",
         "at",
         "basket",
-        "bonus",
         "choices",
         "codes",
         "consumed",
         "coupons",
         "cuts",
-        "gifts",
+        "given",
         "gross",
         "guest",
         "has_floors",
@@ -61,11 +83,13 @@ class Tally:
         "lines",
         "local",
         "may",
+        "no_tier_discount",
+        "no_tier_points",
         "order",
         "original",
+        "points_at_hand",
         "program",
         "quantity",
-        "units_consumed",
     )
 
     def __init__(
@@ -91,9 +115,10 @@ class Tally:
         self.may = [_may(line, excluded) for line in lines]
         self.cuts: list[list[Cut]] = [[] for _ in lines]
         self.consumed: dict[int, Runs] = {}
-        self.units_consumed = 0
-        self.gifts: list[Gift] = []
-        self.bonus: list[tuple[str, int]] = []
+        self.given = Given()
+        self.points_at_hand = 0
+        self.no_tier_discount: set[int] = set()
+        self.no_tier_points: set[int] = set()
         self.local = at.astimezone(basket.zone)
         self._by_product: dict[str, list[int]] | None = None
         self._by_category: dict[str, list[int]] | None = None
@@ -187,25 +212,22 @@ class Tally:
         """Return the id of line `i`; one without is named by its place in the basket, from 1."""
         return self.lines[i].id or f"#{(i if self.order is None else self.order[i]) + 1}"
 
+    def gave(self, rule: str) -> bool:
+        """Return whether a rule gave anything beside money off."""
+        given = self.given
+        pairs = (*given.stamps, *given.coupons, *given.loads, *given.rewards)
+        return any(gift.rule == rule for gift in given.gifts) or any(identifier == rule for identifier, _ in pairs)
+
     def save(self) -> Saved:
         """Return the tally as it stands."""
-        return Saved(
-            self.left.copy(),
-            [cuts.copy() for cuts in self.cuts],
-            self.gifts.copy(),
-            self.units_consumed,
-            self.consumed.copy(),
-            self.bonus.copy(),
-        )
+        return Saved(self.left.copy(), [cuts.copy() for cuts in self.cuts], self.consumed.copy(), self.given.copy())
 
     def restore(self, saved: Saved) -> None:
         """Come back to a tally saved before; it can be restored more than once."""
         self.left = saved.left.copy()
         self.cuts = [cuts.copy() for cuts in saved.cuts]
-        self.gifts = saved.gifts.copy()
-        self.units_consumed = saved.units_consumed
         self.consumed = saved.consumed.copy()
-        self.bonus = saved.bonus.copy()
+        self.given = saved.given.copy()
 
 
 def _may(line: Line, excluded: Exclusion) -> int:

@@ -64,4 +64,4 @@ def _rate(trace: Trace) -> int:
 
 
 def _lines(tally: Tally) -> list[int]:
-    return [i for i in tally.all if tally.may[i] == GOODS]
+    return [i for i in tally.all if tally.may[i] == GOODS and i not in tally.no_tier_discount]

@@ -60,6 +60,11 @@ SENTENCES: Mapping[str, str | Counted] = {
         "only up to {limit} unit, the check has {has}", "only up to {limit} units, the check has {has}", "limit"
     ),
     "step_not_reached": _("the first step has not been reached: {missing} more"),
+    "step_units_not_reached": n_(
+        "the first step has not been reached: {missing} more unit",
+        "the first step has not been reached: {missing} more units",
+        "missing",
+    ),
     "set_incomplete": n_(
         "the set is not complete: {missing} more unit", "the set is not complete: {missing} more units", "missing"
     ),

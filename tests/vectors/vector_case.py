@@ -295,7 +295,7 @@ class Case:
                 applied_amounts.append(Money(after))
         by_rule = {note.rule: note for note in rules}
         free = sum(gift.quantity for gift in quoted.gifts) + quoted.free_units
-        points_spent = quoted.redeemed_points + sum(cost for _, cost in quoted.rewards)
+        points_spent = quoted.redeemed_points
         balance = self.guest.points - points_spent + quoted.earned_points
         found: dict[str, Any] = {
             "discount_total": Money(quoted.discount_total - manual + quoted.redeemed_money),

@@ -13,6 +13,7 @@ from loyalty_desk.domain.units import Run, Runs, merged, spread_each
 if TYPE_CHECKING:
     from loyalty_desk.domain.earning import Earnings
 
+EXCLUSIONS, RULES, REWARDS = 0, 1, 2
 NOTHING_LEFT = Reason("nothing_left")
 
 
@@ -25,10 +26,11 @@ class Acting(NamedTuple):
 
 
 class Effect:
-    """Base of effects on money. `level` says whether the rule runs with the line rules or the check rules."""
+    """Base of effects on money and goods. `level` says whether the rule runs with those of lines or of the check."""
 
     __slots__ = ()
     level = "line"
+    stage = RULES
 
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
         """Act on the tally; return None when anything came of it, else why nothing did."""

@@ -70,7 +70,7 @@ CHOICES = Choices(
 
 
 # Frozen: a till and a server of different versions must agree on these to the byte.
-QUOTE_DIGEST = "0674c2a3580b567c04087e91a4639b4cc1069a298b5abe5d8a78d41d93b841d3"
+QUOTE_DIGEST = "1181df4ce90c0e26c9323477ff91e98f0237b6830d39a2811a5a12842d5fb8cb"
 PAYLOAD_DIGEST = "164bd71d0eb4acd728be6b09e232892af36db0e1edeeb7d32c7c0a73edda071c"
 
 

@@ -1,0 +1,140 @@
+"""`free_unit`: buy some, get some of the units in the basket free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loyalty_desk.domain.basket import LineFlag
+from loyalty_desk.domain.conditions.base import UNITS, Reason
+from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, Effect, payable
+from loyalty_desk.domain.effects.goods_named import GoodsNamed
+from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.tally import Tally
+from loyalty_desk.domain.units import Run, Runs, merged, total
+
+# (price for the order, place of the line, run, line, units)
+type Offer = tuple[int, int, int, int, int]
+
+
+class FreeUnit(Effect):
+    """Who buys `buy` gets `get` free, the cheapest (or `choose: dearest`); or of a `set_of` units `free` are free.
+
+    It repeats while full sets are there, up to `max_repeats`; `partial` gives what there is of a last incomplete `get`.
+    Units bought and got are consumed, the dearest bought ones first. A weighed line may be bought, never got.
+    """
+
+    __slots__ = ("buy", "dearest", "get", "max_repeats", "partial")
+
+    def __init__(self, f: Fields) -> None:
+        size = f.optional("set_of", low=2)
+        if size is not None:
+            free = f.integer("free", 1, low=1, high=size - 1)
+            self.buy = GoodsNamed(Fields({"quantity": size - free}, f.place, f.owner))
+            self.get = GoodsNamed(Fields({"quantity": free}, f.place, f.owner))
+        else:
+            self.buy, self.get = GoodsNamed(f.object("buy")), GoodsNamed(f.object("get"), quantity=1)
+        self.dearest = f.text("choose", "cheapest", one_of=("cheapest", "dearest")) == "dearest"
+        self.max_repeats = f.optional("max_repeats", low=1)
+        self.partial = f.flag("partial")
+
+    def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
+        """Free the units of all sets."""
+        buying = [i for i in self.buy.lines(tally, positions) if LineFlag.REWARD not in tally.lines[i].flags]
+        getting = [i for i in self.get.lines(tally, payable(tally, acting, positions)) if not tally.lines[i].is_weighed]
+        runs = {i: tally.runs(i) for i in {*buying, *getting}}
+        counts = {i: sum(run.units for run in runs[i] if not run.consumed) for i in runs}
+        both = set(buying) & set(getting)
+        shared = sum(counts[i] for i in both)
+        only_buy = sum(counts[i] for i in buying if i not in both)
+        only_get = sum(counts[i] for i in getting if i not in both)
+        sets, extra = self._sets(only_buy, only_get, shared)
+        bought = (sets + (1 if extra else 0)) * self.buy.quantity
+        got = sets * self.get.quantity + extra
+        if got == 0:
+            missing = max(0, self.buy.quantity - only_buy - shared) or 1
+            return Reason("set_incomplete", {"missing": missing}, UNITS, missing)
+        from_both = shared - max(0, bought - only_buy)
+        freed = _picked(_offers(runs, getting, dearest=self.dearest), got, both, from_both, {})
+        kept = _picked(_offers(runs, buying, dearest=True), bought, both, shared, freed)
+        return self._take(tally, acting, runs, freed, kept)
+
+    def _sets(self, only_buy: int, only_get: int, shared: int) -> tuple[int, int]:
+        """Return how many full sets there are, and how many units a last partial one frees."""
+
+        def fits(bought: int, got: int) -> bool:
+            return max(0, got - only_get) + max(0, bought - only_buy) <= shared
+
+        n, m = self.buy.quantity, self.get.quantity
+        low, high = 0, (only_buy + only_get + shared) // (n + m)
+        if self.max_repeats is not None:
+            high = min(high, self.max_repeats)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(middle * n, middle * m) else (low, middle - 1)
+        if not self.partial or low == self.max_repeats:
+            return low, 0
+        room = only_get + shared - max(0, (low + 1) * n - only_buy) - low * m
+        extra = max(0, min(m - 1, room))
+        return low, extra if fits((low + 1) * n, low * m + extra) else 0
+
+    def _take(
+        self,
+        tally: Tally,
+        acting: Acting,
+        runs: dict[int, Runs],
+        freed: dict[int, dict[int, int]],
+        kept: dict[int, dict[int, int]],
+    ) -> Reason | None:
+        taken, count = 0, 0
+        left = acting.cap
+        for i in sorted({*freed, *kept}):
+            floor = tally.unit_floor(i)
+            pieces: list[Run] = []
+            for k, run in enumerate(runs[i]):
+                free, keep = freed.get(i, {}).get(k, 0), kept.get(i, {}).get(k, 0)
+                price = min(run.price, floor)
+                if left is not None and free:
+                    affordable = min(free, left // max(1, run.price - price))
+                    left -= affordable * (run.price - price)
+                    pieces.append(Run(run.price, free - affordable, consumed=True))
+                    free = affordable
+                pieces += [Run(price, free, consumed=True), Run(run.price, keep, consumed=True)]
+                gone = freed.get(i, {}).get(k, 0) + keep
+                pieces.append(run._replace(units=run.units - gone))
+                count += free
+            after = merged(pieces)
+            amount = total(runs[i]) - total(after)
+            taken += amount
+            if amount:
+                tally.take_units(i, acting.rule, amount, after)
+            else:
+                tally.consume(i, after)
+        tally.given.free_units += count
+        tally.given.units_consumed += sum(sum(part.values()) for picks in (freed, kept) for part in picks.values())
+        return None if taken else NOTHING_LEFT
+
+
+def _offers(runs: dict[int, Runs], lines: Sequence[int], *, dearest: bool) -> list[Offer]:
+    return sorted(
+        (-run.price if dearest else run.price, i, k, i, run.units)
+        for i in lines
+        for k, run in enumerate(runs[i])
+        if not run.consumed
+    )
+
+
+def _picked(
+    offers: list[Offer], count: int, both: set[int], from_both: int, taken: dict[int, dict[int, int]]
+) -> dict[int, dict[int, int]]:
+    """Return which units `count` are, at most `from_both` of lines in `both`, leaving those already `taken`."""
+    picks: dict[int, dict[int, int]] = {}
+    # Units that can only be bought, or only got, go before those that could serve as either.
+    for _, _, k, i, units in offers:
+        available = min(count, units - taken.get(i, {}).get(k, 0))
+        if i in both:
+            available = min(available, from_both)
+            from_both -= max(0, available)
+        if available > 0:
+            picks.setdefault(i, {})[k] = available
+            count -= available
+    return picks
