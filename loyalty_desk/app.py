@@ -81,6 +81,7 @@ def run(options: Options | None = None, *, started: Callable[[TillApp], None] | 
     app.setApplicationName("Loyalty Desk")
     app.setQuitOnLastWindowClosed(False)
     desk = TillApp(app, options or Options())
+    desk.prepare_folder()
     desk.crashes.install()
     signals = SignalWatch(desk.shutdown.ask, desk.bridge)
     try:
@@ -151,6 +152,11 @@ class TillApp:
         self.window.close_asked.connect(self._on_close_asked)
 
     # -- start
+
+    def prepare_folder(self) -> None:
+        """Make the data folder for this user alone; where that fails, opening the till says so in a sentence."""
+        with suppress(OSError):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def start(self) -> None:
         """Paint the window, then open the till and start the threads."""

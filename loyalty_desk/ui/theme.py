@@ -72,7 +72,7 @@ LIGHT = Colours(
     header="#131c2b",
     on_header="#f4f7fc",
     header_muted="#b4c0d4",
-    disabled="#5f6c82",
+    disabled="#525e73",
     disabled_fill="#e4e9f1",
 )
 DARK = Colours(

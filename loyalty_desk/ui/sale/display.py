@@ -13,8 +13,8 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import TIER_RULE, Note, Quote
 from loyalty_desk.domain.record import ClockConfidence
 from loyalty_desk.services.checkout import GuestCard, SaleDone
-from loyalty_desk.services.explaining import SENTENCES as REASONS
-from loyalty_desk.services.explaining import Explainer
+from loyalty_desk.services.explanation import SENTENCES as REASONS
+from loyalty_desk.services.explanation import explain, explain_hint
 from loyalty_desk.services.sentences import SENTENCES, sentence, sentence_of
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.entry import Reading
@@ -55,7 +55,6 @@ class Display:
 
     def __init__(self) -> None:
         self._words: tuple[tuple[object, ...], Words] | None = None
-        self._explainer: tuple[Words, Program | None, Explainer] | None = None
 
     def words(self, model: SaleModel) -> Words:
         """Return the words for the model's language, currency, points and zone."""
@@ -67,15 +66,6 @@ class Display:
             made = Words(model.language, of=currency(code), point_decimals=key[2], zone=_zone(zone))
             self._words = (key, made)
         return self._words[1]
-
-    def explainer(self, model: SaleModel) -> Explainer:
-        """Return who says, in the model's words, why its program's rules applied or not."""
-        words = self.words(model)
-        kept = self._explainer
-        if kept is None or kept[0] is not words or kept[1] is not model.program:
-            names = {rule.id: rule.name for rule in model.program.rules} if model.program else {}
-            kept = self._explainer = (words, model.program, Explainer(words, names))
-        return kept[2]
 
     def state(self, model: SaleModel, now: datetime) -> SaleState:
         """Return the whole screen."""
@@ -122,7 +112,7 @@ class Display:
         words = self.words(model)
         if note.applied:
             return MessageState(words.gettext("Promo code {code} applied.").format(code=code), Tone.GOOD)
-        why = self.explainer(model).note(note)
+        why = explain(note, words)
         text = words.gettext("Promo code {code} is known, but does not apply to this check. {why}")
         return MessageState(text.format(code=code, why=why).strip(), Tone.INFO)
 
@@ -165,11 +155,11 @@ class Display:
             return base
         return replace(
             base,
-            lines=_lines(quote, self.explainer(model), words),
+            lines=_lines(quote, words),
             to_pay_label=t("To pay"),
             to_pay=words.money(quote.due, sign=True),
             earns=f"+{words.points(quote.earned_points)}" if quote.earned_points else "",
-            hint=self.explainer(model).hint(quote.hint) if quote.hint else "",
+            hint=explain_hint(quote.hint, words) if quote.hint else "",
         )
 
     def _guest(self, model: SaleModel, words: Words, now: datetime) -> GuestState:
@@ -219,11 +209,10 @@ class Display:
             return state
         count = len(notes)
         caption = words.ngettext("Not applied: {n} offer", "Not applied: {n} offers", count).format(n=count)
-        explainer = self.explainer(model)
         texts: tuple[str, ...] = ()
         if model.fold_open:
             shown = [
-                f"{_rule_name(note.rule, note, words)}: {explainer.note(note)}" for note in notes[:_SHOWN_LEFT_OUT]
+                f"{_rule_name(note.rule, note, words)}: {explain(note, words)}" for note in notes[:_SHOWN_LEFT_OUT]
             ]
             if count > _SHOWN_LEFT_OUT:
                 shown.append(words.gettext("… and {n} more").format(n=count - _SHOWN_LEFT_OUT))
@@ -259,7 +248,7 @@ class Display:
         )
 
 
-def _lines(quote: Quote, explainer: Explainer, words: Words) -> tuple[SumLine, ...]:
+def _lines(quote: Quote, words: Words) -> tuple[SumLine, ...]:
     """Return what came off the check, a line for each rule, and why where the amount does not say it."""
     lines = []
     named = {note.rule: note for note in reversed(quote.explanation) if note.applied and note.amount}
@@ -269,7 +258,7 @@ def _lines(quote: Quote, explainer: Explainer, words: Words) -> tuple[SumLine, .
             sums[rule] = sums.get(rule, 0) + amount
     for rule, amount in sums.items():
         note = named.get(rule)
-        why = explainer.note(note) if note is not None and note.code in REASONS else ""
+        why = explain(note, words) if note is not None and note.code in REASONS else ""
         lines.append(SumLine(_rule_name(rule, note, words), f"{_MINUS}{words.money(amount)}", why))
     if quote.redeemed_money:
         used = words.gettext("{points} are used").format(points=words.points(quote.redeemed_points))

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QSizePolicy,
@@ -65,7 +64,7 @@ class SaleView(QWidget):
         self.preview = CameraPreview()
         self.field_label = label("field_label")
         self.reading = label("reading")
-        self.field = QLineEdit()
+        self.field = EntryField()
         self.field.setObjectName("field")
         self.field.setMaxLength(MAX_TYPED)
         self.field.setMinimumHeight(60)
@@ -85,8 +84,8 @@ class SaleView(QWidget):
         self._panels.setSpacing(12)
         self._panels.addWidget(self.check, 1)
         self._panels.addWidget(self.guest, 1)
-        over_field = QHBoxLayout()
-        over_field.setSpacing(12)
+        self._over_field = over_field = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        over_field.setSpacing(2)
         over_field.addWidget(self.field_label)
         over_field.addStretch(1)
         over_field.addWidget(self.reading)
@@ -193,6 +192,7 @@ class SaleView(QWidget):
         narrow = self.width() < NARROW_BELOW
         across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
         self._panels.setDirection(down if narrow else across)
+        self._over_field.setDirection(down if narrow else across)
         self.header.set_narrow(narrow)
         self.keys.set_narrow(narrow)
         self.go.set_narrow(narrow, bare=narrow)
@@ -208,7 +208,7 @@ class SaleView(QWidget):
         scale = theme.scale_for(self.width(), self.height())
         sheet = theme.stylesheet(self._theme, scale)
         small = self.width() < NARROW_BELOW
-        self.preview.setFixedSize(QSize(128, 96) if small else QSize(round(228 * scale), round(128 * scale)))
+        self.preview.setFixedSize(QSize(112, 96) if small else QSize(round(228 * scale), round(128 * scale)))
         if sheet != self.styleSheet():
             self.setStyleSheet(sheet)
             self.field.setMinimumHeight(round(60 * scale))
@@ -255,6 +255,17 @@ class SaleView(QWidget):
         else:
             self.mode_requested.emit({"F2": FieldMode.GUEST, "F3": FieldMode.AMOUNT, "F4": FieldMode.POINTS}[key])
         self.field.setFocus()
+
+
+class EntryField(QLineEdit):
+    """The one field. Without a selection there is nothing of its own to copy: Ctrl+C is the screen's then."""
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy) and not self.hasSelectedText():
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
 
 
 class KeyBar(QFrame):
