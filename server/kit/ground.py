@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from loyalty_desk.domain.errors import Broken
 from server.kit.crypto import Vault, load_master_key
@@ -75,8 +76,9 @@ async def ground(settings: Settings, base: Base) -> AsyncIterator[Ground]:
 def _with_driver(text: str) -> URL:
     try:
         url = make_url(text)
-    except ValueError as error:
-        raise Broken("DATABASE_URL is not an address of a database") from error
+    except (ArgumentError, ValueError):
+        # Without the cause: its text repeats the address, and with it the password.
+        raise Broken("DATABASE_URL is not an address of a PostgreSQL database") from None
     if url.get_backend_name() not in ("postgresql", "postgres"):
         raise Broken("DATABASE_URL must name a PostgreSQL database")
     return url.set(drivername="postgresql+asyncpg")

@@ -8,10 +8,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL
-from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import Refused
+from server.kit.db import fetch_one, fetch_value
 
 _SCRIPTS = Path(__file__).parent.parent / "migrations"
 
@@ -34,15 +34,22 @@ def head() -> str:
 
 async def current(connection: AsyncConnection) -> str | None:
     """Return the database's revision, None for an empty database."""
-    try:
-        found = (await connection.exec_driver_sql("select version_num from alembic_version")).scalar_one_or_none()
-    except ProgrammingError:
+    if await fetch_value(connection, "select to_regclass('alembic_version')::text") is None:
         return None
+    found = await fetch_value(connection, "select version_num from alembic_version")
     return None if found is None else str(found)
 
 
 async def require_head(connection: AsyncConnection) -> None:
-    """Raise `Refused` `schema_old` or `schema_newer` where the schema is not the one this program was written for."""
+    """Raise `Refused` `schema_old` or `schema_newer` where the schema is not the one this program was written for.
+
+    Also `role_too_strong`, where the role could look past row-level security.
+    """
+    role = await fetch_one(
+        connection, "select rolname, rolsuper or rolbypassrls as strong from pg_roles where rolname = current_user"
+    )
+    if role is None or role.strong:
+        raise Refused("role_too_strong", role=role.rolname if role else "")
     found = await current(connection)
     if found == head():
         return
