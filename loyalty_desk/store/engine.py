@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,8 +34,10 @@ def connect(path: Path, key: bytes, *, durable: bool, cache_kib: int, vfs: str |
     if len(key) != KEY_BYTES:
         raise ValueError("a raw key has 32 bytes; anything else would silently be taken as a passphrase")
     try:
+        # The files that SQLite lays beside it take over its mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = apsw.Connection(str(path), vfs=vfs)
-    except apsw.CantOpenError as error:
+    except (apsw.CantOpenError, PermissionError) as error:
         raise Refused("data_folder_readonly", path=str(path.parent)) from error
     try:
         _settle(connection, key, durable=durable, cache_kib=cache_kib)
