@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from loyalty_desk.domain.basket import Basket
+from loyalty_desk.domain.basket import Basket, LineFlag
 from loyalty_desk.domain.competition import run_discounts, run_earning, run_stage
 from loyalty_desk.domain.compiled import CompiledProgram
 from loyalty_desk.domain.conditions.base import Reason
@@ -187,10 +187,12 @@ def _lines(
 
 
 def _with_rewards(tally: Tally, spent: Sequence[int]) -> list[int]:
-    """Return the points of each line with those of its rewards, split by what each reward took off the line."""
+    """Return the points of each line with those of its rewards, by what each reward took off; a reward item bears its own."""
     total = list(spent)
     for rule, cost in tally.given.rewards:
         off = [sum(cut.amount for cut in cuts if cut.rule == rule) for cuts in tally.cuts]
+        if not any(off):
+            off = [1 if LineFlag.REWARD in line.flags else 0 for line in tally.lines]
         for i, part in enumerate(allocate(cost, off)):
             total[i] += part
     return total

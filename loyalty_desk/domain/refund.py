@@ -144,7 +144,7 @@ class Sale:
     @property
     def spent(self) -> int:
         """Return the points that the guest gave for the check, rewards included, smallest point units."""
-        return self.quote.redeemed_points + sum(points for _, points in self.quote.rewards)
+        return self.quote.redeemed_points
 
     @property
     def is_bare_total(self) -> bool:
@@ -225,7 +225,7 @@ def refund(sale: Sale, returns: Sequence[Return], before: Refunded = NOTHING_YET
     money = sum(line.money for line in shares)
     kept = sale.quoted(_kept(sale, quantities), sale.choices) if sale.has_sets or _counts_units(sale) else None
     if kept is not None and sale.has_sets:
-        kept_spent = kept.redeemed_points + sum(points for _, points in kept.rewards)
+        kept_spent = kept.redeemed_points
         spent = sale.spent - kept_spent if settings.spent_back == "share" else 0
         held_back = 0 if settings.spent_back == "share" else sale.quote.redeemed_money - kept.redeemed_money
         money = sale.quote.total - max(0, kept.total - held_back)
@@ -556,26 +556,14 @@ def _sold_line(sale: Sale, position: int) -> SoldLine:
     before = sale.unredeemed.units(position)
     charge = priced.charge if line.is_weighed else line.charge
     by_points = _difference(before, goods)
-    rewards = sum(run.price * run.units for run in by_points) - priced.points_money
-    reward_points = _reward_points(sale)[position] if rewards or sale.quote.rewards else 0
     return SoldLine(
         id=line_id(line, position),
         line=line,
         nets=tuple(run._replace(price=run.price + charge) for run in goods),
         before=before,
         earned=_split(priced.earned, goods),
-        spent=_split(priced.points + reward_points, by_points),
+        spent=_split(priced.points, by_points),
     )
-
-
-def _reward_points(sale: Sale) -> list[int]:
-    """Return the points of rewards on each line, by what the rewards took off it; a reward item bears its own."""
-    rewards = {rule for rule, _ in sale.quote.rewards}
-    total = sum(points for _, points in sale.quote.rewards)
-    weights = [sum(amount for rule, amount in line.discounts if rule in rewards) for line in sale.quote.lines]
-    if not any(weights):
-        weights = [1 if LineFlag.REWARD in line.flags else 0 for line in sale.basket.lines]
-    return allocate(total, weights)
 
 
 def _difference(more: Runs, less: Runs) -> Runs:
