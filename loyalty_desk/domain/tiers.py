@@ -17,6 +17,7 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.program import Program, Tier
 
 GRACE_DAYS = 30
+INSTANT = timedelta(microseconds=1)
 REACHED, FELL, MANUAL, MANUAL_ENDED = "reached", "fell", "manual", "manual_ended"
 
 
@@ -201,7 +202,7 @@ class _Replay:
         if local.day == 1 and moment == start_of(local.date(), self.zone):
             self._evaluate(moment)
         self._settle(moment, MANUAL)
-        after = moment + timedelta(microseconds=1)
+        after = moment + INSTANT
         deserved = self._deserved(after, self._measured(after))
         if higher(self.program, self.automatic, deserved) != self.automatic:
             self.automatic = deserved
@@ -235,7 +236,7 @@ class _Replay:
         if tier != self.tier:
             if cause == MANUAL and higher(self.program, self.tier, tier) == self.tier:
                 cause = MANUAL_ENDED
-            self.history.append(TierChange(at, self.tier, tier, cause, self._measured(at)))
+            self.history.append(TierChange(at, self.tier, tier, cause, self._measured(at + INSTANT)))
             self.tier = tier
 
     def _deserved(self, at: datetime, measured: int) -> str:
