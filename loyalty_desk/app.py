@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -315,6 +316,7 @@ class TillApp:
 
     def _start_scanners(self) -> None:
         if self.scanners.workers:
+            self._tell_health()
             return
         source = self._frame_source()
         if source is not None:
@@ -507,8 +509,8 @@ def _verdict(actions: Sequence[Action[HeldKey]]) -> Verdict:
 
 
 def _health(state: str) -> ScannerHealth:
-    return {"running": ScannerHealth.READY, "starting": ScannerHealth.STARTING, "lost": ScannerHealth.LOST}.get(
-        state, ScannerHealth.NONE
+    return {"running": ScannerHealth.READY, "starting": ScannerHealth.STARTING, "ended": ScannerHealth.NONE}.get(
+        state, ScannerHealth.LOST
     )
 
 

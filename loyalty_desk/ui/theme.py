@@ -178,7 +178,7 @@ def stylesheet(theme: str, scale: float = 1.0) -> str:
     """Return the style sheet of a theme with every size multiplied by `scale`."""
     values: dict[str, object] = dict(asdict(THEMES[theme]))
     values |= {f"fs_{name}": f"{round(size * scale)}px" for name, size in _SIZES.items()}
-    values |= {"semibold": f'"{SEMIBOLD_FAMILY}"', "touch": f"{round(48 * scale)}px"}
+    values |= {"semibold": f'"{SEMIBOLD_FAMILY}"', "touch": f"{round(48 * scale)}px", "go": f"{round(72 * scale)}px"}
     return Template(assets.text("themes", "till.qss")).substitute(values)
 
 

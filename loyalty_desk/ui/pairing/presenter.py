@@ -191,7 +191,7 @@ class PairingPresenter:
                 name=self._name,
                 code_label=t("Pairing code"),
                 code=self._code,
-                characters=self._shown.characters if self._shown else "",
+                characters=_grouped(self._shown.characters) if self._shown else "",
                 message=self._problem[0],
                 message_tone=self._problem[1],
                 button=button,
@@ -203,3 +203,8 @@ class PairingPresenter:
                 else t("Language: switch to Russian"),
             )
         )
+
+
+def _grouped(characters: str) -> str:
+    """Return the characters in fours, as people compare them."""
+    return "\u00a0".join(characters[i : i + 4] for i in range(0, len(characters), 4))

@@ -42,7 +42,6 @@ class PairingView(QWidget):
         self.message = label("message", wrap=True)
         self.go = KeyedButton("go", centred=True)
         self.go.setObjectName("go")
-        self.go.setMinimumHeight(72)
         self.back = KeyedButton("key")
         self.back.setMinimumHeight(48)
         self.language = plain_button("key")

@@ -72,7 +72,6 @@ class SaleView(QWidget):
         self.message = label("message", wrap=True)
         self.go = KeyedButton("go", centred=True)
         self.go.setObjectName("go")
-        self.go.setMinimumHeight(72)
         self.help = HelpPanel(self)
         self.help.hide()
         self.keys = KeyBar()
@@ -212,7 +211,6 @@ class SaleView(QWidget):
         if sheet != self.styleSheet():
             self.setStyleSheet(sheet)
             self.field.setMinimumHeight(round(60 * scale))
-            self.go.setMinimumHeight(round(72 * scale))
 
     def _show_field(self, state: FieldState) -> None:
         if self.field.text() != state.text:
