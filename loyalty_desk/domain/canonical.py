@@ -19,6 +19,12 @@ INT64_MIN = -(1 << 63)
 INT64_MAX = (1 << 63) - 1
 MAX_DEPTH = 64
 _KEY = re.compile(r"[a-z0-9_]+\Z")
+# A string before a colon that is no key of ours; possessive, so that 64 KiB of anything take linear time.
+_OTHER_KEY = re.compile(rb'"[a-z0-9_]*+(?:[^a-z0-9_"][^"]*+)":|"":')
+_INT64_DIGITS = 19
+_LONG_RUN = re.compile(rb"[0-9]{19,}")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_C_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
 _ESCAPED = re.compile(r'["\\\x00-\x1f]')
 
 
@@ -42,7 +48,7 @@ def decode(data: bytes) -> Json:
         value = cast("Json", json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float))
     except (ValueError, RecursionError) as error:
         raise NotCanonical("not JSON") from error
-    if encode(value) != data:
+    if not _is_plainly_canonical(value, data) and encode(value) != data:
         raise NotCanonical("not in canonical form")
     return value
 
@@ -66,6 +72,25 @@ def text_to_bytes(text: str) -> bytes:
     if bytes_to_text(data) != text:
         raise NotCanonical("not base64url")
     return data
+
+
+def _is_plainly_canonical(value: Json, data: bytes) -> bool:
+    """Return whether `data`, from which `value` was decoded, is canonical for sure; False leaves it to `encode`.
+
+    A fifth of the time of writing the value again in Python. Without a backslash there is nothing to escape, so the C
+    encoder spells it as `encode` does; what that one does not look at is looked for in the bytes.
+    """
+    if b"\\" in data or _OTHER_KEY.search(data):
+        return False
+    if any(len(run) > _INT64_DIGITS or int(run) > INT64_MAX for run in _LONG_RUN.findall(data)):
+        return False
+    brackets = data.translate(None, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    if brackets:
+        return False
+    text = _C_ENCODER.encode(value)
+    return (text.isascii() or unicodedata.is_normalized("NFC", text)) and text.encode() == data
 
 
 def _no_float(text: str) -> Json:

@@ -1,3 +1,5 @@
+import json
+import time
 import unicodedata
 
 import pytest
@@ -102,3 +104,50 @@ def test_bytes_have_one_text(data):
 def test_a_second_spelling_of_bytes_is_refused(text):
     with pytest.raises(ValueError):
         text_to_bytes(text)
+
+
+@given(values, st.integers(0, 200), st.sampled_from(b'"\\:,[]{}0123456789-.eE aZ_\xcc\x81\x00\x1f'), st.booleans())
+def test_the_short_cut_never_takes_what_writing_anew_refuses(value, at, byte, insert):
+    data = bytearray(encode(value))
+    at = min(at, len(data) - 1)
+    data[at : at if insert else at + 1] = bytes([byte])
+    changed = bytes(data)
+    try:
+        found = json.loads(changed.decode())
+    except (ValueError, RecursionError):
+        return
+    try:
+        same = encode(found) == changed
+    except (NotCanonical, TypeError):
+        same = False
+    try:
+        taken = decode(changed)
+    except NotCanonical:
+        assert not same
+    else:
+        assert same
+        assert taken == found
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"A":1}', b'{"":1}', '{"ключ":1}'.encode(), b"[9223372036854775808]", b"[-9223372036854775809]",
+     '{"a":"e\u0301"}'.encode(), b'{"a":":"}', b'{"a":"9999999999999999999999"}', b"[" * 65 + b"]" * 65],
+)  # fmt: skip
+def test_what_the_short_cut_leaves_is_judged_by_writing_anew(data):
+    try:
+        same = encode(json.loads(data)) == data
+    except NotCanonical:
+        same = False
+    if same:
+        assert decode(data) == json.loads(data)
+    else:
+        with pytest.raises(NotCanonical):
+            decode(data)
+
+
+def test_no_text_of_64_kib_takes_long():
+    for data in (b'"' + b" " * 65_534 + b'"', b"[" + b'"A",' * 16_000 + b'"a"]', b"[" + b"1," * 32_000 + b"1]"):
+        started = time.perf_counter()
+        assert encode(decode(data)) == data
+        assert time.perf_counter() - started < 2
