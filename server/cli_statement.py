@@ -1,0 +1,67 @@
+"""`statement`: what the ledger holds of one guest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.guest_code import parse
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
+from server.cli_terminal import Terminal
+from server.kit.ground import Ground
+from server.ledger.statement import Statement
+
+app = typer.Typer()
+
+
+@app.command()
+def statement(
+    guest: Annotated[str, typer.Option(help="A card's code, a member number or the guest's id.")],
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """List a guest's points: every movement, the balance after it, and what can be spent now."""
+    from server.guests import service as guests
+    from server.ledger import statement as ledger
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> Statement:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.snapshot(chosen) as connection:
+            who = _id(guest) or await guests.find(connection, chosen, opened.vault, parse(guest))
+            if who is None or not await guests.existing(connection, chosen, [who]):
+                raise Refused("guest_unknown")
+            return await ledger.statement(connection, chosen, who)
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    for one in found.movements:
+        terminal.line(f"{one.at:%Y-%m-%d %H:%M} UTC  {one.kind:<10} {one.amount:>+9}  {one.balance:>9}  {one.tx}")
+    terminal.line(f"balance {found.posted}, to spend now {found.available}, owed {found.debt}")
+    terminal.result(
+        guest=str(found.guest),
+        balance=found.posted,
+        points=found.available,
+        debt=found.debt,
+        movements=[
+            {
+                "tx": str(one.tx),
+                "kind": one.kind,
+                "at": one.at.isoformat(),
+                "amount": one.amount,
+                "balance": one.balance,
+            }
+            for one in found.movements
+        ],
+    )
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,72 @@
+"""A guest's account as the ledger has it: every movement with the balance after it, and what can be spent now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from server.kit.db import fetch, fetch_one
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One transaction's effect on the guest; `amount` and `balance` (after it) in smallest point units."""
+
+    tx: UUID
+    kind: str
+    origin: str
+    at: datetime
+    amount: int
+    balance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`posted` is the sum of all movements, `available` what live lots hold now, `debt` what the next credit repays."""
+
+    guest: UUID
+    posted: int
+    available: int
+    debt: int
+    movements: Sequence[Movement]
+
+
+async def statement(connection: AsyncConnection, network: UUID, guest: UUID) -> Statement:
+    """Return the statement of a guest; one without an account has an empty one."""
+    account = await fetch_one(
+        connection,
+        "select id, posted, debt from account where network_id = $1 and kind = 'guest' and guest_id = $2",
+        network,
+        guest,
+    )
+    if account is None:
+        return Statement(guest, 0, 0, 0, ())
+    available = await fetch_one(
+        connection,
+        """
+        select coalesce(sum(remaining), 0)::bigint from lot
+        where network_id = $1 and account_id = $2 and state = 'open'
+            and (expires_at is null or expires_at > now()) and (usable_at is null or usable_at <= now())
+        """,
+        network,
+        account.id,
+    )
+    rows = await fetch(
+        connection,
+        """
+        select t.id, t.kind, t.origin, t.effective_at, sum(e.amount)::bigint as amount,
+            (sum(sum(e.amount)) over (order by t.recorded_at, t.effective_at, t.id))::bigint as balance
+        from entry e join ledger_tx t on t.network_id = e.network_id and t.id = e.tx_id
+        where e.network_id = $1 and e.account_id = $2
+        group by t.id, t.kind, t.origin, t.effective_at, t.recorded_at
+        order by t.recorded_at, t.effective_at, t.id
+        """,
+        network,
+        account.id,
+    )
+    movements = [Movement(one.id, one.kind, one.origin, one.effective_at, one.amount, one.balance) for one in rows]
+    return Statement(guest, account.posted, available[0], account.debt, movements)
