@@ -23,7 +23,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -33,7 +32,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,16 +39,25 @@ from sqlalchemy import URL
 
 from loyalty_desk.domain.errors import Broken, Refused
 from server.kit.filelock import FileLock
+from server.kit.new_cluster import (
+    APP,
+    DATABASE,
+    OWNER,
+    SUPERUSER,
+    as_user,
+    clean_environment,
+    make_cluster,
+    run_tool,
+    secret_file,
+)
+from server.kit.pid_file import Address, PidFile
 from server.kit.place import Place, find
-from server.kit.process import command_line, dying_with_parent
+from server.kit.process import dying_with_parent
 
-OWNER, APP, SUPERUSER = "ld_owner", "ld_app", "postgres"
-DATABASE = "loyalty"
 _CLUSTER = "pg18"
 _SOCKET_PATH_LIMIT = 103
 _OLD_BACKENDS_SECONDS = 15.0
 _LOG_LIMIT = 8 << 20
-_READY_LINE = 7
 _SETTINGS = {
     "fsync": "on",
     "full_page_writes": "on",
@@ -68,14 +75,6 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the running server listens: a socket folder or a loopback address, and a port."""
-
-    host: str
-    port: int
-
-
 class Embedded:
     """The cluster of one data folder, started or attached to. A context manager: leaving it stops what it started."""
 
@@ -88,6 +87,7 @@ class Embedded:
         self.data = self._place.data
         self._base = self.data / "postgres"
         self._cluster = self._base / _CLUSTER
+        self._pid_file = PidFile(self._cluster)
         self._launcher = FileLock(self._base / "launcher.lock")
         self._users = FileLock(self._base / "users.lock")
         self._process: subprocess.Popen[bytes] | None = None
@@ -173,8 +173,7 @@ class Embedded:
         """Return the address for SQLAlchemy, password inside: never print it."""
         if self.address is None:
             raise RuntimeError("not started")
-        name = "superuser" if role == SUPERUSER else role.removeprefix("ld_")
-        password = (self.data / f"{name}.secret").read_text()
+        password = secret_file(self.data, role).read_text()
         if self.address.host.startswith("/"):
             query = {"host": self.address.host, "port": str(self.address.port)}
             return URL.create("postgresql+asyncpg", role, password, database=database, query=query)
@@ -207,7 +206,7 @@ class Embedded:
             self._launcher.release()
             self._users.release()
             return False
-        address = self._ready_address()
+        address = self._pid_file.ready_address()
         if address is None:
             self._users.release()
             return False
@@ -218,76 +217,15 @@ class Embedded:
         self._launcher.write(json.dumps({"pid": os.getpid(), "role": self._role}))
         self._users.release()
         if not (self._cluster / "PG_VERSION").exists():
-            self._make_cluster()
+            make_cluster(self._place, self._cluster)
         self._end_orphan()
         self._spawn_until_ready(deadline)
-
-    def _make_cluster(self) -> None:
-        half = self._base / f"{_CLUSTER}.new"
-        patience = time.monotonic() + _OLD_BACKENDS_SECONDS
-        while half.exists() and time.monotonic() < patience:  # what a killed start left may still be dying
-            shutil.rmtree(half, ignore_errors=True)
-        passwords = {name: self._secret(name) for name in ("superuser", "owner", "app")}
-        given = self._base / "initdb.password"
-        given.unlink(missing_ok=True)
-        given.touch(mode=0o600)
-        try:
-            given.write_text(passwords["superuser"])
-            if self._place.user:
-                os.chown(given, self._place.user.uid, self._place.user.gid)
-            self._tool(
-                "initdb", "-D", half, "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={given}", "-E", "UTF8",
-                "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--data-checksums",
-            )  # fmt: skip
-        finally:
-            given.unlink(missing_ok=True)
-        # Roles and database are made before the cluster gets its name, without a network and without an argument.
-        statements = [
-            f"create role {OWNER} login nosuperuser nobypassrls password '{passwords['owner']}';",
-            f"create role {APP} login nosuperuser nobypassrls password '{passwords['app']}';",
-            f"create database {DATABASE} owner {OWNER};",
-            f"revoke all on database {DATABASE} from public;",
-            f"grant connect on database {DATABASE} to {APP};",
-        ]
-        text = "\n".join(statements) + "\n"
-        answer = self._tool("postgres", "--single", "-D", half, "postgres", stdin=text.encode())
-        if b"ERROR:" in answer or b"FATAL:" in answer:
-            raise Broken("the roles of the new database could not be made: " + answer.decode(errors="replace")[-500:])
-        half.rename(self._cluster)
-
-    def _secret(self, name: str) -> str:
-        path = self.data / f"{name}.secret"
-        made = secrets.token_urlsafe(32)
-        with contextlib.suppress(FileExistsError), os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
-        ) as file:  # fmt: skip
-            file.write(made)
-        found = path.read_text()
-        if found:
-            return found
-        path.write_text(made)  # the machine went off between the file and its text
-        return made
-
-    def _tool(self, name: str, *arguments: str | Path, stdin: bytes = b"") -> bytes:
-        done = subprocess.run(  # noqa: S603 - our own binaries, no shell
-            [self._place.bin / name, *arguments],
-            input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", check=False,
-            env=_environment(), preexec_fn=dying_with_parent(signal.SIGKILL),
-            **self._as_user(),
-        )  # fmt: skip
-        if done.returncode:
-            raise Broken(f"{name} failed: {done.stdout.decode(errors='replace')[-800:].strip()}")
-        return bytes(done.stdout)
-
-    def _as_user(self) -> dict[str, Any]:
-        user = self._place.user
-        return {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
 
     def _spawn_until_ready(self, deadline: float) -> None:
         # After a kill -9 the old backends hold the shared memory for a moment, and a new postmaster gives up at once.
         patience = time.monotonic() + _OLD_BACKENDS_SECONDS
         while True:
-            self._clear_stale_pid()
+            self._pid_file.clear_stale()
             self._spawn()
             if self._wait_ready(deadline):
                 return
@@ -315,8 +253,8 @@ class Embedded:
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own binaries, no shell
                 arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/",
-                env=_environment(), start_new_session=True, preexec_fn=dying_with_parent(signal.SIGINT),  # noqa: PLW1509 - calls prctl and getppid alone
-                **self._as_user(),
+                env=clean_environment(), start_new_session=True, preexec_fn=dying_with_parent(signal.SIGINT),  # noqa: PLW1509 - calls prctl and getppid alone
+                **as_user(self._place),
             )  # fmt: skip
 
     def _socket_folder(self) -> Path:
@@ -333,8 +271,8 @@ class Embedded:
     def _wait_ready(self, deadline: float) -> bool:
         process = self._process
         while process is not None and process.poll() is None and not self._stopping.is_set():
-            address = self._ready_address()
-            if address is not None and self._pid_in_file() == process.pid:
+            address = self._pid_file.ready_address()
+            if address is not None and self._pid_file.pid() == process.pid:
                 self.address = address
                 return True
             if time.monotonic() > deadline:
@@ -342,44 +280,12 @@ class Embedded:
             time.sleep(0.01)
         return False
 
-    # What postmaster.pid says: pid, data folder, start time, port, socket folder, address, shared memory, state
-
-    def _pid_lines(self) -> list[str]:
-        try:
-            return (self._cluster / "postmaster.pid").read_text(errors="replace").splitlines()
-        except OSError:
-            return []
-
-    def _pid_in_file(self) -> int | None:
-        lines = self._pid_lines()
-        return int(lines[0]) if lines and lines[0].strip().isdigit() else None
-
-    def _ready_address(self) -> Address | None:
-        lines = self._pid_lines()
-        if len(lines) <= _READY_LINE or lines[_READY_LINE].strip() != "ready":
-            return None
-        return Address(lines[4].strip() or "127.0.0.1", int(lines[3]))
-
-    def _is_ours(self, pid: int) -> bool:
-        """Say whether a living process is the postmaster of this cluster, and not one that got its number since."""
-        found = command_line(pid)
-        if not found:
-            return False
-        return Path(found[0]).stem == "postgres" and str(self._cluster) in found
-
-    def _clear_stale_pid(self) -> None:
-        pid = self._pid_in_file()
-        if pid is None or not self._is_ours(pid):
-            # Nobody is signalled: the number may belong to anybody by now.
-            (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-
     def _end_orphan(self) -> None:
         """End a postmaster of this cluster whose launcher was killed: we hold the lock it held."""
-        pid = self._pid_in_file()
         patience = time.monotonic() + (2 if sys.platform == "linux" else 0)  # there it has been told by the kernel
-        while pid is not None and self._is_ours(pid):
+        while self._pid_file.living_pid() is not None:
             if time.monotonic() > patience:
-                self._tool("pg_ctl", "stop", "-D", self._cluster, "-m", "fast", "-w", "-t", "60")
+                run_tool(self._place, "pg_ctl", "stop", "-D", self._cluster, "-m", "fast", "-w", "-t", "60")
                 return
             time.sleep(0.05)
 
@@ -407,7 +313,7 @@ class Embedded:
         if process.poll() is None:
             # SIGINT is PostgreSQL's fast shutdown; Windows has only pg_ctl for it.
             if sys.platform == "win32":
-                self._tool("pg_ctl", "stop", "-D", self._cluster, "-m", "fast", "-w")
+                run_tool(self._place, "pg_ctl", "stop", "-D", self._cluster, "-m", "fast", "-w")
             else:
                 process.send_signal(signal.SIGINT)
             try:
@@ -434,13 +340,10 @@ def _holder(lock: FileLock) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _environment() -> dict[str, str]:
-    """Return an environment with nothing of the caller's in it that PostgreSQL would read (PG*, locale)."""
-    keep = {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH"}
-    return {name: value for name, value in os.environ.items() if name in keep} | {"LC_ALL": "C"}
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+__all__ = ["APP", "DATABASE", "OWNER", "SUPERUSER", "Address", "Embedded"]

@@ -46,13 +46,16 @@ class Place:
 
 def find(data: Path, shared: Path = SHARED) -> Place:
     """Return where to run, copying the binaries if need be; raises `Broken` when the wheel is not installed."""
-    data = data.absolute()
+    data = data.resolve()
     install = _wheel()
     user = _database_user()
     if user is None:
         return Place(install / "bin", data, None)
     notes: list[str] = []
-    if not _reachable(install / "bin", user):
+    # Both ways: a venv may be a folder of links into a cache that is closed.
+    if not all(
+        _reachable(folder, user) for folder in (install / "bin", (install / "bin" / "postgres").resolve().parent)
+    ):
         copy = _copied(install, shared)
         notes.append(f"PostgreSQL's binaries were copied to {copy}: user {user.name} cannot reach {install}.")
         install = copy
@@ -109,11 +112,11 @@ def _copied(install: Path, shared: Path) -> Path:
         shared.mkdir(parents=True, exist_ok=True, mode=0o755)
         half = shared / f"{target.name}.{os.getpid()}"
         shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(install, half / WHEEL / INSTALL, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        shutil.copytree(install, half / WHEEL / INSTALL, ignore=shutil.ignore_patterns("include"))
         # The binaries find libpq by a path from themselves to this folder beside the package.
         libraries = install.parent.parent / f"{WHEEL}.libs"
         if libraries.is_dir():
-            shutil.copytree(libraries, half / libraries.name, symlinks=True)
+            shutil.copytree(libraries, half / libraries.name)
         half.chmod(0o755)
         try:
             half.rename(target)
