@@ -39,6 +39,7 @@ from loyalty_desk.domain.quote import (
 from loyalty_desk.domain.redemption import POINTS, redeem
 from loyalty_desk.domain.tally import Tally
 from loyalty_desk.domain.tier_discount import best_of_tier, guest_tier, take_tier
+from loyalty_desk.domain.tiers import tier_with_check
 from loyalty_desk.domain.trace import Trace
 from loyalty_desk.domain.units import Runs
 
@@ -72,6 +73,8 @@ def quote(
     compiled = program.compiled
     tally = Tally(basket, guest, program, at, choices)
     take_manual(tally)
+    if guest is not None and program.settings.tier_counts_current:
+        tally.guest = replace(guest, tier=tier_with_check(program, guest, sum(tally.original)))
     trace = Trace(tally, compiled, compiled.candidates(tally))
     gives_discount = program.model != "points"
     run_stage(trace, EXCLUSIONS)
@@ -104,6 +107,7 @@ def quote(
         earned_points=earned,
         earning_base=sum(earnings.base),
         redemption=note,
+        tier="" if tally.guest is None else tally.guest.tier,
         facts=None if guest is None else facts_used(guest, trace),
         gifts=tuple(tally.given.gifts),
         coupons_issued=tuple(tally.given.coupons),
@@ -187,7 +191,7 @@ def _lines(
 
 
 def _with_rewards(tally: Tally, spent: Sequence[int]) -> list[int]:
-    """Return the points of each line with those of its rewards, by what each reward took off; a reward item bears its own."""
+    """Return the points of each line with its rewards', by what each took off; a reward item bears its own."""
     total = list(spent)
     for rule, cost in tally.given.rewards:
         off = [sum(cut.amount for cut in cuts if cut.rule == rule) for cuts in tally.cuts]

@@ -179,7 +179,8 @@ class Quote:
 
     `total` = `gross` − `discount_total` − `redeemed_money`: the price, to be paid; `due` is what is left of it after
     gift cards and deposits. `redeemed_points` are all points spent, rewards included; `redeemed_money` what points paid
-    beside the rewards, which are discounts. `uses` are those of rules that are counted. `facts` are the guest's facts
+    beside the rewards, which are discounts. `uses` are those of rules that are counted. `tier` is the one
+    it was priced with. `facts` are the guest's facts
     that the program can look at, fit for a record.
     """
 
@@ -197,6 +198,7 @@ class Quote:
     earning_base: int
     redemption: RedemptionNote
     facts: GuestFacts | None
+    tier: str = ""
     gifts: tuple[Gift, ...] = ()
     payments: tuple[tuple[str, int], ...] = ()
     coupons_issued: tuple[tuple[str, int], ...] = ()
@@ -260,6 +262,8 @@ class Quote:
             "redemption": self.redemption.to_dict(),
             "explanation": [note.to_dict() for note in self.explanation],
         }
+        if self.tier:
+            data["tier"] = self.tier
         if self.gifts:
             data["gifts"] = [
                 {"rule": g.rule, "product": g.product, "quantity": g.quantity, "value": g.value} for g in self.gifts

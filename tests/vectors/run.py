@@ -16,10 +16,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
-from vector_case import Unordered, play  # noqa: E402
+from vector_case import Case, Unordered, read  # noqa: E402
 from vector_reading import Inexpressible, decimal_of  # noqa: E402
 
-from loyalty_desk.domain.errors import BadInput  # noqa: E402
+from loyalty_desk.domain.errors import BadInput, ForPerson  # noqa: E402
 
 MOST_INEXPRESSIBLE = 0.03
 FITS = ("default", "option", "conflict")
@@ -66,19 +66,35 @@ def judge(case: Mapping[str, Any]) -> list[str]:
         if case.get("fit") not in FITS:
             raise Inexpressible("case.fit", f"unknown fit {case.get('fit')!r}")
         expected = effective(case.get("expected"), conflict=case.get("fit") == "conflict")
-        got = play({**case, "expected": expected})
+        ready = read_case(case, expected)
+    except Inexpressible as error:
+        return [f"inexpressible {error}"]
+    try:
+        got = ready.results()
         missing = [key for key in expected if key not in got]
         if missing:
             raise Inexpressible(f"expected.{missing[0]}", "nothing of that name comes out")
     except Inexpressible as error:
         return [f"inexpressible {error}"]
-    except BadInput as error:
+    except ForPerson as error:
         return [f"inexpressible program: {error}"]
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, AssertionError) as error:
+        return [f"fail case expected=a_result got={type(error).__name__}:{error}"]
     return [
         f"fail {key} expected={shown(wanted)} got={shown(got[key])}"
         for key, wanted in expected.items()
         if not matches(wanted, got[key])
     ]
+
+
+def read_case(case: Mapping[str, Any], expected: dict[str, Any]) -> Case:
+    """Return a case ready to be played; whatever is so odd that it cannot even be read is not expressible."""
+    try:
+        return read({**case, "expected": expected})
+    except BadInput as error:
+        raise Inexpressible("program", str(error)) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Inexpressible("case", f"unreadable: {type(error).__name__} {error}") from error
 
 
 def effective(expected: Any, *, conflict: bool) -> dict[str, Any]:

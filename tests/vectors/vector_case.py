@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +12,13 @@ from vector_ledger import Play, decimals_in, is_ledger
 from vector_reading import Inexpressible, Keys, decimals_of, money_of, scaled
 from vector_rules import Made, Scenario, read_rule
 
-from loyalty_desk.domain.basket import Basket, Line
+from loyalty_desk.domain.basket import WHOLE_CHECK, Basket, Line
 from loyalty_desk.domain.guest import Coupon, GuestFacts
 from loyalty_desk.domain.money import allocate, divide_half_up
 from loyalty_desk.domain.pricing import Choices, ManualDiscount, Payment, Quote, quote
 from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.refund import NOTHING_YET, Return, Sale, refund, refund_amount
+from loyalty_desk.domain.tiers import reached
 
 AT = "2025-02-01T12:00:00Z"
 CURRENCY = "USD"
@@ -28,6 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "clawback_clamp_to_zero": {"clamp_to_zero": True},
     "current_check_counts_for_tier": {"tier_counts_current": True},
     "earn_after_redemption_part": {},
+    "refund_floor_of_refunded_amount": {"points_reversal": "formula"},
     "earn_before_redemption_part": {"earning_base": "before_redemption"},
     "exclusive_by_priority_not_by_value": {"exclusive": "first"},
     "same_order_points_spendable": {"points_usable": "at_once"},
@@ -48,7 +52,6 @@ IN_RULES = frozenset(
         "one_of_bought_is_free",
         "partial_reward_allowed",
         "percent_on_original",
-        "refund_floor_of_refunded_amount",
         "round_after_multiplier",
         "server_recomputes",
         "single_application",
@@ -57,8 +60,8 @@ IN_RULES = frozenset(
 )
 
 
-def play(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what comes out of a case for each expected key; raises `Inexpressible` naming what has no word here."""
+def read(data: Mapping[str, Any]) -> Case:
+    """Return a case ready to be played; raises `Inexpressible` naming what has no word here."""
     case = Keys(data, "case")
     case.ignore(*REMARKS)
     expected = case.get("expected")
@@ -66,7 +69,7 @@ def play(data: Mapping[str, Any]) -> dict[str, Any]:
         raise Inexpressible("case.expected", "nothing is expected")
     told = Case(case, dict(expected))
     case.must_be_read()
-    return told.results()
+    return told
 
 
 class Case:
@@ -89,6 +92,7 @@ class Case:
         rules = _objects(case, "rules")
         self.point_unit = 10 ** _point_decimals(case, expected, rules, self.steps)
         self.manual: list[ManualDiscount] = []
+        self.loads_cards = any(rule.get("kind") == "gift_card_topup" for rule in rules)
         self.lines = [
             line for position, item in enumerate(lines, 1) if (line := self._line(item, position)) is not None
         ]
@@ -129,9 +133,12 @@ class Case:
             raise Inexpressible(keys.field("kind"), f"unknown kind of line {kind!r}")
         if keys.flag("non_discountable"):
             flags.add("no_discount")
+        product = keys.text("product") if "product" in keys else identifier
+        if self.loads_cards and product == "gift_card":
+            flags.add("gift_card")
         line = Line(
             id=identifier,
-            product=keys.text("product") if "product" in keys else identifier,
+            product=product,
             category=keys.text("category") if "category" in keys else "",
             quantity_milli=scaled(keys.get("qty", 1), 1000, keys.field("qty")),
             unit_price=keys.money("unit_price"),
@@ -190,12 +197,13 @@ class Case:
         keys = Keys(data or {}, "guest")
         scenario = self.scenario
         used, voided = keys.whole("coupon_uses"), keys.whole("coupon_uses_voided")
-        uses = {(rule, ""): used for rule in scenario.guest_limits}
         rule_uses = keys.whole("rule_uses")
+        uses = {(rule, ""): used + rule_uses for rule in scenario.guest_limits}
         self.quotas = {rule: limit - rule_uses for rule, limit in scenario.limits} if scenario.limits else None
         group = keys.texts("group")
         before, cancelled = keys.whole("orders_before"), keys.whole("orders_cancelled")
         facts = GuestFacts(
+            tier=reached(self.program, keys.money("total_spent")) if scenario.tiers else "",
             points=scaled(keys.get("points", 0), self.point_unit, "guest.points"),
             spend=keys.money("total_spent"),
             visits=before - cancelled,
@@ -205,7 +213,7 @@ class Case:
         )
         if (used or voided) and not (scenario.coupons or scenario.guest_limits):
             raise Inexpressible("guest.coupon_uses", "no coupon in the rules")
-        if rule_uses and not scenario.limits:
+        if rule_uses and not (scenario.limits or scenario.guest_limits):
             raise Inexpressible("guest.rule_uses", "no limit in the rules")
         keys.must_be_read()
         return facts
@@ -213,6 +221,7 @@ class Case:
     def _choices(self) -> Choices:
         asked, codes, rewards, declined = 0, [], (), frozenset[str]()
         self.play_steps: list[str] = []
+        paid: list[str] = []
         for step in self.steps:
             verb, _, what = step.partition(":")
             if verb == "enter_code" and what:
@@ -223,6 +232,8 @@ class Case:
                 rewards = tuple(self.scenario.rewards)
             elif step == "remove_reward":
                 declined = frozenset(made.id for made in self.made)
+            elif step == "order" and "order" not in paid:
+                paid.append(step)
             elif step not in ("scan_unknown_code", "park", "reopen"):
                 self.play_steps.append(step)
         return Choices(
@@ -251,9 +262,40 @@ class Case:
             again = quote(basket, self.guest, self.program, self.at, self.choices)
             if again.to_bytes() != quoted.to_bytes():
                 raise AssertionError("a reopened check is priced otherwise")
+        return self._quoted(basket, quoted) | self._refunded(basket, quoted)
+
+    def _refunded(self, basket: Basket, quoted: Quote) -> dict[str, Any]:
+        """Return what came back, all returns together."""
+        sale = Sale(basket, self.guest, self.program, self.choices, quoted)
+        so_far, cards = NOTHING_YET, sum(amount for _, amount in quoted.loads)
+        found: dict[str, Any] = {"gift_card_balance": Money(cards)}
+        for step in self.play_steps:
+            by_line = re.fullmatch(r"refund:([^:]+):([0-9.]+)", step)
+            by_amount = re.fullmatch(r"refund_amount:([0-9.]+)", step)
+            if by_line:
+                quantity = scaled(by_line[2], 1000, "steps")
+                back = refund(sale, [Return(by_line[1], quantity)], so_far)
+            elif by_amount and len(basket.lines) == 1 and basket.lines[0].units == 1:
+                whole = replace(basket, lines=(replace(basket.lines[0], id=WHOLE_CHECK),))
+                sale = Sale.priced(whole, self.guest, self.program, self.at, self.choices)
+                back = refund_amount(sale, money_of(by_amount[1], "steps"), so_far)
+            else:
+                raise Inexpressible("case.steps", f"unknown step {step!r}")
+            so_far = back.after
+            cards -= sum(amount for _, amount in back.cards)
         if self.play_steps:
-            raise Inexpressible("case.steps", f"no step {self.play_steps[0]!r} yet")
-        return self._quoted(basket, quoted)
+            earned, spent = so_far.earned_reversed, so_far.spent_returned
+            balance = self.guest.points - quoted.redeemed_points + quoted.earned_points - earned + spent
+            found["points_reversed"] = PointNumber(earned, self.point_unit)
+            found["after_refund"] = {
+                "money_back": Money(so_far.money),
+                "points_delta": PointNumber(spent - earned, self.point_unit),
+                "earned_reversed": PointNumber(earned, self.point_unit),
+                "spent_returned": PointNumber(spent, self.point_unit),
+                "balance_after": PointNumber(balance, self.point_unit),
+                "gift_card_balance": Money(cards),
+            }
+        return found
 
     def _ledger_results(self) -> dict[str, Any]:
         clamp = "clawback_clamp_to_zero" in self.policies
@@ -325,6 +367,7 @@ class Case:
                 sum(count for _, count in quoted.coupons_issued) * self.scenario.coupon_worth
             ),
             "rejected": self._rejected(quoted),
+            "tier_for_this_check": quoted.tier,
         }
         if len(quoted.lines) == 1:
             found["unit_price_after"] = _unit_price(basket.lines[0], quoted.lines[0].net)

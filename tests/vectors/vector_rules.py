@@ -84,11 +84,14 @@ def read_rule(made: Made) -> None:
         raise Inexpressible(rule.field("kind"), f"unknown kind {kind}")
     _stacking(made)
     _targets(made)
-    own_minimum = kind in ("free_item", "earn_per_amount", "earn_per_unit", "earn_fixed")
+    own_minimum = kind == "free_item" or kind.startswith("earn_")
     _minima(made, of_own=own_minimum)
     _keys(made, auto_code=kind == "order_fixed")
     _limits(made)
     maker(made)
+    narrowed = made.conditions or made.exclusive or made.skip or made.original or made.group
+    if not made.effects and narrowed and kind != "any":
+        raise Inexpressible(rule.field("kind"), "no conditions or stacking for this kind")
     made.conditions_of.must_be_read()
     rule.ignore("sequence", "priority")
     rule.must_be_read()
@@ -341,6 +344,11 @@ def _cheapest_free(made: Made) -> None:
 
 
 def _cheapest_percent(made: Made) -> None:
+    c = made.conditions_of
+    if "buy_qty" in c:
+        made.condition("quantity", of="lines", min=c.whole("buy_qty", low=1))
+    if c.flag("repeats"):
+        raise Inexpressible(c.field("repeats"), "a percentage of the cheapest unit of every set")
     made.effect(
         "percentage", of="lines", rate_bp=made.rule.rate_bp("value"), cap=made.cap(), max_units=1, choose="cheapest"
     )
