@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,8 +35,6 @@ STORE = UUID("33333333-3333-4333-8333-333333333333")
 GUEST = UUID("44444444-4444-4444-8444-444444444444")
 INCARNATION = UUID("55555555-5555-4555-8555-555555555555")
 HANDLE = 0x8123456789ABCDEF
-# Every opening of a till draws its own: two processes never make the same ids.
-_SEEDS = itertools.count(1)
 DEVICE_KEY = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x07")
 IDENTITY = Identity(
     network=NETWORK,
@@ -93,7 +90,7 @@ def make_parts(folder: Path, *, clock: KnownBootClock | None = None, vfs: str | 
         folder / "journal.db", KEY, Witness(folder / "head.wit"), Reserve(folder / "reserve.bin", 1 << 20), vfs=vfs
     )
     trusted = TrustedClock(clock, journal)
-    recorder = Recorder(IDENTITY, DEVICE_KEY, journal, trusted, random.Random(next(_SEEDS)))
+    recorder = Recorder(IDENTITY, DEVICE_KEY, journal, trusted, random.SystemRandom())
     if journal.is_empty:
         recorder.open_epoch("enrol")
     return Parts(folder, journal, recorder, clock, trusted)

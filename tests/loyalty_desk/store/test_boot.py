@@ -1,0 +1,155 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from loyalty_desk.domain.record import Record, Totals
+from loyalty_desk.store.boot import Finding, examine, open_journal
+from loyalty_desk.store.engine import companions
+from loyalty_desk.store.reserve import Reserve
+from loyalty_desk.store.witness import Witness
+from tests.loyalty_desk.till_parts import KEY, Parts, make_parts, sale
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    return make_parts(tmp_path)
+
+
+def witness(parts: Parts) -> Witness:
+    return Witness(parts.folder / "head.wit")
+
+
+def copied(parts: Parts) -> dict[Path, bytes]:
+    parts.journal.close()
+    return {file: file.read_bytes() for file in companions(parts.folder / "journal.db") if file.exists()}
+
+
+def put_back(parts: Parts, files: dict[Path, bytes]) -> None:
+    for file in companions(parts.folder / "journal.db"):
+        file.unlink(missing_ok=True)
+    for file, content in files.items():
+        file.write_bytes(content)
+
+
+def test_an_ordinary_start_finds_nothing(parts: Parts) -> None:
+    parts.recorder.record(sale(earned=3))
+    parts.journal.close()
+    again = make_parts(parts.folder)
+    assert examine(again.journal, witness(again), None) == Finding(None)
+    again.journal.close()
+
+
+def test_a_witness_that_trails_by_one_is_no_rollback(parts: Parts) -> None:
+    parts.journal.witness()
+    parts.recorder.record(sale())
+    kept = (parts.folder / "head.wit").read_bytes()
+    parts.journal.close()
+    (parts.folder / "head.wit").write_bytes(kept)
+    again = make_parts(parts.folder)
+    assert examine(again.journal, witness(again), None) == Finding(None)
+    again.journal.close()
+
+
+def test_a_journal_put_back_from_a_copy_is_known_by_its_witness(parts: Parts) -> None:
+    parts.recorder.record(sale(earned=10))
+    files = copied(parts)
+    later = make_parts(parts.folder)
+    later.recorder.record(sale(earned=20))
+    later.recorder.record(sale(earned=5, redeemed=7))
+    later.journal.close()
+    put_back(parts, files)
+    again = make_parts(parts.folder)
+    finding = examine(again.journal, witness(again), None)
+    assert finding == Finding("rollback", "journal_rolled_back", {"records": 2, "earned": 25, "redeemed": 7}, 4)
+    again.journal.skip_receipts(finding.receipts)
+    opening = Record.from_payload(again.recorder.open_epoch(finding.reason).payload)
+    assert opening.totals == Totals(3, 10, 0)
+    # Numbers that were printed before the copy was put back are not printed again.
+    assert again.recorder.record(sale()).record.receipt_no == "DE71-000005"
+    again.journal.close()
+    last = make_parts(parts.folder)
+    assert examine(last.journal, witness(last), None) == Finding(None)
+    last.journal.close()
+
+
+def test_another_history_under_the_same_seq_is_a_rollback_too(parts: Parts) -> None:
+    files = copied(parts)
+    first = make_parts(parts.folder)
+    first.recorder.record(sale(earned=1))
+    first.journal.close()
+    seen = (parts.folder / "head.wit").read_bytes()
+    put_back(parts, files)
+    second = make_parts(parts.folder)
+    second.recorder.record(sale(earned=2))
+    second.journal.close()
+    (parts.folder / "head.wit").write_bytes(seen)
+    again = make_parts(parts.folder)
+    assert examine(again.journal, witness(again), None).reason == "rollback"
+    again.journal.close()
+
+
+@pytest.mark.parametrize("damage", ["junk", "a flipped page", "cut short"])
+def test_an_unreadable_journal_is_set_aside_and_selling_goes_on(parts: Parts, expect_log, damage: str) -> None:
+    expect_log("set aside")
+    for _ in range(30):
+        parts.recorder.record(sale(earned=1))
+    parts.journal.close()
+    path = parts.folder / "journal.db"
+    raw = bytearray(path.read_bytes())
+    if damage == "junk":
+        raw = bytearray(os.urandom(len(raw)))
+    elif damage == "a flipped page":
+        raw[5_000] ^= 1
+    else:
+        raw = raw[:5_000]
+    path.write_bytes(raw)
+    journal, aside = open_journal(path, KEY, witness(parts), Reserve(parts.folder / "reserve.bin", 4096))
+    assert aside is not None
+    assert aside.read_bytes() == bytes(raw)
+    finding = examine(journal, witness(parts), aside)
+    assert finding == Finding("restore", "journal_set_aside", {"file": aside.name, "seq": 31, "records": 31}, 31)
+    journal.close()
+    again = make_parts(parts.folder)
+    again.recorder.record(sale())
+    assert again.journal.head().seq == 2
+    again.journal.close()
+
+
+def test_a_journal_that_is_gone_names_the_last_head_known(parts: Parts) -> None:
+    parts.recorder.record(sale())
+    parts.journal.close()
+    for file in companions(parts.folder / "journal.db"):
+        file.unlink(missing_ok=True)
+    journal, aside = open_journal(parts.folder / "journal.db", KEY, witness(parts), Reserve(parts.folder / "r", 4096))
+    assert examine(journal, witness(parts), aside) == Finding(
+        "restore", "journal_lost", {"file": "", "seq": 2, "records": 2}, 2
+    )
+    journal.close()
+
+
+def test_a_first_start_is_an_enrolment(tmp_path: Path) -> None:
+    seen = Witness(tmp_path / "head.wit")
+    journal, aside = open_journal(tmp_path / "journal.db", KEY, seen, Reserve(tmp_path / "r", 4096))
+    assert examine(journal, seen, aside) == Finding("enrol")
+    journal.close()
+
+
+def test_a_reserve_takes_its_room_and_gives_it_up(tmp_path: Path) -> None:
+    reserve = Reserve(tmp_path / "reserve.bin", 1 << 16)
+    assert not reserve.is_held()
+    assert reserve.hold()
+    assert (tmp_path / "reserve.bin").stat().st_blocks * 512 >= 1 << 16
+    assert reserve.hold()
+    assert reserve.release()
+    assert not reserve.release()
+
+
+def test_a_reserve_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    assert not Reserve(folder / "reserve.bin", 4096).hold()
+    free = shutil.disk_usage(tmp_path).free
+    reserve = Reserve(tmp_path / "reserve.bin", free * 4)
+    assert not reserve.hold()
+    assert not (tmp_path / "reserve.bin").exists()
