@@ -251,7 +251,7 @@ def _document(path: str) -> Node:
 def _default_program() -> str:
     from loyalty_desk import assets
 
-    return str(assets.path("demo", "restaurant.toml"))
+    return str(assets.path("demo", "restaurant", "program.toml"))
 
 
 def _program(path: str) -> tuple[Program, tzinfo]:

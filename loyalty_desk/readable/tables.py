@@ -90,7 +90,7 @@ class Tables:
                 (_("Points taken"), self._signed_points(-quoted.redeemed_points)),
                 *((_("Reward"), f"{self._rule(rule)}: {self.words.points(-n)}") for rule, n in quoted.rewards),
                 (_("Points earned"), self._signed_points(quoted.earned_points)),
-                *((_("Stamps"), f"{self._rule(rule)}: {count:+d}") for rule, count in quoted.stamps),
+                *((_("Stamps"), f"{self._rule(rule)}: {self._count(count)}") for rule, count in quoted.stamps),
                 *((_("Coupon for next time"), f"{self._rule(rule)} × {n}") for rule, n in quoted.coupons_issued),
             ]
         )
@@ -144,7 +144,7 @@ class Tables:
                 *((_("Gift card loses"), f"{line}: {money(amount)}") for line, amount in back.cards),
                 (_("Points taken back"), points(-back.earned_reversed)),
                 (_("Points returned"), points(back.spent_returned)),
-                *((_("Stamps"), f"{self._rule(rule)}: {-count:+d}") for rule, count in back.stamps),
+                *((_("Stamps"), f"{self._rule(rule)}: {self._count(-count)}") for rule, count in back.stamps),
                 *((_("Use given back"), f"{self._rule(rule)}: {count}") for rule, count in back.uses),
                 *((_("Coupon given back"), code) for code in back.coupons_freed),
                 *((_("Coupon withdrawn"), f"{self._rule(r)} × {n}") for r, n in back.coupons_withdrawn),
@@ -227,6 +227,9 @@ class Tables:
         if not units:
             return ""
         return f"+{self.words.number_of_points(units)}" if units > 0 else self.words.number_of_points(units)
+
+    def _count(self, count: int) -> str:
+        return f"+{count}" if count > 0 else formats.number(count, 0, self.words.language)
 
     def _day(self, moment: datetime) -> str:
         local = moment.astimezone(self.words.zone)
