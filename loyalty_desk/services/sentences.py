@@ -60,7 +60,9 @@ SENTENCES: Mapping[str, str] = {
     "data_folder_unusable": _("The data folder cannot be used: {path}. Nothing has been changed."),
     "keys_not_kept": _("The till’s keys could not be kept ({path}). Nothing has been changed."),
     "recovery_key_wrong": _("This recovery key does not open the journal of this till."),
-    "till_file_damaged": _("The file that says which till this is, is damaged: {path}. Sales are safe; call the manager."),
+    "till_file_damaged": _(
+        "The file that says which till this is, is damaged: {path}. Sales are safe; call the manager."
+    ),
     "not_enrolled": _("This till does not belong to a network yet."),
     "journal_key_missing": _("The key of this till’s journal is missing. The sales are still there; call the manager."),
     "journal_newer": _("The journal was written by a newer version. Update Loyalty Desk; nothing has been changed."),

@@ -54,6 +54,12 @@ class Words:
         """Return the time, with the day where it is not today's."""
         return formats.day_and_time(moment, self.zone, self.language, now)
 
+    def day_or_time(self, moment: datetime, now: datetime) -> str:
+        """Return the time today, else the day alone: for where there is little room."""
+        if moment.astimezone(self.zone).date() == now.astimezone(self.zone).date():
+            return self.time(moment)
+        return formats.day(moment, self.zone, self.language)
+
     def name_of(self, names: Mapping[str, str], otherwise: str) -> str:
         """Return a name of the program (of a rule, a tier) in this language, else in any it has."""
         return names.get(self.language) or next(iter(names.values()), "") or otherwise

@@ -21,7 +21,7 @@ from loyalty_desk import assets, language
 
 KEYWORDS: dict[str, tuple[int, ...] | None] = {"_": None, "t": None, "gettext": None, "ngettext": (1, 2)}
 ROOT = Path(language.__file__).parent
-OF_THE_KERNEL = {"explaining.py", "explanation.py"}
+OF_THE_KERNEL = {"explanation.py"}
 
 
 def messages_in_the_sources() -> set[str | tuple[str, str]]:

@@ -310,7 +310,7 @@ def _header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
         synced = words.moment(status.synced_at, now) if status.synced_at else "—"
         link = Badge(t("online"), Tone.GOOD, t("Connected. Last exchange: {time}").format(time=synced))
     elif status.offline_since is not None:
-        when = words.moment(status.offline_since, now)
+        when = words.day_or_time(status.offline_since, now)
         link = Badge(
             t("offline since {time}").format(time=when),
             Tone.WARN,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from loyalty_desk.ui.sale.state import CheckState, Chip, DoneState, GuestState, SumLine
@@ -222,7 +222,7 @@ class GuestPanel(Panel):
         self.tier = label("tier")
         self.points = label("points")
         self.points_label = label("label")
-        self.as_of = label("why", wrap=True)
+        self.as_of = label("why")
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setRange(0, 100)
@@ -247,15 +247,20 @@ class GuestPanel(Panel):
         numbers.addWidget(self.points, 0, Qt.AlignmentFlag.AlignBaseline)
         numbers.addWidget(self.points_label, 0, Qt.AlignmentFlag.AlignBaseline)
         numbers.addStretch(1)
-        numbers.addWidget(self.member, 0, Qt.AlignmentFlag.AlignBaseline)
+        numbers.addWidget(self.as_of, 0, Qt.AlignmentFlag.AlignBaseline)
+        under_progress = QHBoxLayout()
+        under_progress.setSpacing(8)
+        under_progress.addWidget(self.progress_text, 1)
+        under_progress.addWidget(self.member, 0, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
         self.rows.addWidget(self.tell_title)
         self.rows.addWidget(self.empty)
         self.rows.addLayout(head)
         for line in self.tell:
             self.rows.addWidget(line)
         self.rows.addLayout(numbers)
-        parts: tuple[QWidget, ...] = (self.as_of, self.progress, self.progress_text, self.note, self.redeem_label)
-        for part in (*parts, self.chips, self.limit, self.fold, self.left_out):
+        self.rows.addWidget(self.progress)
+        self.rows.addLayout(under_progress)
+        for part in (self.note, self.redeem_label, self.chips, self.limit, self.fold, self.left_out):
             self.rows.addWidget(part)
         self.rows.addStretch(1)
 
@@ -282,4 +287,10 @@ class GuestPanel(Panel):
         if self.fold.text() != state.left_out_label:
             self.fold.setText(state.left_out_label)
         self.fold.setVisible(bool(state.left_out_label))
+        opened = state.left_out_open and self.left_out.isHidden()
         show_text(self.left_out, "\n".join(state.left_out) if state.left_out_open else "")
+        if opened:
+            QTimer.singleShot(0, self, self._show_left_out)
+
+    def _show_left_out(self) -> None:
+        self.area.ensureWidgetVisible(self.left_out, 0, 0)

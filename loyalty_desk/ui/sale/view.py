@@ -192,6 +192,7 @@ class SaleView(QWidget):
         across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
         self._panels.setDirection(down if narrow else across)
         self._over_field.setDirection(down if narrow else across)
+        self.reading.setWordWrap(narrow)
         self.header.set_narrow(narrow)
         self.keys.set_narrow(narrow)
         self.go.set_narrow(narrow, bare=narrow)
@@ -199,6 +200,7 @@ class SaleView(QWidget):
             self._show_go(self._state.button)
         if self.go.property("narrow") != narrow:
             self.go.setProperty("narrow", narrow)
+            self.header.setProperty("narrow", narrow)
             self.setStyleSheet("")
         self._restyle()
         self.help.fit(self.size())
@@ -330,7 +332,7 @@ class HelpPanel(QFrame):
         self.close_button.setMinimumHeight(48)
         self.close_button.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.close_button.clicked.connect(self.closed)
-        self._box = box = QVBoxLayout(self)
+        box = QVBoxLayout(self)
         box.setContentsMargins(24, 20, 24, 20)
         box.setSpacing(12)
         box.addWidget(self.title)
@@ -359,7 +361,7 @@ class HelpPanel(QFrame):
     def fit(self, around: QSize) -> None:
         """Lie in the middle of the screen."""
         width = min(around.width() - 32, 760)
-        height = min(around.height() - 32, max(self._box.heightForWidth(width), self.sizeHint().height()))
+        height = min(around.height() - 32, max(self.heightForWidth(width), self.sizeHint().height()) + 8)
         self.setGeometry((around.width() - width) // 2, (around.height() - height) // 2, width, height)
 
 
