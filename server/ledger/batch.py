@@ -44,6 +44,7 @@ from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Quaranti
 from server.ledger.standing import program_version, terms_of, tier_of
 from server.ledger.timing import effective_at
 
+_QUARTER_MS = 15 * 60 * 1000
 _ALARMS = frozenset({ExceptionKind.ID_REUSE, ExceptionKind.FORK})
 
 GuestRows = Callable[[AsyncConnection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
@@ -286,8 +287,14 @@ class Batch:
             programs[version] = await self._tools.program_of(connection, network, version)
         in_force = await self._tools.program_of(connection, network, None) if guests else None
 
+        known: dict[tuple[int | None, int], Terms] = {}
+
         def terms(record: Record, at: int) -> Terms:
-            return terms_of(programs[program_version(record)], at)
+            # They depend on the local day alone, and a day begins at a quarter of an hour in every zone.
+            key = (program_version(record), at // _QUARTER_MS)
+            if key not in known:
+                known[key] = terms_of(programs[key[0]], at)
+            return known[key]
 
         def tier(state: GuestState) -> str:
             return tier_of(in_force, state)

@@ -26,9 +26,11 @@ from server.ledger.shelf import ProgramShelf
 from server.ledger.standing import program_version
 
 _LOG = logging.getLogger(__name__)
-_AT_ONCE = 50
+_AT_ONCE = 200
 _IDLE_S = 30.0
 _SHOWN = 20
+_QUIET_S = 0.25
+_PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,16 @@ class Repricer:
     async def _drain(self, network: UUID) -> None:
         done = 1
         while done:
+            await self._wait_for_quiet()
             done = await self.step(network)
+
+    async def _wait_for_quiet(self) -> None:
+        """Let pushes go first: they share the processor. But never wait long: a busy network is priced as well."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PATIENCE_S
+        while self._woken.is_set() and loop.time() < deadline:
+            self._woken.clear()
+            await asyncio.sleep(_QUIET_S)
 
     async def step(self, network: UUID, limit: int = _AT_ONCE) -> int:
         """Price up to `limit` queued sales of a network again and return how many there were."""

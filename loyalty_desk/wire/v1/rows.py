@@ -6,6 +6,7 @@ Points are smallest point units, money is minor units, times are milliseconds UT
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Annotated, Any
@@ -18,6 +19,8 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
 
 DIGEST_MODULUS = 1 << 128
+_ENCODER = msgspec.json.Encoder(order="sorted")
+_LIKE_A_FLOAT = re.compile(rb"[0-9][.eE]")
 
 
 def _cvm() -> dict[str, int]:
@@ -138,7 +141,9 @@ def write(row: msgspec.Struct) -> dict[str, Json]:
 
 def row_digest(table: str, key: str, row: Mapping[str, Json]) -> int:
     """Return a live row's part of the checkpoint digest: SHA-256(table ‖ 0x00 ‖ canonical {key, row})[:16]."""
-    body = canonical.encode({"key": key, "row": row})
+    body = _ENCODER.encode({"key": key, "row": row})
+    if _LIKE_A_FLOAT.search(body) or not canonical.is_plain(body):
+        body = canonical.encode({"key": key, "row": row})
     return int.from_bytes(sha256(table.encode() + b"\x00" + body).digest()[:16], "big")
 
 

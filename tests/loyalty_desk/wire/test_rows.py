@@ -1,3 +1,4 @@
+from hashlib import sha256
 from uuid import UUID
 
 import msgspec
@@ -73,3 +74,19 @@ def test_the_fingerprint_is_eight_characters_of_both_keys():
     shown = signing.fingerprint(bytes(32), bytes(16), NETWORK)
     assert len(shown) == 8
     assert shown != signing.fingerprint(bytes(32), b"\x01" + bytes(15), NETWORK)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{}, {"a": 1}, {"b": [1, None, True], "a": {"z": "Анна", "y": "a\nb\\"}}, {"a": "1.5e3"}, {"a": [(1, 2)]},
+     {"a": -(1 << 63)}, {"a": "\u2028\x7f"}],
+)  # fmt: skip
+def test_a_digest_is_that_of_the_canonical_bytes(row):
+    body = canonical.encode({"key": "к", "row": row})
+    assert row_digest("guest", "к", row) == int.from_bytes(sha256(b"guest\x00" + body).digest()[:16], "big")
+
+
+@pytest.mark.parametrize("row", [{"a": 1.5}, {"a": 1 << 63}, {"A": 1}, {"a": "e\u0301"}, {"a": "\x00"}])
+def test_a_row_without_a_canonical_form_has_no_digest(row):
+    with pytest.raises(canonical.NotCanonical):
+        row_digest("guest", "k", row)
