@@ -125,7 +125,10 @@ def matches(wanted: Any, got: Any) -> bool:
             return False
         if isinstance(got, Unordered):
             got = sorted(got, key=lambda item: item.value)
-            wanted = sorted(wanted, key=lambda item: decimal_of(item, "expected"))
+            try:
+                wanted = sorted(wanted, key=lambda item: decimal_of(item, "expected"))
+            except Inexpressible:
+                return False
         return all(matches(one, other) for one, other in zip(wanted, got, strict=True))
     if hasattr(got, "matches"):
         return bool(got.matches(wanted))
