@@ -326,8 +326,8 @@ def guest_after(guest: GuestFacts | None, returned: Refund) -> GuestFacts | None
 
 
 def line_id(line: Line, position: int) -> str:
-    """Return what a return calls a line: its id, else its place from 1."""
-    return line.id or str(position + 1)
+    """Return what a return calls a line: its id, else `#` and its place from 1, as explanations do."""
+    return line.id or f"#{position + 1}"
 
 
 def _quantities(sale: Sale, returns: Sequence[Return], before: Refunded) -> dict[str, int]:

@@ -151,7 +151,7 @@ def test_a_deposit_on_bottles_comes_back_with_the_bottle():
 
 def test_lines_without_ids_are_called_by_their_place():
     sale = sold(program(), Line(unit_price=500), Line(unit_price=300))
-    assert refund(sale, one("2")).money == 300
+    assert refund(sale, one("#2")).money == 300
 
 
 def test_a_whole_return_frees_what_a_partial_one_does_not():
