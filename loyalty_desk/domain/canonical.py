@@ -82,7 +82,8 @@ def is_plain(data: bytes) -> bool:
     """
     if b"\\" in data or _OTHER_KEY.search(data):
         return False
-    if any(len(run) >= _INT64_DIGITS and int(run[: _INT64_DIGITS + 1]) > INT64_MAX for run in _digits(data)):
+    runs = data.translate(_DIGITS).split()
+    if max(map(len, runs), default=0) >= _INT64_DIGITS and not all(_fits(run) for run in runs):
         return False
     brackets, depth = data.translate(None, _NO_BRACKETS), 0
     while brackets and depth < MAX_DEPTH:
@@ -90,8 +91,8 @@ def is_plain(data: bytes) -> bool:
     return not brackets and (data.isascii() or unicodedata.is_normalized("NFC", data.decode()))
 
 
-def _digits(data: bytes) -> list[bytes]:
-    return data.translate(_DIGITS).split()
+def _fits(digits: bytes) -> bool:
+    return len(digits) < _INT64_DIGITS or int(digits[: _INT64_DIGITS + 1]) <= INT64_MAX
 
 
 def _no_float(text: str) -> Json:

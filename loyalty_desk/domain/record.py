@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID
 
@@ -370,11 +371,18 @@ def _text(fields: Mapping[str, Json], name: str) -> str:
 
 
 def _uuid(fields: Mapping[str, Json], name: str) -> UUID:
-    text = _text(fields, name)
     try:
-        value = UUID(text)
+        return _uuid_of(_text(fields, name))
+    except BadRecord:
+        raise
     except ValueError as error:
         raise BadRecord(name) from error
+
+
+# Network, device, store and boot are the same in record after record.
+@lru_cache(maxsize=4096)
+def _uuid_of(text: str) -> UUID:
+    value = UUID(text)
     if str(value) != text:
-        raise BadRecord(name)
+        raise ValueError("another spelling of an id")
     return value

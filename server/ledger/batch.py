@@ -327,7 +327,7 @@ class Batch:
             )
             if new != len(planned.posted):
                 raise Raced
-            lots = {lot.id: lot for guest in guests.values() for lot in guest.holdings.made}
+            lots = {lot.tx_id: lot.id for guest in guests.values() for lot in guest.holdings.made}
             await repository.insert_entries(connection, network, planned.posted, accounts, lots)
             await repository.store_lots(connection, network, list(guests.values()))
         now = to_ms(self._now)

@@ -7,7 +7,7 @@ batch costs as many statements as one sale.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -20,8 +20,8 @@ from loyalty_desk.domain.record import Totals
 from server.kit.db import fetch
 from server.ledger.branching import Branch
 from server.ledger.intake import Incoming
-from server.ledger.lots import Holdings, Lot, lot_id
-from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted
+from server.ledger.lots import Holdings, Lot
+from server.ledger.posting import AccountKey, AccountKind, GuestState, Leg, Posted
 from server.ledger.standing import program_version
 from server.ledger.timing import ClockSight
 
@@ -407,11 +407,11 @@ async def insert_entries(
     network: UUID,
     posted: Iterable[Posted],
     accounts: Mapping[AccountKey, int],
-    lots: Container[UUID],
+    lots: Mapping[UUID, UUID],
 ) -> None:
-    """Insert the legs of postings; a leg that made one of `lots` names it."""
+    """Insert the legs of postings; a credit to a guest names the lot it made, by its transaction in `lots`."""
     rows = [
-        (one.fact.record.id, position, accounts[leg.account], leg.amount, lot_id(one.fact.record.id, position))
+        (one.fact.record.id, position, accounts[leg.account], leg.amount, _lot_of(one, leg, lots))
         for one in posted
         for position, leg in enumerate(one.legs)
     ]
@@ -427,7 +427,7 @@ async def insert_entries(
                 [leg for _, leg, *_ in rows],
                 [account for _, _, account, _, _ in rows],
                 [amount for *_, amount, _ in rows],
-                [made if made in lots else None for *_, made in rows],
+                [lot for *_, lot in rows],
             ),
         )
 
@@ -609,6 +609,11 @@ async def move_system_accounts(connection: AsyncConnection, network: UUID, moved
         """,
         (network, list(moved), list(moved.values())),
     )
+
+
+def _lot_of(posted: Posted, leg: Leg, lots: Mapping[UUID, UUID]) -> UUID | None:
+    is_credit = leg.amount > 0 and leg.account.kind is AccountKind.GUEST
+    return lots.get(posted.fact.record.id) if is_credit else None
 
 
 def _ms(moment: datetime | None) -> int | None:

@@ -20,7 +20,7 @@ from loyalty_desk.domain.canonical import Json
 
 DIGEST_MODULUS = 1 << 128
 _ENCODER = msgspec.json.Encoder(order="sorted")
-_LIKE_A_FLOAT = re.compile(rb"[0-9][.eE]")
+_LIKE_A_FLOAT = re.compile(rb"[:,\[]-?[0-9]++[.eE]")
 
 
 def _cvm() -> dict[str, int]:
