@@ -103,13 +103,26 @@ class Basket:
         limit = currency(self.currency).unit * (MAX_MAJOR + 1) - 1
         if len(self.lines) > MAX_LINES:
             raise BadInput("lines_too_many", lines=len(self.lines), limit=MAX_LINES)
-        seen: set[str] = set()
-        for position, line in enumerate(self.lines, start=1):
-            _validate_line(line, position, limit)
-            if line.id and line.id in seen:
-                raise BadInput("line_id_twice", line=position, id=line.id)
-            seen.add(line.id)
-        if self.gross > limit:
+        cost_milli = 0
+        for line in self.lines:
+            quantity, price, charge = line.quantity_milli, line.unit_price, line.charge
+            cost_milli += (price + charge) * quantity
+            if (
+                price < 0
+                or charge < 0
+                or line.floor
+                or line.tax
+                or line.flags
+                or not 0 < quantity <= MAX_QUANTITY_MILLI
+            ):
+                _validate_line(line, self.lines.index(line) + 1, limit)
+        ids = [line.id for line in self.lines if line.id]
+        if len(set(ids)) < len(ids):
+            position = next(n for n, line in enumerate(self.lines) if line.id and line.id in ids[:n])
+            raise BadInput("line_id_twice", line=position + 1, id=self.lines[position].id)
+        if cost_milli > limit * MILLI and self.gross > limit:
+            for position, line in enumerate(self.lines, start=1):
+                _validate_line(line, position, limit)
             raise BadInput("amount_too_large", limit=MAX_MAJOR)
         return self
 

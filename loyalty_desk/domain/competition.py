@@ -8,12 +8,14 @@ from operator import attrgetter
 
 from loyalty_desk.domain.compiled import CompiledRule
 from loyalty_desk.domain.conditions.base import Reason
-from loyalty_desk.domain.earning import Earnings, multiplier, rounded
+from loyalty_desk.domain.earning import Earnings, exact_sum
 from loyalty_desk.domain.effects.base import RULES, Acting
 from loyalty_desk.domain.trace import Trace
 
 OTHER_BETTER = "other_better"
 EXCLUDED_BY = "excluded_by"
+# Earnings are compared to a millionth of the smallest point unit.
+FINE = 1_000_000
 
 
 def run_discounts(trace: Trace) -> None:
@@ -132,8 +134,8 @@ def _points_worth(trace: Trace, rule: CompiledRule, positions: Sequence[int]) ->
     earnings = Earnings(tally, tally.left.copy())
     for effect in rule.earning:
         effect.earn(earnings, rule.rule.id, positions)
-    points = sum((share.points for share in earnings.shares), start=0 * multiplier(earnings, tally.program))
-    return tally.program.points_money(rounded(points, "floor"))
+    points, per = exact_sum(earnings.shares)
+    return tally.program.points_money(points // per)
 
 
 def _sole(trace: Trace, rules: list[CompiledRule]) -> CompiledRule | None:
@@ -197,8 +199,8 @@ def _trial(trace: Trace, rule: CompiledRule, earnings: Earnings) -> Earnings | N
 def _points_of(trial: Earnings | None) -> int | None:
     if trial is None:
         return None
-    scaled = sum((share.points for share in trial.shares), start=0 * multiplier(trial, trial.tally.program))
-    return rounded(scaled * 1_000_000, "floor")
+    points, per = exact_sum(trial.shares)
+    return points * FINE // per
 
 
 def _best_earning(trace: Trace, rules: list[CompiledRule], earnings: Earnings) -> CompiledRule | None:

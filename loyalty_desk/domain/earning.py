@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from math import lcm
+from math import lcm, prod
 
 from loyalty_desk.domain.basket import LineFlag
 from loyalty_desk.domain.money import BASIS_POINTS, allocate, divide_half_up
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.tally import Tally, left_out
 
-ONE = Fraction(1)
-
 
 @dataclass(slots=True)
 class Share:
-    """What one rule earns, exact, in smallest point units: in all, and how it lies on the lines."""
+    """What one rule earns, exact: `points` smallest point units over `per`, and how they lie on the lines, over `per`.
+
+    A bonus is whole points, given once after everything is multiplied.
+    """
 
     rule: str
-    points: Fraction
-    weights: dict[int, Fraction]
+    points: int
+    per: int
+    weights: dict[int, int]
     bonus: bool = False
     expires_days: int | None = None
 
@@ -44,9 +45,8 @@ class Earnings:
     def add_rate(self, rule: str, positions: Sequence[int], points: int, per: int) -> bool:
         """Add `points` for every `per` minor units of the base, exactly."""
         base = self.base
-        rate = Fraction(points, per)
-        total = sum([base[i] for i in positions])
-        return self.add(Share(rule, total * rate, {i: base[i] * rate for i in positions if base[i]}))
+        weights = {i: base[i] * points for i in positions if base[i]}
+        return self.add(Share(rule, sum(weights.values()), per, weights))
 
 
 def earning_base(tally: Tally, program: Program, redeemed: Sequence[int]) -> list[int]:
@@ -74,7 +74,7 @@ def earning_base(tally: Tally, program: Program, redeemed: Sequence[int]) -> lis
         else:
             paid = tally.left[i]
             if before_redemption:
-                paid += redeemed[i] + sum(cut.amount for cut in tally.cuts[i] if cut.rule in rewards)
+                paid += redeemed[i] + sum(amount for rule, amount in tally.cuts[i] if rule in rewards)
             if settings.earning_base == "net_of_tax" and line.tax:
                 paid -= divide_half_up(line.tax * paid, tally.gross[i]) if tally.gross[i] else 0
             base.append(max(paid, 0))
@@ -83,34 +83,45 @@ def earning_base(tally: Tally, program: Program, redeemed: Sequence[int]) -> lis
 
 def total_points(earnings: Earnings, program: Program) -> int:
     """Return the points earned: the sum multiplied, rounded once, and the bonuses added; smallest point units."""
-    earned = sum((share.points for share in earnings.shares if not share.bonus), Fraction(0))
-    bonus = sum((share.points for share in earnings.shares if share.bonus), Fraction(0))
-    return rounded(earned * multiplier(earnings, program), program.settings.points_rounding) + int(bonus)
+    points, per = exact_sum([share for share in earnings.shares if not share.bonus])
+    for part, whole in multiplier(earnings, program):
+        points, per = points * part, per * whole
+    bonus = sum([share.points for share in earnings.shares if share.bonus])
+    return rounded(points, per, program.settings.points_rounding) + bonus
 
 
-def multiplier(earnings: Earnings, program: Program) -> Fraction:
-    """Return the product of the multipliers, no more than the program's most."""
-    product = ONE
-    for _, rate_bp in earnings.multipliers:
-        product *= Fraction(rate_bp, BASIS_POINTS)
+def exact_sum(shares: Sequence[Share]) -> tuple[int, int]:
+    """Return the points of shares over one divisor."""
+    if len(shares) == 1:
+        return shares[0].points, shares[0].per
+    per = lcm(*[share.per for share in shares])
+    return sum([share.points * (per // share.per) for share in shares]), per
+
+
+def multiplier(earnings: Earnings, program: Program) -> list[tuple[int, int]]:
+    """Return the factors that the sum is multiplied by, no more in all than the program's most."""
+    factors = [(rate_bp, BASIS_POINTS) for _, rate_bp in earnings.multipliers]
     most = program.settings.max_multiplier_bp
-    return min(product, Fraction(most, BASIS_POINTS)) if most else product
+    if most and prod([part for part, _ in factors]) * BASIS_POINTS > most * prod([whole for _, whole in factors]):
+        return [(most, BASIS_POINTS)]
+    return factors
 
 
 def split_points(earnings: Earnings, points: int) -> list[int]:
     """Return the points of each line, by what each earned, equally where that is nothing."""
-    exact = [Fraction(0)] * len(earnings.base)
+    weights = [0] * len(earnings.base)
+    _, per = exact_sum(earnings.shares)
     for share in earnings.shares:
+        scale = per // share.per
         for i, weight in share.weights.items():
-            exact[i] += weight
-    scale = lcm(*(weight.denominator for weight in exact)) if exact else 1
-    return allocate(points, [int(weight * scale) for weight in exact])
+            weights[i] += weight * scale
+    return allocate(points, weights)
 
 
-def rounded(points: Fraction, how: str) -> int:
-    """Return exact points rounded to the smallest point unit: `floor`, `half_up` or `ceil`."""
+def rounded(points: int, per: int, how: str) -> int:
+    """Return points over `per` rounded to the smallest point unit: `floor`, `half_up` or `ceil`."""
     if how == "ceil":
-        return -(-points.numerator // points.denominator)
+        return -(-points // per)
     if how == "half_up":
-        return divide_half_up(points.numerator, points.denominator)
-    return points.numerator // points.denominator
+        return divide_half_up(points, per)
+    return points // per

@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.compiled import CompiledRule
 from loyalty_desk.domain.conditions.base import MONEY, UNITS, Reason
-from loyalty_desk.domain.conditions.keys import folded
-from loyalty_desk.domain.earning import rounded
 from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE, Explanation, Hint, Note
-from loyalty_desk.domain.tally import Tally
+from loyalty_desk.domain.tally import Tally, folded
 from loyalty_desk.domain.tier_discount import guest_tier
 from loyalty_desk.domain.trace import Trace
 
@@ -122,10 +120,9 @@ def amounts_by_rule(tally: Tally) -> dict[str, dict[int, int]]:
     """Return what each rule took off each line."""
     amounts: dict[str, dict[int, int]] = {}
     for i, cuts in enumerate(tally.cuts):
-        for cut in cuts:
-            if cut.amount:
-                parts = amounts.setdefault(cut.rule, {})
-                parts[i] = parts.get(i, 0) + cut.amount
+        for rule, amount in cuts:
+            parts = amounts.setdefault(rule, {})
+            parts[i] = parts.get(i, 0) + amount
     return amounts
 
 
@@ -133,7 +130,7 @@ def points_by_rule(trace: Trace) -> dict[str, int]:
     """Return the whole smallest point units that each rule brought, before multipliers."""
     points: dict[str, int] = {}
     for share in trace.earnings.shares if trace.earnings is not None else ():
-        points[share.rule] = points.get(share.rule, 0) + rounded(share.points, "floor")
+        points[share.rule] = points.get(share.rule, 0) + share.points // share.per
     return points
 
 

@@ -135,7 +135,8 @@ def _largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:
     parts = [amount * weight // total for weight in weights]
     missing = amount - sum(parts)
     if missing:
-        by_remainder = sorted(range(len(weights)), key=lambda i: (-(amount * weights[i] % total), i))
-        for i in by_remainder[:missing]:
+        # A stable sort, so equal remainders keep their order also when it runs from large to small.
+        remainders = [amount * weight % total for weight in weights]
+        for i in sorted(range(len(weights)), key=remainders.__getitem__, reverse=True)[:missing]:
             parts[i] += 1
     return parts

@@ -36,7 +36,7 @@ from loyalty_desk.domain.quote import (
     QuoteLine,
     RedemptionNote,
 )
-from loyalty_desk.domain.redemption import POINTS, redeem
+from loyalty_desk.domain.redemption import redeem
 from loyalty_desk.domain.tally import Tally
 from loyalty_desk.domain.tier_discount import best_of_tier, guest_tier, take_tier
 from loyalty_desk.domain.tiers import tier_with_check
@@ -108,7 +108,7 @@ def quote(
         earning_base=sum(earnings.base),
         redemption=note,
         tier="" if tally.guest is None else tally.guest.tier,
-        facts=None if guest is None else facts_used(guest, trace),
+        facts_of=lambda: None if guest is None else facts_used(guest, trace),
         gifts=tuple(tally.given.gifts),
         coupons_issued=tuple(tally.given.coupons),
         stamps=tuple(tally.given.stamps),
@@ -171,14 +171,12 @@ def _lines(
     lines = []
     for i, line in enumerate(tally.lines):
         charge = line.charge_total if line.charge else 0
-        cuts = tally.cuts[i]
-        discounts = tuple([(cut.rule, cut.amount) for cut in cuts if cut.amount and cut.rule != POINTS]) if cuts else ()
         lines.append(
             QuoteLine(
                 line.id,
                 tally.gross[i],
                 charge,
-                discounts,
+                tuple(tally.cuts[i]),
                 paid_by_points[i],
                 tally.left[i] + charge,
                 spent[i],
@@ -194,7 +192,7 @@ def _with_rewards(tally: Tally, spent: Sequence[int]) -> list[int]:
     """Return the points of each line with its rewards', by what each took off; a reward item bears its own."""
     total = list(spent)
     for rule, cost in tally.given.rewards:
-        off = [sum(cut.amount for cut in cuts if cut.rule == rule) for cuts in tally.cuts]
+        off = [sum(amount for by, amount in cuts if by == rule) for cuts in tally.cuts]
         if not any(off):
             off = [1 if LineFlag.REWARD in line.flags else 0 for line in tally.lines]
         for i, part in enumerate(allocate(cost, off)):

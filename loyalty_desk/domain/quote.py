@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
 
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
@@ -59,10 +61,10 @@ class Choices:
 
 
 NO_CHOICES = Choices()
+NO_FACTS: Mapping[str, Json] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class QuoteLine:
+class QuoteLine(NamedTuple):
     """A line priced, in minor units. `discounts` are (rule id, amount) in the order applied.
 
     `net` = gross + charge − discounts − `points_money` (what points paid). `points` (redeemed) and `earned`, both in
@@ -84,8 +86,7 @@ class QuoteLine:
         return sum(amount for _, amount in self.discounts)
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """Why a rule applied or did not: a code and numbers, from which a sentence is made where a language is known.
 
     `amount` is money off in minor units, `points` what was earned in smallest units; `per_line` (line id, amount).
@@ -95,7 +96,7 @@ class Note:
     name: Mapping[str, str]
     applied: bool
     code: str
-    facts: Mapping[str, Json] = field(default_factory=dict)
+    facts: Mapping[str, Json] = NO_FACTS
     amount: int = 0
     points: int = 0
     per_line: tuple[tuple[str, int], ...] = ()
@@ -180,8 +181,7 @@ class Quote:
     `total` = `gross` − `discount_total` − `redeemed_money`: the price, to be paid; `due` is what is left of it after
     gift cards and deposits. `redeemed_points` are all points spent, rewards included; `redeemed_money` what points paid
     beside the rewards, which are discounts. `uses` are those of rules that are counted. `tier` is the one
-    it was priced with. `facts` are the guest's facts
-    that the program can look at, fit for a record.
+    it was priced with.
     """
 
     currency: str
@@ -197,7 +197,6 @@ class Quote:
     earned_points: int
     earning_base: int
     redemption: RedemptionNote
-    facts: GuestFacts | None
     tier: str = ""
     gifts: tuple[Gift, ...] = ()
     payments: tuple[tuple[str, int], ...] = ()
@@ -209,12 +208,18 @@ class Quote:
     units_consumed: int = 0
     free_units: int = 0
     explain: Callable[[], Explanation] = field(default=Explanation, repr=False, compare=False)
+    facts_of: Callable[[], GuestFacts | None] = field(default=lambda: None, repr=False, compare=False)
     runs: Callable[[int], Runs] = field(default=lambda _: (), repr=False, compare=False)
 
     @property
     def due(self) -> int:
         """Return what is left to pay after gift cards and deposits, in minor units."""
         return self.total - sum(amount for _, amount in self.payments)
+
+    @cached_property
+    def facts(self) -> GuestFacts | None:
+        """Return the guest's facts that the program can look at, fit for a record; None for an anonymous check."""
+        return self.facts_of()
 
     def units(self, position: int) -> Runs:
         """Return what each unit of a line costs, charges left out, as runs of equal price in the units' order."""

@@ -53,11 +53,8 @@ def _take(tally: Tally, lines: list[int], money: int) -> list[int]:
     left = [tally.left[i] for i in lines]
     for i, part in zip(lines, allocate(money, left, [tally.room(i) for i in lines]), strict=True):
         parts[i] = part
-        tally.take(i, POINTS, part)
+    tally.take_points(parts)
     return parts
-
-
-POINTS = "points"
 
 
 def _usable(points: int, policy: RedemptionPolicy, program: Program) -> int:

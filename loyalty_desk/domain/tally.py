@@ -15,14 +15,11 @@ from loyalty_desk.domain.quote import MANUAL_RULE, Choices, Gift
 from loyalty_desk.domain.units import Run, Runs, merged, spread
 
 CLOSED, GOODS, DELIVERY = 0, 1, 2
+NO_KEYS: frozenset[str] = frozenset()
 
 
-class Cut(NamedTuple):
-    """One amount off a line. `runs` are the line's units after it, where certain units won it, else None: spread."""
-
-    rule: str
-    amount: int
-    runs: Runs | None
+type Cut = tuple[str, int]
+"""A rule's id and the minor units that it took off a line."""
 
 
 @dataclass(slots=True)
@@ -50,13 +47,20 @@ class Given:
         )
 
 
+class Known(NamedTuple):
+    """What the units of a line cost after its first `cuts` cuts; later ones are spread over them."""
+
+    cuts: int
+    runs: Runs
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """The tally at one moment, to come back to."""
 
     left: list[int]
     cuts: list[list[Cut]]
-    consumed: dict[int, Runs]
+    known: dict[int, Known]
     given: Given
 
 
@@ -69,15 +73,16 @@ class Tally:
         "all",
         "at",
         "basket",
+        "by_points",
         "choices",
         "codes",
-        "consumed",
         "coupons",
         "cuts",
         "given",
         "gross",
         "guest",
         "has_floors",
+        "known",
         "least",
         "left",
         "lines",
@@ -102,19 +107,29 @@ class Tally:
             lines = tuple(lines[i] for i in self.order)
         self.basket, self.guest, self.program, self.at, self.choices = basket, guest, program, at, choices
         self.lines = lines
-        self.gross = [line.gross for line in lines]
-        self.left = self.gross.copy()
-        self.original = self.gross
-        self.quantity = [line.units for line in lines]
-        self.has_floors = any(line.floor for line in lines)
-        self.least = (
-            [_least(line.floor, line.quantity_milli) for line in lines] if self.has_floors else [0] * len(lines)
-        )
+        size = len(lines)
+        self.all = range(size)
+        gross, quantity, may = [0] * size, [1] * size, [GOODS] * size
         excluded = program.exclusions.discounts
-        self.all = range(len(lines))
-        self.may = [_may(line, excluded) for line in lines]
+        has_excluded = bool(excluded.products or excluded.categories)
+        has_floors = False
+        for i, line in enumerate(lines):
+            flags = line.flags
+            units, part = divmod(line.quantity_milli, MILLI)
+            if part or flags:
+                gross[i], quantity[i] = line.gross, line.units
+                may[i] = _may(flags)
+            else:
+                gross[i], quantity[i] = line.unit_price * units, units
+            if has_excluded and left_out(line, excluded):
+                may[i] = CLOSED
+            has_floors = has_floors or line.floor > 0
+        self.gross, self.quantity, self.may, self.has_floors = gross, quantity, may, has_floors
+        self.left, self.original = gross.copy(), gross
+        self.least = [_least(line.floor, line.quantity_milli) for line in lines] if has_floors else [0] * size
         self.cuts: list[list[Cut]] = [[] for _ in lines]
-        self.consumed: dict[int, Runs] = {}
+        self.known: dict[int, Known] = {}
+        self.by_points: Sequence[int] = ()
         self.given = Given()
         self.points_at_hand = 0
         self.no_tier_discount: set[int] = set()
@@ -122,8 +137,8 @@ class Tally:
         self.local = at.astimezone(basket.zone)
         self._by_product: dict[str, list[int]] | None = None
         self._by_category: dict[str, list[int]] | None = None
-        self.codes = {code.strip().casefold() for code in choices.codes}
-        self.coupons = {code.strip().casefold() for code in choices.coupons}
+        self.codes = {folded(code) for code in choices.codes} if choices.codes else NO_KEYS
+        self.coupons = {folded(code) for code in choices.coupons} if choices.coupons else NO_KEYS
 
     def room(self, i: int) -> int:
         """Return what may still come off line `i`, down to its floor price."""
@@ -134,24 +149,36 @@ class Tally:
         """Take an amount off line `i`, spread over its units."""
         if amount:
             self.left[i] -= amount
-            self.cuts[i].append(Cut(rule, amount, None))
+            self.cuts[i].append((rule, amount))
 
     def take_units(self, i: int, rule: str, amount: int, runs: Runs) -> None:
         """Take an amount off certain units of line `i`; `runs` are all its units afterwards."""
         self.left[i] -= amount
-        self.cuts[i].append(Cut(rule, amount, runs))
+        self.cuts[i].append((rule, amount))
+        self.known[i] = Known(len(self.cuts[i]), runs)
 
     def take_split(self, positions: Sequence[int], rule: str, amount: int) -> int:
         """Split an amount over lines by what each still costs, none below its floor; return what was taken (rule 3)."""
-        left = self.left
+        left, cuts = self.left, self.cuts
         weights = [left[i] for i in positions]
-        rooms = [self.room(i) for i in positions] if self.has_floors else weights
-        taken = 0
-        for i, part in zip(positions, allocate(amount, weights, rooms), strict=True):
+        if self.has_floors:
+            parts = allocate(amount, weights, [self.room(i) for i in positions])
+            taken = sum(parts)
+        else:
+            # No share of what fits exceeds its weight, so the ceilings need not be looked at.
+            taken = min(amount, sum(weights))
+            parts = allocate(taken, weights) if taken else weights[:0]
+        for i, part in zip(positions, parts, strict=bool(parts)):
             if part:
-                self.take(i, rule, part)
-                taken += part
+                left[i] -= part
+                cuts[i].append((rule, part))
         return taken
+
+    def take_points(self, parts: Sequence[int]) -> None:
+        """Take what points pay of each line."""
+        self.by_points = parts
+        for i, part in enumerate(parts):
+            self.left[i] -= part
 
     def unit_floor(self, i: int) -> int:
         """Return the least that a unit of line `i` may cost; a weighed line is one unit."""
@@ -163,7 +190,7 @@ class Tally:
 
     def is_discounted(self, i: int) -> bool:
         """Return whether a rule has lowered line `i`; what the cashier takes off by hand is no rule."""
-        return any(cut.amount and cut.rule != MANUAL_RULE for cut in self.cuts[i])
+        return any(rule != MANUAL_RULE for rule, _ in self.cuts[i])
 
     @property
     def by_product(self) -> dict[str, list[int]]:
@@ -186,27 +213,29 @@ class Tally:
     def runs(self, i: int) -> Runs:
         """Return the units of line `i` with what each costs now."""
         line, cuts = self.lines[i], self.cuts[i]
-        start = next((k for k in range(len(cuts) - 1, -1, -1) if cuts[k].runs is not None), -1)
-        runs = cuts[start].runs if start >= 0 else None
-        if runs is None:
-            runs = self.first_runs(i)
-        for cut in cuts[start + 1 :]:
-            runs = spread(runs, cut.amount, 0 if line.is_weighed else line.floor)
+        known = self.known.get(i)
+        runs = known.runs if known is not None else self.first_runs(i)
+        floor = 0 if line.is_weighed else line.floor
+        for _, amount in cuts[known.cuts :] if known is not None else cuts:
+            runs = spread(runs, amount, floor)
+        if self.by_points and self.by_points[i]:
+            runs = spread(runs, self.by_points[i], floor)
         return runs
 
     def first_runs(self, i: int) -> Runs:
-        """Return the units of line `i` before any discount; units consumed without a price change are marked."""
-        if i in self.consumed:
-            return self.consumed[i]
+        """Return the units of line `i` before any discount."""
         line = self.lines[i]
         return (Run(self.gross[i], 1),) if line.is_weighed else merged([Run(line.unit_price, self.quantity[i])])
 
     def consume(self, i: int, runs: Runs) -> None:
         """Note that units of line `i` are consumed, nothing being taken off: `runs` are all its units now."""
-        if self.cuts[i]:
-            self.cuts[i].append(Cut("", 0, runs))
-        else:
-            self.consumed[i] = runs
+        self.known[i] = Known(len(self.cuts[i]), runs)
+
+    def replace_cuts(self, i: int, cuts: list[Cut]) -> None:
+        """Put other cuts, spread over its units, in the place of all that line `i` had since its price before rules."""
+        self.cuts[i] = cuts
+        self.left[i] = self.gross[i] - sum(amount for _, amount in cuts)
+        self.known.pop(i, None)
 
     def name(self, i: int) -> str:
         """Return the id of line `i`; one without is named by its place in the basket, from 1."""
@@ -220,23 +249,25 @@ class Tally:
 
     def save(self) -> Saved:
         """Return the tally as it stands."""
-        return Saved(self.left.copy(), [cuts.copy() for cuts in self.cuts], self.consumed.copy(), self.given.copy())
+        return Saved(self.left.copy(), [cuts.copy() for cuts in self.cuts], self.known.copy(), self.given.copy())
 
     def restore(self, saved: Saved) -> None:
         """Come back to a tally saved before; it can be restored more than once."""
         self.left = saved.left.copy()
         self.cuts = [cuts.copy() for cuts in saved.cuts]
-        self.consumed = saved.consumed.copy()
+        self.known = saved.known.copy()
         self.given = saved.given.copy()
 
 
-def _may(line: Line, excluded: Exclusion) -> int:
-    flags = line.flags
-    if flags and (LineFlag.NO_DISCOUNT in flags or LineFlag.REWARD in flags):
-        return CLOSED
-    if left_out(line, excluded):
+def _may(flags: frozenset[str]) -> int:
+    if LineFlag.NO_DISCOUNT in flags or LineFlag.REWARD in flags:
         return CLOSED
     return DELIVERY if LineFlag.DELIVERY in flags else GOODS
+
+
+def folded(text: str) -> str:
+    """Return a code as it is compared: case and spaces around it do not count."""
+    return text.strip().casefold()
 
 
 def left_out(line: Line, exclusion: Exclusion) -> bool:

@@ -6,7 +6,7 @@ from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.money import allocate, percent_off
 from loyalty_desk.domain.program import Tier
 from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE
-from loyalty_desk.domain.tally import GOODS, Cut, Tally
+from loyalty_desk.domain.tally import GOODS, Tally
 from loyalty_desk.domain.trace import Trace
 
 
@@ -41,8 +41,7 @@ def best_of_tier(trace: Trace) -> None:
     rooms = [max(0, original[i] - tally.least[i]) for i in lines]
     for i, part in zip(lines, allocate(amount, [original[i] for i in lines], rooms), strict=True):
         if part > original[i] - tally.left[i]:
-            tally.cuts[i] = [*(cut for cut in tally.cuts[i] if cut.rule == MANUAL_RULE), Cut(TIER_RULE, part, None)]
-            tally.left[i] = original[i] - part
+            tally.replace_cuts(i, [*(cut for cut in tally.cuts[i] if cut[0] == MANUAL_RULE), (TIER_RULE, part)])
             trace.tier_lines.append(i)
     if not trace.tier_lines:
         trace.tier_reason = Reason("promotions_better" if amount else "nothing_left")

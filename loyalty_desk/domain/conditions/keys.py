@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from loyalty_desk.domain.conditions.base import Condition, Reason
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.guest import Coupon
-from loyalty_desk.domain.tally import Tally
+from loyalty_desk.domain.tally import Tally, folded
 
 
 class PromoCode(Condition):
@@ -75,8 +75,3 @@ class CouponHeld(Condition):
         if self.uses and used >= self.uses:
             return Reason("coupon_used", {"used": used, "limit": self.uses})
         return None
-
-
-def folded(text: str) -> str:
-    """Return a code as it is compared: case and spaces around it do not count."""
-    return text.strip().casefold()

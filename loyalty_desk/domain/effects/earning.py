@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.earning import Earnings, Share
 from loyalty_desk.domain.effects.base import EarningEffect
 from loyalty_desk.domain.fields import Fields
-from loyalty_desk.domain.money import BASIS_POINTS
+from loyalty_desk.domain.money import BASIS_POINTS, allocate
 
 EARNS_NOTHING = Reason("earns_nothing")
 ZERO_DIVISOR = Reason("zero_divisor")
@@ -53,9 +52,9 @@ class EarnBlocks(EarningEffect):
         if self.per == 0:
             return ZERO_DIVISOR
         total = sum(earnings.base[i] for i in positions)
-        points = Fraction(total // self.per * self.points)
-        weights = {i: points * earnings.base[i] / total for i in positions if earnings.base[i]}
-        if earnings.add(Share(rule, points, weights)):
+        points = total // self.per * self.points
+        weights = {i: points * earnings.base[i] for i in positions if earnings.base[i]}
+        if earnings.add(Share(rule, points * total, max(total, 1), weights)):
             return None
         return Reason("block_unfinished", {"per": self.per, "has": total, "missing": self.per - total})
 
@@ -71,8 +70,8 @@ class EarnPerUnit(EarningEffect):
     def earn(self, earnings: Earnings, rule: str, positions: Sequence[int]) -> Reason | None:
         """Add the points of the units that earn."""
         quantity, base = earnings.tally.quantity, earnings.base
-        weights = {i: Fraction(self.points * quantity[i]) for i in positions if base[i]}
-        return None if earnings.add(Share(rule, sum(weights.values(), Fraction(0)), weights)) else EARNS_NOTHING
+        weights = {i: self.points * quantity[i] for i in positions if base[i]}
+        return None if earnings.add(Share(rule, sum(weights.values()), 1, weights)) else EARNS_NOTHING
 
 
 class BonusFixed(EarningEffect):
@@ -86,11 +85,9 @@ class BonusFixed(EarningEffect):
 
     def earn(self, earnings: Earnings, rule: str, positions: Sequence[int]) -> Reason | None:
         """Add the bonus, lying on the lines by what they cost."""
-        base = [earnings.base[i] for i in positions]
-        total = sum(base)
-        points = Fraction(self.points)
-        weights = {i: points * part / total for i, part in zip(positions, base, strict=True) if part}
-        share = Share(rule, points, weights, bonus=True, expires_days=self.expires_days)
+        split = allocate(self.points, [earnings.base[i] for i in positions])
+        weights = {i: part for i, part in zip(positions, split, strict=True) if part}
+        share = Share(rule, self.points, 1, weights, bonus=True, expires_days=self.expires_days)
         return None if earnings.add(share) else EARNS_NOTHING
 
 
