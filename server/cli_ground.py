@@ -15,6 +15,7 @@ from loyalty_desk.domain.errors import Refused
 from server.cli_terminal import Terminal
 from server.kit import incarnation, schema
 from server.kit.ground import Base, Ground, ground, running
+from server.networks import service as networks
 from server.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, one object a line.")]
@@ -33,7 +34,7 @@ def with_ground[T](settings: Settings, terminal: Terminal, work: Callable[[Groun
         _prepare(settings, base)
 
         async def go() -> T:
-            async with _opened(settings, base) as opened:
+            async with checked_ground(settings, base) as opened:
                 return await work(opened)
 
         return asyncio.run(go())
@@ -51,13 +52,14 @@ def _prepare(settings: Settings, base: Base) -> None:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, base: Base) -> AsyncIterator[Ground]:
+async def checked_ground(settings: Settings, base: Base) -> AsyncIterator[Ground]:
+    """Open a database whose schema, life and master key are found to be right; raises `Refused`."""
     async with ground(settings, base) as opened:
         async with opened.db.without_network() as connection:
             await schema.require_head(connection)
-            present = await incarnation.current(connection)
-        if present is None:
-            await incarnation.at_start(opened.db, opened.witness)
+        # Before anything is written: growing a feed that was put back would hide that it was.
+        await incarnation.at_start(opened.db, opened.witness)
+        await networks.require_master_key(opened)
         yield opened
 
 

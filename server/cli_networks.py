@@ -58,6 +58,7 @@ def demo_data(
     terminal.line(f"Network {demo.network}, {demo.guests} guests")
     for store in demo.stores:
         terminal.line(f"  store {store.name}: {store.id}")
+    terminal.line(f"  cashier: {demo.cashier}")
     for one in demo.samples:
         terminal.line(f"  {one.code}  {one.member_no}  {one.tier:<8} {one.points:>6} points  {one.name}")
     sheets = _print_sheets(terminal, demo.made) if demo.made else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from typing import Annotated
 from uuid import UUID
@@ -38,6 +39,8 @@ def till_pair(
         place = await chosen_store(opened, chosen, store)
         pairing = await service.open_pairing(opened, chosen, place, address or settings.address)
         text = pairing.pairing.to_text()
+        if address is None and not _answers(settings.host, settings.port):
+            terminal.say(f"No server answers at {settings.address} yet. Start it in another window: loyalty-server run")
         terminal.line("Scan this with the till, or paste it there. It works once, for 15 minutes.")
         terminal.code(text)
         terminal.line(text)
@@ -84,6 +87,14 @@ def till_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
     terminal.result(
         tills=[{"id": str(one.id), "name": one.name, "store": str(one.store), "state": one.state} for one in found]
     )
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _spaced(characters: str) -> str:

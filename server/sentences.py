@@ -10,6 +10,10 @@ SENTENCES = {
     "schema_old": "The database is older than this program ({found}, wants {wants}). Run: loyalty-server db upgrade",
     "schema_newer": "The database was upgraded by a newer program ({found}). Install that version.",
     "role_too_strong": "The role {role} sees past the walls between networks. Use one that is no superuser.",
+    "master_key_other": (
+        "This master key does not open the database. Put back the file master.key that belongs to it, or set"
+        " LOYALTY_MASTER_KEY."
+    ),
     "owner_missing": "To upgrade this database set LOYALTY_OWNER_DATABASE_URL to the role that owns its tables.",
     "network_name": "A network's name has 1 to {limit} printable letters.",
     "network_kind": "The kind of a network is one of: {wants}.",

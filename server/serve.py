@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import socket
@@ -13,6 +14,7 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 
 from loyalty_desk.domain.errors import Refused
+from server.cli_ground import checked_ground
 from server.cli_terminal import Terminal
 from server.kit import schema
 from server.kit.embedded import APP
@@ -33,6 +35,7 @@ def serve(settings: Settings, terminal: Terminal) -> None:
         if base.embedded is not None:
             base.embedded.supervise()
         upgrade(base)
+        asyncio.run(_check(settings, base))
         os.environ.update(environment(settings) | {PARENT: str(os.getpid())})
         threading.Thread(target=_tell_when_ready, args=(settings, terminal), daemon=True).start()
         Granian(
@@ -53,6 +56,12 @@ def upgrade(base: Base) -> None:
     if base.owner is None:
         raise Refused("owner_missing")
     schema.upgrade(base.owner, base.app.username or APP)
+
+
+async def _check(settings: Settings, base: Base) -> None:
+    """Find out here, in a sentence, what would end every worker."""
+    async with checked_ground(settings, base):
+        pass
 
 
 def _require_free(settings: Settings) -> None:

@@ -53,7 +53,7 @@ class Witness:
         """Replace it, durably."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         text = json.dumps({"incarnation": str(incarnation), "feeds": {str(k): n for k, n in feeds.items()}})
-        half = self._path.with_suffix(".new")
+        half = self._path.with_suffix(f".{os.getpid()}.new")
         with half.open("w") as file:
             file.write(text)
             file.flush()

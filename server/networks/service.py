@@ -25,7 +25,7 @@ from loyalty_desk.domain.money import currency as known_currency
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed
-from server.kit.crypto import Vault
+from server.kit.crypto import CannotOpen, Vault
 from server.kit.feed import Change
 from server.kit.ground import Ground
 from server.networks import repository
@@ -159,6 +159,16 @@ async def signing_key(
         raise Broken(f"network {network_id} has no signing key in use")
     private = vault.open_secret(network_id, _KEY_NAME.format(kid=found.kid), found.private_sealed)
     return found.kid, Ed25519PrivateKey.from_private_bytes(private)
+
+
+async def require_master_key(ground: Ground) -> None:
+    """Raise `Refused` `master_key_other` where this master key does not open what the database holds."""
+    for network_id in (await ground.db.networks())[:1]:
+        async with ground.db.begin(network_id) as connection:
+            try:
+                await signing_key(connection, network_id, ground.vault, datetime.now(UTC))
+            except CannotOpen as error:
+                raise Refused("master_key_other", data=str(ground.settings.data_dir)) from error
 
 
 async def keyset_version(connection: AsyncConnection, network_id: UUID) -> int:

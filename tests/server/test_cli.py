@@ -294,6 +294,13 @@ def test_verify_says_so_on_its_last_line_and_names_the_first_bad_place(place: Pl
     assert found["line"].startswith("verify: FAILED, 1 findings, first: INV-2")
 
 
+def test_another_master_key_is_refused_before_anything_is_served(place: Place) -> None:
+    place.json("demo-data", "--guests", "6")
+    (place.folder / "data" / "master.key").unlink()
+    for command in (("run",), ("networks",)):
+        assert "This master key does not open the database." in place.run(*command, code=1).stderr
+
+
 def test_what_cannot_be_done_gets_a_sentence_and_changes_nothing(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
