@@ -27,11 +27,17 @@ class Phase:
 
 
 class Shutdown(QObject):
-    """Runs the phases once, from the event loop, whoever asks and however often."""
+    """Runs the phases once, from the event loop, whoever asks and however often; then `leave`s the loop."""
 
-    def __init__(self, phases: Sequence[Phase], parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        phases: Sequence[Phase],
+        parent: QObject | None = None,
+        leave: Callable[[], object] = QApplication.quit,
+    ) -> None:
         super().__init__(parent)
         self._phases = tuple(phases)
+        self._leave = leave
         self._begun = False
         self._over = False
 
@@ -61,7 +67,7 @@ class Shutdown(QObject):
 
     def _on_begun(self) -> None:
         self.run_phases()
-        QApplication.exit(0)
+        self._leave()
 
 
 class SignalWatch(QObject):

@@ -159,7 +159,7 @@ class Display:
             to_pay_label=t("To pay"),
             to_pay=words.money(quote.due, sign=True),
             earns=f"+{words.points(quote.earned_points)}" if quote.earned_points else "",
-            hint=explain_hint(quote.hint, words) if quote.hint else "",
+            hint=_sentence(explain_hint(quote.hint, words)) if quote.hint else "",
         )
 
     def _guest(self, model: SaleModel, words: Words, now: datetime) -> GuestState:
@@ -264,6 +264,10 @@ def _lines(quote: Quote, words: Words) -> tuple[SumLine, ...]:
         used = words.gettext("{points} are used").format(points=words.points(quote.redeemed_points))
         lines.append(SumLine(words.gettext("Points"), f"{_MINUS}{words.money(quote.redeemed_money)}", used))
     return tuple(lines)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _zone(name: str) -> tzinfo:

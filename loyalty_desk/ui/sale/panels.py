@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushBu
 from loyalty_desk.ui.sale.state import CheckState, Chip, DoneState, GuestState, SumLine
 from loyalty_desk.ui.widgets.buttons import plain_button
 from loyalty_desk.ui.widgets.labels import ElidedLabel, label, show_text
+from loyalty_desk.ui.widgets.pictures import Drawing, EmptyPlace
 
 TELL_LINES = 6
 
@@ -18,6 +19,7 @@ class Panel(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("panel", "true")
+        self.roomy = True
         self.caption = label("caption")
         self.body = QWidget()
         self.body.setObjectName("body")
@@ -103,7 +105,7 @@ class CheckPanel(Panel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.empty = label("empty", wrap=True)
+        self.empty = EmptyPlace(Drawing.RECEIPT)
         self.amount_label = label("label")
         self.amount = label("amount")
         self.rule = QFrame()
@@ -156,7 +158,7 @@ class CheckPanel(Panel):
         self.copy.setVisible(bool(done and done.copy_text))
         if done and self.copy.text() != done.copy_label:
             self.copy.setText(done.copy_label)
-        show_text(self.empty, "" if done else state.empty)
+        self.empty.say("" if done else state.empty, picture=self.roomy)
         show_text(self.amount_label, "" if done else state.amount_label)
         show_text(self.amount, "" if done else state.amount)
         self.lines.set_lines(done.details if done else state.lines)
@@ -217,7 +219,7 @@ class GuestPanel(Panel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.empty = label("empty", wrap=True)
+        self.empty = EmptyPlace(Drawing.CODE)
         self.name = ElidedLabel("name")
         self.tier = label("tier")
         self.points = label("points")
@@ -270,7 +272,7 @@ class GuestPanel(Panel):
         said = done.tell if done else ()
         for position, line in enumerate(self.tell):
             show_text(line, said[position] if position < len(said) else "")
-        show_text(self.empty, state.empty)
+        self.empty.say(state.empty, picture=self.roomy and not state.left_out_label)
         show_text(self.name, done.name if done else state.name)
         show_text(self.tier, state.tier)
         show_text(self.points, state.points)

@@ -157,7 +157,10 @@ class SaleView(QWidget):
         """Dress the screen in `light` or `dark`."""
         self._theme = name
         theme.apply(_app(), name)
-        self.preview.set_colours(theme.THEMES[name])
+        colours = theme.THEMES[name]
+        self.preview.set_colours(colours)
+        self.check.empty.picture.set_colours(colours)
+        self.guest.empty.picture.set_colours(colours)
         self._restyle()
 
     # -- out: what the cashier wants
@@ -193,6 +196,7 @@ class SaleView(QWidget):
         self._panels.setDirection(down if narrow else across)
         self._over_field.setDirection(down if narrow else across)
         self.reading.setWordWrap(narrow)
+        self.check.roomy = self.guest.roomy = not narrow
         self.header.set_narrow(narrow)
         self.keys.set_narrow(narrow)
         self.go.set_narrow(narrow, bare=narrow)
@@ -201,6 +205,7 @@ class SaleView(QWidget):
         if self.go.property("narrow") != narrow:
             self.go.setProperty("narrow", narrow)
             self.header.setProperty("narrow", narrow)
+            self.keys.setProperty("narrow", narrow)
             self.setStyleSheet("")
         self._restyle()
         self.help.fit(self.size())
@@ -302,10 +307,10 @@ class KeyBar(QFrame):
             self._place()
 
     def _place(self) -> None:
-        columns = 3 if self._narrow else max(len(self.buttons), 1)
+        columns = max(len(self.buttons), 1)
         for position, button in enumerate(self.buttons.values()):
             button.set_narrow(self._narrow)
-            self._grid.addWidget(button, position // columns, position % columns)
+            self._grid.addWidget(button, 0, position % columns)
 
     def _on_clicked(self) -> None:
         button = self.sender()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import override
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from loyalty_desk.ui.widgets.labels import label, show_text
 
@@ -23,7 +23,8 @@ class KeyedButton(QPushButton):
         self._bare = False
         self.words = label("words")
         self.keycap = label("keycap")
-        self._row = row = QHBoxLayout(self)
+        self._centred = centred
+        self._row = row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         row.setContentsMargins(12, 4, 12, 4)
         row.setSpacing(10)
         if centred:
@@ -49,11 +50,17 @@ class KeyedButton(QPushButton):
             self.setToolTip(tip)
 
     def set_narrow(self, narrow: bool, *, bare: bool = False) -> None:
-        """Leave less air around the words; `bare` leaves the key away as well."""
+        """Put the words under the key, with less air around them; `bare` leaves the key away as well."""
         self._bare = bare
-        side = 6 if narrow else 12
+        side = 2 if narrow else 12
         self._row.setContentsMargins(side, 4, side, 4)
-        self._row.setSpacing(6 if narrow else 10)
+        self._row.setSpacing(2 if narrow else 10)
+        if not self._centred:
+            across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+            self._row.setDirection(down if narrow else across)
+            middle, left = Qt.AlignmentFlag.AlignCenter, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            self.words.setAlignment(middle if narrow else left)
+            self._row.setAlignment(self.keycap, middle if narrow else Qt.AlignmentFlag.AlignVCenter)
 
     @override
     def sizeHint(self) -> QSize:

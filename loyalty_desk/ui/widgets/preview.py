@@ -77,11 +77,7 @@ class CameraPreview(QWidget):
             painter.setClipping(False)
         elif self._text:
             painter.setPen(QColor(self._colours.on_header))
-            painter.drawText(
-                box.adjusted(10, 6, -10, -6),
-                int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap),
-                self._text,
-            )
+            self._draw_words(painter, box.adjusted(8, 6, -8, -6))
         lit = self.flashing
         pen = QPen(QColor("#2fe08a" if lit else self._colours.line), 5 if lit else 2)
         painter.setPen(pen)
@@ -90,6 +86,18 @@ class CameraPreview(QWidget):
         if not self._image.isNull():
             self._draw_aim(painter, box, QColor("#2fe08a" if lit else "#ffffff"))
         painter.end()
+
+    def _draw_words(self, painter: QPainter, inside: QRectF) -> None:
+        """Write as large as the longest word allows."""
+        flags = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
+        font = self.font()
+        for size in (16, 14, 12, 11):
+            font.setPixelSize(size)
+            painter.setFont(font)
+            needs = painter.boundingRect(inside, flags, self._text)
+            if needs.width() <= inside.width() and needs.height() <= inside.height():
+                break
+        painter.drawText(inside, flags, self._text)
 
     @staticmethod
     def _draw_aim(painter: QPainter, box: QRectF, colour: QColor) -> None:
