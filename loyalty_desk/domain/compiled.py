@@ -36,6 +36,7 @@ class CompiledRule:
     earning: tuple[EarningEffect, ...]
     unknown: Reason | None
     stage: int
+    key: Condition | None
 
     def positions(self, tally: Tally) -> Sequence[int]:
         """Return the lines that the rule acts on."""
@@ -98,7 +99,7 @@ def compile_program(program: Program) -> CompiledProgram:
     for rule in rules:
         if rule.unknown is not None:
             continue
-        key = _best_key(rule)
+        key = rule.key.keys() if rule.key is not None else None
         if key is None:
             always.append(rule.rank)
             continue
@@ -170,6 +171,7 @@ class _Parts:
 
     def compiled(self, rank: int, group: int) -> CompiledRule:
         """Return the rule at its place."""
+        keyed = [c for c in self.conditions if c.keys() is not None]
         choosers = tuple(c for c in self.conditions if isinstance(c, Chooser))
         others = [c for c in self.conditions if not isinstance(c, Chooser)]
         return CompiledRule(
@@ -183,13 +185,14 @@ class _Parts:
             effects=tuple(self.effects),
             earning=tuple(self.earning),
             unknown=self.unknown,
+            key=min(keyed, key=_rarity, default=None),
             stage=max((effect.stage for effect in self.effects), default=EARNING_ONLY),
         )
 
 
-def _best_key(rule: CompiledRule) -> tuple[str, frozenset[str]] | None:
-    keys = [key for condition in (*rule.fixed, *rule.choosers) if (key := condition.keys()) is not None]
-    return min(keys, key=lambda key: (KEY_KINDS.index(key[0]), len(key[1])), default=None)
+def _rarity(condition: Condition) -> tuple[int, int]:
+    kind, values = condition.keys() or (KEY_KINDS[-1], frozenset())
+    return KEY_KINDS.index(kind), len(values)
 
 
 def _shown(kind: str, tally: Tally) -> Sequence[str] | set[str] | frozenset[str] | dict[str, list[int]]:

@@ -33,10 +33,11 @@ def explained(trace: Trace) -> Explanation:
             facts = _given_facts(tally, identifier)
             notes.append(_applied(identifier, name, "applied", facts, parts, points.get(identifier, 0), tally))
             continue
-        notes.append(Note(identifier, name, applied=False, code=reason.code, facts=reason.facts))
-        offer = _offer(rule, reason, tally)
-        if offer is not None:
-            offers.append(offer)
+        notes.append(Note(identifier, name, False, reason.code, reason.facts))
+        if reason.kind:
+            offer = _offer(rule, reason, tally)
+            if offer is not None:
+                offers.append(offer)
     notes += _tier_notes(trace, amounts, points)
     hint = min(offers, key=lambda offer: offer[:2])[2] if offers else None
     return Explanation(tuple(notes), hint, _rejected(trace, notes))
@@ -80,7 +81,7 @@ def why_not(
         if reason is None and trace.tier_lines and _lost_to_tier(trace, rule, amounts, points):
             return Reason("tier_better")
         return reason
-    failed = _failed(trace, rule)
+    failed = _failed(trace.tally, rule, is_candidate=rule.rank in trace.met)
     if failed is not None:
         return failed
     sole = trace.sole_discount if rule.effects else trace.sole_earning
@@ -89,9 +90,13 @@ def why_not(
     return Reason("no_guest" if trace.tally.guest is None and rule.earning else "nothing_left")
 
 
-def _failed(trace: Trace, rule: CompiledRule) -> Reason | None:
+def _failed(tally: Tally, rule: CompiledRule, *, is_candidate: bool) -> Reason | None:
     """Return the first condition that fails whatever the prices, with what is missing where it is the only one."""
-    tally = trace.tally
+    if not is_candidate and rule.key is not None:
+        # The index left the rule out: the check shows none of the values that this condition needs.
+        reason = rule.key.why(tally, ())
+        if not reason.kind:
+            return reason
     positions = rule.positions(tally)
     if rule.choosers and not positions:
         for chooser in rule.choosers:

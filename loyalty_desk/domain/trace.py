@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from loyalty_desk.domain.compiled import CompiledProgram, CompiledRule
 from loyalty_desk.domain.conditions.base import Reason
@@ -11,7 +12,7 @@ from loyalty_desk.domain.earning import Earnings
 from loyalty_desk.domain.tally import Tally
 
 
-@dataclass(slots=True)
+@dataclass
 class Trace:
     """The tally at its end and what became of each rule whose turn came.
 
@@ -30,4 +31,10 @@ class Trace:
     tier_reason: Reason | None = None
     tier_lines: list[int] = field(default_factory=list)
     earnings: Earnings | None = None
+
+    @cached_property
+    def met(self) -> frozenset[int]:
+        """Return the ranks of the rules that the check could meet at all."""
+        return frozenset([rule.rank for rule in self.candidates])
+
     tier_earn_reason: Reason | None = None

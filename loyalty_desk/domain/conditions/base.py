@@ -24,6 +24,10 @@ class Reason(NamedTuple):
     missing: int = 0
 
 
+NO_MATCHING_LINES = Reason("no_matching_lines")
+NO_GUEST = Reason("no_guest")
+
+
 class Condition:
     """Base of all conditions. `moving` ones look at prices as they stand when the rule's turn comes."""
 
@@ -58,4 +62,4 @@ class Chooser(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that no line matches."""
-        return Reason("no_matching_lines")
+        return NO_MATCHING_LINES

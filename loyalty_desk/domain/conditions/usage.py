@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loyalty_desk.domain.conditions.base import Condition, Reason
+from loyalty_desk.domain.conditions.base import NO_GUEST, Condition, Reason
 from loyalty_desk.domain.conditions.when import period_of
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
@@ -41,7 +41,7 @@ class Usage(Condition):
         if not (self.per_guest or self.times):
             return None
         if tally.guest is None:
-            return Reason("no_guest")
+            return NO_GUEST
         used = tally.guest.uses.get((self.rule, ""), 0)
         if self.per_guest and used >= self.per_guest:
             return Reason("limit_guest", {"limit": self.per_guest, "used": used})

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from loyalty_desk.domain.conditions.base import Chooser, Condition, Reason
+from loyalty_desk.domain.conditions.base import NO_GUEST, Chooser, Condition, Reason
 from loyalty_desk.domain.fields import Fields, minutes
 from loyalty_desk.domain.tally import Tally
 
@@ -120,7 +120,7 @@ class Birthday(Condition):
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, no birthday known, or it is another day."""
         if tally.guest is None:
-            return Reason("no_guest")
+            return NO_GUEST
         if tally.guest.birthday is None and tally.guest.birthday_rules is None:
             return Reason("birthday_unknown")
         return Reason("not_birthday", {"before": self.before, "after": self.after})

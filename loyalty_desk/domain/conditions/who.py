@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loyalty_desk.domain.conditions.base import VISITS, Condition, Reason
+from loyalty_desk.domain.conditions.base import NO_GUEST, VISITS, Condition, Reason
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
 
@@ -69,7 +69,7 @@ class AnyGuest(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is none."""
-        return Reason("no_guest")
+        return NO_GUEST
 
     def keys(self) -> tuple[str, frozenset[str]]:
         """Return that a guest is needed."""
@@ -90,7 +90,7 @@ class Tiers(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, or one of another tier."""
-        return Reason("other_tier", {"tiers": sorted(self.tiers)}) if tally.guest else Reason("no_guest")
+        return Reason("other_tier", {"tiers": sorted(self.tiers)}) if tally.guest else NO_GUEST
 
     def keys(self) -> tuple[str, frozenset[str]]:
         """Return the tiers."""
@@ -111,7 +111,7 @@ class Segments(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, or one of other segments."""
-        return Reason("other_segment", {"segments": sorted(self.segments)}) if tally.guest else Reason("no_guest")
+        return Reason("other_segment", {"segments": sorted(self.segments)}) if tally.guest else NO_GUEST
 
     def keys(self) -> tuple[str, frozenset[str]]:
         """Return the segments."""
@@ -132,7 +132,7 @@ class Tags(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, or that the offer is for others."""
-        return Reason("not_for_this_guest") if tally.guest else Reason("no_guest")
+        return Reason("not_for_this_guest") if tally.guest else NO_GUEST
 
 
 class Guests(Condition):
@@ -149,7 +149,7 @@ class Guests(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, or that the offer is for others."""
-        return Reason("not_for_this_guest") if tally.guest else Reason("no_guest")
+        return Reason("not_for_this_guest") if tally.guest else NO_GUEST
 
 
 class NewGuest(Condition):
@@ -166,7 +166,7 @@ class NewGuest(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, or one who has been here."""
-        return Reason("not_first_visit") if tally.guest else Reason("no_guest")
+        return Reason("not_first_visit") if tally.guest else NO_GUEST
 
 
 class NthVisit(Condition):
@@ -190,7 +190,7 @@ class NthVisit(Condition):
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return which visit this is and how many are missing."""
         if tally.guest is None:
-            return Reason("no_guest")
+            return NO_GUEST
         visit = tally.guest.paid_visits + 1
         if self.n and visit > self.n:
             return Reason("visit_passed", {"n": self.n, "visit": visit})
@@ -214,5 +214,5 @@ class Referred(Condition):
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that nobody brought this guest, or it is not the first visit."""
         if tally.guest is None:
-            return Reason("no_guest")
+            return NO_GUEST
         return Reason("not_first_visit") if tally.guest.referred else Reason("not_referred")
