@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 
+from loyalty_desk.domain.errors import Refused
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, chosen_store, settings_of, with_ground
 from server.cli_terminal import Terminal
 from server.kit.ground import Ground
@@ -40,7 +41,8 @@ def till_pair(
         pairing = await service.open_pairing(opened, chosen, place, address or settings.address)
         text = pairing.pairing.to_text()
         if address is None and not _answers(settings.host, settings.port):
-            terminal.say(f"No server answers at {settings.address} yet. Start it in another window: loyalty-server run")
+            await service.refuse(opened, chosen, pairing.id)
+            raise Refused("server_absent", address=settings.address)
         terminal.line("Scan this with the till, or paste it there. It works once, for 15 minutes.")
         terminal.code(text)
         terminal.line(text)

@@ -6,6 +6,7 @@ from loyalty_desk.domain.errors import ForPerson
 
 SENTENCES = {
     "server_running": "A server is already running on {data} (process {process}). Stop it first, or use it.",
+    "server_absent": "No server answers at {address}. Start it first, in another window: loyalty-server run",
     "port_taken": "Port {port} on {host} is used by another program. Choose another with --port or LOYALTY_PORT.",
     "schema_old": "The database is older than this program ({found}, wants {wants}). Run: loyalty-server db upgrade",
     "schema_newer": "The database was upgraded by a newer program ({found}). Install that version.",

@@ -332,6 +332,7 @@ def test_what_cannot_be_done_gets_a_sentence_and_changes_nothing(
         (("till", "pair", "--store", store, "--address", "http://10.0.0.1"), "without encryption"),
         (("till", "pair", "--store", store, "--address", "here"), "The address must look like"),
         (("till", "pair", "--store", demo["network"]), "There is no store"),
+        (("till", "pair", "--store", store), "No server answers at"),
         (("till", "list", "--network", store), "There is no network"),
     ):
         code, _, errors = run(*arguments)
@@ -349,5 +350,5 @@ def test_every_sentence_can_be_filled() -> None:
     import string
 
     for code, text in SENTENCES.items():
-        assert text[-1] in ".)}" or text.endswith(("NAME", "upgrade", "networks", "example.")), code
+        assert text[-1] in ".)}" or text.endswith(("NAME", "upgrade", "networks", "run")), code
         assert all(name is None or name.isidentifier() for _, name, _, _ in string.Formatter().parse(text)), code
