@@ -17,6 +17,6 @@ if os.environ.get(PARENT) == str(os.getppid()):
 _settings = Settings()
 configure(dev=_settings.dev)
 app = create_app(_settings)
-# A batch of 500 sales makes some 100 000 objects that die together: collecting at every 2 000 took a quarter of its time.
+# A batch of 500 sales makes 100 000 objects that die together: collecting at every 2 000 took a quarter of its time.
 gc.freeze()
 gc.set_threshold(100_000, 50, 50)
