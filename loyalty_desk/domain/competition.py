@@ -96,13 +96,13 @@ def _act(trace: Trace, rule: CompiledRule, positions: Sequence[int]) -> Reason |
     """Apply all effects of a rule in their order; return None when any came to something."""
     tally, identifier, skip = trace.tally, rule.rule.id, rule.rule.skip_discounted_lines
     if len(rule.effects) == 1 and not rule.budgets:
-        return rule.effects[0].apply(tally, Acting(identifier, None, skip), positions)
+        return rule.effects[0].apply(tally, Acting(identifier, None, skip, rule.repeats), positions)
     before = sum(tally.left)
     budget = min((budget.left(tally) for budget in rule.budgets), default=None)
     reasons: list[Reason | None] = []
     for effect in rule.effects:
         cap = None if budget is None else max(0, budget - (before - sum(tally.left)))
-        reasons.append(effect.apply(tally, Acting(identifier, cap, skip and not reasons), positions))
+        reasons.append(effect.apply(tally, Acting(identifier, cap, skip and not reasons, rule.repeats), positions))
     return None if None in reasons else reasons[0]
 
 

@@ -36,6 +36,7 @@ class CompiledRule:
     earning: tuple[EarningEffect, ...]
     unknown: Reason | None
     stage: int
+    repeats: int | None
     key: Condition | None
 
     def positions(self, tally: Tally) -> Sequence[int]:
@@ -114,7 +115,7 @@ def compile_program(program: Program) -> CompiledProgram:
         segments=_named(rules, "segments"),
         tags=_named(rules, "tags"),
         names_guests=bool(_named(rules, "guests")),
-        counted=tuple(rule for rule in rules if any(isinstance(c, Usage) for c in rule.fixed)),
+        counted=tuple(rule for rule in rules if any(isinstance(c, Usage | Birthday) for c in rule.fixed)),
         birthday_rules=tuple(rule for rule in rules if any(isinstance(c, Birthday) for c in rule.fixed)),
     )
 
@@ -185,6 +186,7 @@ class _Parts:
             effects=tuple(self.effects),
             earning=tuple(self.earning),
             unknown=self.unknown,
+            repeats=min([c.per_check for c in others if isinstance(c, Usage) and c.per_check], default=None),
             key=min(keyed, key=_rarity, default=None),
             stage=max((effect.stage for effect in self.effects), default=EARNING_ONLY),
         )

@@ -84,8 +84,7 @@ def quote(
     run_discounts(trace)
     if gives_discount and program.tier_stacking != "before":
         (take_tier if program.tier_stacking == "stack" else best_of_tier)(trace)
-    _claim_rewards(trace)
-    note, paid_by_points = redeem(tally, program)
+    note, paid_by_points = _spend_points(trace)
     earnings = Earnings(tally, earning_base(tally, program, paid_by_points))
     trace.earnings = earnings
     earned = _earn(trace, earnings)
@@ -123,21 +122,45 @@ def quote(
     )
 
 
-def _claim_rewards(trace: Trace) -> None:
-    """Let the rewards asked for take their turns, with the points at hand; those of this check only if it says so."""
+def _spend_points(trace: Trace) -> tuple[RedemptionNote, list[int]]:
+    """Claim the rewards asked for, then let points pay, with the points at hand.
+
+    Where points count at once, those of this very check are at hand too, as many as it still earns after spending.
+    """
+    tally, choices = trace.tally, trace.tally.choices
+    own = 0 if tally.guest is None else max(0, tally.guest.points)
+    wants = tally.guest is not None and bool(choices.rewards or choices.points_asked)
+    if not wants or tally.program.settings.points_usable != "at_once":
+        return _spend(trace, own)
+    saved, outcomes, acted = tally.save(), trace.outcomes.copy(), trace.acted.copy()
+    earned = _earned_after(trace, [0] * len(tally.lines))
+    while True:
+        trace.outcomes, trace.acted = outcomes.copy(), acted.copy()
+        note, parts = _spend(trace, own + earned)
+        spent = note.points + sum(cost for _, cost in tally.given.rewards)
+        enough = _earned_after(trace, parts)
+        if spent <= own + enough or earned == 0:
+            return note, parts
+        earned = min(enough, earned - 1)
+        tally.restore(saved)
+
+
+def _spend(trace: Trace, at_hand: int) -> tuple[RedemptionNote, list[int]]:
     tally = trace.tally
-    if not tally.choices.rewards or tally.guest is None:
-        run_stage(trace, REWARDS)
-        return
-    tally.points_at_hand = max(0, tally.guest.points)
-    if tally.program.settings.points_usable == "at_once":
-        outcomes, acted = trace.outcomes.copy(), trace.acted.copy()
-        trial = Earnings(tally, earning_base(tally, tally.program, [0] * len(tally.lines)))
-        tally.points_at_hand += _earn(trace, trial)
-        trace.outcomes, trace.acted, trace.sole_earning = outcomes, acted, ""
-    if tally.choices.redemption_cap is not None:
-        tally.points_at_hand = min(tally.points_at_hand, max(0, tally.choices.redemption_cap))
+    cap = tally.choices.redemption_cap
+    tally.points_at_hand = at_hand if cap is None else min(at_hand, max(0, cap))
     run_stage(trace, REWARDS)
+    spent = sum(cost for _, cost in tally.given.rewards)
+    return redeem(tally, tally.program, at_hand - spent, None if cap is None else cap - spent)
+
+
+def _earned_after(trace: Trace, paid_by_points: Sequence[int]) -> int:
+    """Return what the check would earn as it stands, and leave no trace of the trial."""
+    tally = trace.tally
+    outcomes, acted = trace.outcomes.copy(), trace.acted.copy()
+    earned = _earn(trace, Earnings(tally, earning_base(tally, tally.program, paid_by_points)))
+    trace.outcomes, trace.acted, trace.sole_earning, trace.tier_earn_reason = outcomes, acted, "", None
+    return earned
 
 
 def _earn(trace: Trace, earnings: Earnings) -> int:

@@ -9,8 +9,11 @@ from loyalty_desk.domain.quote import RedemptionNote
 from loyalty_desk.domain.tally import GOODS, Tally, left_out
 
 
-def redeem(tally: Tally, program: Program) -> tuple[RedemptionNote, list[int]]:
-    """Take the points asked for off the tally; return the note, and the minor units that points paid of each line."""
+def redeem(tally: Tally, program: Program, at_hand: int, cap: int | None) -> tuple[RedemptionNote, list[int]]:
+    """Take the points asked for off the tally; return the note, and the minor units that points paid of each line.
+
+    `at_hand` are the guest's points, `cap` the till's own limit, both in smallest units and less what rewards cost.
+    """
     nothing = [0] * len(tally.lines)
     asked = max(0, tally.choices.points_asked)
     policy = program.redemption
@@ -24,8 +27,7 @@ def redeem(tally: Tally, program: Program) -> tuple[RedemptionNote, list[int]]:
         for i, line in enumerate(tally.lines)
         if tally.may[i] == GOODS and LineFlag.NO_REDEEM not in line.flags and not left_out(line, excluded)
     ]
-    spent = sum(cost for _, cost in tally.given.rewards)
-    available = max(0, tally.guest.points - spent)
+    available = max(0, at_hand)
     costs = sum([tally.room(i) for i in lines])
     share = sum(tally.left) * policy.max_share_bp // BASIS_POINTS
     limits = [
@@ -33,8 +35,8 @@ def redeem(tally: Tally, program: Program) -> tuple[RedemptionNote, list[int]]:
         (_points_for(costs, program), "check"),
         (_points_for(share, program), "share"),
     ]
-    if tally.choices.redemption_cap is not None:
-        limits.append((max(0, tally.choices.redemption_cap - spent), "cap"))
+    if cap is not None:
+        limits.append((max(0, cap), "cap"))
     most, binding = min(limits, key=lambda limit: limit[0])
     max_points = _usable(most, policy, program)
     if max_points == 0 and most > 0:

@@ -256,6 +256,7 @@ class Tally:
         self.left = saved.left.copy()
         self.cuts = [cuts.copy() for cuts in saved.cuts]
         self.known = saved.known.copy()
+        self.by_points = ()
         self.given = saved.given.copy()
 
 

@@ -75,6 +75,7 @@ SENTENCES: Mapping[str, str | Counted] = {
     "other_weekday": _("only on {days}"),
     "other_hours": _("only from {from} to {to}"),
     "birthday_unknown": _("the birthday is not known"),
+    "birthday_used": _("already used this year"),
     "not_birthday": _("only around the birthday"),
     # who and where
     "no_guest": _("only for guests of the program"),

@@ -15,21 +15,23 @@ PERIODS = ("day", "week", "month", "year")
 
 
 class Usage(Condition):
-    """`usage`: at most `total` uses, `per_guest` of one guest, or `times` in a `period` of the store's calendar.
+    """`usage`: `total` uses at most, `per_guest` of one guest, `times` in a `period` of the store's calendar.
 
-    Per-guest limits count the snapshot's uses. `total` counts only what this till has leased of it.
+    `per_check` limits how often a repeating rule repeats. Per-guest limits count the snapshot's uses, `total` only what
+    this till has leased of it.
     """
 
-    __slots__ = ("per_guest", "period", "rule", "times", "total")
+    __slots__ = ("per_check", "per_guest", "period", "rule", "times", "total")
 
     def __init__(self, f: Fields) -> None:
         self.total = f.integer("total", 0, low=0)
         self.per_guest = f.integer("per_guest", 0, low=0)
+        self.per_check = f.optional("per_check", low=1)
         self.times = f.integer("times", 0, low=0)
         self.period = f.text("period", "", one_of=("", *PERIODS))
         self.rule = f.owner
-        if not (self.total or self.per_guest or self.times):
-            raise f.wrong("total", "one_of:total,per_guest,times")
+        if not (self.total or self.per_guest or self.times or self.per_check):
+            raise f.wrong("total", "one_of:total,per_guest,times,per_check")
         if bool(self.times) != bool(self.period):
             raise f.wrong("period", "one_of:" + ",".join(PERIODS))
 

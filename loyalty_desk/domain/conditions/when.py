@@ -91,7 +91,10 @@ class Hours(Chooser):
 
 
 class Birthday(Condition):
-    """`birthday`: from `before` days before to `after` days after; 29 February is the 28th in a common year."""
+    """`birthday`: from `before` days before to `after` days after, once a calendar year.
+
+    29 February is the 28th in a common year.
+    """
 
     __slots__ = ("after", "before", "rule")
 
@@ -103,11 +106,15 @@ class Birthday(Condition):
     def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
         """Return whether the day of the quote is near enough."""
         guest = tally.guest
-        if guest is None:
+        if guest is None or self._used(tally):
             return False
         if guest.birthday_rules is not None:
             return self.rule in guest.birthday_rules
         return guest.birthday is not None and self.near(guest.birthday, tally.local.date())
+
+    def _used(self, tally: Tally) -> bool:
+        guest = tally.guest
+        return guest is not None and guest.uses.get((self.rule, period_of(tally.local, "year")), 0) > 0
 
     def near(self, birthday: date, day: date) -> bool:
         """Return whether `day` lies within the days around any year's birthday."""
@@ -123,6 +130,8 @@ class Birthday(Condition):
             return NO_GUEST
         if tally.guest.birthday is None and tally.guest.birthday_rules is None:
             return Reason("birthday_unknown")
+        if self._used(tally):
+            return Reason("birthday_used")
         return Reason("not_birthday", {"before": self.before, "after": self.after})
 
 

@@ -8,12 +8,12 @@ from loyalty_desk.domain.effects.base import Acting, EarningEffect, Effect
 from loyalty_desk.domain.effects.bundle import Bundle
 from loyalty_desk.domain.effects.earning import BonusFixed, BonusMultiplier, EarnBlocks, EarnPerUnit, EarnRate
 from loyalty_desk.domain.effects.exclude import Exclude
-from loyalty_desk.domain.effects.fixed_amount import fixed_amount
+from loyalty_desk.domain.effects.fixed_amount import amount_per
 from loyalty_desk.domain.effects.fixed_price import FixedPrice
 from loyalty_desk.domain.effects.free_unit import FreeUnit
 from loyalty_desk.domain.effects.gift import GiftUnit
 from loyalty_desk.domain.effects.issue import IssueCoupon, LoadCard
-from loyalty_desk.domain.effects.percentage import percentage
+from loyalty_desk.domain.effects.percentage import percentage_of
 from loyalty_desk.domain.effects.reward import Reward
 from loyalty_desk.domain.effects.stamp import Stamp
 from loyalty_desk.domain.effects.stepped import Stepped
@@ -30,13 +30,13 @@ EFFECTS: dict[str, Callable[[Fields], Effect | EarningEffect]] = {
     "earn_per_unit": EarnPerUnit,
     "earn_rate": EarnRate,
     "exclude": Exclude,
-    "fixed_amount": fixed_amount,
+    "fixed_amount": amount_per,
     "fixed_price": FixedPrice,
     "free_unit": FreeUnit,
     "gift": GiftUnit,
     "issue_coupon": IssueCoupon,
     "load_card": LoadCard,
-    "percentage": percentage,
+    "percentage": percentage_of,
     "reward": Reward,
     "stamp": Stamp,
     "stepped": Stepped,

@@ -18,11 +18,12 @@ NOTHING_LEFT = Reason("nothing_left")
 
 
 class Acting(NamedTuple):
-    """The rule that acts: its id, what it may take off (None: no limit), and whether discounted lines are spared."""
+    """The rule that acts: its id, what it may take off, whether it spares discounted lines, how often it repeats."""
 
     rule: str
     cap: int | None = None
     skip_discounted: bool = False
+    repeats: int | None = None
 
 
 class Effect:

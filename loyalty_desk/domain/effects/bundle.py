@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loyalty_desk.domain.conditions.base import UNITS, Reason
-from loyalty_desk.domain.effects.base import Acting, Effect, cut, payable, take_from_picked
+from loyalty_desk.domain.effects.base import Acting, Effect, cut, lower, payable, take_from_picked
 from loyalty_desk.domain.effects.goods_named import GoodsNamed
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import allocate
@@ -40,7 +40,8 @@ class Bundle(Effect):
         picks: Picks = {}
         sets = 0
         dearer = False
-        while self.max_repeats is None or sets < self.max_repeats:
+        most = lower(self.max_repeats, acting.repeats)
+        while most is None or sets < most:
             draws = stock.draw(self.items, wanted)
             if draws is None:
                 break
@@ -49,8 +50,8 @@ class Bundle(Effect):
                 dearer = True
                 break
             times = stock.times(draws)
-            if self.max_repeats is not None:
-                times = min(times, self.max_repeats - sets)
+            if most is not None:
+                times = min(times, most - sets)
             sets += times
             parts = allocate((cost - self.price) * times, [units * price for _, _, units, price in draws])
             for (i, k, units, _), part in zip(draws, parts, strict=True):

@@ -135,7 +135,7 @@ def _cost(runs: Runs) -> int:
     return sum(run.price * run.units for run in runs)
 
 
-def fixed_amount(f: Fields) -> Effect:
+def amount_per(f: Fields) -> Effect:
     """Return the amount `per` `check` (default), `lines` together, each `line`, or each `unit`."""
     match f.text("per", "check", one_of=("check", "lines", "line", "unit")):
         case "unit":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from loyalty_desk.domain.basket import LineFlag
 from loyalty_desk.domain.conditions.base import UNITS, Reason
-from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, Effect, payable
+from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, Effect, lower, payable
 from loyalty_desk.domain.effects.goods_named import GoodsNamed
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
@@ -47,7 +47,7 @@ class FreeUnit(Effect):
         shared = sum(counts[i] for i in both)
         only_buy = sum(counts[i] for i in buying if i not in both)
         only_get = sum(counts[i] for i in getting if i not in both)
-        sets, extra = self._sets(only_buy, only_get, shared)
+        sets, extra = self._sets(only_buy, only_get, shared, lower(self.max_repeats, acting.repeats))
         bought = (sets + (1 if extra else 0)) * self.buy.quantity
         got = sets * self.get.quantity + extra
         if got == 0:
@@ -58,7 +58,7 @@ class FreeUnit(Effect):
         kept = _picked(_offers(runs, buying, dearest=True), bought, both, shared, freed)
         return self._take(tally, acting, runs, freed, kept)
 
-    def _sets(self, only_buy: int, only_get: int, shared: int) -> tuple[int, int]:
+    def _sets(self, only_buy: int, only_get: int, shared: int, most: int | None) -> tuple[int, int]:
         """Return how many full sets there are, and how many units a last partial one frees."""
 
         def fits(bought: int, got: int) -> bool:
@@ -66,12 +66,12 @@ class FreeUnit(Effect):
 
         n, m = self.buy.quantity, self.get.quantity
         low, high = 0, (only_buy + only_get + shared) // (n + m)
-        if self.max_repeats is not None:
-            high = min(high, self.max_repeats)
+        if most is not None:
+            high = min(high, most)
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if fits(middle * n, middle * m) else (low, middle - 1)
-        if not self.partial or low == self.max_repeats:
+        if not self.partial or low == most:
             return low, 0
         room = only_get + shared - max(0, (low + 1) * n - only_buy) - low * m
         extra = max(0, min(m - 1, room))

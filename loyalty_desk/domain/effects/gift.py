@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loyalty_desk.domain.conditions.base import UNITS, Reason
-from loyalty_desk.domain.effects.base import Acting, Effect, take_from_picked
+from loyalty_desk.domain.effects.base import Acting, Effect, lower, take_from_picked
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.quote import Gift
 from loyalty_desk.domain.tally import Tally
@@ -39,8 +39,7 @@ class GiftUnit(Effect):
             by_line = {i: tally.runs(i) for i in positions}
             bought = sum(run.units for runs in by_line.values() for run in runs if not run.consumed)
             times = bought // self.per_units
-            if self.max_repeats is not None:
-                times = min(times, self.max_repeats)
+            times = lower(times, self.max_repeats, acting.repeats) or 0
             if not times:
                 missing = self.per_units - bought
                 return Reason("set_incomplete", {"missing": missing}, UNITS, missing)

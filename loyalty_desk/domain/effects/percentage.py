@@ -104,7 +104,7 @@ class CheckPercentage(Effect):
         return None if came else NOTHING_LEFT
 
 
-def percentage(f: Fields) -> Effect:
+def percentage_of(f: Fields) -> Effect:
     """Return the percentage `of` `lines` (default) or of the `check`."""
     of = f.text("of", "lines", one_of=("lines", "check"))
     return CheckPercentage(f) if of == "check" else LinePercentage(f)

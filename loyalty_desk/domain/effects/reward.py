@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from loyalty_desk.domain.basket import LineFlag
 from loyalty_desk.domain.conditions.base import Reason
-from loyalty_desk.domain.effects.base import NOTHING_LEFT, REWARDS, Acting, Effect, payable
+from loyalty_desk.domain.effects.base import NOTHING_LEFT, REWARDS, Acting, Effect, lower, payable
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import BASIS_POINTS, percent_off
 from loyalty_desk.domain.tally import Tally
@@ -33,7 +33,7 @@ class Reward(Effect):
 
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
         """Take what is claimed and note its cost."""
-        claims = tally.choices.rewards.count(acting.rule)
+        claims = lower(tally.choices.rewards.count(acting.rule), acting.repeats) or 0
         if not claims:
             return Reason("not_claimed", {"cost": self.cost})
         if tally.guest is None:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from loyalty_desk.domain.conditions.base import MONEY, UNITS, Reason
 from loyalty_desk.domain.effects.base import Acting, Effect
-from loyalty_desk.domain.effects.fixed_amount import fixed_amount
-from loyalty_desk.domain.effects.percentage import percentage
+from loyalty_desk.domain.effects.fixed_amount import amount_per
+from loyalty_desk.domain.effects.percentage import percentage_of
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
 
@@ -39,7 +39,7 @@ class Stepped(Effect):
             start = step.integer("from", None, low=0)
             per = {"of": of} if "rate_bp" in step.data else {"per": of}
             made = Fields({**step.data, **per, "cap": f.data.get("cap")}, step.place, step.owner)
-            steps.append(Step(start, percentage(made) if "rate_bp" in step.data else fixed_amount(made)))
+            steps.append(Step(start, percentage_of(made) if "rate_bp" in step.data else amount_per(made)))
         if not steps:
             raise f.wrong("steps", "list_of_objects")
         self.steps = sorted(steps, key=lambda step: -step.start)
