@@ -1,0 +1,149 @@
+"""Our own programs as child processes that never outlive the one who started them."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+READY_SECONDS = 90.0
+STOP_SECONDS = 30.0
+
+
+class ProcessFailed(RuntimeError):
+    """A program of ours ended when it should not have; the text holds its last words."""
+
+
+def command(name: str) -> list[str]:
+    """Return how to start `loyalty-server` or `loyalty-desk` with this very Python."""
+    module = {"loyalty-server": "server.cli", "loyalty-desk": "loyalty_desk.cli"}[name]
+    return [sys.executable, "-m", module]
+
+
+def run(name: str, arguments: Sequence[str], environment: Mapping[str, str], *, timeout: float = 120) -> str:
+    """Run a command to its end and return its standard output; raises `ProcessFailed`."""
+    process = start([*command(name), *arguments], environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    if process.returncode != 0:
+        last = (err or out).decode(errors="replace").strip().splitlines()[-12:]
+        raise ProcessFailed(f"{name} {' '.join(arguments[:2])} ended with {process.returncode}: " + "\n".join(last))
+    return out.decode()
+
+
+def run_json(name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, object]:
+    """Run a command with `--json` and return what it said."""
+    answer: dict[str, object] = json.loads(run(name, [*arguments, "--json"], environment))
+    return answer
+
+
+def start(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, so that Ctrl-C reaches us alone and we stop it in order."""
+    return subprocess.Popen(  # noqa: S603 - our own programs
+        list(arguments),
+        env={**os.environ, **environment},
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+        # One call of a library loaded before the fork: nothing in it takes a lock that a thread may hold.
+        preexec_fn=_die_with_parent(signal.SIGTERM),  # noqa: PLW1509
+    )
+
+
+class ServerProcess:
+    """`loyalty-server run`, its log in a file. Stopped by SIGTERM, as a service manager does it."""
+
+    def __init__(self, address: str, environment: Mapping[str, str], log: Path) -> None:
+        self._address = address
+        self._environment = environment
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start and wait until it answers `/readyz`; raises `ProcessFailed`."""
+        if self._process is not None:
+            return
+        with self._log.open("ab") as log:
+            self._process = start(
+                [*command("loyalty-server"), "run"], self._environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        wait_until(self._is_ready, READY_SECONDS, "the server to answer")
+
+    def stop(self) -> None:
+        """Ask it to stop and wait; a server that does not is killed, and that is an error."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.wait()
+            raise ProcessFailed("the server did not stop when asked to") from error
+
+    def kill(self) -> None:
+        """SIGKILL, as an accident would."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def _is_ready(self) -> bool:
+        process = self._process
+        if process is None or process.poll() is not None:
+            last = self._log.read_text(errors="replace").strip().splitlines()[-12:]
+            raise ProcessFailed("the server did not start:\n" + "\n".join(last))
+        try:
+            with urllib.request.urlopen(f"{self._address}/readyz", timeout=2) as answer:  # noqa: S310 - http, ours
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float, what: str) -> None:
+    """Ask until it is so; raises `TimeoutError` that names what was waited for."""
+    end = time.monotonic() + seconds
+    while not is_true():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(0.05)
+
+
+def _die_with_parent(sent: signal.Signals) -> Callable[[], None] | None:
+    """Return what makes a Linux child receive a signal when its parent is killed; None elsewhere."""
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    pr_set_pdeathsig = 1
+
+    def ask() -> None:
+        library.prctl(pr_set_pdeathsig, int(sent))
+
+    return ask
