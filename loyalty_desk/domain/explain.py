@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.compiled import CompiledRule
 from loyalty_desk.domain.conditions.base import MONEY, UNITS, Reason
+from loyalty_desk.domain.effects.base import RULES
 from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE, Explanation, Hint, Note
 from loyalty_desk.domain.tally import Tally, folded
 from loyalty_desk.domain.tier_discount import guest_tier
@@ -30,7 +31,7 @@ def explained(trace: Trace) -> Explanation:
         reason = why_not(trace, rule, amounts, points)
         if reason is None:
             parts = amounts.get(identifier, {})
-            facts = _given_facts(tally, identifier)
+            facts = _given_facts(trace, identifier)
             notes.append(_applied(identifier, name, "applied", facts, parts, points.get(identifier, 0), tally))
             continue
         notes.append(Note(identifier, name, False, reason.code, reason.facts))
@@ -116,7 +117,7 @@ def _lost_to_tier(
     trace: Trace, rule: CompiledRule, amounts: Mapping[str, Mapping[int, int]], points: Mapping[str, int]
 ) -> bool:
     identifier = rule.rule.id
-    if not rule.effects or identifier in amounts or points.get(identifier):
+    if rule.stage != RULES or identifier in amounts or points.get(identifier):
         return False
     return not trace.tally.gave(identifier)
 
@@ -152,9 +153,9 @@ def _applied(
     return Note(rule, name, True, code, facts, sum(parts.values()), points, per_line)
 
 
-def _given_facts(tally: Tally, rule: str) -> Mapping[str, Json]:
+def _given_facts(trace: Trace, rule: str) -> Mapping[str, Json]:
     """Return what a rule gave beside money off."""
-    given = tally.given
+    given = trace.tally.given
     facts: dict[str, Json] = {}
     gifts = [gift for gift in given.gifts if gift.rule == rule]
     if gifts:
@@ -169,6 +170,9 @@ def _given_facts(tally: Tally, rule: str) -> Mapping[str, Json]:
         numbers = [number for identifier, number in pairs if identifier == rule]
         if numbers:
             facts[name] = sum(numbers)
+    factors = [rate for by, rate in trace.earnings.multipliers if by == rule] if trace.earnings is not None else []
+    if factors:
+        facts["factor_bp"] = factors[0]
     return facts
 
 

@@ -192,6 +192,12 @@ def _given(note: Note, words: Words) -> str:
         if isinstance(gift, Mapping):
             text = translations.gettext(_("gift: {product} × {quantity}"))
             parts.append(text.format(product=gift.get("product"), quantity=gift.get("quantity")))
+    loads = note.facts.get("loads")
+    if isinstance(loads, int):
+        parts.append(translations.gettext(_("{amount} onto the card")).format(amount=words.money(loads)))
+    factor = note.facts.get("factor_bp")
+    if isinstance(factor, int):
+        parts.append("×" + words.percent(factor // 100).rstrip("%").rstrip())
     cost = note.facts.get("cost")
     if isinstance(cost, int):
         parts.append(translations.gettext(_("for {points}")).format(points=words.points(cost)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loyalty_desk.domain.basket import MILLI
-from loyalty_desk.domain.conditions.base import UNITS, Chooser, Condition, Reason
+from loyalty_desk.domain.conditions.base import Chooser, Condition, Reason
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
 
@@ -121,7 +121,7 @@ class Presence(Condition):
         total, missing = self._found(tally, positions)
         names = missing if self.every else sorted(self.products | self.categories)
         short = self.quantity if self.every else self.quantity - total
-        return Reason("needs_present", {"names": names, "quantity": self.quantity}, UNITS, short)
+        return Reason("needs_present", {"names": names, "quantity": self.quantity, "missing": short})
 
     def keys(self) -> tuple[str, frozenset[str]] | None:
         """Return the products or the categories, where only one of the two is asked for."""
