@@ -23,7 +23,7 @@ from loyalty_desk.wire.v1.sync import Hole, PushRequest, PushResult, QuarantineR
 from server.kit import feed
 from server.kit.crypto import Vault
 from server.kit.errors import ApiError
-from server.ledger import repository
+from server.ledger import repository, storing
 from server.ledger.branching import Branch, Gap, Placement, place
 from server.ledger.intake import Incoming
 from server.ledger.lots import next_expiries
@@ -40,8 +40,9 @@ from server.ledger.posting import (
     continuity,
     plan,
 )
-from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Quarantined, RaisedRow
+from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
 from server.ledger.standing import program_version, terms_of, tier_of
+from server.ledger.storing import Quarantined, RaisedRow
 from server.ledger.timing import effective_at
 
 _QUARTER_MS = 15 * 60 * 1000
@@ -123,11 +124,11 @@ class Batch:
         accounts = await self._store(placed, sorted_out, guests, planned)
         queued = [one.fact.record.id for one in planned.posted if one.fact.record.check is not None]
         if queued:
-            await repository.queue_repricing(connection, push.network, queued)
+            await storing.queue_repricing(connection, push.network, queued)
         changes = await self._tools.guest_rows(connection, push.network, list(guests)) if guests else []
         moved = {accounts[key]: amount for key, amount in planned.moved.items() if key.kind is not AccountKind.GUEST}
         if moved:
-            await repository.move_system_accounts(connection, push.network, moved)
+            await storing.move_system_accounts(connection, push.network, moved)
         feed_seq = await feed.record(connection, push.network, changes)
         return Done([self._results[one.seq] for one in incoming], feed_seq, placed.forked, bool(queued))
 
@@ -239,7 +240,7 @@ class Batch:
         if epoch is None and first.prev != genesis(self._push.network, self._push.device, self._push.epoch):
             found = await repository.parent_of(self._connection, self._push.network, self._push.device, first.prev)
             parent = (None if found is None else found[0], first.prev)
-        written = await repository.store_head(
+        written = await storing.store_head(
             self._connection,
             self._push.network,
             self._push.device,
@@ -318,25 +319,25 @@ class Batch:
         )
         accounts |= {AccountKey(AccountKind.GUEST, guest): one.account_id for guest, one in guests.items()}
         if planned.posted:
-            new = await repository.insert_postings(
+            new = await storing.insert_postings(
                 connection,
                 network,
                 placed.branch,
-                [repository.Sourced(one, sources[one.fact.record.id]) for one in planned.posted],
+                [storing.Sourced(one, sources[one.fact.record.id]) for one in planned.posted],
                 self._now,
             )
             if new != len(planned.posted):
                 raise Raced
             lots = {lot.tx_id: lot.id for guest in guests.values() for lot in guest.holdings.made}
-            await repository.insert_entries(connection, network, planned.posted, accounts, lots)
-            await repository.store_lots(connection, network, list(guests.values()))
+            await storing.insert_entries(connection, network, planned.posted, accounts, lots)
+            await storing.store_lots(connection, network, list(guests.values()))
         now = to_ms(self._now)
         if guests:
-            await repository.store_guests(
+            await storing.store_guests(
                 connection,
                 network,
                 [
-                    repository.GuestChange(
+                    storing.GuestChange(
                         one,
                         planned.moved.get(AccountKey(AccountKind.GUEST, guest), 0),
                         one.holdings.available(now),
@@ -346,7 +347,7 @@ class Batch:
                 ],
             )
         if sorted_out.quarantined:
-            await repository.insert_quarantined(
+            await storing.insert_quarantined(
                 connection, network, self._push.device, self._push.epoch, placed.branch, sorted_out.quarantined
             )
         raised = [_row(one, raised, accounts) for one in planned.posted for raised in one.raised]
@@ -355,7 +356,7 @@ class Batch:
             for seq, record_id in sorted_out.reused
         ]
         if raised:
-            await repository.insert_raised(connection, network, self._push.device, raised)
+            await storing.insert_raised(connection, network, self._push.device, raised)
         for one in planned.posted:
             seq, flags = one.fact.record.seq, one.flags
             self._results[seq] = PushResult(seq, Status.POSTED_FLAGGED if flags else Status.POSTED, flags)

@@ -20,10 +20,10 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ExceptionKind, Record
 from server.kit.db import Database, fetch
 from server.kit.errors import is_outage
-from server.ledger import repository
-from server.ledger.repository import RaisedRow
+from server.ledger import storing
 from server.ledger.shelf import ProgramShelf
 from server.ledger.standing import program_version
+from server.ledger.storing import RaisedRow
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 200
@@ -107,7 +107,7 @@ class Repricer:
             # Away from the loop: pushes are answered meanwhile.
             found = await asyncio.to_thread(_findings, queued)
             if found:
-                await repository.insert_raised(connection, network, None, found)
+                await storing.insert_raised(connection, network, None, found)
             await connection.exec_driver_sql(
                 "delete from reprice_queue where network_id = $1 and tx_id = any($2::uuid[])",
                 (network, [one.id for one in queued]),

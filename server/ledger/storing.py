@@ -1,0 +1,374 @@
+"""What posting writes, in plain SQL, inside the caller's transaction.
+
+Arrays travel as one parameter a column and are unnested, so a batch costs as many statements as one sale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.clock import from_ms
+from server.kit.db import fetch
+from server.ledger.intake import Incoming
+from server.ledger.posting import AccountKey, AccountKind, Leg, Posted
+from server.ledger.repository import EpochRow, GuestAccount
+from server.ledger.standing import program_version
+
+
+@dataclass(frozen=True, slots=True)
+class GuestChange:
+    """A guest as the batch leaves them: net change of the account, points to spend now, next expiries."""
+
+    account: GuestAccount
+    moved: int
+    points: int
+    next_expiries: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """A posting and the pushed bytes it was made from."""
+
+    posted: Posted
+    source: Incoming
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Bytes that are stored and not posted. `raw` is the payload as pushed."""
+
+    seq: int
+    record_id: UUID
+    raw: bytes
+    raw_hash: bytes
+    hash: bytes
+    prev: bytes
+    reason: str
+    detail: str
+    private_sealed: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedRow:
+    """An exception to be stored. `facts` hold numbers and ids."""
+
+    kind: str
+    tx_id: UUID | None
+    account_id: int | None
+    facts: Mapping[str, Any]
+    severity: str
+
+
+async def store_head(
+    connection: AsyncConnection,
+    network: UUID,
+    device: UUID,
+    epoch: int,
+    row: EpochRow,
+    *,
+    old_head: int | None,
+    parent: tuple[int | None, bytes] | None = None,
+    forked_at: int | None = None,
+    opened_reason: str = "enrol",
+) -> bool:
+    """Write a branch's head over `old_head`, None for a branch that begins; False where it is not that any more."""
+    totals = (row.totals.count, row.totals.earned, row.totals.redeemed)
+    if old_head is None:
+        parent_epoch, parent_head = parent or (None, None)
+        done = await connection.exec_driver_sql(
+            """
+            insert into device_epoch (network_id, device_id, epoch, branch, head_seq, head_hash, count, cum_count,
+                cum_earned, cum_redeemed, parent_epoch, parent_head, forked_at, opened_reason)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            on conflict (network_id, device_id, epoch, branch) do nothing
+            """,
+            (network, device, epoch, row.branch.number, row.branch.head_seq, row.branch.head_hash, row.count, *totals,
+             parent_epoch, parent_head, forked_at, opened_reason),
+        )  # fmt: skip
+    else:
+        done = await connection.exec_driver_sql(
+            """
+            update device_epoch set head_seq = $6, head_hash = $7, count = $8, cum_count = $9, cum_earned = $10,
+                cum_redeemed = $11
+            where network_id = $1 and device_id = $2 and epoch = $3 and branch = $4 and head_seq = $5
+            """,
+            (network, device, epoch, row.branch.number, old_head, row.branch.head_seq, row.branch.head_hash, row.count,
+             *totals),
+        )  # fmt: skip
+    return bool(done.rowcount == 1)
+
+
+async def insert_postings(
+    connection: AsyncConnection, network: UUID, branch: int, rows: Sequence[Sourced], recorded_at: datetime
+) -> int:
+    """Insert transactions and return how many were new.
+
+    Fewer than given means that somebody else stored one of these ids a moment ago: roll back and plan anew.
+    """
+    records = [one.posted.fact.record for one in rows]
+    found = await fetch(
+        connection,
+        """
+        insert into ledger_tx (network_id, id, kind, origin, device_id, epoch, branch, seq, payload, payload_hash, hash,
+            prev_hash, occurred_at, clock_conf, effective_at, recorded_at, guest_id, store_id, program_version,
+            reverses_id, flags)
+        select $1, id, kind, 'till', device_id, epoch, $2, seq, payload, payload_hash, hash, prev_hash, occurred_at,
+            clock_conf, effective_at, $3, guest_id, store_id, program_version, reverses_id, flags
+        from unnest($4::uuid[], $5::text[], $6::uuid[], $7::bigint[], $8::bigint[], $9::bytea[], $10::bytea[],
+            $11::bytea[], $12::bytea[], $13::bigint[], $14::text[], $15::timestamptz[], $16::uuid[], $17::uuid[],
+            $18::int[], $19::uuid[], $20::bigint[])
+            as t (id, kind, device_id, epoch, seq, payload, payload_hash, hash, prev_hash, occurred_at, clock_conf,
+                effective_at, guest_id, store_id, program_version, reverses_id, flags)
+        on conflict (network_id, id) do nothing returning id
+        """,
+        network,
+        branch,
+        recorded_at,
+        [one.id for one in records],
+        [one.kind.value for one in records],
+        [one.device for one in records],
+        [one.epoch for one in records],
+        [one.seq for one in records],
+        [one.source.payload for one in rows],
+        [one.source.payload_hash for one in rows],
+        [one.source.hash for one in rows],
+        [one.source.prev for one in rows],
+        [one.occurred_at for one in records],
+        [one.clock_conf.value for one in records],
+        [from_ms(one.posted.fact.effective_at) for one in rows],
+        [one.posted.fact.guest for one in rows],
+        [one.store for one in records],
+        [program_version(one) for one in records],
+        [one.reverses_id for one in records],
+        [one.posted.flags for one in rows],
+    )
+    return len(found)
+
+
+async def insert_entries(
+    connection: AsyncConnection,
+    network: UUID,
+    posted: Iterable[Posted],
+    accounts: Mapping[AccountKey, int],
+    lots: Mapping[UUID, UUID],
+) -> None:
+    """Insert the legs of postings; a credit to a guest names the lot it made, by its transaction in `lots`."""
+    rows = [
+        (one.fact.record.id, position, accounts[leg.account], leg.amount, _lot_of(one, leg, lots))
+        for one in posted
+        for position, leg in enumerate(one.legs)
+    ]
+    if rows:
+        await connection.exec_driver_sql(
+            """
+            insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)
+            select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])
+            """,
+            (
+                network,
+                [tx_id for tx_id, *_ in rows],
+                [leg for _, leg, *_ in rows],
+                [account for _, _, account, _, _ in rows],
+                [amount for *_, amount, _ in rows],
+                [lot for *_, lot in rows],
+            ),
+        )
+
+
+async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequence[GuestAccount]) -> None:
+    """Insert new lots and uses, and write down what was taken from older lots."""
+    made = [(one.account_id, lot) for one in guests for lot in one.holdings.made]
+    if made:
+        await connection.exec_driver_sql(
+            """
+            insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
+                state)
+            select $1, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
+                case when remaining = 0 then 'spent' else 'open' end
+            from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::timestamptz[],
+                $8::timestamptz[], $9::timestamptz[])
+                as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at)
+            """,
+            (
+                network,
+                [lot.id for _, lot in made],
+                [account for account, _ in made],
+                [lot.tx_id for _, lot in made],
+                [lot.amount for _, lot in made],
+                [lot.remaining for _, lot in made],
+                [from_ms(lot.earned_at) for _, lot in made],
+                [_moment(lot.expires_at) for _, lot in made],
+                [_moment(lot.usable_at) for _, lot in made],
+            ),
+        )
+    fresh = {lot.id for _, lot in made}
+    older = [lot for one in guests for lot in one.holdings.touched.values() if lot.id not in fresh]
+    if older:
+        await connection.exec_driver_sql(
+            """
+            update lot set remaining = t.remaining, expires_at = t.expires_at,
+                state = case when t.remaining = 0 then 'spent' else 'open' end
+            from unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) as t (id, remaining, expires_at)
+            where lot.network_id = $1 and lot.id = t.id
+            """,
+            (
+                network,
+                [lot.id for lot in older],
+                [lot.remaining for lot in older],
+                [_moment(lot.expires_at) for lot in older],
+            ),
+        )
+    uses: dict[tuple[UUID, UUID], int] = {}
+    for one in guests:
+        for use in one.holdings.used:
+            uses[use.tx_id, use.lot_id] = uses.get((use.tx_id, use.lot_id), 0) + use.amount
+    if uses:
+        await connection.exec_driver_sql(
+            """
+            insert into lot_use (network_id, tx_id, lot_id, amount)
+            select $1, * from unnest($2::uuid[], $3::uuid[], $4::bigint[])
+            """,
+            (network, [tx for tx, _ in uses], [lot for _, lot in uses], list(uses.values())),
+        )
+
+
+async def store_guests(connection: AsyncConnection, network: UUID, rows: Sequence[GuestChange]) -> None:
+    """Write guests' accounts and states."""
+    await connection.exec_driver_sql(
+        """
+        update account set posted = account.posted + t.moved, debt = t.debt, version = account.version + 1
+        from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as t (id, moved, debt)
+        where account.network_id = $1 and account.id = t.id
+        """,
+        (
+            network,
+            [one.account.account_id for one in rows],
+            [one.moved for one in rows],
+            [one.account.holdings.debt for one in rows],
+        ),
+    )
+    await connection.exec_driver_sql(
+        """
+        update guest_state set tier = t.tier, points = t.points, spend = t.spend, visits = t.visits, earned = t.earned,
+            visits_ever = guest_state.visits_ever + (t.visits - guest_state.visits), first_visit = t.first_visit,
+            next_expiries = t.next_expiries::jsonb
+        from unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::date[],
+            $9::text[]) as t (guest_id, tier, points, spend, visits, earned, first_visit, next_expiries)
+        where guest_state.network_id = $1 and guest_state.guest_id = t.guest_id
+        """,
+        (
+            network,
+            [one.account.guest for one in rows],
+            [one.account.state.tier for one in rows],
+            [one.points for one in rows],
+            [one.account.state.spend for one in rows],
+            [one.account.state.visits for one in rows],
+            [one.account.state.earned for one in rows],
+            [_date(one.account.state.first_visit) for one in rows],
+            [json.dumps(one.next_expiries) for one in rows],
+        ),
+    )
+
+
+async def insert_quarantined(
+    connection: AsyncConnection, network: UUID, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]
+) -> None:
+    """Store what is not posted; what is stored already stays as it is."""
+    await connection.exec_driver_sql(
+        """
+        insert into quarantine (network_id, device_id, epoch, branch, seq, record_id, raw, raw_hash, hash, prev_hash,
+            reason, detail, private_sealed, state)
+        select $1, $2, $3, $4, seq, record_id, raw, raw_hash, hash, prev_hash, reason, detail, private_sealed,
+            case when reason = 'WAITING_DEP' then 'waiting_dependency' else 'open' end
+        from unnest($5::bigint[], $6::uuid[], $7::bytea[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[],
+            $12::text[], $13::bytea[])
+            as t (seq, record_id, raw, raw_hash, hash, prev_hash, reason, detail, private_sealed)
+        on conflict (network_id, device_id, epoch, seq, raw_hash) do nothing
+        """,
+        (
+            network,
+            device,
+            epoch,
+            branch,
+            [one.seq for one in rows],
+            [one.record_id for one in rows],
+            [one.raw for one in rows],
+            [one.raw_hash for one in rows],
+            [one.hash for one in rows],
+            [one.prev for one in rows],
+            [one.reason for one in rows],
+            [one.detail for one in rows],
+            [one.private_sealed for one in rows],
+        ),
+    )
+
+
+async def insert_raised(
+    connection: AsyncConnection, network: UUID, device: UUID | None, rows: Sequence[RaisedRow]
+) -> None:
+    """Store exceptions; one kind once for a transaction."""
+    await connection.exec_driver_sql(
+        """
+        insert into exception (network_id, kind, tx_id, account_id, device_id, facts, severity)
+        select $1, kind, tx_id, account_id, $2, facts::jsonb, severity
+        from unnest($3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::text[])
+            as t (kind, tx_id, account_id, facts, severity)
+        on conflict (network_id, kind, tx_id) do nothing
+        """,
+        (
+            network,
+            device,
+            [one.kind for one in rows],
+            [one.tx_id for one in rows],
+            [one.account_id for one in rows],
+            [json.dumps(dict(one.facts)) for one in rows],
+            [one.severity for one in rows],
+        ),
+    )
+
+
+async def queue_repricing(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> None:
+    """Remember sales that are to be priced again after they are acknowledged."""
+    await connection.exec_driver_sql(
+        """
+        insert into reprice_queue (network_id, tx_id) select $1, * from unnest($2::uuid[])
+        on conflict (network_id, tx_id) do nothing
+        """,
+        (network, list(ids)),
+    )
+
+
+async def move_system_accounts(connection: AsyncConnection, network: UUID, moved: Mapping[int, int]) -> None:
+    """Add to accounts that every push touches, once a batch and in the order of ids; they are locked from here on."""
+    await connection.exec_driver_sql(
+        """
+        with mine as (
+            select a.id from account a where a.network_id = $1 and a.id = any($2::bigint[]) order by a.id
+            for no key update
+        )
+        update account set posted = account.posted + t.moved, version = account.version + 1
+        from unnest($2::bigint[], $3::bigint[]) as t (id, moved)
+        where account.network_id = $1 and account.id = t.id and t.id in (select id from mine)
+        """,
+        (network, list(moved), list(moved.values())),
+    )
+
+
+def _lot_of(posted: Posted, leg: Leg, lots: Mapping[UUID, UUID]) -> UUID | None:
+    is_credit = leg.amount > 0 and leg.account.kind is AccountKind.GUEST
+    return lots.get(posted.fact.record.id) if is_credit else None
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else from_ms(milliseconds)
+
+
+def _date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
