@@ -104,7 +104,7 @@ class Checkout:
         """
         return self._price(draft, self._programs.required()).quote
 
-    def _price(self, draft: CheckDraft, program: Program) -> _Priced:
+    def _price(self, draft: CheckDraft, program: Program, *, with_limits: bool = True) -> _Priced:
         if draft.basket is None or not draft.basket.lines:
             raise Refused("check_empty")
         facts = None if draft.guest is None else draft.guest.facts or GuestFacts()
@@ -113,7 +113,7 @@ class Checkout:
             return _Priced(price_check(draft.basket, facts, program, draft.at, choices), choices, None)
         allowed, share = draft.guest.allowance, None
         cap, reason = allowed.max_points, allowed.reason
-        if cap > 0 and allowed.share_bp is not None and program.redemption is not None:
+        if cap > 0 and allowed.share_bp is not None and program.redemption is not None and with_limits:
             without = price_check(draft.basket, facts, program, draft.at, choices)
             share = share_cap(allowed, without.total, program)
             if share is not None and share < cap:
@@ -132,7 +132,8 @@ class Checkout:
         program = self._programs.required()
         guest = None if draft.guest is None else self._guests.refresh(draft.guest)
         self._quotas = self._cache.quotas()
-        priced = self._price(replace(draft, guest=guest), program)
+        # Where no points were asked for, how many could have been had is not worth a second quote.
+        priced = self._price(replace(draft, guest=guest), program, with_limits=draft.points_asked > 0)
         if draft.points_asked > 0 and priced.quote.redeemed_points == 0:
             raise self._refusal(guest, priced)
         if _figures(priced.quote) != _figures(quote) or abs(self._clock.now() - draft.at) > QUOTE_LIFE:

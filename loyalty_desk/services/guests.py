@@ -13,11 +13,11 @@ from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest import Coupon, GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind, GuestCode, parse
 from loyalty_desk.domain.record import Credential
-from loyalty_desk.services.ports import Cache, CachedGuest, Identity, Journal, Overlay
+from loyalty_desk.services.ports import Cache, CachedGuest, CredentialState, Identity, Journal, Overlay
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.redemption import NOBODY, Allowance, Standing, allowance
 from loyalty_desk.services.trusted_clock import TrustedClock
-from loyalty_desk.wire.v1.rows import CredentialRow, ProfileRow
+from loyalty_desk.wire.v1.rows import ProfileRow
 
 # LD1 carries no proof: only what is printed or handed over as a card may be used with it.
 _LD1_KINDS = frozenset({"card", "pass", "import"})
@@ -145,7 +145,7 @@ class Guests:
         return self._cache.profile(store.profile if store is not None else "default") or ProfileRow()
 
 
-def _check(row: CredentialRow) -> None:
+def _check(row: CredentialState) -> None:
     if row.state != _ACTIVE:
         raise Refused("card_blocked")
     if row.kind not in _LD1_KINDS:

@@ -12,10 +12,12 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
+
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.record import SealedRecord, Totals
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart
-from loyalty_desk.wire.v1.rows import CredentialRow, GuestRow, ProfileRow, StaffRow, StoreRow
+from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow, StaffRow, StoreRow
 from loyalty_desk.wire.v1.sync import (
     HelloAnswer,
     HelloRequest,
@@ -275,13 +277,20 @@ class Journal(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class CachedGuest:
+class CredentialState(msgspec.Struct, frozen=True):
+    """What a credential is and whether it may be used, as `rows.CredentialRow` says."""
+
+    kind: str
+    state: str
+    generation: int = 0
+
+
+class CachedGuest(msgspec.Struct, frozen=True):
     """A guest as the feed said at the cache's cursor, and the credential that led there, if one did."""
 
     id: UUID
     row: GuestRow
-    credential: CredentialRow | None = None
+    credential: CredentialState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +322,7 @@ class Cache(Protocol):
         """Return how far the cache is."""
         ...
 
-    def by_handle(self, handle: int) -> CachedGuest | CredentialRow | None:
+    def by_handle(self, handle: int) -> CachedGuest | CredentialState | None:
         """Return the guest of a credential; the credential alone where its guest is missing; None where unknown."""
         ...
 

@@ -4,9 +4,9 @@ from uuid import UUID
 import pytest
 
 from loyalty_desk.domain.record import handle_text
-from loyalty_desk.services.ports import CachedGuest, CacheState
+from loyalty_desk.services.ports import CachedGuest, CacheState, CredentialState
 from loyalty_desk.store.cache import SqliteCache
-from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, CredentialRow, row_digest
+from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer, Quota
 from tests.loyalty_desk.till_parts import GUEST, HANDLE, KEY, STORE
 
@@ -40,7 +40,7 @@ def test_a_guest_is_found_by_every_way(cache: SqliteCache) -> None:
     found = cache.by_handle(HANDLE)
     assert isinstance(found, CachedGuest)
     assert (found.id, found.row.name, found.row.points) == (GUEST, "Анна", 250)
-    assert found.credential == CredentialRow(str(GUEST), "card")
+    assert found.credential == CredentialState("card", "active")
     for same in (cache.by_member_number("1000000016"), cache.guest(GUEST), *cache.by_phone_hash("aa")):
         assert same == CachedGuest(GUEST, found.row)
     assert cache.store(STORE).zone == "Europe/Moscow"
@@ -70,7 +70,7 @@ def test_a_page_twice_is_the_page_once(cache: SqliteCache) -> None:
 
 def test_a_credential_whose_guest_is_missing_is_told_apart(cache: SqliteCache) -> None:
     cache.apply(page(CARD))
-    assert cache.by_handle(HANDLE) == CredentialRow(str(GUEST), "card")
+    assert cache.by_handle(HANDLE) == CredentialState("card", "active")
 
 
 def test_a_merged_guest_leads_to_the_survivor(cache: SqliteCache) -> None:
