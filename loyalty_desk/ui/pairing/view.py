@@ -37,7 +37,7 @@ class PairingView(QWidget):
         self.code = _PasteField()
         self.code.setMaximumHeight(130)
         self.code.setTabChangesFocus(True)
-        self.characters = label("huge")
+        self.characters = label("characters")
         self.characters.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.message = label("message", wrap=True)
         self.go = KeyedButton("go", centred=True)
