@@ -109,7 +109,8 @@ def server_process(base: Base, settings: Settings) -> Iterator[tuple[str, subpro
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop"]
     command += ["--host", "127.0.0.1", "--port", str(port), "server.worker:app"]
     root = Path(__file__).parents[2]
-    process = subprocess.Popen(command, env=environment, cwd=root, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, env=environment, cwd=root, stderr=quiet, stdout=quiet, start_new_session=True)
     address = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 30
@@ -122,5 +123,7 @@ def server_process(base: Base, settings: Settings) -> Iterator[tuple[str, subpro
             time.sleep(0.05)
         yield address, process
     finally:
-        process.kill()
+        # The group: granian's workers outlive a killed parent.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
