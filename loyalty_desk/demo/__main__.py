@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from loyalty_desk.demo.line import Line, NotSo, Story
 from loyalty_desk.demo.processes import ProcessFailed, command, start
 from loyalty_desk.demo.stage import DemoGuest, Stage
 from loyalty_desk.demo.till_process import TillProcess
+from loyalty_desk.language import choose
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,22 +55,55 @@ def _play(stage: Stage, guests: list[DemoGuest], output: Path) -> int:
     return 0
 
 
+TIPS = {
+    "ru": "Подождите, пока гость поднесёт карту. Сумма, F4 и баллы, Enter.",
+    "en": "Wait for a guest to show a card. Then the amount, F4 and points, Enter.",
+}
+
+
 def _leave_to_visitor(stage: Stage, guests: list[DemoGuest]) -> int:
+    language = choose()
+    camera = os.environ.get("CAMERA", "")
     print("==> Opening the till. Close its window, or press Ctrl-C here, to end the demo.")
-    guest = guests[-2]
-    print(f"    Try: wait for the card, type an amount, F4 and points, Enter. A member number: {guest.member_no}")
-    print(f"    Try without the network: kill -STOP {stage.server.pid}, sell, then kill -CONT {stage.server.pid}")
-    camera = os.environ.get("CAMERA") or f"simulated:{guest.card}"
-    tip = "simulated" in camera
-    process = start(
-        [*command("loyalty-desk"), "run", "--camera", camera, *(["--demo-tip"] if tip else [])], stage.environment
-    )
+    print("    Wait for a guest to show a card, or scan your own QR; type an amount; F4 for points; Enter.")
+    print(f"    A member number to type: {guests[-2].member_no}")
+    print("    Press Enter here to stop the server and see the till go on without it; Enter again to start it.")
+    if camera:
+        arguments = [*command("loyalty-desk"), "run", "--camera", camera, "--tip", TIPS[language]]
+    else:
+        cards = [guest.card for guest in guests]
+        arguments = [sys.executable, "-m", "loyalty_desk.demo.visitor"]
+        arguments += [str(stage.till_dir), language, TIPS[language], *cards]
+    with (stage.folder / "till.log").open("ab") as log:
+        till = start(arguments, stage.environment, stderr=log)
+    lines: queue.Queue[None] = queue.Queue()
+    threading.Thread(target=_hear_enter, args=(lines,), daemon=True).start()
     try:
-        return process.wait()
+        while till.poll() is None:
+            try:
+                lines.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            _toggle(stage)
+        return till.returncode
     finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(20)
+        if till.poll() is None:
+            till.terminate()
+            till.wait(20)
+
+
+def _hear_enter(lines: queue.Queue[None]) -> None:
+    for _line in sys.stdin:
+        lines.put(None)
+
+
+def _toggle(stage: Stage) -> None:
+    if stage.server.pid is None:
+        stage.server.start()
+        print("==> The server is back: what waited is being sent.")
+    else:
+        stage.server.stop()
+        print("==> The server is stopped. Sell on; press Enter here to start it again.")
 
 
 def offscreen_screen(folder: Path) -> dict[str, str]:
