@@ -140,7 +140,7 @@ class _Parts:
         made = [EFFECTS[e.text("type")](e) for e in rule.effects]
         return cls(
             rule,
-            [CONDITIONS[c.text("type")](c) for c in rule.conditions],
+            one_birthday([CONDITIONS[c.text("type")](c) for c in rule.conditions]),
             [effect for effect in made if isinstance(effect, Effect)],
             [effect for effect in made if isinstance(effect, EarningEffect)],
             None,
@@ -190,6 +190,14 @@ class _Parts:
             key=min(keyed, key=_rarity, default=None),
             stage=max((effect.stage for effect in self.effects), default=EARNING_ONLY),
         )
+
+
+def one_birthday(conditions: list[Condition]) -> list[Condition]:
+    """Return the conditions with several birthdays as the one they amount to: a record names only the rule."""
+    birthdays = [c for c in conditions if isinstance(c, Birthday)]
+    for other in birthdays[1:]:
+        birthdays[0].narrow(other)
+    return [c for c in conditions if c not in birthdays[1:]]
 
 
 def _rarity(condition: Condition) -> tuple[int, int]:

@@ -129,29 +129,29 @@ def _spend_points(trace: Trace) -> tuple[RedemptionNote, list[int]]:
     """
     tally, choices = trace.tally, trace.tally.choices
     own = 0 if tally.guest is None else max(0, tally.guest.points)
-    wants = tally.guest is not None and bool(choices.rewards or choices.points_asked)
-    if not wants or tally.program.settings.points_usable != "at_once":
-        return _spend(trace, own)
+    if tally.guest is None or tally.program.settings.points_usable != "at_once":
+        return _spend(trace, own, choices.points_asked)
     saved, outcomes, acted = tally.save(), trace.outcomes.copy(), trace.acted.copy()
     earned = _earned_after(trace, [0] * len(tally.lines))
     while True:
-        trace.outcomes, trace.acted = outcomes.copy(), acted.copy()
-        note, parts = _spend(trace, own + earned)
+        # With all that could be asked for, so that what is offered on the screen can also be had.
+        note, parts = _spend(trace, own + earned, own + earned)
         spent = note.points + sum(cost for _, cost in tally.given.rewards)
         enough = _earned_after(trace, parts)
-        if spent <= own + enough or earned == 0:
-            return note, parts
-        earned = min(enough, earned - 1)
         tally.restore(saved)
+        trace.outcomes, trace.acted = outcomes.copy(), acted.copy()
+        if spent <= own + enough or earned == 0:
+            return _spend(trace, own + earned, choices.points_asked)
+        earned = min(enough, earned - 1)
 
 
-def _spend(trace: Trace, at_hand: int) -> tuple[RedemptionNote, list[int]]:
+def _spend(trace: Trace, at_hand: int, asked: int) -> tuple[RedemptionNote, list[int]]:
     tally = trace.tally
     cap = tally.choices.redemption_cap
     tally.points_at_hand = at_hand if cap is None else min(at_hand, max(0, cap))
     run_stage(trace, REWARDS)
     spent = sum(cost for _, cost in tally.given.rewards)
-    return redeem(tally, tally.program, at_hand - spent, None if cap is None else cap - spent)
+    return redeem(tally, asked, at_hand - spent, None if cap is None else cap - spent)
 
 
 def _earned_after(trace: Trace, paid_by_points: Sequence[int]) -> int:
@@ -257,11 +257,13 @@ def facts_used(guest: GuestFacts, trace: Trace) -> GuestFacts:
         if all(c.holds(tally, ()) for c in rule.fixed if isinstance(c, Birthday))
     )
     known = {rule.id for rule in compiled.program.rules}
+    # An unknown birthday must stay unknown on the other side, or the reason there is another.
+    is_known = guest.birthday is not None or guest.birthday_rules is not None
     return replace(
         guest,
         guest_id=guest.guest_id if compiled.names_guests else None,
         birthday=None,
-        birthday_rules=satisfied if compiled.birthday_rules else None,
+        birthday_rules=satisfied if compiled.birthday_rules and is_known else None,
         segments=guest.segments & compiled.segments,
         tags=guest.tags & compiled.tags,
         uses={key: used for key, used in guest.uses.items() if key[0] in known},

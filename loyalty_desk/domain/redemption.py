@@ -9,13 +9,14 @@ from loyalty_desk.domain.quote import RedemptionNote
 from loyalty_desk.domain.tally import GOODS, Tally, left_out
 
 
-def redeem(tally: Tally, program: Program, at_hand: int, cap: int | None) -> tuple[RedemptionNote, list[int]]:
-    """Take the points asked for off the tally; return the note, and the minor units that points paid of each line.
+def redeem(tally: Tally, asked: int, at_hand: int, cap: int | None) -> tuple[RedemptionNote, list[int]]:
+    """Take the points `asked` for off the tally; return the note, and the minor units that points paid of each line.
 
     `at_hand` are the guest's points, `cap` the till's own limit, both in smallest units and less what rewards cost.
     """
     nothing = [0] * len(tally.lines)
-    asked = max(0, tally.choices.points_asked)
+    program = tally.program
+    asked = max(0, asked)
     policy = program.redemption
     if policy is None or program.point_value == 0:
         return RedemptionNote(asked=asked), nothing

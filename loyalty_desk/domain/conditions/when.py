@@ -103,6 +103,10 @@ class Birthday(Condition):
         self.after = f.integer("after", 0, low=0, high=180)
         self.rule = f.owner
 
+    def narrow(self, other: Birthday) -> None:
+        """Hold from now on only where the other holds too."""
+        self.before, self.after = min(self.before, other.before), min(self.after, other.after)
+
     def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
         """Return whether the day of the quote is near enough."""
         guest = tally.guest

@@ -49,7 +49,7 @@ class EarningEffect:
 
 
 def payable(tally: Tally, acting: Acting, positions: Sequence[int], *, delivery: bool = False) -> list[int]:
-    """Return the lines on which a discount may fall and something is left to take."""
+    """Return the lines on which a discount may fall and something is left to take: what is free is no cheapest unit."""
     may, left = tally.may, tally.left
     if delivery:
         lines = [i for i in positions if may[i] and left[i] > 0]

@@ -85,6 +85,8 @@ class BonusFixed(EarningEffect):
 
     def earn(self, earnings: Earnings, rule: str, positions: Sequence[int]) -> Reason | None:
         """Add the bonus, lying on the lines by what they cost."""
+        if not positions:
+            return EARNS_NOTHING
         split = allocate(self.points, [earnings.base[i] for i in positions])
         weights = {i: part for i, part in zip(positions, split, strict=True) if part}
         share = Share(rule, self.points, 1, weights, bonus=True, expires_days=self.expires_days)
