@@ -18,10 +18,10 @@ from server.kit import errors, incarnation, schema
 from server.kit.clock import SystemClock
 from server.kit.db import fetch_value
 from server.kit.ground import Base, Ground, ground, running
-from server.ledger.batch import Tools
 from server.ledger.repricing import Repricer
 from server.ledger.service import Ledger
 from server.ledger.shelf import ProgramShelf
+from server.ledger.store import Tools, postgres
 from server.services import Services
 from server.settings import Settings
 from server.sync import router as sync
@@ -45,7 +45,7 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
             await incarnation.at_start(opened.db, opened.witness)
             shelf = ProgramShelf()
             repricer = Repricer(opened.db, shelf)
-            services.open(opened, Ledger(opened.db, services.clock, _tools(opened, shelf), repricer.wake))
+            services.open(opened, Ledger(postgres(opened.db, _tools(opened, shelf)), services.clock, repricer.wake))
             await stack.enter_async_context(_running(repricer.run()))
             await stack.enter_async_context(_running(incarnation.keep_witness(opened.db, opened.witness)))
             yield

@@ -6,12 +6,10 @@ id; the feed's counter. The last two in the last statements before the commit.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
@@ -20,10 +18,7 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, Totals, genesis
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import Hole, PushRequest, PushResult, QuarantineReason, Status
-from server.kit import feed
-from server.kit.crypto import Vault
 from server.kit.errors import ApiError
-from server.ledger import repository, storing
 from server.ledger.branching import Branch, Gap, Placement, place
 from server.ledger.intake import Incoming
 from server.ledger.lots import next_expiries
@@ -42,30 +37,16 @@ from server.ledger.posting import (
 )
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
 from server.ledger.standing import program_version, terms_of, tier_of
-from server.ledger.storing import Quarantined, RaisedRow
+from server.ledger.store import LedgerStore
+from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
 from server.ledger.timing import effective_at
 
 _QUARTER_MS = 15 * 60 * 1000
 _ALARMS = frozenset({ExceptionKind.ID_REUSE, ExceptionKind.FORK})
 
-GuestRows = Callable[[AsyncConnection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
-ProgramOf = Callable[[AsyncConnection, UUID, int | None], Awaitable[Program | None]]
-
 
 class Raced(Exception):
     """Somebody else stored a part of this a moment ago: roll back and plan again with what is there now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a posting needs of the rest of the server.
-
-    `guest_rows` renders guests for the feed; `program_of` gives the version named, or the one in force for None.
-    """
-
-    vault: Vault
-    guest_rows: GuestRows
-    program_of: ProgramOf
 
 
 @dataclass(slots=True)
@@ -91,29 +72,26 @@ class _Sorted:
 class Batch:
     """A push being posted within one transaction of its network; made for it and thrown away with it."""
 
-    def __init__(self, connection: AsyncConnection, push: PushRequest, tools: Tools, now: datetime) -> None:
-        self._connection = connection
+    def __init__(self, store: LedgerStore, push: PushRequest, now: datetime) -> None:
+        self._store = store
         self._push = push
-        self._tools = tools
         self._now = now
         self._results: dict[int, PushResult] = {}
 
     async def run(self, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done:
         """Write everything and return what to answer after the commit; raises `ApiError` 401, 409 and `Raced`."""
-        connection, push = self._connection, self._push
+        store, push = self._store, self._push
         device = await self._lock_device()
         if not incoming:
-            return Done(feed_seq=(await feed.count(connection, push.network)).n)
-        epochs = await repository.epoch_branches(
-            connection, push.network, push.device, push.epoch, incoming[0].seq - 1, incoming[-1].seq
-        )
+            return Done(feed_seq=await store.feed_length())
+        epochs = await store.epoch_branches(push.device, push.epoch, incoming[0].seq - 1, incoming[-1].seq)
         placed = place(incoming, [one.branch for one in epochs], holes)
         if isinstance(placed, Gap):
             text = f"Records before {incoming[0].seq} are missing: the server expects {placed.expected_seq}."
             raise ApiError(409, ErrorCode.GAP, text, expected_seq=placed.expected_seq)
         self._seen_before(incoming, placed, epochs)
         if not placed.fresh:
-            feed_seq = (await feed.count(connection, push.network)).n
+            feed_seq = await store.feed_length()
             return Done([self._results[one.seq] for one in incoming], feed_seq)
         epoch = next((one for one in epochs if one.branch.number == placed.branch), None)
         sorted_out = await self._sort(placed.fresh, revoked=device.state == "revoked")
@@ -121,19 +99,19 @@ class Batch:
         await self._store_head(placed, epoch, sorted_out, totals)
         facts = await self._facts(sorted_out, device)
         guests, planned = await self._plan(facts)
-        accounts = await self._store(placed, sorted_out, guests, planned)
+        accounts = await self._write(placed, sorted_out, guests, planned)
         queued = [one.fact.record.id for one in planned.posted if one.fact.record.check is not None]
         if queued:
-            await storing.queue_repricing(connection, push.network, queued)
-        changes = await self._tools.guest_rows(connection, push.network, list(guests)) if guests else []
+            await store.queue_repricing(queued)
+        changes = await store.guest_changes(list(guests)) if guests else []
         moved = {accounts[key]: amount for key, amount in planned.moved.items() if key.kind is not AccountKind.GUEST}
         if moved:
-            await storing.move_system_accounts(connection, push.network, moved)
-        feed_seq = await feed.record(connection, push.network, changes)
+            await store.move_system_accounts(moved)
+        feed_seq = await store.feed_changes(changes)
         return Done([self._results[one.seq] for one in incoming], feed_seq, placed.forked, bool(queued))
 
     async def _lock_device(self) -> DeviceRow:
-        row = await repository.lock_device(self._connection, self._push.network, self._push.device)
+        row = await self._store.lock_device(self._push.device)
         if row is None:
             raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
         if row.incarnation != self._push.incarnation:
@@ -152,7 +130,7 @@ class Batch:
     async def _sort(self, fresh: Sequence[Incoming], *, revoked: bool) -> _Sorted:
         """Tell what can be posted from what is set aside and from what is held under another place already."""
         made = _Sorted()
-        known = await repository.known_ids(self._connection, self._push.network, [one.id for one in fresh])
+        known = await self._store.known_ids([one.id for one in fresh])
         for one in fresh:
             reason, detail = one.fault, one.detail
             if revoked:
@@ -177,7 +155,7 @@ class Batch:
     def _set_aside(self, one: Incoming, reason: QuarantineReason, detail: str) -> Quarantined:
         sealed = None
         if one.private is not None:
-            sealed = self._tools.vault.seal_secret(self._push.network, f"private {one.id}", one.private)
+            sealed = self._store.seal(f"private {one.id}", one.private)
         return Quarantined(
             one.seq, one.id, one.payload, one.payload_hash, one.hash, one.prev, reason.value, detail, sealed
         )
@@ -222,7 +200,7 @@ class Batch:
             return None
         if first.prev == genesis(self._push.network, self._push.device, self._push.epoch):
             return Totals()
-        parent = await repository.parent_of(self._connection, self._push.network, self._push.device, first.prev)
+        parent = await self._store.parent_of(self._push.device, first.prev)
         if parent is None:
             return None
         return parent[1] if isinstance(parent[1], Totals) else Record.from_payload(parent[1]).totals
@@ -238,11 +216,9 @@ class Batch:
         first = placed.fresh[0]
         parent: tuple[int | None, bytes] | None = None
         if epoch is None and first.prev != genesis(self._push.network, self._push.device, self._push.epoch):
-            found = await repository.parent_of(self._connection, self._push.network, self._push.device, first.prev)
+            found = await self._store.parent_of(self._push.device, first.prev)
             parent = (None if found is None else found[0], first.prev)
-        written = await storing.store_head(
-            self._connection,
-            self._push.network,
+        written = await self._store.store_head(
             self._push.device,
             self._push.epoch,
             row,
@@ -255,15 +231,13 @@ class Batch:
             raise Raced
 
     async def _facts(self, sorted_out: _Sorted, device: DeviceRow) -> list[Fact]:
-        network, connection = self._push.network, self._connection
+        store = self._store
         records = [record for _, record in sorted_out.postable]
-        by_handle = await repository.guests_of_handles(
-            connection, network, {_handle(one) for one in records if one.guest_id is None} - {b""}
-        )
+        by_handle = await store.guests_of_handles({_handle(one) for one in records if one.guest_id is None} - {b""})
         named = {one.guest_id for one in records if one.guest_id is not None} | set(by_handle.values())
-        alive = await repository.survivors(connection, network, named) if named else {}
+        alive = await store.survivors(named) if named else {}
         cursors = {one.cache_feed_seq for one in records if one.cache_feed_seq}
-        reached = await feed.time_of(connection, network, list(cursors)) if cursors else {}
+        reached = await store.feed_times(list(cursors)) if cursors else {}
         now = to_ms(self._now)
         facts: list[Fact] = []
         for record in records:
@@ -278,15 +252,15 @@ class Batch:
         return facts
 
     async def _plan(self, facts: Sequence[Fact]) -> tuple[dict[UUID, GuestAccount], Plan]:
-        network, connection = self._push.network, self._connection
+        store = self._store
         wanted = {fact.guest for fact in facts if fact.guest is not None}
-        guests = await repository.lock_guests(connection, network, wanted)
+        guests = await store.lock_guests(wanted)
         if guests.keys() != wanted:
             raise Raced
         programs: dict[int | None, Program | None] = {}
         for version in {program_version(fact.record) for fact in facts if fact.guest is not None}:
-            programs[version] = await self._tools.program_of(connection, network, version)
-        in_force = await self._tools.program_of(connection, network, None) if guests else None
+            programs[version] = await store.program(version)
+        in_force = await store.program(None) if guests else None
 
         known: dict[tuple[int | None, int], Terms] = {}
 
@@ -309,35 +283,29 @@ class Batch:
         )
         return guests, planned
 
-    async def _store(
+    async def _write(
         self, placed: Placement, sorted_out: _Sorted, guests: Mapping[UUID, GuestAccount], planned: Plan
     ) -> dict[AccountKey, int]:
-        network, connection = self._push.network, self._connection
+        store = self._store
         sources = {record.id: one for one, record in sorted_out.postable}
-        accounts = await repository.system_accounts(
-            connection, network, [key for key in planned.moved if key.kind is not AccountKind.GUEST]
-        )
+        accounts = await store.system_accounts([key for key in planned.moved if key.kind is not AccountKind.GUEST])
         accounts |= {AccountKey(AccountKind.GUEST, guest): one.account_id for guest, one in guests.items()}
         if planned.posted:
-            new = await storing.insert_postings(
-                connection,
-                network,
+            new = await store.insert_postings(
                 placed.branch,
-                [storing.Sourced(one, sources[one.fact.record.id]) for one in planned.posted],
+                [Sourced(one, sources[one.fact.record.id]) for one in planned.posted],
                 self._now,
             )
             if new != len(planned.posted):
                 raise Raced
             lots = {lot.tx_id: lot.id for guest in guests.values() for lot in guest.holdings.made}
-            await storing.insert_entries(connection, network, planned.posted, accounts, lots)
-            await storing.store_lots(connection, network, list(guests.values()))
+            await store.insert_entries(planned.posted, accounts, lots)
+            await store.store_lots(list(guests.values()))
         now = to_ms(self._now)
         if guests:
-            await storing.store_guests(
-                connection,
-                network,
+            await store.store_guests(
                 [
-                    storing.GuestChange(
+                    GuestChange(
                         one,
                         planned.moved.get(AccountKey(AccountKind.GUEST, guest), 0),
                         one.holdings.available(now),
@@ -347,16 +315,14 @@ class Batch:
                 ],
             )
         if sorted_out.quarantined:
-            await storing.insert_quarantined(
-                connection, network, self._push.device, self._push.epoch, placed.branch, sorted_out.quarantined
-            )
+            await store.insert_quarantined(self._push.device, self._push.epoch, placed.branch, sorted_out.quarantined)
         raised = [_row(one, raised, accounts) for one in planned.posted for raised in one.raised]
         raised += [
             RaisedRow(ExceptionKind.ID_REUSE, record_id, None, {"epoch": self._push.epoch, "seq": seq}, "alarm")
             for seq, record_id in sorted_out.reused
         ]
         if raised:
-            await storing.insert_raised(connection, network, self._push.device, raised)
+            await store.insert_raised(self._push.device, raised)
         for one in planned.posted:
             seq, flags = one.fact.record.seq, one.flags
             self._results[seq] = PushResult(seq, Status.POSTED_FLAGGED if flags else Status.POSTED, flags)

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from loyalty_desk.domain.clock import Clock
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import Hole, PushAnswer, PushRequest, QuarantineReason
-from server.kit.db import Database
 from server.kit.errors import ApiError, is_outage, outage, sqlstate
-from server.ledger.batch import Batch, Done, Raced, Tools
+from server.ledger.batch import Batch, Done, Raced
 from server.ledger.intake import BadPush, ForgedPush, Incoming, read_push
+from server.ledger.store import Begin
 
 _LOG = logging.getLogger(__name__)
 _PUSHES_AT_ONCE = 2
@@ -31,10 +31,9 @@ _POISON_CLASSES = frozenset({"22", "23"})
 class Ledger:
     """Posts what tills push; one a process. `on_queued` is called after a commit that left sales to price again."""
 
-    def __init__(self, db: Database, clock: Clock, tools: Tools, on_queued: Callable[[], None] = lambda: None) -> None:
-        self._db = db
+    def __init__(self, begin: Begin, clock: Clock, on_queued: Callable[[], None] = lambda: None) -> None:
+        self._begin = begin
         self._clock = clock
-        self._tools = tools
         self._on_queued = on_queued
         self._turns: dict[UUID, asyncio.Semaphore] = {}
 
@@ -118,5 +117,5 @@ class Ledger:
                     raise
 
     async def _post(self, push: PushRequest, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done:
-        async with self._db.begin(push.network) as connection:
-            return await Batch(connection, push, self._tools, self._clock.now()).run(incoming, holes)
+        async with self._begin(push.network) as store:
+            return await Batch(store, push, self._clock.now()).run(incoming, holes)

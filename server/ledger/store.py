@@ -1,0 +1,284 @@
+"""What a posting asks of the place where the ledger lies; PostgreSQL's answer to it.
+
+The posting itself knows no SQL: a simulation runs the same code over a store in memory, and both stores pass one suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.record import Totals
+from server.kit import feed
+from server.kit.crypto import Vault
+from server.kit.db import Database
+from server.ledger import repository, storing
+from server.ledger.posting import AccountKey, Posted
+from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
+from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
+
+GuestRows = Callable[[AsyncConnection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
+ProgramOf = Callable[[AsyncConnection, UUID, int | None], Awaitable[Program | None]]
+
+
+class LedgerStore(Protocol):
+    """One transaction of one network: what was written is there for others when the transaction has ended."""
+
+    async def lock_device(self, device: UUID) -> DeviceRow | None:
+        """Lock a device and return it: the pushes of one device take turns from here on."""
+        ...
+
+    async def epoch_branches(self, device: UUID, epoch: int, first: int, last: int) -> list[EpochRow]:
+        """Return the branches of an epoch, each with the hashes it holds of the records `first` to `last`."""
+        ...
+
+    async def parent_of(self, device: UUID, prev: bytes) -> tuple[int, Totals | bytes] | None:
+        """Return the epoch of the record with the hash `prev`: with the totals of its head, or the record's bytes."""
+        ...
+
+    async def known_ids(self, ids: Iterable[UUID]) -> dict[UUID, bytes | None]:
+        """Return the hashes of those transactions that exist, by id; None for one that no till made."""
+        ...
+
+    async def guests_of_handles(self, handles: Iterable[bytes]) -> dict[bytes, UUID]:
+        """Return whose credentials these are."""
+        ...
+
+    async def survivors(self, guests: Iterable[UUID]) -> dict[UUID, UUID]:
+        """Return who each known guest is today."""
+        ...
+
+    async def lock_guests(self, guests: Iterable[UUID]) -> dict[UUID, GuestAccount]:
+        """Lock the accounts of guests in the order of account ids and return them with their open lots."""
+        ...
+
+    async def system_accounts(self, wanted: Iterable[AccountKey]) -> dict[AccountKey, int]:
+        """Return the ids of accounts that are no guest's, made where they are missing."""
+        ...
+
+    async def program(self, version: int | None) -> Program | None:
+        """Return a version of the program, the one in force for None."""
+        ...
+
+    async def feed_times(self, seqs: Sequence[int]) -> dict[int, datetime]:
+        """Return when the server reached each of these feed numbers; those not reached are left out."""
+        ...
+
+    async def feed_length(self) -> int:
+        """Return the feed's last number."""
+        ...
+
+    async def store_head(
+        self,
+        device: UUID,
+        epoch: int,
+        row: EpochRow,
+        *,
+        old_head: int | None,
+        parent: tuple[int | None, bytes] | None,
+        forked_at: int | None,
+        opened_reason: str,
+    ) -> bool:
+        """Write a branch's head over `old_head`, None for a branch that begins; False where it is not that any more."""
+        ...
+
+    async def insert_postings(self, branch: int, rows: Sequence[Sourced], recorded_at: datetime) -> int:
+        """Insert transactions and return how many were new."""
+        ...
+
+    async def insert_entries(
+        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], lots: Mapping[UUID, UUID]
+    ) -> None:
+        """Insert the legs of postings; a credit to a guest names the lot it made, by its transaction in `lots`."""
+        ...
+
+    async def store_lots(self, guests: Sequence[GuestAccount]) -> None:
+        """Insert new lots and uses, and write down what was taken from older lots."""
+        ...
+
+    async def store_guests(self, rows: Sequence[GuestChange]) -> None:
+        """Write guests' accounts and states."""
+        ...
+
+    async def insert_quarantined(self, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]) -> None:
+        """Store what is not posted; what is stored already stays as it is."""
+        ...
+
+    async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
+        """Store exceptions; one kind once for a transaction."""
+        ...
+
+    async def queue_repricing(self, ids: Sequence[UUID]) -> None:
+        """Remember sales that are to be priced again after they are acknowledged."""
+        ...
+
+    async def guest_changes(self, guests: Sequence[UUID]) -> list[feed.Change]:
+        """Return guests as tills will get them, from what this transaction has written."""
+        ...
+
+    async def move_system_accounts(self, moved: Mapping[int, int]) -> None:
+        """Add to accounts that every push touches; they are locked from here on."""
+        ...
+
+    async def feed_changes(self, changes: Sequence[feed.Change]) -> int:
+        """Give numbers to changed rows and return the feed's length; the last call before the end."""
+        ...
+
+    def seal(self, name: str, secret: bytes) -> bytes:
+        """Return personal fields as they may lie in the store."""
+        ...
+
+
+# Begins a transaction of a network: it commits when the block ends and rolls back when it raises.
+Begin = Callable[[UUID], AbstractAsyncContextManager[LedgerStore]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a posting needs of the rest of the server.
+
+    `guest_rows` renders guests for the feed; `program_of` gives the version named, or the one in force for None.
+    """
+
+    vault: Vault
+    guest_rows: GuestRows
+    program_of: ProgramOf
+
+
+def postgres(db: Database, tools: Tools) -> Begin:
+    """Return the ledger of a database."""
+
+    @asynccontextmanager
+    async def begin(network: UUID) -> AsyncIterator[LedgerStore]:
+        async with db.begin(network) as connection:
+            yield PostgresStore(connection, network, tools)
+
+    return begin
+
+
+class PostgresStore:
+    """A transaction of the database; the statements are those of `repository` and `storing`."""
+
+    def __init__(self, connection: AsyncConnection, network: UUID, tools: Tools) -> None:
+        self._at = (connection, network)
+        self._tools = tools
+
+    async def lock_device(self, device: UUID) -> DeviceRow | None:
+        """As `repository.lock_device`."""
+        return await repository.lock_device(*self._at, device)
+
+    async def epoch_branches(self, device: UUID, epoch: int, first: int, last: int) -> list[EpochRow]:
+        """As `repository.epoch_branches`."""
+        return await repository.epoch_branches(*self._at, device, epoch, first, last)
+
+    async def parent_of(self, device: UUID, prev: bytes) -> tuple[int, Totals | bytes] | None:
+        """As `repository.parent_of`."""
+        return await repository.parent_of(*self._at, device, prev)
+
+    async def known_ids(self, ids: Iterable[UUID]) -> dict[UUID, bytes | None]:
+        """As `repository.known_ids`."""
+        return await repository.known_ids(*self._at, ids)
+
+    async def guests_of_handles(self, handles: Iterable[bytes]) -> dict[bytes, UUID]:
+        """As `repository.guests_of_handles`."""
+        return await repository.guests_of_handles(*self._at, handles)
+
+    async def survivors(self, guests: Iterable[UUID]) -> dict[UUID, UUID]:
+        """As `repository.survivors`."""
+        return await repository.survivors(*self._at, guests)
+
+    async def lock_guests(self, guests: Iterable[UUID]) -> dict[UUID, GuestAccount]:
+        """As `repository.lock_guests`."""
+        return await repository.lock_guests(*self._at, guests)
+
+    async def system_accounts(self, wanted: Iterable[AccountKey]) -> dict[AccountKey, int]:
+        """As `repository.system_accounts`."""
+        return await repository.system_accounts(*self._at, wanted)
+
+    async def program(self, version: int | None) -> Program | None:
+        """Return a version of the program, the one in force for None."""
+        return await self._tools.program_of(*self._at, version)
+
+    async def feed_times(self, seqs: Sequence[int]) -> dict[int, datetime]:
+        """As `feed.time_of`."""
+        return await feed.time_of(*self._at, seqs)
+
+    async def feed_length(self) -> int:
+        """Return the feed's last number."""
+        return (await feed.count(*self._at)).n
+
+    async def store_head(
+        self,
+        device: UUID,
+        epoch: int,
+        row: EpochRow,
+        *,
+        old_head: int | None,
+        parent: tuple[int | None, bytes] | None,
+        forked_at: int | None,
+        opened_reason: str,
+    ) -> bool:
+        """As `storing.store_head`."""
+        return await storing.store_head(
+            *self._at,
+            device,
+            epoch,
+            row,
+            old_head=old_head,
+            parent=parent,
+            forked_at=forked_at,
+            opened_reason=opened_reason,
+        )
+
+    async def insert_postings(self, branch: int, rows: Sequence[Sourced], recorded_at: datetime) -> int:
+        """As `storing.insert_postings`."""
+        return await storing.insert_postings(*self._at, branch, rows, recorded_at)
+
+    async def insert_entries(
+        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], lots: Mapping[UUID, UUID]
+    ) -> None:
+        """As `storing.insert_entries`."""
+        await storing.insert_entries(*self._at, posted, accounts, lots)
+
+    async def store_lots(self, guests: Sequence[GuestAccount]) -> None:
+        """As `storing.store_lots`."""
+        await storing.store_lots(*self._at, guests)
+
+    async def store_guests(self, rows: Sequence[GuestChange]) -> None:
+        """As `storing.store_guests`."""
+        await storing.store_guests(*self._at, rows)
+
+    async def insert_quarantined(self, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]) -> None:
+        """As `storing.insert_quarantined`."""
+        await storing.insert_quarantined(*self._at, device, epoch, branch, rows)
+
+    async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
+        """As `storing.insert_raised`."""
+        await storing.insert_raised(*self._at, device, rows)
+
+    async def queue_repricing(self, ids: Sequence[UUID]) -> None:
+        """As `storing.queue_repricing`."""
+        await storing.queue_repricing(*self._at, ids)
+
+    async def guest_changes(self, guests: Sequence[UUID]) -> list[feed.Change]:
+        """Return guests as tills will get them."""
+        return await self._tools.guest_rows(*self._at, guests)
+
+    async def move_system_accounts(self, moved: Mapping[int, int]) -> None:
+        """As `storing.move_system_accounts`."""
+        await storing.move_system_accounts(*self._at, moved)
+
+    async def feed_changes(self, changes: Sequence[feed.Change]) -> int:
+        """As `feed.record`."""
+        return await feed.record(*self._at, changes)
+
+    def seal(self, name: str, secret: bytes) -> bytes:
+        """Seal with the network's key."""
+        return self._tools.vault.seal_secret(self._at[1], name, secret)
