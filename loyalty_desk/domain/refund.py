@@ -223,7 +223,7 @@ def refund(sale: Sale, returns: Sequence[Return], before: Refunded = NOTHING_YET
     spent = sum(line.spent_returned for line in shares) if settings.spent_back == "share" else 0
     earned = sum(line.earned_reversed for line in shares)
     money = sum(line.money for line in shares)
-    kept = sale.quoted(_kept(sale, quantities), sale.choices) if sale.has_sets or _counts_units(sale) else None
+    kept = _kept_quote(sale, quantities) if sale.has_sets or _counts_units(sale) else None
     if kept is not None and sale.has_sets:
         kept_spent = kept.redeemed_points
         spent = sale.spent - kept_spent if settings.spent_back == "share" else 0
@@ -347,6 +347,14 @@ def _quantities(sale: Sale, returns: Sequence[Return], before: Refunded) -> dict
     if quantities == dict(before.quantities):
         raise BadInput("return_empty")
     return quantities
+
+
+def _kept_quote(sale: Sale, quantities: Mapping[str, int]) -> Quote:
+    """Return what is kept priced as the sale was; what was taken off a line by hand is gone with the line."""
+    kept = _kept(sale, quantities)
+    ids = {line.id for line in kept.lines}
+    manual = tuple(one for one in sale.choices.manual_discounts if one.line is None or one.line in ids)
+    return sale.quoted(kept, replace(sale.choices, manual_discounts=manual))
 
 
 def _kept(sale: Sale, quantities: Mapping[str, int]) -> Basket:
