@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loyalty_desk import cli_quote
 from loyalty_desk.domain.errors import ForPerson, Refused
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 till_app = typer.Typer(no_args_is_help=True, help="This till without its window.")
 app.add_typer(till_app, name="till")
+cli_quote.mount(app)
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The till's folder (LOYALTY_TILL_DIR).")]
 Lang = Annotated[str, typer.Option("--lang", help="ru or en; absent: that of the system.")]
