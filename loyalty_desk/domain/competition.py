@@ -9,7 +9,7 @@ from operator import attrgetter
 from loyalty_desk.domain.compiled import CompiledRule
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.earning import Earnings, exact_sum
-from loyalty_desk.domain.effects.base import RULES, Acting
+from loyalty_desk.domain.effects.base import RULES
 from loyalty_desk.domain.trace import Trace
 
 OTHER_BETTER = "other_better"
@@ -26,21 +26,23 @@ def run_discounts(trace: Trace) -> None:
         trace.sole_discount = sole.rule.id
         _turn(trace, sole)
         return
-    for _, members in groupby(rules, key=attrgetter("group")):
-        group = list(members)
-        if len(group) > 1:
-            winner = _winner(trace, group)
+    for is_alone, run in groupby(rules, key=attrgetter("is_alone")):
+        if is_alone:
+            for rule in run:
+                _turn(trace, rule)
+            continue
+        for _, group in groupby(run, key=attrgetter("group")):
+            winner = _winner(trace, list(group))
             if winner is not None:
                 _turn(trace, winner)
-        else:
-            _turn(trace, group[0])
 
 
 def run_stage(trace: Trace, stage: int) -> None:
     """Let the rules of another stage (exclusions before, rewards after the others) take their turns one by one."""
-    for rule in trace.candidates:
-        if rule.stage == stage:
-            _turn(trace, rule)
+    if stage in trace.compiled.stages:
+        for rule in trace.candidates:
+            if rule.stage == stage:
+                _turn(trace, rule)
 
 
 def run_earning(trace: Trace, earnings: Earnings) -> None:
@@ -94,15 +96,16 @@ def _turn(trace: Trace, rule: CompiledRule) -> None:
 
 def _act(trace: Trace, rule: CompiledRule, positions: Sequence[int]) -> Reason | None:
     """Apply all effects of a rule in their order; return None when any came to something."""
-    tally, identifier, skip = trace.tally, rule.rule.id, rule.rule.skip_discounted_lines
+    tally, acting = trace.tally, rule.acting
     if len(rule.effects) == 1 and not rule.budgets:
-        return rule.effects[0].apply(tally, Acting(identifier, None, skip, rule.repeats), positions)
+        return rule.effects[0].apply(tally, acting, positions)
     before = sum(tally.left)
     budget = min((budget.left(tally) for budget in rule.budgets), default=None)
     reasons: list[Reason | None] = []
     for effect in rule.effects:
         cap = None if budget is None else max(0, budget - (before - sum(tally.left)))
-        reasons.append(effect.apply(tally, Acting(identifier, cap, skip and not reasons, rule.repeats), positions))
+        spares = acting.skip_discounted and not reasons
+        reasons.append(effect.apply(tally, acting._replace(cap=cap, skip_discounted=spares), positions))
     return None if None in reasons else reasons[0]
 
 

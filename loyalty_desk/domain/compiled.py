@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -11,7 +11,7 @@ from loyalty_desk.domain.conditions.goods import Categories, Products
 from loyalty_desk.domain.conditions.keys import CouponHeld, PromoCode
 from loyalty_desk.domain.conditions.usage import Budget, Usage
 from loyalty_desk.domain.conditions.when import Birthday
-from loyalty_desk.domain.effects import EFFECTS, EarningEffect, Effect
+from loyalty_desk.domain.effects import EFFECTS, Acting, EarningEffect, Effect
 from loyalty_desk.domain.program import Program, Rule
 from loyalty_desk.domain.tally import Tally
 
@@ -36,7 +36,8 @@ class CompiledRule:
     earning: tuple[EarningEffect, ...]
     unknown: Reason | None
     stage: int
-    repeats: int | None
+    acting: Acting
+    is_alone: bool
     key: Condition | None
 
     def positions(self, tally: Tally) -> Sequence[int]:
@@ -64,18 +65,18 @@ class CompiledProgram:
     segments: frozenset[str]
     tags: frozenset[str]
     names_guests: bool
+    stages: frozenset[int]
     counted: tuple[CompiledRule, ...]
     birthday_rules: tuple[CompiledRule, ...]
 
     def candidates(self, tally: Tally) -> list[CompiledRule]:
         """Return the rules that can matter to a check, in the order they run."""
         found = set(self.always)
-        by_key = self.by_key
-        for kind, values in by_key.items():
-            for value in _shown(kind, tally):
-                ranks = values.get(value)
-                if ranks:
-                    found.update(ranks)
+        for kind, values in self.by_key.items():
+            shown = _shown(kind, tally)
+            for value in shown if len(shown) < len(values) else values:
+                if value in values and value in shown:
+                    found.update(values[value])
         rules = self.rules
         return [rules[rank] for rank in sorted(found)]
 
@@ -94,7 +95,8 @@ def compile_program(program: Program) -> CompiledProgram:
     levels = [max(part.level for part in members) for members in groups]
     order = sorted(range(len(groups)), key=lambda g: (groups[g][0].number, levels[g], *groups[g][0].inner_key()))
     for group, g in enumerate(order):
-        rules += [part.compiled(len(rules) + k, group) for k, part in enumerate(groups[g])]
+        is_alone = len(groups[g]) == 1
+        rules += [part.compiled(len(rules) + k, group, is_alone=is_alone) for k, part in enumerate(groups[g])]
     always: list[int] = []
     by_key: dict[str, dict[str, list[int]]] = {}
     for rule in rules:
@@ -115,6 +117,7 @@ def compile_program(program: Program) -> CompiledProgram:
         segments=_named(rules, "segments"),
         tags=_named(rules, "tags"),
         names_guests=bool(_named(rules, "guests")),
+        stages=frozenset(rule.stage for rule in rules),
         counted=tuple(rule for rule in rules if any(isinstance(c, Usage | Birthday) for c in rule.fixed)),
         birthday_rules=tuple(rule for rule in rules if any(isinstance(c, Birthday) for c in rule.fixed)),
     )
@@ -170,7 +173,7 @@ class _Parts:
         """Return a key that brings the rules of a group together."""
         return (*self.group_identity(), *self.inner_key())
 
-    def compiled(self, rank: int, group: int) -> CompiledRule:
+    def compiled(self, rank: int, group: int, *, is_alone: bool) -> CompiledRule:
         """Return the rule at its place."""
         keyed = [c for c in self.conditions if c.keys() is not None]
         choosers = tuple(c for c in self.conditions if isinstance(c, Chooser))
@@ -186,7 +189,13 @@ class _Parts:
             effects=tuple(self.effects),
             earning=tuple(self.earning),
             unknown=self.unknown,
-            repeats=min([c.per_check for c in others if isinstance(c, Usage) and c.per_check], default=None),
+            acting=Acting(
+                self.rule.id,
+                None,
+                self.rule.skip_discounted_lines,
+                min([c.per_check for c in others if isinstance(c, Usage) and c.per_check], default=None),
+            ),
+            is_alone=is_alone,
             key=min(keyed, key=_rarity, default=None),
             stage=max((effect.stage for effect in self.effects), default=EARNING_ONLY),
         )
@@ -205,26 +214,23 @@ def _rarity(condition: Condition) -> tuple[int, int]:
     return KEY_KINDS.index(kind), len(values)
 
 
-def _shown(kind: str, tally: Tally) -> Sequence[str] | set[str] | frozenset[str] | dict[str, list[int]]:
+def _shown(kind: str, tally: Tally) -> Collection[str]:
     """Return the values of a kind of key that a check shows."""
-    basket, guest = tally.basket, tally.guest
-    match kind:
-        case "product":
-            return tally.by_product
-        case "category":
-            return tally.by_category
-        case "code":
-            return tally.codes
-        case "store":
-            return (basket.store,)
-        case "channel":
-            return (basket.channel,)
-        case "segment":
-            return guest.segments if guest is not None else ()
-        case "tier":
-            return (guest.tier,) if guest is not None else ()
-        case _:
-            return ("*",) if guest is not None else ()
+    if kind == "product":
+        return tally.by_product
+    if kind == "category":
+        return tally.by_category
+    if kind == "code":
+        return tally.codes
+    if kind == "store":
+        return (tally.basket.store,)
+    if kind == "channel":
+        return (tally.basket.channel,)
+    if tally.guest is None:
+        return ()
+    if kind == "segment":
+        return tally.guest.segments
+    return (tally.guest.tier,) if kind == "tier" else ("*",)
 
 
 def _merged(lines: dict[str, list[int]], names: frozenset[str]) -> Sequence[int]:

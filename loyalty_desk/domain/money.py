@@ -114,12 +114,12 @@ def allocate(amount: int, weights: Sequence[int], ceilings: Sequence[int] | None
     if amount < 0:
         return [-part for part in allocate(-amount, weights, ceilings)]
     if ceilings is None:
-        return _largest_remainder(amount, weights) if weights else []
+        return largest_remainder(amount, weights) if weights else []
     parts = [0] * len(weights)
     open_parts = [i for i, ceiling in enumerate(ceilings) if ceiling > 0]
     left = amount
     while left > 0 and open_parts:
-        shares = _largest_remainder(left, [weights[i] for i in open_parts])
+        shares = largest_remainder(left, [weights[i] for i in open_parts])
         for i, share in zip(open_parts, shares, strict=True):
             taken = min(share, ceilings[i] - parts[i])
             parts[i] += taken
@@ -128,7 +128,8 @@ def allocate(amount: int, weights: Sequence[int], ceilings: Sequence[int] | None
     return parts
 
 
-def _largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:
+def largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:
+    """Split `amount` (not negative) by largest remainder, ties to the earlier, equally where all weights are zero."""
     total = sum(weights)
     if total == 0:
         weights, total = [1] * len(weights), len(weights)

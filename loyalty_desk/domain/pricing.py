@@ -88,10 +88,10 @@ def quote(
     earnings = Earnings(tally, earning_base(tally, program, paid_by_points))
     trace.earnings = earnings
     earned = _earn(trace, earnings)
-    total = sum(tally.left) + sum(line.charge_total for line in tally.lines)
+    total = sum(tally.left) + sum([line.charge_total for line in tally.lines if line.charge])
     spent = note.points + sum(cost for _, cost in tally.given.rewards)
     lines = _lines(tally, paid_by_points, note.points, split_points(earnings, earned) if earned else None)
-    gross = sum(tally.gross) + sum(line.charge for line in lines)
+    gross = sum(tally.gross) + sum([line.charge for line in lines])
     return Quote(
         currency=program.currency,
         program_version=program.version,

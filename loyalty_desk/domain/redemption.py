@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loyalty_desk.domain.basket import LineFlag
-from loyalty_desk.domain.money import BASIS_POINTS, allocate
+from loyalty_desk.domain.money import BASIS_POINTS, allocate, largest_remainder
 from loyalty_desk.domain.program import Program, RedemptionPolicy
 from loyalty_desk.domain.quote import RedemptionNote
 from loyalty_desk.domain.tally import GOODS, Tally, left_out
@@ -54,7 +54,10 @@ def redeem(tally: Tally, asked: int, at_hand: int, cap: int | None) -> tuple[Red
 def _take(tally: Tally, lines: list[int], money: int) -> list[int]:
     parts = [0] * len(tally.lines)
     left = [tally.left[i] for i in lines]
-    for i, part in zip(lines, allocate(money, left, [tally.room(i) for i in lines]), strict=True):
+    split = (
+        allocate(money, left, [tally.room(i) for i in lines]) if tally.has_floors else largest_remainder(money, left)
+    )
+    for i, part in zip(lines, split, strict=True):
         parts[i] = part
     tally.take_points(parts)
     return parts

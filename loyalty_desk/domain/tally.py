@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from loyalty_desk.domain.basket import MILLI, Basket, Line, LineFlag, by_canonical_order
 from loyalty_desk.domain.guest import GuestFacts
-from loyalty_desk.domain.money import allocate, divide_half_up
+from loyalty_desk.domain.money import allocate, divide_half_up, largest_remainder
 from loyalty_desk.domain.program import Exclusion, Program
 from loyalty_desk.domain.quote import MANUAL_RULE, Choices, Gift
 from loyalty_desk.domain.units import Run, Runs, merged, spread
@@ -167,7 +167,7 @@ class Tally:
         else:
             # No share of what fits exceeds its weight, so the ceilings need not be looked at.
             taken = min(amount, sum(weights))
-            parts = allocate(taken, weights) if taken else weights[:0]
+            parts = largest_remainder(taken, weights) if taken else weights[:0]
         for i, part in zip(positions, parts, strict=bool(parts)):
             if part:
                 left[i] -= part

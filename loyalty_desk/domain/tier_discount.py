@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loyalty_desk.domain.conditions.base import Reason
-from loyalty_desk.domain.money import allocate, percent_off
+from loyalty_desk.domain.money import allocate, largest_remainder, percent_off
 from loyalty_desk.domain.program import Tier
 from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE
 from loyalty_desk.domain.tally import GOODS, Tally
@@ -37,9 +37,13 @@ def best_of_tier(trace: Trace) -> None:
     tally = trace.tally
     lines = _lines(tally)
     original = tally.original
-    amount = percent_off(sum(original[i] for i in lines), rate)
-    rooms = [max(0, original[i] - tally.least[i]) for i in lines]
-    for i, part in zip(lines, allocate(amount, [original[i] for i in lines], rooms), strict=True):
+    weights = [original[i] for i in lines]
+    amount = percent_off(sum(weights), rate)
+    if tally.has_floors:
+        parts = allocate(amount, weights, [max(0, original[i] - tally.least[i]) for i in lines])
+    else:
+        parts = largest_remainder(amount, weights) if lines else []
+    for i, part in zip(lines, parts, strict=True):
         if part > original[i] - tally.left[i]:
             tally.replace_cuts(i, [*(cut for cut in tally.cuts[i] if cut[0] == MANUAL_RULE), (TIER_RULE, part)])
             trace.tier_lines.append(i)

@@ -86,6 +86,9 @@ class UnitAmount(Effect):
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
         """Take the amount off every unit covered, no unit below its floor."""
         lines = payable(tally, acting, positions)
+        if self.covers_all and acting.cap is None:
+            came = [self._all_units(tally, acting.rule, i) for i in lines]
+            return None if any(came) else NOTHING_LEFT
         by_line = {i: tally.runs(i) for i in lines}
         picks = self._picks(tally, by_line)
         whole: dict[int, Runs] = {i: self._lowered(by_line[i], picks[i], tally.unit_floor(i)) for i in sorted(picks)}
@@ -98,6 +101,20 @@ class UnitAmount(Effect):
             after = take_from_picked(by_line[i], picks[i], taken, tally.unit_floor(i)) if cut_short else whole[i]
             tally.take_units(i, acting.rule, taken, after)
         return None if sum(amounts) else NOTHING_LEFT
+
+    @property
+    def covers_all(self) -> bool:
+        """Return whether every unit is meant, whatever it costs."""
+        return self.cap is None and self.max_units is None and self.per_line is None and self.group_size == 1
+
+    def _all_units(self, tally: Tally, rule: str, i: int) -> int:
+        floor = tally.unit_floor(i)
+        runs = tally.runs(i)
+        after = merged([Run(run.price - min(self.amount, max(0, run.price - floor)), *run[1:]) for run in runs])
+        taken = _cost(runs) - _cost(after)
+        if taken:
+            tally.take_units(i, rule, taken, after)
+        return taken
 
     def _picks(self, tally: Tally, by_line: dict[int, Runs]) -> Picks:
         offered = {i: min(tally.quantity[i], self.per_line or tally.quantity[i]) for i in by_line}
