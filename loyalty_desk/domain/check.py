@@ -70,6 +70,8 @@ def check_to_payload(basket: Basket, guest: GuestFacts | None, choices: Choices,
     """Return the canonical `check` object of a record for a quote of that basket and those choices."""
     del guest  # the quote already holds the facts it looked at, and no others belong in a record
     data: dict[str, Json] = {
+        # When it was priced: a sale confirmed a minute after happy hour was still priced within it.
+        "at": to_ms(quoted.at),
         "currency": basket.currency,
         "zone": zone_name(basket.zone),
         "program_version": quoted.program_version,
