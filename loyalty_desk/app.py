@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,33 +21,30 @@ from PySide6.QtWidgets import QApplication
 
 from loyalty_desk import language as languages
 from loyalty_desk import preferences
-from loyalty_desk.domain.basket import Basket
-from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.quote import Quote
 from loyalty_desk.runtime.bridge import MainThreadBridge
 from loyalty_desk.runtime.crash import CrashReports
 from loyalty_desk.runtime.executors import DbTaskRunner
-from loyalty_desk.runtime.keyboard_scanner import HeldKey, KeyboardScannerFilter, Verdict
+from loyalty_desk.runtime.keyboard_scanner import HeldKey, KeyboardScannerFilter
 from loyalty_desk.runtime.shutdown import Phase, Shutdown, SignalWatch
 from loyalty_desk.runtime.workers import Worker, stop_all
-from loyalty_desk.scanning.keyboard_wedge import Action, Hold, KeyboardWedge, Replay, Scanned
-from loyalty_desk.services.checkout import CheckDraft, GuestCard, SaleDone
+from loyalty_desk.scanners import Scanners, WedgeParser, frame_source
+from loyalty_desk.scanning.keyboard_wedge import KeyboardWedge
 from loyalty_desk.services.ports import Scan, ScanSource
 from loyalty_desk.ui import theme as themes
 from loyalty_desk.ui.pairing.presenter import PairingPresenter
 from loyalty_desk.ui.pairing.view import PairingView
 from loyalty_desk.ui.problem.presenter import problem_state
 from loyalty_desk.ui.problem.view import ProblemView
-from loyalty_desk.ui.sale.display import OTHER_LANGUAGE
-from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
+from loyalty_desk.ui.sale.display.screen import OTHER_LANGUAGE
+from loyalty_desk.ui.sale.ports import Sound
 from loyalty_desk.ui.sale.presenter import SalePresenter
 from loyalty_desk.ui.sale.state import SaleState
 from loyalty_desk.ui.window import MainWindow
 
 if TYPE_CHECKING:
-    from loyalty_desk.scanning.camera import CameraStatus, CameraWorker, Preview
+    from loyalty_desk.scanning.camera import Preview
     from loyalty_desk.scanning.frames import FrameSource
-    from loyalty_desk.scanning.serial_port import SerialStatus
+    from loyalty_desk.services.checkout import Checkout
     from loyalty_desk.till import Till
 
 TICK_MS = 1000
@@ -96,23 +93,6 @@ def run(options: Options | None = None, *, started: Callable[[TillApp], None] | 
         desk.crashes.uninstall()
 
 
-@dataclass
-class Scanners:
-    """The threads that read codes, and how they are."""
-
-    workers: list[Worker] = field(default_factory=list)
-    health: dict[str, ScannerHealth] = field(default_factory=dict)
-    camera: CameraWorker | None = None
-
-    @property
-    def overall(self) -> ScannerHealth:
-        """Return the best of them: one scanner is enough to sell."""
-        for one in (ScannerHealth.READY, ScannerHealth.STARTING, ScannerHealth.LOST):
-            if one in self.health.values():
-                return one
-        return ScannerHealth.NONE
-
-
 class TillApp:
     """The running till: window, presenter, threads. Everything here belongs to the main thread."""
 
@@ -129,7 +109,8 @@ class TillApp:
         self.bridge = MainThreadBridge()
         self.runner = DbTaskRunner(self.bridge)
         self.crashes = CrashReports(self.folder / "crashes", partial(self.bridge.post, self._on_crash))
-        self.scanners = Scanners()
+        self._source = options.frames or frame_source(options.camera)
+        self.scanners = Scanners(self.bridge, self._on_scan, self._on_preview, self._on_health)
         self.presenter: SalePresenter | None = None
         self.pairing: PairingPresenter | None = None
         self.state: SaleState | None = None
@@ -137,7 +118,7 @@ class TillApp:
         self._till: Till | None = None
         self._sync: Worker | None = None
         self._keyboard = KeyboardScannerFilter(
-            _WedgeParser(KeyboardWedge[HeldKey]()), self._on_keyboard_scan, self.bridge
+            WedgeParser(KeyboardWedge[HeldKey]()), self._on_keyboard_scan, self.bridge
         )
         self._tick = QTimer(self.bridge)
         self._tick.setInterval(TICK_MS)
@@ -183,8 +164,8 @@ class TillApp:
         self._till = till
         if till.checkout is None:
             self._show_pairing(till)
-            return
-        self._show_sale(till)
+        else:
+            self._show_sale(till, till.checkout)
 
     def _not_opened(self, error: Exception) -> None:
         from loyalty_desk.domain.errors import ForPerson
@@ -242,11 +223,10 @@ class TillApp:
 
     # -- selling
 
-    def _show_sale(self, till: Till) -> None:
+    def _show_sale(self, till: Till, checkout: Checkout) -> None:
         view = self.window.sale
-        source = self._frame_source()
         self.presenter = presenter = SalePresenter(
-            desk=SaleDesk(till),
+            desk=checkout,
             runner=self.runner,
             clock=SystemClock(),
             render=self._on_state,
@@ -254,7 +234,7 @@ class TillApp:
             crashed=self._report,
             language=self._language,
             theme=self.window.theme,
-            camera=source is not None,
+            camera=self._source is not None,
             tip=self._options.tip,
         )
         view.field_changed.connect(presenter.field_changed)
@@ -311,42 +291,9 @@ class TillApp:
 
     # -- scanners
 
-    def _frame_source(self) -> FrameSource | None:
-        return self._options.frames or frame_source(self._options.camera)
-
     def _start_scanners(self) -> None:
-        if self.scanners.workers:
-            self._tell_health()
-            return
-        source = self._frame_source()
-        if source is not None:
-            from loyalty_desk.scanning.camera import CameraWorker
-
-            self.scanners.health["camera"] = ScannerHealth.STARTING
-            self.scanners.camera = camera = CameraWorker(source)
-
-            def read_camera(stop: threading.Event) -> None:
-                camera.run(
-                    stop,
-                    self.bridge.into(self._on_scan),
-                    self.bridge.into(self._on_preview),
-                    self.bridge.into(self._on_camera_status),
-                )
-
-            self.scanners.workers.append(Worker("camera", read_camera))
-        if self._options.serial:
-            from loyalty_desk.scanning.serial_port import SerialSettings, SerialWorker
-
-            self.scanners.health["serial"] = ScannerHealth.STARTING
-            serial = SerialWorker(SerialSettings(self._options.serial))
-
-            def read_serial(stop: threading.Event) -> None:
-                serial.run(stop, self.bridge.into(self._on_scan), self.bridge.into(self._on_serial_status))
-
-            self.scanners.workers.append(Worker("serial", read_serial))
-        self._tell_health()
-        for worker in self.scanners.workers:
-            worker.start()
+        self.scanners.start(self._source, self._options.serial)
+        self._on_health()
 
     def _on_scan(self, scan: Scan) -> None:
         if self.pairing is not None:
@@ -363,20 +310,11 @@ class TillApp:
         self.window.sale.show_frame(to_image(preview.frame))
         if preview.new:
             self.window.sale.flash()
-        if self.scanners.camera is not None:
-            self.scanners.camera.preview_done()
+        self.scanners.preview_done()
 
-    def _on_camera_status(self, status: CameraStatus) -> None:
-        self.scanners.health["camera"] = _health(status.state.value)
-        self._tell_health()
-
-    def _on_serial_status(self, status: SerialStatus) -> None:
-        self.scanners.health["serial"] = _health(status.state.value)
-        self._tell_health()
-
-    def _tell_health(self) -> None:
+    def _on_health(self) -> None:
         if self.presenter is not None:
-            self.presenter.scanner_changed(self.scanners.overall)
+            self.presenter.scanner_changed(self.scanners.health)
 
     # -- language, theme, sound, faults
 
@@ -417,7 +355,7 @@ class TillApp:
     def _stop_scanners(self) -> list[str]:
         self._tick.stop()
         self._keyboard.remove(self._app)
-        return stop_all(self.scanners.workers, SCANNERS_MAY_TAKE)
+        return self.scanners.stop(SCANNERS_MAY_TAKE)
 
     def _stop_sync(self) -> list[str]:
         return stop_all([self._sync], SYNC_MAY_TAKE) if self._sync is not None else []
@@ -441,96 +379,3 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
         return datetime.now(UTC)
-
-
-class SaleDesk:
-    """The till's checkout as the sale screen knows it."""
-
-    def __init__(self, till: Till) -> None:
-        if till.checkout is None:
-            raise ValueError("this till has not joined a network")
-        self._checkout = till.checkout
-
-    def program(self) -> Program | None:
-        """Return the program in force."""
-        return self._checkout.program()
-
-    def basket(self, amount: int) -> Basket:
-        """Return a bare total in this store."""
-        return self._checkout.basket(amount)
-
-    def identify(self, data: bytes | str) -> GuestCard:
-        """Return whose code this is; db thread."""
-        return self._checkout.identify(data)
-
-    def price(self, draft: CheckDraft) -> Quote:
-        """Return the check priced; main thread."""
-        return self._checkout.price(draft)
-
-    def confirm(self, draft: CheckDraft, quote: Quote) -> SaleDone:
-        """Commit the sale; db thread."""
-        return self._checkout.confirm(draft, quote)
-
-    def refresh(self, card: GuestCard) -> GuestCard:
-        """Return the guest as known now; db thread."""
-        return self._checkout.refresh(card)
-
-
-class _WedgeParser:
-    """The scanning package's parser in the runtime's terms, so that neither knows the other."""
-
-    def __init__(self, wedge: KeyboardWedge[HeldKey]) -> None:
-        self._wedge = wedge
-
-    def key(self, text: str, key: HeldKey, now: float, *, enter: bool, plain: bool, modifier: bool) -> Verdict:
-        return _verdict(self._wedge.key(text, key, now, enter=enter, plain=plain, modifier=modifier))
-
-    def tick(self, now: float) -> Verdict:
-        return _verdict(self._wedge.tick(now))
-
-    def flush(self) -> Verdict:
-        return _verdict(self._wedge.flush())
-
-    def wait_ms(self, now: float) -> float | None:
-        return self._wedge.wait_ms(now)
-
-
-def _verdict(actions: Sequence[Action[HeldKey]]) -> Verdict:
-    replay: tuple[HeldKey, ...] = ()
-    swallow, scanned = False, None
-    for action in actions:
-        if isinstance(action, Replay):
-            replay += action.keys
-        elif isinstance(action, Hold):
-            swallow = True
-        elif isinstance(action, Scanned):
-            scanned = action.data
-    return Verdict(replay, swallow, scanned)
-
-
-def _health(state: str) -> ScannerHealth:
-    return {"running": ScannerHealth.READY, "starting": ScannerHealth.STARTING, "ended": ScannerHealth.NONE}.get(
-        state, ScannerHealth.LOST
-    )
-
-
-def frame_source(camera: str) -> FrameSource | None:
-    """Return the source that `--camera` names; empty means camera 0 where there is one. Imports nothing heavy."""
-    if camera == "none":
-        return None
-    if camera == "simulated" or camera.startswith("simulated:"):
-        from loyalty_desk.scanning.simulated import SimulatedWebcam
-
-        return SimulatedWebcam(camera.partition(":")[2] or None)
-    if camera == "" or camera.isdigit():
-        from loyalty_desk.scanning.live_camera import LiveCamera
-
-        live = LiveCamera(int(camera or "0"))
-        return live if camera or live.present() else None
-    from loyalty_desk.scanning.frames import Pictures, VideoFile
-    from loyalty_desk.scanning.images import IMAGE_SUFFIXES
-
-    path = Path(camera)
-    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        return Pictures(path, seconds_each=2.0, loop=True)
-    return VideoFile(path, loop=True)

@@ -16,7 +16,8 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from loyalty_desk.app import Options, TillApp, frame_source
+from loyalty_desk.app import Options, TillApp
+from loyalty_desk.scanners import frame_source
 from loyalty_desk.scanning.frames import Pictures, VideoFile
 from loyalty_desk.scanning.live_camera import LiveCamera
 from loyalty_desk.scanning.simulated import SimulatedWebcam

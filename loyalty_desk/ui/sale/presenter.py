@@ -16,7 +16,9 @@ from loyalty_desk.services.checkout import CheckDraft, GuestCard, SaleDone
 from loyalty_desk.services.ports import Scan
 from loyalty_desk.services.sentences import sentence
 from loyalty_desk.services.status import TillStatus
-from loyalty_desk.ui.sale import display
+from loyalty_desk.services.wording import Words
+from loyalty_desk.ui.sale.display.points import ALL_POINTS
+from loyalty_desk.ui.sale.display.screen import Display
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Reading, read_entry
 from loyalty_desk.ui.sale.model import Action, Busy, SaleModel
 from loyalty_desk.ui.sale.ports import Desk, ScannerHealth, Sound, TaskRunner, WallClock
@@ -52,7 +54,7 @@ class SalePresenter:
         self._sound = sound
         self._crashed = crashed
         self._model = SaleModel(language=language, theme=theme, camera=camera, tip=tip)
-        self._display = display.Display()
+        self._display = Display()
         self._turn = 0
         self._pending: bytes | None = None
         self._stop_waiting: Callable[[], None] | None = None
@@ -167,7 +169,7 @@ class SalePresenter:
         self._keep_amount()
         leaves = self._model.mode is FieldMode.POINTS
         self._set(
-            wants_all=points == display.ALL_POINTS,
+            wants_all=points == ALL_POINTS,
             points_asked=max(points, 0),
             mode=FieldMode.AUTO if leaves else self._model.mode,
             typed="" if leaves else self._model.typed,
@@ -467,7 +469,7 @@ class SalePresenter:
     def _say(self, text: str, tone: Tone) -> None:
         self._set(message=MessageState(text, tone))
 
-    def _words(self) -> display.Words:
+    def _words(self) -> Words:
         return self._display.words(self._model)
 
     def _set(self, *, draw: bool = True, **changes: object) -> None:

@@ -14,8 +14,8 @@ from PySide6.QtGui import QImage, QInputMethodEvent, QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton, QScrollArea, QWidget
 
-from loyalty_desk.app import _WedgeParser
 from loyalty_desk.runtime.keyboard_scanner import HeldKey, KeyboardScannerFilter
+from loyalty_desk.scanners import WedgeParser
 from loyalty_desk.scanning.keyboard_wedge import KeyboardWedge
 from loyalty_desk.services.ports import Scan, ScanSource
 from loyalty_desk.ui import theme
@@ -197,7 +197,7 @@ class Wedge:
         self.scans: list[bytes] = []
         self.window = window
         self.filter = KeyboardScannerFilter(
-            _WedgeParser(KeyboardWedge[HeldKey]()), self._on_scan, window.view, lambda: self.now
+            WedgeParser(KeyboardWedge[HeldKey]()), self._on_scan, window.view, lambda: self.now
         )
         self.filter.install(window.app)
 

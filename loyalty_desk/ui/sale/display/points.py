@@ -1,0 +1,100 @@
+"""Points to use: the choices, the limit in force, and why it is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from loyalty_desk.services.checkout import GuestCard
+from loyalty_desk.services.sentences import SENTENCES, sentence_of
+from loyalty_desk.services.wording import Words
+from loyalty_desk.ui.sale.model import SaleModel
+from loyalty_desk.ui.sale.state import Chip, FieldMode, Tone
+
+ALL_POINTS = -1
+_SUGGESTED_POINTS = 100
+
+
+def _most_points(model: SaleModel) -> int:
+    """Return the most points that can be used as far as is known: by the quote, else by guest and limits."""
+    if model.quote is not None:
+        return model.quote.redemption.max_points
+    card = model.guest
+    return max(0, min(card.points, card.allowance.max_points)) if card else 0
+
+
+def point_chips(model: SaleModel, words: Words) -> tuple[Chip, ...]:
+    """Return the choices; none where the program does not take points."""
+    program = model.program
+    if program is None or program.redemption is None or program.point_value == 0 or model.guest is None:
+        return ()
+    t = words.gettext
+    most = _most_points(model)
+    block = program.redemption.block
+    step = _SUGGESTED_POINTS * program.point_unit
+    step += -step % block
+    asked = model.points_asked
+    typing = model.mode is FieldMode.POINTS
+    chips = [Chip("0", 0, chosen=asked == 0 and not typing)]
+    if step < most:
+        chips.append(
+            Chip(words.number_of_points(step), step, chosen=asked == step and not model.wants_all and not typing)
+        )
+    all_label = t("all {points}").format(points=words.number_of_points(most))
+    chips.append(Chip(all_label, ALL_POINTS, chosen=bool(model.wants_all and asked and not typing), enabled=most > 0))
+    other = (
+        typing or (asked not in (0, step) and not model.wants_all) or (asked == step >= most and not model.wants_all)
+    )
+    label = t("other") if typing or not other else words.number_of_points(asked)
+    chips.append(Chip(label, None, chosen=other, enabled=most > 0, tip=t("Type another number of points (F4)")))
+    return tuple(chips)
+
+
+def point_limit(model: SaleModel, words: Words) -> tuple[str, Tone]:
+    """Return which limit of points is in force, and why; louder where it cut what was asked."""
+    card, quote = model.guest, model.quote
+    if card is None or model.program is None or model.program.redemption is None:
+        return "", Tone.PLAIN
+    if quote is None:
+        if card.points > 0 and card.allowance.max_points < card.points:
+            return _cap(card, card.allowance.max_points, words), Tone.PLAIN
+        return "", Tone.PLAIN
+    note = quote.redemption
+    t = words.gettext
+    most = words.points(note.max_points)
+    text = ""
+    match note.binding:
+        case "share":
+            text = t("At most {share} of the check: {points}.").format(
+                share=words.percent(note.max_share_bp), points=most
+            )
+        case "check":
+            text = t("Not more than the check costs: {points}.").format(points=most)
+        case "minimum":
+            text = t("Points can be used from {points} on.").format(points=words.points(note.minimum))
+        case "block":
+            text = t("Points are used in steps of {points}.").format(points=words.points(note.block))
+        case "cap":
+            text = _cap(card, note.max_points, words, note.reason)
+        case "available":
+            text = t("All points can be used.") if note.max_points else t("There are no points to use yet.")
+        case _:
+            pass
+    if note.asked > note.points:
+        cut = t("{asked} asked, {taken} used.").format(
+            asked=words.points(note.asked), taken=words.number_of_points(note.points)
+        )
+        return f"{cut} {text}", Tone.WARN
+    return text, Tone.PLAIN
+
+
+def _cap(card: GuestCard, most: int, words: Words, reason: str = "") -> str:
+    why = limit_reason(reason or card.allowance.reason or "", card.allowance.facts, words)
+    if most == 0:
+        return words.gettext("Points cannot be used now: {why}").format(why=why)
+    return words.gettext("At most {points} now: {why}").format(points=words.points(most), why=why)
+
+
+def limit_reason(code: str, facts: Mapping[str, object], words: Words) -> str:
+    """Return why, to follow a colon; an unknown code gets the general sentence."""
+    key = f"limit_{code}"
+    return sentence_of(key if key in SENTENCES else "limit_unknown", facts, words)
