@@ -140,7 +140,7 @@ class Checkout:
             raise Refused("quote_stale")
         fact = self._fact(draft, guest, priced, program)
         recorded = self._recorder.record(fact)
-        after = None if guest is None else self._guests.refresh(guest)
+        after = self._after(guest)
         return SaleDone(
             record_id=recorded.record.id,
             receipt_no=recorded.record.receipt_no or "",
@@ -149,6 +149,13 @@ class Checkout:
             balance_after=None if after is None or after.guest_id is None else after.points,
             committed_at=from_ms(recorded.record.occurred_at),
         )
+
+    def _after(self, guest: GuestCard | None) -> GuestCard | None:
+        try:
+            return None if guest is None else self._guests.refresh(guest)
+        except Refused:
+            # The sale is on the disk: that its guest went away at this very moment must not look like a refusal.
+            return None
 
     def refresh(self, card: GuestCard) -> GuestCard:
         """Return the same guest as known now, after a sync or a sale."""

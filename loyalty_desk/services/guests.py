@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from loyalty_desk.domain.guest_code import CodeKind, GuestCode, parse
 from loyalty_desk.domain.record import Credential
 from loyalty_desk.services.ports import Cache, CachedGuest, CredentialState, Identity, Journal, Overlay
 from loyalty_desk.services.program_in_force import ProgramInForce
-from loyalty_desk.services.redemption import NOBODY, Allowance, Standing, allowance
+from loyalty_desk.services.redemption import LOADING, NOBODY, Allowance, Standing, allowance
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.rows import ProfileRow
 
@@ -81,15 +81,15 @@ class Guests:
         raise Refused("short_code_needs_network" if code.kind is CodeKind.SHORT else "phone_later")
 
     def refresh(self, card: GuestCard) -> GuestCard:
-        """Return the same guest as known now; one that has gone meanwhile is served by handle."""
-        if card.guest_id is None and card.credential.handle is not None:
+        """Return the same guest as known now; while guests load again, as known before, without redemption."""
+        if card.guest_id is None:
             return self._by_card(GuestCode(card.credential.code, card.credential.handle))
-        found = None if card.guest_id is None else self._cache.guest(card.guest_id)
+        found = self._cache.guest(card.guest_id)
         if found is not None:
             return self._card(card.credential, found)
-        if card.credential.handle is not None:
-            return self._unknown(card.credential)
-        raise Refused("number_unknown" if self._cache.state().complete else "guests_loading")
+        if self._cache.state().complete:
+            raise Refused("number_unknown" if card.credential.handle is None else "card_unknown")
+        return replace(card, allowance=LOADING)
 
     def _by_card(self, code: GuestCode) -> GuestCard:
         credential = Credential(code.kind, code.handle)

@@ -73,6 +73,7 @@ class Standing:
 
 
 NOBODY = Allowance(reason="guest_unknown", rows=(LimitRow(None, 0, "guest_unknown"),))
+LOADING = Allowance(reason="guests_loading", rows=(LimitRow(Decision.STALE_DATA, 0, "guests_loading"),))
 
 
 def allowance(profile: ProfileRow, standing: Standing) -> Allowance:

@@ -229,6 +229,34 @@ def test_a_lost_cache_leaves_program_and_cashier(counter: Counter, tmp_path: Pat
     assert last_record(counter).cashier == "anna.k"
 
 
+@pytest.mark.parametrize("code", [CARD, NUMBER])
+def test_a_cache_lost_in_the_middle_of_a_check_costs_redemption_alone(counter: Counter, code: str) -> None:
+    draft = counter.draft(code, 1_000)
+    quote = counter.checkout.price(draft)
+    counter.cache.wipe(None)
+    done = counter.checkout.confirm(draft, quote)
+    assert (done.quote.total, last_record(counter).guest_id) == (900_00, GUEST)
+    with pytest.raises(Refused) as refused:
+        counter.checkout.confirm(replace(draft, points_asked=20), quote)
+    assert refused.value.facts["reason"] == "guests_loading"
+
+
+def test_a_guest_who_is_gone_after_the_commit_does_not_undo_the_sale(counter: Counter, monkeypatch) -> None:
+    draft = counter.draft(CARD, 1_000)
+    quote = counter.checkout.price(draft)
+    real = counter.parts.recorder.record
+
+    def recorded_then_erased(fact):
+        done = real(fact)
+        counter.feed(("guest", str(GUEST), None), (ANNA_CARD[0], ANNA_CARD[1], None))
+        return done
+
+    monkeypatch.setattr(counter.parts.recorder, "record", recorded_then_erased)
+    done = counter.checkout.confirm(draft, quote)
+    assert (done.guest, done.balance_after) == (None, None)
+    assert last_record(counter).id == done.record_id
+
+
 def test_a_check_too_large_to_be_recorded_is_refused_before_the_commit(counter: Counter) -> None:
     lines = tuple(Line(id=f"line-{n}", product=f"product {n} " + "x" * 60, unit_price=100) for n in range(900))
     basket = Basket("RUB", lines, str(STORE), ZoneInfo("Europe/Moscow"))
