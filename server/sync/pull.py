@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import (
     MAX_PULL_ROWS,
@@ -17,13 +15,10 @@ from loyalty_desk.wire.v1.sync import (
     PullAnswer,
     cursor_from_text,
 )
-from server.kit import feed, incarnation
+from server.kit import feed
 from server.kit.auth import Signer
-from server.kit.crypto import Vault
-from server.kit.db import fetch_value
 from server.kit.errors import ApiError
-from server.kit.ground import Ground
-from server.sync.rows import rows_of
+from server.sync.store import SyncStore, SyncStores
 
 _REFUSED = {
     "revoked": (ErrorCode.DEVICE_REVOKED, "This till was removed from the network."),
@@ -32,7 +27,7 @@ _REFUSED = {
 
 
 async def pull(
-    ground: Ground,
+    stores: SyncStores,
     signer: Signer,
     cursor: str | None,
     limit: int = MAX_PULL_ROWS,
@@ -43,38 +38,28 @@ async def pull(
     Raises `ApiError`: 400 for a cursor that is none, 403 for a till that gets no data, 410 MUST_BOOTSTRAP for a cursor
     of another life, and without a cursor where there are more than `from_zero_guests` guests.
     """
-    network = signer.network
-    async with ground.db.snapshot(network) as connection:
-        state = await fetch_value(
-            connection, "select state from device where network_id = $1 and id = $2", network, signer.device
-        )
+    async with stores.snapshot(signer.network) as store:
+        state = await store.state(signer.device)
         if state in _REFUSED:
             raise ApiError(403, *_REFUSED[state])
-        life = await incarnation.current(connection)
+        life = await store.life()
         if life is None:
             raise ApiError(503, ErrorCode.OUTAGE, "The server is still starting. Try again.", retry_after_s=2)
-        total = await feed.count(connection, network)
-        after = await _after(connection, network, cursor, life.id, total.n, from_zero_guests)
+        total = await store.feed_count()
+        after = await _after(store, cursor, life, total.n, from_zero_guests)
         page = max(1, min(limit, MAX_PULL_ROWS))
-        marks = await feed.marks(connection, network, after, page + 1)
+        marks = await store.marks(after, page + 1)
         has_more, marks = len(marks) > page, marks[:page]
-        rows = await _rendered(connection, network, ground.vault, marks)
+        rows = await _rendered(store, marks)
     if has_more:
-        return PullAnswer(life.id, rows, rows[-1].seq, has_more=True)
+        return PullAnswer(life, rows, rows[-1].seq, has_more=True)
     checkpoint = Checkpoint(total.n, total.rows, total.digest.to_bytes(16, "big"))
-    return PullAnswer(life.id, rows, total.n, has_more=False, checkpoint=checkpoint)
+    return PullAnswer(life, rows, total.n, has_more=False, checkpoint=checkpoint)
 
 
-async def _after(
-    connection: AsyncConnection, network: UUID, cursor: str | None, life: UUID, n: int, from_zero_guests: int
-) -> int:
+async def _after(store: SyncStore, cursor: str | None, life: UUID, n: int, from_zero_guests: int) -> int:
     if not cursor:
-        found = await fetch_value(
-            connection,
-            "select count(*) from (select 1 from guest_state where network_id = $1 limit $2) as t",
-            network,
-            from_zero_guests + 1,
-        )
+        found = await store.guests_up_to(from_zero_guests + 1)
         if found > from_zero_guests:
             text = "There are too many guests to read one by one. Fetch the snapshot."
             raise ApiError(410, ErrorCode.MUST_BOOTSTRAP, text)
@@ -88,16 +73,12 @@ async def _after(
     return after
 
 
-async def _rendered(
-    connection: AsyncConnection, network: UUID, vault: Vault, marks: Sequence[feed.Mark]
-) -> list[FeedRow]:
+async def _rendered(store: SyncStore, marks: Sequence[feed.Mark]) -> list[FeedRow]:
     keys: dict[str, list[str]] = {}
     for mark in marks:
         if mark.live:
             keys.setdefault(mark.table, []).append(mark.key)
-    rows = {
-        table: await rows_of(connection, network, vault, FeedTable(table), wanted) for table, wanted in keys.items()
-    }
+    rows = {table: await store.rows(FeedTable(table), wanted) for table, wanted in keys.items()}
     return [
         FeedRow(mark.seq, mark.table, mark.key, rows[mark.table].get(mark.key) if mark.live else None) for mark in marks
     ]

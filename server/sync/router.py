@@ -17,6 +17,7 @@ from server.sync.hello import hello
 from server.sync.pull import pull
 from server.sync.reconcile import reconcile
 from server.sync.signers import find_signer
+from server.sync.store import PostgresStores
 
 _ERRORS = {
     400: "The body is not what the contract says",
@@ -63,7 +64,7 @@ def make_router(services: Services) -> APIRouter:
         signer, body = await read_signed(request, find)
         message = decode_body(HelloRequest, request, body)
         _same(signer, message.network, message.device)
-        return answer(await hello(services.ground, message, services.clock.now()))
+        return answer(await hello(PostgresStores(services.ground), message, services.clock.now()))
 
     @router.post("/push", **_documented("PushAnswer", "PushRequest", 400, 401, 403, 409, 413, 429, 503))
     async def post_push(request: Request) -> Response:
@@ -79,7 +80,7 @@ def make_router(services: Services) -> APIRouter:
         signer, body = await read_signed(request, find)
         message = decode_body(ReconcileRequest, request, body)
         _same(signer, message.network, message.device)
-        return answer(await reconcile(services.ground, message))
+        return answer(await reconcile(PostgresStores(services.ground), message))
 
     @router.get("/pull", **_documented("PullAnswer", None, 400, 401, 403, 410, 503))
     async def get_pull(
@@ -90,7 +91,7 @@ def make_router(services: Services) -> APIRouter:
         """Read the changes behind a cursor; needs the bearer beside the signature."""
         signer, _ = await read_signed(request, find)
         require_bearer(request, signer)
-        return answer(await pull(services.ground, signer, cursor, limit))
+        return answer(await pull(PostgresStores(services.ground), signer, cursor, limit))
 
     return router
 

@@ -10,6 +10,7 @@ from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, GuestRow, read, row_digest
 from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer
 from server.sync.pull import pull
 from server.sync.signers import find_signer
+from server.sync.store import PostgresStores
 from tests.server.fake_till import FakeTill
 from tests.server.world import World, refusal
 
@@ -101,9 +102,9 @@ async def test_too_many_guests_for_reading_one_by_one_is_410(world: World) -> No
     await world.guests(3)
     signer = await find_signer(world.ground, world.network, till.device)
     assert signer is not None
-    assert (await pull(world.ground, signer, None, from_zero_guests=3)).rows
+    assert (await pull(PostgresStores(world.ground), signer, None, from_zero_guests=3)).rows
     with pytest.raises(Exception, match="410 MUST_BOOTSTRAP"):
-        await pull(world.ground, signer, None, from_zero_guests=2)
+        await pull(PostgresStores(world.ground), signer, None, from_zero_guests=2)
 
 
 async def test_cursors_of_nobody_are_refused(world: World) -> None:
