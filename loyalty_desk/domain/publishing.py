@@ -1,0 +1,151 @@
+"""What a program is checked for before it is published; in a snapshot already at a till all of it is tolerated.
+
+Refused: what cannot be understood, a zero divisor, codes that collide, a rule that can never apply. Warned of: what may
+be meant but seldom is, as everything for nothing without a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.compiled import compile_program
+from loyalty_desk.domain.conditions import CONDITIONS
+from loyalty_desk.domain.effects import EFFECTS
+from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.money import BASIS_POINTS
+from loyalty_desk.domain.program import Program, Rule
+from loyalty_desk.domain.tally import folded
+
+LANGUAGES = ("ru", "en")
+# What bounds a rule that gives everything for nothing.
+BOUNDS = frozenset({"budget", "coupon", "usage", "unit_price"})
+PER_UNIT_LIMITS = ("cap", "max_units")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about a program: a code, the place (`rule happy_hour`, `program`), whether it forbids publishing."""
+
+    code: str
+    place: str
+    refuses: bool = True
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+def findings(data: Mapping[str, Json]) -> list[Finding]:
+    """Return everything to be said about a snapshot before it is published, what refuses it first."""
+    try:
+        program = Program.from_dict(data)
+        compile_program(program)
+    except BadInput as error:
+        facts: dict[str, Json] = {key: value for key, value in error.facts.items() if isinstance(value, str | int)}
+        return [Finding(error.code, str(error.facts.get("place", "program")), facts=facts)]
+    found = [*_program(program), *_codes(program)]
+    for rule in program.rules:
+        found += _rule(rule, program)
+    return sorted(found, key=lambda one: not one.refuses)
+
+
+def _program(program: Program) -> Iterator[Finding]:
+    if program.zone != "UTC":
+        try:
+            ZoneInfo(program.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            yield Finding("zone_unknown", "program", facts={"zone": program.zone})
+    earns = program.model != "discount" and any(tier.earn_bp for tier in program.tiers)
+    if program.point_value == 0 and (earns or program.redemption is not None):
+        yield Finding("zero_divisor", "program", facts={"field": "point_value"})
+    if program.redemption is not None and program.redemption.max_share_bp == 0:
+        yield Finding("redemption_never", "program", facts={"field": "max_share_bp"})
+    starts = [tier.threshold for tier in program.tiers]
+    if starts != sorted(starts):
+        yield Finding("tiers_out_of_order", "program", refuses=False)
+    if len(set(starts)) < len(starts):
+        yield Finding("tier_unreachable", "program", refuses=False)
+
+
+def _codes(program: Program) -> Iterator[Finding]:
+    owners: dict[str, str] = {}
+    for rule in program.rules:
+        codes = {
+            folded(code)
+            for condition in rule.conditions
+            if condition.data.get("type") in ("promo_code", "coupon")
+            for code in condition.texts("codes")
+        }
+        for code in sorted(codes):
+            if code in owners:
+                yield Finding("code_twice", f"rule {rule.id}", facts={"code": code, "other": owners[code]})
+            owners.setdefault(code, rule.id)
+
+
+def _rule(rule: Rule, program: Program) -> Iterator[Finding]:
+    place = f"rule {rule.id}"
+    for part, known in ((rule.effects, EFFECTS), (rule.conditions, CONDITIONS)):
+        for one in part:
+            if one.text("type") not in known:
+                yield Finding("part_unknown", place, facts={"type": one.text("type")})
+    if not rule.effects:
+        yield Finding("rule_without_effect", place)
+    missing: list[Json] = [language for language in LANGUAGES if not rule.name.get(language)]
+    if missing:
+        yield Finding("name_missing", place, refuses=False, facts={"languages": missing})
+    for effect in rule.effects:
+        yield from _effect(effect, rule, program, place)
+    for condition in rule.conditions:
+        code = _unreachable(condition, program)
+        if code:
+            yield Finding(code, place, facts={"condition": condition.text("type")})
+    if _contradicts(rule):
+        yield Finding("never_matches", place)
+
+
+def _effect(effect: Fields, rule: Rule, program: Program, place: str) -> Iterator[Finding]:
+    name, data = effect.text("type"), effect.data
+    if name in ("earn_rate", "earn_blocks") and data.get("rate_bp") is None and data.get("per") == 0:
+        yield Finding("zero_divisor", place, facts={"field": "per"})
+    if name == "earn_rate" and data.get("rate_bp") is not None and program.point_value == 0:
+        yield Finding("zero_divisor", place, facts={"field": "point_value"})
+    everything = data.get("rate_bp") == BASIS_POINTS and name in ("percentage", "stepped")
+    bounded = any(data.get(limit) is not None for limit in PER_UNIT_LIMITS)
+    if everything and not bounded and not any(c.data.get("type") in BOUNDS for c in rule.conditions):
+        yield Finding("all_for_nothing", place, refuses=False)
+    opens = data.get("opens")
+    if name == "issue_coupon" and opens and opens not in {other.id for other in program.rules}:
+        yield Finding("opens_nothing", place, facts={"rule": str(opens)})
+
+
+def _unreachable(condition: Fields, program: Program) -> str:
+    """Return the code of a condition that can never hold, else nothing."""
+    data = condition.data
+    low, high = data.get("min"), data.get("max")
+    if isinstance(low, int) and isinstance(high, int) and (low > high or (low == high and bool(data.get("over")))):
+        return "bounds_crossed"
+    match data.get("type"):
+        case "date":
+            first, last = condition.day("from"), condition.day("to")
+            return "dates_crossed" if first is not None and last is not None and first > last else ""
+        case "tiers":
+            codes = {tier.code for tier in program.tiers}
+            return "" if codes & set(condition.texts("tiers")) else "tier_unknown"
+        case _:
+            return ""
+
+
+def _contradicts(rule: Rule) -> bool:
+    """Return whether the rule's choosers leave no line at all."""
+    chosen: dict[str, set[str]] = {}
+    for condition in rule.conditions:
+        name = condition.data.get("type")
+        if name in ("products", "categories"):
+            values = set(condition.texts(str(name)))
+            chosen[str(name)] = chosen[str(name)] & values if name in chosen else values
+    for condition in rule.conditions:
+        if condition.data.get("type") == "excluded":
+            for name, values in chosen.items():
+                values -= set(condition.texts(name))
+    return any(not values for values in chosen.values())

@@ -1,0 +1,80 @@
+"""What is said of a program before it is published."""
+
+import pytest
+
+from loyalty_desk.domain.pricing import quote
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.publishing import findings
+from tests.loyalty_desk.domain.pricing_parts import AT, basket, off, percent, rule
+
+NAMED = {"name": {"ru": "Акция", "en": "Offer"}}
+TIERS = [{"code": "A", "threshold": 0}, {"code": "B", "threshold": 100}]
+
+
+def snapshot(*rules, **more):
+    return {"version": 1, "currency": "RUB", "rules": [{**one, **NAMED} for one in rules], **more}
+
+
+def codes(*rules, **more):
+    return [(one.code, one.place, one.refuses) for one in findings(snapshot(*rules, **more))]
+
+
+def test_a_sound_program_has_nothing_said_of_it():
+    sound = rule("a", percent(1000), when=[{"type": "promo_code", "codes": ["X"]}, {"type": "tiers", "tiers": ["B"]}])
+    assert codes(sound, rule("b", off(100)), tiers=TIERS, redemption={}) == []
+
+
+@pytest.mark.parametrize(
+    ("effect", "when", "code"),
+    [
+        ({"type": "earn_rate", "points": 1, "per": 0}, [], "zero_divisor"),
+        ({"type": "earn_blocks", "points": 1, "per": 0}, [], "zero_divisor"),
+        ({"type": "teleport"}, [], "part_unknown"),
+        (off(1), [{"type": "moon"}], "part_unknown"),
+        (off(1), [{"type": "amount", "min": 10, "max": 9}], "bounds_crossed"),
+        (off(1), [{"type": "amount", "min": 10, "max": 10, "over": True}], "bounds_crossed"),
+        (off(1), [{"type": "date", "from": "2026-02-02", "to": "2026-02-01"}], "dates_crossed"),
+        (off(1), [{"type": "tiers", "tiers": ["C"]}], "tier_unknown"),
+        (off(1), [{"type": "products", "products": ["x"]}, {"type": "products", "products": ["y"]}], "never_matches"),
+        (off(1), [{"type": "products", "products": ["x"]}, {"type": "excluded", "products": ["x"]}], "never_matches"),
+        ({"type": "issue_coupon", "opens": "nothing"}, [], "opens_nothing"),
+        (percent(10_001), [], "field_wrong"),
+    ],
+)
+def test_what_refuses_a_program_names_the_rule(effect, when, code):
+    ((found, place, refuses),) = codes(rule("r7", effect, when=when), tiers=TIERS)
+    assert (found, refuses) == (code, True)
+    assert place.startswith("rule r7")
+
+
+def test_codes_collide_in_any_case():
+    one = rule("a", off(1), when=[{"type": "promo_code", "codes": ["Spring"]}])
+    other = rule("b", off(1), when=[{"type": "coupon", "codes": ["SPRING"]}])
+    assert codes(one, other) == [("code_twice", "rule b", True)]
+
+
+@pytest.mark.parametrize("more", [{}, {"of": "check"}])
+def test_everything_for_nothing_is_warned_of_unless_something_bounds_it(more):
+    assert codes(rule("a", percent(10_000, **more))) == [("all_for_nothing", "rule a", False)]
+    assert codes(rule("a", percent(10_000, max_units=1))) == []
+    assert codes(rule("a", percent(10_000, **more), when=[{"type": "usage", "per_guest": 1}])) == []
+
+
+def test_points_that_are_worth_nothing_and_tiers_out_of_order():
+    assert codes(point_value=0, redemption={}) == [("zero_divisor", "program", True)]
+    assert codes(redemption={"max_share_bp": 0}) == [("redemption_never", "program", True)]
+    assert codes(zone="Mars/Base") == [("zone_unknown", "program", True)]
+    assert codes(tiers=[*reversed(TIERS)]) == [("tiers_out_of_order", "program", False)]
+    assert codes(tiers=[{"code": "A"}, {"code": "B"}]) == [("tier_unreachable", "program", False)]
+
+
+def test_missing_names_and_effects():
+    assert [one.code for one in findings({"version": 1, "currency": "RUB", "rules": [{"id": "a"}]})] == [
+        "rule_without_effect",
+        "name_missing",
+    ]
+
+
+def test_what_is_refused_at_publishing_is_tolerated_in_a_snapshot():
+    bad = snapshot(rule("z", {"type": "earn_rate", "points": 1, "per": 0}), rule("b", percent(1000)))
+    assert quote(basket(1000), None, Program.from_dict(bad), AT).total == 900
