@@ -104,9 +104,10 @@ async def insert_states(connection: AsyncConnection, network: UUID, states: Sequ
     # Lists inside a row travel as JSON: unnest would flatten an array of arrays.
     await connection.exec_driver_sql(
         "insert into guest_state (network_id, guest_id, tier, tier_until, points, spend, visits, earned, visits_ever,"
-        " first_visit, segments, tags) select $1, id, tier, tier_until, points, spend, visits, earned, visits_ever,"
+        " first_visit, segments, tags, opening_spend, opening_visits, opening_earned)"
+        " select $1, id, tier, tier_until, points, spend, visits, earned, visits_ever,"
         " first_visit, array(select jsonb_array_elements_text(segments::jsonb)),"
-        " array(select jsonb_array_elements_text(tags::jsonb))"
+        " array(select jsonb_array_elements_text(tags::jsonb)), spend, visits, earned"
         " from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[],"
         " $8::bigint[], $9::bigint[], $10::date[], $11::text[], $12::text[]) as t (id, tier, tier_until, points,"
         " spend, visits, earned, visits_ever, first_visit, segments, tags)",
