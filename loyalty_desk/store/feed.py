@@ -15,7 +15,7 @@ import msgspec
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.record import handle_from_text
 from loyalty_desk.store.engine import row as one
-from loyalty_desk.store.journal import signed
+from loyalty_desk.store.journal_acks import signed
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, CounterRow, CredentialRow, GuestRow, read, row_digest
 from loyalty_desk.wire.v1.sync import FeedRow, FeedTable
 

@@ -1,0 +1,169 @@
+"""`journal.db` as a file: opened, checked, and what is kept in it beside the facts: settings, programs, notices."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import apsw
+
+from loyalty_desk.domain import canonical
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.services.ports import Notice, StoredProgram
+from loyalty_desk.store.engine import Unreadable, connect, migrate, row, rows, transaction
+from loyalty_desk.store.migrations.journal import STEPS
+
+CACHE_KIB = 8 * 1024
+KEPT_PROGRAMS = 2
+# What a disk says when it can hold no more, or can be trusted no more.
+FULL = (apsw.FullError,)
+FAILED = (apsw.IOError, apsw.CorruptError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.NotADBError, apsw.NoMemError)
+_LOG = logging.getLogger(__name__)
+
+
+class JournalFile:
+    """One connection, one lock: the db thread sells and the sync thread acknowledges, each in short turns."""
+
+    def __init__(self, path: Path, key: bytes, *, vfs: str | None = None) -> None:
+        """Open or create the file; raises `Unreadable`, `Refused` `journal_newer` or `data_folder_readonly`."""
+        self.path = path
+        self._key = key
+        self._vfs = vfs
+        self._lock = threading.RLock()
+        self._meta: dict[str, Json] = {}
+        self._program: StoredProgram | None = None
+        self._notices: list[Notice] = []
+        self._checked = False
+        self._connection = self._open()
+
+    def _open(self) -> apsw.Connection:
+        connection = connect(self.path, self._key, durable=True, cache_kib=CACHE_KIB, vfs=self._vfs)
+        try:
+            migrate(connection, self.path, STEPS, "journal_newer")
+            self._load(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+                raise Unreadable(str(self.path)) from error
+            raise
+        return connection
+
+    def _load(self, connection: apsw.Connection) -> None:
+        self._meta = {key: json.loads(value) for key, value in rows(connection, "SELECT key, value FROM meta")}
+        if "file_id" not in self._meta:
+            with transaction(connection):
+                self._write_meta(connection, "file_id", str(uuid4()))
+        stored = row(connection, "SELECT version, hash, bytes FROM program ORDER BY ordinal DESC LIMIT 1")
+        self._program = StoredProgram(*stored) if stored else None
+        self._notices = self._read_notices(connection)
+
+    @property
+    def file_id(self) -> UUID:
+        """Return the id this file was created with; a copy has the same."""
+        return UUID(str(self._meta["file_id"]))
+
+    def program(self) -> StoredProgram | None:
+        """Return the program in force; from memory, so that the main thread may ask."""
+        return self._program
+
+    def remember_program(self, program: StoredProgram) -> None:
+        """Put a program in force; older ones stay while an unacknowledged record names them."""
+        with self._lock:
+            if self._program == program:
+                return
+            self._store_program(program)
+            self._program = program
+
+    def _store_program(self, program: StoredProgram) -> None:
+        with transaction(self._connection):
+            self._connection.execute(
+                "INSERT INTO program (ordinal, version, hash, bytes) VALUES"
+                " ((SELECT coalesce(max(ordinal), 0) + 1 FROM program), ?, ?, ?)"
+                " ON CONFLICT (hash) DO UPDATE SET ordinal = excluded.ordinal",
+                (program.version, program.hash, program.bytes),
+            )
+            self._connection.execute(
+                "DELETE FROM program WHERE ordinal NOT IN (SELECT ordinal FROM program ORDER BY ordinal DESC LIMIT ?)"
+                " AND hash NOT IN (SELECT program FROM effect WHERE feed_seq IS NULL AND program IS NOT NULL)",
+                (KEPT_PROGRAMS,),
+            )
+
+    def programs(self) -> list[StoredProgram]:
+        """Return every program kept, newest first."""
+        with self._lock:
+            found = rows(self._connection, "SELECT version, hash, bytes FROM program ORDER BY ordinal DESC")
+        return [StoredProgram(*row) for row in found]
+
+    def get(self, key: str) -> Json:
+        """Return a small setting kept with the facts, None where absent."""
+        return self._meta.get(key)
+
+    def put(self, key: str, value: Json) -> None:
+        """Keep a small setting durably."""
+        with self._lock, transaction(self._connection):
+            self._write_meta(self._connection, key, value)
+
+    def put_changed(self, key: str, value: Json) -> None:
+        """Keep a small setting if it differs from what is kept."""
+        if self._meta.get(key) != value:
+            self.put(key, value)
+
+    def _write_meta(self, connection: apsw.Connection, key: str, value: Json) -> None:
+        text = canonical.encode(value).decode()
+        connection.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, text)
+        )
+        self._meta[key] = value
+
+    def notices(self) -> list[Notice]:
+        """Return what nobody has read yet, oldest first; from memory, so that the main thread may ask."""
+        return list(self._notices)
+
+    def notify(self, code: str, facts: Mapping[str, Json], at: int) -> None:
+        """Keep a notice until it is dismissed; the same code and facts are kept once."""
+        with self._lock:
+            try:
+                with transaction(self._connection):
+                    self._connection.execute(
+                        "INSERT OR IGNORE INTO notice (code, facts, at) VALUES (?, ?, ?)",
+                        (code, canonical.encode(facts).decode(), at),
+                    )
+            except (*FULL, *FAILED):
+                # A disk that takes no notice takes no sale either, and that is said where the sale is refused.
+                _LOG.exception("the notice %s could not be kept", code)
+                return
+            self._notices = self._read_notices(self._connection)
+
+    def dismiss(self, notice: int) -> None:
+        """Forget a notice that somebody has read."""
+        with self._lock:
+            with transaction(self._connection):
+                self._connection.execute("DELETE FROM notice WHERE id = ?", (notice,))
+            self._notices = self._read_notices(self._connection)
+
+    def _read_notices(self, connection: apsw.Connection) -> list[Notice]:
+        found = rows(connection, "SELECT id, code, facts, at FROM notice ORDER BY id")
+        return [Notice(number, code, json.loads(facts), from_ms(at)) for number, code, facts, at in found]
+
+    def checked(self) -> bool:
+        """Return whether the whole file has been read and found sound since it was opened."""
+        return self._checked
+
+    def check_whole(self) -> bool:
+        """Read every page over a connection of its own (0.4 s for 169 MB), so that selling need not wait."""
+        try:
+            other = connect(self.path, self._key, durable=True, cache_kib=CACHE_KIB, vfs=self._vfs)
+            try:
+                found = row(other, "PRAGMA quick_check(1)")
+            finally:
+                other.close()
+        except (Unreadable, apsw.Error):
+            _LOG.exception("the journal's check failed")
+            return False
+        self._checked = found is not None and found[0] == "ok"
+        return self._checked
