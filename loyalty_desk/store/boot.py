@@ -12,6 +12,7 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.store.engine import Unreadable, companions
 from loyalty_desk.store.journal import SqliteJournal
 from loyalty_desk.store.reserve import Reserve
+from loyalty_desk.store.salvage import salvage
 from loyalty_desk.store.witness import Witness
 
 _LOG = logging.getLogger(__name__)
@@ -37,7 +38,10 @@ def open_journal(path: Path, key: bytes, witness: Witness, reserve: Reserve) -> 
     except Unreadable:
         aside = set_aside(path)
         _LOG.exception("the journal cannot be read and is set aside as %s", aside.name)
-        return SqliteJournal(path, key, witness, reserve), aside
+        journal = SqliteJournal(path, key, witness, reserve)
+        found = salvage(aside, key, journal)
+        _LOG.warning("%d records of the damaged journal could be taken over", found)
+        return journal, aside
 
 
 def set_aside(path: Path) -> Path:
@@ -53,10 +57,11 @@ def set_aside(path: Path) -> Path:
 def examine(journal: SqliteJournal, witness: Witness, aside: Path | None) -> Finding:
     """Compare the journal with its witness and its own chain (section 3, Boot)."""
     seen = witness.read()
-    if journal.is_empty:
+    if journal.is_empty or aside is not None:
         if aside is None and seen is None:
             return Finding("enrol")
-        facts: dict[str, Json] = {"file": aside.name if aside is not None else ""}
+        saved = sum(len(journal.members(epoch.epoch)) for epoch in journal.epochs())
+        facts: dict[str, Json] = {"file": aside.name if aside is not None else "", "saved": saved}
         if seen is not None:
             facts |= {"seq": seen.seq, "records": seen.totals.count}
         notice = "journal_set_aside" if aside is not None else "journal_lost"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 import apsw
 
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.errors import Broken, Refused
-from loyalty_desk.domain.record import SealedRecord, Totals, chain_hash
+from loyalty_desk.domain.record import Record, SealedRecord, Totals, chain_hash
 from loyalty_desk.services.ports import Build, Effect, JournalHead, Waiting
 from loyalty_desk.store.engine import Unreadable, row, rows, transaction
 from loyalty_desk.store.journal_acks import HELD, AcknowledgedJournal, Reach, signed
@@ -27,6 +28,25 @@ _EFFECT = (
     "INSERT INTO effect (epoch, seq, at, guest, handle, earned, redeemed, day, uses, program, receipt, cum_count,"
     " cum_earned, cum_redeemed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
+
+
+class Taken(Protocol):
+    """A record out of another file, with what it does."""
+
+    @property
+    def sealed(self) -> SealedRecord:
+        """Return its bytes and place."""
+        ...
+
+    @property
+    def record(self) -> Record:
+        """Return what it says."""
+        ...
+
+    @property
+    def effect(self) -> Effect:
+        """Return what it does to a guest."""
+        ...
 
 
 class SqliteJournal(AcknowledgedJournal):
@@ -97,6 +117,19 @@ class SqliteJournal(AcknowledgedJournal):
             self._commit(sealed, totals, effect or Effect(), receipts, occurred_at, prev=prev)
             return sealed
 
+    def take_over(self, epoch: int, prev: bytes, opened_at: int, found: Sequence[Taken]) -> None:
+        """Put records of another file into this one as an epoch of their own, none of them acknowledged."""
+        with self._lock:
+            with transaction(self._connection):
+                self._connection.execute(
+                    "INSERT INTO epoch (epoch, prev, opened_at) VALUES (?, ?, ?)", (epoch, prev, opened_at)
+                )
+                for one in found:
+                    number = (one.record.receipt_no or "").rpartition("-")[2]
+                    receipt = int(number) if number.isascii() and number.isdigit() else 0
+                    self._write(one.sealed, one.record.totals, one.effect, receipt, one.record.occurred_at)
+            self._load(self._connection)
+
     def skip_receipts(self, upto: int) -> None:
         """Never give a receipt number up to `upto` again: a journal put back from a copy has given some of them."""
         with self._lock:
@@ -135,21 +168,24 @@ class SqliteJournal(AcknowledgedJournal):
         self, sealed: SealedRecord, totals: Totals, effect: Effect, receipt: int, at: int, prev: bytes | None
     ) -> None:
         connection = self._connection
-        guest = effect.guest.bytes if effect.guest else None
-        uses = canonical.encode(effect.uses).decode() if effect.uses else ""
         with transaction(connection):
             if prev is not None:
                 connection.execute(
                     "INSERT INTO epoch (epoch, prev, opened_at) VALUES (?, ?, ?)", (sealed.epoch, prev, at)
                 )
                 self._write_meta(connection, HELD, True)
-            connection.execute(
-                "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (sealed.epoch, sealed.seq, sealed.id.bytes, sealed.prev, sealed.hash, sealed.sig, sealed.payload),
-            )
-            place = (sealed.epoch, sealed.seq, at, guest, signed(effect.handle))
-            points = (effect.earned, effect.redeemed, effect.day, uses, effect.program, receipt)
-            connection.execute(_EFFECT, (*place, *points, totals.count, totals.earned, totals.redeemed))
+            self._write(sealed, totals, effect, receipt, at)
+
+    def _write(self, sealed: SealedRecord, totals: Totals, effect: Effect, receipt: int, at: int) -> None:
+        guest = effect.guest.bytes if effect.guest else None
+        uses = canonical.encode(effect.uses).decode() if effect.uses else ""
+        self._connection.execute(
+            "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (sealed.epoch, sealed.seq, sealed.id.bytes, sealed.prev, sealed.hash, sealed.sig, sealed.payload),
+        )
+        place = (sealed.epoch, sealed.seq, at, guest, signed(effect.handle))
+        points = (effect.earned, effect.redeemed, effect.day, uses, effect.program, receipt)
+        self._connection.execute(_EFFECT, (*place, *points, totals.count, totals.earned, totals.redeemed))
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
