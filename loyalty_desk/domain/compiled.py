@@ -12,6 +12,7 @@ from loyalty_desk.domain.conditions.keys import CouponHeld, PromoCode
 from loyalty_desk.domain.conditions.usage import Budget, Usage
 from loyalty_desk.domain.conditions.when import Birthday
 from loyalty_desk.domain.effects import EFFECTS, Acting, EarningEffect, Effect
+from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.program import Program, Rule
 from loyalty_desk.domain.tally import Tally
 
@@ -86,9 +87,12 @@ class CompiledProgram:
         return found + [f"coupon:{code}" for c in rule.fixed if isinstance(c, CouponHeld) for code in c.codes]
 
 
-def compile_program(program: Program) -> CompiledProgram:
-    """Return the compiled form of a program; raises `BadInput` naming the rule and field that cannot be understood."""
-    parts = [_Parts.of(rule) for rule in program.rules]
+def compile_program(program: Program, *, tolerant: bool = False) -> CompiledProgram:
+    """Return the compiled form of a program; raises `BadInput` naming the rule and field that cannot be understood.
+
+    `tolerant` leaves such a rule out instead, with that as its reason: a till must go on with a newer server's program.
+    """
+    parts = [_Parts.of(rule, tolerant=tolerant) for rule in program.rules]
     ordered = sorted(parts, key=_Parts.group_key)
     rules: list[CompiledRule] = []
     groups = [sorted(members, key=_Parts.inner_key) for _, members in groupby(ordered, key=_Parts.group_identity)]
@@ -134,7 +138,16 @@ class _Parts:
     unknown: Reason | None
 
     @classmethod
-    def of(cls, rule: Rule) -> _Parts:
+    def of(cls, rule: Rule, *, tolerant: bool) -> _Parts:
+        try:
+            return cls._read(rule)
+        except BadInput as error:
+            if not tolerant:
+                raise
+            return cls(rule, [], [], [], Reason("unknown_parts", {"field": str(error.facts.get("field", ""))}))
+
+    @classmethod
+    def _read(cls, rule: Rule) -> _Parts:
         unknown_effects = [e.text("type") for e in rule.effects if e.text("type") not in EFFECTS]
         unknown_conditions = [c.text("type") for c in rule.conditions if c.text("type") not in CONDITIONS]
         if unknown_effects or unknown_conditions:

@@ -62,8 +62,8 @@ def quote(
 ) -> Quote:
     """Return the check priced at `at` (aware). Money in minor units, points in smallest point units.
 
-    Raises `BadInput` for a basket that cannot be priced (`line`, `field`) or is not in the program's currency, and for
-    a rule whose fields cannot be understood (`place`, `field`).
+    Raises `BadInput` for a basket that cannot be priced (`line`, `field`) or is not in the program's currency. A rule
+    that is not understood is left out, and the explanation says so.
     """
     if basket.currency != program.currency:
         raise BadInput("currency_differs", basket=basket.currency, program=program.currency)
@@ -112,6 +112,7 @@ def quote(
         coupons_issued=tuple(tally.given.coupons),
         stamps=tuple(tally.given.stamps),
         rewards=tuple(tally.given.rewards),
+        own_expiry=tuple([(s.rule, s.points, s.expires_days) for s in earnings.shares if s.expires_days is not None]),
         loads=tuple(tally.given.loads),
         free_units=tally.given.free_units,
         units_consumed=tally.given.units_consumed,

@@ -183,10 +183,10 @@ class Program:
 
     @cached_property
     def compiled(self) -> CompiledProgram:
-        """Return the indexed form that `quote` works on, made once."""
+        """Return the indexed form that `quote` works on, made once; rules that are not understood are left out."""
         from loyalty_desk.domain.compiled import compile_program
 
-        return compile_program(self)
+        return compile_program(self, tolerant=True)
 
     @property
     def point_unit(self) -> int:

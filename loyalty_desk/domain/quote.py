@@ -181,7 +181,7 @@ class Quote:
     `total` = `gross` − `discount_total` − `redeemed_money`: the price, to be paid; `due` is what is left of it after
     gift cards and deposits. `redeemed_points` are all points spent, rewards included; `redeemed_money` what points paid
     beside the rewards, which are discounts. `uses` are those of rules that are counted. `tier` is the one
-    it was priced with.
+    it was priced with. `own_expiry` names those of the earned points that die by their own days: (rule, points, days).
     """
 
     currency: str
@@ -205,6 +205,7 @@ class Quote:
     rewards: tuple[tuple[str, int], ...] = ()
     loads: tuple[tuple[str, int], ...] = ()
     uses: tuple[tuple[str, int], ...] = ()
+    own_expiry: tuple[tuple[str, int, int], ...] = ()
     units_consumed: int = 0
     free_units: int = 0
     explain: Callable[[], Explanation] = field(default=Explanation, repr=False, compare=False)
@@ -267,6 +268,8 @@ class Quote:
             "redemption": self.redemption.to_dict(),
             "explanation": [note.to_dict() for note in self.explanation],
         }
+        if self.own_expiry:
+            data["own_expiry"] = [{"id": rule, "points": n, "days": days} for rule, n, days in self.own_expiry]
         if self.tier:
             data["tier"] = self.tier
         if self.gifts:

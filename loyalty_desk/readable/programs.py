@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import cast
 
 from loyalty_desk.domain.canonical import Json, NotCanonical, encode
+from loyalty_desk.domain.compiled import compile_program
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.money import CURRENCIES
 from loyalty_desk.domain.program import Program
@@ -33,7 +34,7 @@ def program_of(document: Node) -> Program:
         raise BadInput("program_bytes", file=document.file, reason=str(error)) from error
     try:
         program = Program.from_dict(cast("Mapping[str, Json]", data))
-        _ = program.compiled
+        compile_program(program)
     except BadInput as error:
         raise BadInput(error.code, **{"file": document.file, **error.facts}) from error
     return program

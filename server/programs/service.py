@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json, bytes_to_text
+from loyalty_desk.domain.compiled import compile_program
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.program import SCHEMA, Program
 from loyalty_desk.wire.v1 import rows
@@ -46,7 +47,7 @@ async def publish(
     program = Program.from_dict({**content, **own, "version": version})
     if present is not None and {**present.to_dict(), "version": version} == program.to_dict():
         return Published(present, _change(present))
-    _ = program.compiled
+    compile_program(program)
     await connection.exec_driver_sql(
         "insert into program (network_id, version, bytes, hash, published_by) values ($1, $2, $3, $4, $5)",
         (network, version, program.to_bytes(), program.hash, by),

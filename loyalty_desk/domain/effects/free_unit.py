@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loyalty_desk.domain.basket import LineFlag
+from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.conditions.base import UNITS, Reason
 from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, Effect, lower, payable
 from loyalty_desk.domain.effects.goods_named import GoodsNamed
@@ -19,11 +20,12 @@ type Offer = tuple[int, int, int, int, int]
 class FreeUnit(Effect):
     """Who buys `buy` gets `get` free, the cheapest (or `choose: dearest`); or of a `set_of` units `free` are free.
 
-    It repeats while full sets are there, up to `max_repeats`; `partial` gives what there is of a last incomplete `get`.
-    Units bought and got are consumed, the dearest bought ones first. A weighed line may be bought, never got.
+    `buy` is a `quantity` of units or an `amount` in minor units. It repeats while full sets are there, up to
+    `max_repeats`; `partial` gives what there is of a last incomplete `get`. Units bought and got are consumed, the
+    dearest bought ones first. A weighed line may be bought, never got.
     """
 
-    __slots__ = ("buy", "dearest", "get", "max_repeats", "partial")
+    __slots__ = ("amount", "buy", "dearest", "get", "max_repeats", "partial")
 
     def __init__(self, f: Fields) -> None:
         size = f.optional("set_of", low=2)
@@ -32,7 +34,10 @@ class FreeUnit(Effect):
             self.buy = GoodsNamed(Fields({"quantity": size - free}, f.place, f.owner))
             self.get = GoodsNamed(Fields({"quantity": free}, f.place, f.owner))
         else:
-            self.buy, self.get = GoodsNamed(f.object("buy")), GoodsNamed(f.object("get"), quantity=1)
+            self.buy, self.get = GoodsNamed(f.object("buy"), quantity=1), GoodsNamed(f.object("get"), quantity=1)
+        self.amount = f.object("buy").optional("amount", low=1) if size is None else None
+        if size is None and self.amount is None:
+            f.object("buy").integer("quantity", None, low=1)
         self.dearest = f.text("choose", "cheapest", one_of=("cheapest", "dearest")) == "dearest"
         self.max_repeats = f.optional("max_repeats", low=1)
         self.partial = f.flag("partial")
@@ -43,6 +48,8 @@ class FreeUnit(Effect):
         getting = [i for i in self.get.lines(tally, payable(tally, acting, positions)) if not tally.lines[i].is_weighed]
         runs = {i: tally.runs(i) for i in {*buying, *getting}}
         counts = {i: sum(run.units for run in runs[i] if not run.consumed) for i in runs}
+        if self.amount is not None:
+            return self._by_amount(tally, acting, runs, buying, getting)
         both = set(buying) & set(getting)
         shared = sum(counts[i] for i in both)
         only_buy = sum(counts[i] for i in buying if i not in both)
@@ -57,6 +64,51 @@ class FreeUnit(Effect):
         freed = _picked(_offers(runs, getting, dearest=self.dearest), got, both, from_both, {})
         kept = _picked(_offers(runs, buying, dearest=True), bought, both, shared, freed)
         return self._take(tally, acting, runs, freed, kept)
+
+    def _by_amount(
+        self, tally: Tally, acting: Acting, runs: dict[int, Runs], buying: list[int], getting: list[int]
+    ) -> Reason | None:
+        """Free units for every `amount` bought, reached with the dearest units first, set by set."""
+        amount, most = self.amount or 0, lower(self.max_repeats, acting.repeats)
+        gone: dict[int, dict[int, int]] = {}
+        freed: dict[int, dict[int, int]] = {}
+        kept: dict[int, dict[int, int]] = {}
+        sets, missing = 0, amount
+        while most is None or sets < most:
+            bought, cost = self._reach(_offers(runs, buying, dearest=True), gone, amount)
+            missing = amount - cost
+            if missing > 0:
+                break
+            taken = _sum(gone, bought)
+            got = _picked(_offers(runs, getting, dearest=self.dearest), self.get.quantity, set(), 0, taken)
+            count = sum(units for part in got.values() for units in part.values())
+            if count < self.get.quantity and not (self.partial and count):
+                break
+            gone, freed, kept = _sum(taken, got), _sum(freed, got), _sum(kept, bought)
+            sets += 1
+        if not sets:
+            if missing > 0:
+                return Reason(
+                    "money_below", {"of": "lines", "needs": amount, "has": amount - missing, "missing": missing}
+                )
+            return Reason("set_incomplete", {"missing": 1})
+        return self._take(tally, acting, runs, freed, kept)
+
+    def _reach(
+        self, offers: list[Offer], gone: dict[int, dict[int, int]], amount: int
+    ) -> tuple[dict[int, dict[int, int]], int]:
+        """Return the dearest units that reach an amount, and what they cost."""
+        picks: dict[int, dict[int, int]] = {}
+        cost = 0
+        for order, _, k, i, units in offers:
+            price, available = abs(order), units - gone.get(i, {}).get(k, 0)
+            if cost >= amount or price == 0:
+                break
+            taken = min(available, -(-(amount - cost) // price))
+            if taken > 0:
+                picks.setdefault(i, {})[k] = taken
+                cost += taken * price
+        return picks, cost
 
     def _sets(self, only_buy: int, only_get: int, shared: int, most: int | None) -> tuple[int, int]:
         """Return how many full sets there are, and how many units a last partial one frees."""
@@ -114,6 +166,16 @@ class FreeUnit(Effect):
         return None if taken else NOTHING_LEFT
 
 
+def _sum(one: dict[int, dict[int, int]], other: dict[int, dict[int, int]]) -> dict[int, dict[int, int]]:
+    """Return picks of both."""
+    total = {i: dict(part) for i, part in one.items()}
+    for i, part in other.items():
+        mine = total.setdefault(i, {})
+        for k, units in part.items():
+            mine[k] = mine.get(k, 0) + units
+    return total
+
+
 def _offers(runs: dict[int, Runs], lines: Sequence[int], *, dearest: bool) -> list[Offer]:
     return sorted(
         (-run.price if dearest else run.price, i, k, i, run.units)
@@ -128,7 +190,6 @@ def _picked(
 ) -> dict[int, dict[int, int]]:
     """Return which units `count` are, at most `from_both` of lines in `both`, leaving those already `taken`."""
     picks: dict[int, dict[int, int]] = {}
-    # Units that can only be bought, or only got, go before those that could serve as either.
     for _, _, k, i, units in offers:
         available = min(count, units - taken.get(i, {}).get(k, 0))
         if i in both:
