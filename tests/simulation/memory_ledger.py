@@ -1,0 +1,499 @@
+"""The ledger's tables in memory, behind the very protocols that PostgreSQL's stores obey.
+
+A transaction works on a copy of the tables and replaces them when it ends: what has been committed never changes
+afterwards, so every commit of the past is a backup for free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.record import Totals, handle_text
+from loyalty_desk.wire.v1 import rows
+from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
+from loyalty_desk.wire.v1.sync import Block, FeedTable
+from server.kit import feed
+from server.ledger.branching import Branch
+from server.ledger.lots import Holdings, Lot, LotUse
+from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted
+from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
+from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
+from server.ledger.timing import ClockSight
+from server.sync.store import BranchHead
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    store: UUID
+    public: Any
+    state: str = "active"
+    sight: ClockSight | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tx:
+    """A row of `ledger_tx`."""
+
+    id: UUID
+    kind: str
+    device: UUID
+    epoch: int
+    branch: int
+    seq: int
+    prev: bytes
+    hash: bytes
+    payload: bytes
+    guest: UUID | None
+    effective_at: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    tx: UUID
+    leg: int
+    account: int
+    amount: int
+    lot: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    key: AccountKey
+    posted: int = 0
+    debt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LotRow:
+    account: int
+    tx: UUID
+    amount: int
+    remaining: int
+    earned_at: int
+    expires_at: int | None
+    usable_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRecord:
+    """A row of `guest_state`."""
+
+    state: tuple[str, int, int, str | None, int] = ("", 0, 0, None, 0)
+    points: int = 0
+    next_expiries: tuple[tuple[int, int], ...] = ()
+    member_no: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    head_seq: int
+    head_hash: bytes
+    count: int
+    totals: Totals
+    parent: tuple[int | None, bytes] | None
+    forked_at: int | None
+    opened_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    id: UUID
+    branch: int
+    seq: int
+    hash: bytes
+    prev: bytes
+    raw: bytes
+    reason: str
+    state: str
+
+
+@dataclass(slots=True)
+class Tables:
+    """Everything the database holds of one network, and its incarnations. Values are frozen; containers are copied."""
+
+    lives: list[UUID] = field(default_factory=list)
+    devices: dict[UUID, Device] = field(default_factory=dict)
+    txs: dict[UUID, Tx] = field(default_factory=dict)
+    doubles: list[Tx] = field(default_factory=list)
+    places: dict[tuple[UUID, int, int, int], Tx] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    accounts: dict[int, Account] = field(default_factory=dict)
+    account_ids: dict[AccountKey, int] = field(default_factory=dict)
+    lots: dict[UUID, LotRow] = field(default_factory=dict)
+    uses: list[LotUse] = field(default_factory=list)
+    guests: dict[UUID, GuestRecord] = field(default_factory=dict)
+    credentials: dict[bytes, UUID] = field(default_factory=dict)
+    epochs: dict[tuple[UUID, int, int], EpochRecord] = field(default_factory=dict)
+    quarantine: dict[tuple[UUID, int, int, bytes], QuarantineRow] = field(default_factory=dict)
+    exceptions: dict[tuple[str, UUID | None], RaisedRow] = field(default_factory=dict)
+    documents: dict[tuple[str, str], dict[str, Json]] = field(default_factory=dict)
+    feed: dict[tuple[str, str], tuple[int, int | None]] = field(default_factory=dict)
+    n: int = 0
+    rows: int = 0
+    digest: int = 0
+    commits: list[tuple[int, datetime]] = field(default_factory=list)
+
+    def copy(self) -> Tables:
+        """Return tables that can be changed without changing these."""
+        return Tables(
+            self.lives.copy(),
+            self.devices.copy(),
+            self.txs.copy(),
+            self.doubles.copy(),
+            self.places.copy(),
+            self.entries.copy(),
+            self.accounts.copy(),
+            self.account_ids.copy(),
+            self.lots.copy(),
+            self.uses.copy(),
+            self.guests.copy(),
+            self.credentials.copy(),
+            self.epochs.copy(),
+            self.quarantine.copy(),
+            self.exceptions.copy(),
+            self.documents.copy(),
+            self.feed.copy(),
+            self.n,
+            self.rows,
+            self.digest,
+            self.commits.copy(),
+        )
+
+    @property
+    def life(self) -> UUID | None:
+        """Return the present incarnation."""
+        return self.lives[-1] if self.lives else None
+
+    def row(self, table: str, key: str) -> dict[str, Json] | None:
+        """Return a row of the feed as tills get it."""
+        if table == FeedTable.GUEST:
+            return None if (found := self.guests.get(UUID(key))) is None else _guest_row(found)
+        return self.documents.get((table, key))
+
+
+def _guest_row(guest: GuestRecord) -> dict[str, Json]:
+    tier, spend, visits, first_visit, _ = guest.state
+    return rows.write(
+        rows.GuestRow(
+            member_no=guest.member_no,
+            tier=tier,
+            points=guest.points,
+            spend=spend,
+            visits=visits,
+            first_visit=first_visit,
+            next_expiries=list(guest.next_expiries),
+        )
+    )
+
+
+class MemoryStore:
+    """One transaction over a copy of the tables: a `LedgerStore` and a `SyncStore`."""
+
+    def __init__(self, tables: Tables, signer: tuple[int, Any], programs: Mapping[int, Program], now: datetime) -> None:
+        self.tables = tables
+        self.written = False
+        self._signer = signer
+        self._programs = programs
+        self._now = now
+
+    # -- LedgerStore: reading --------------------------------------------------------------------------------------
+
+    async def lock_device(self, device: UUID) -> DeviceRow | None:
+        found, life = self.tables.devices.get(device), self.tables.life
+        if found is None or life is None:
+            return None
+        return DeviceRow(found.state, found.store, found.sight, life)
+
+    async def epoch_branches(self, device: UUID, epoch: int, first: int, last: int) -> list[EpochRow]:
+        tables, made = self.tables, []
+        for branch in self._branches(device, epoch):
+            row = tables.epochs[device, epoch, branch]
+            held: dict[int, bytes] = {}
+            unposted: dict[int, str] = {}
+            for seq in range(first, last + 1):
+                tx = tables.places.get((device, epoch, branch, seq))
+                if tx is not None:
+                    held[seq] = tx.hash
+            for (d, e, seq, _), one in tables.quarantine.items():
+                if d == device and e == epoch and one.branch == branch and first <= seq <= last:
+                    held[seq], unposted[seq] = one.hash, one.reason
+            made.append(EpochRow(Branch(branch, row.head_seq, row.head_hash, held), row.count, row.totals, unposted))
+        return made
+
+    def _branches(self, device: UUID, epoch: int) -> list[int]:
+        count = 0
+        while (device, epoch, count) in self.tables.epochs:
+            count += 1
+        return list(range(count))
+
+    async def parent_of(self, device: UUID, prev: bytes) -> tuple[int, Totals | bytes] | None:
+        for (owner, epoch, _), row in self.tables.epochs.items():
+            if owner == device and row.head_hash == prev:
+                return epoch, row.totals
+        for tx in self.tables.txs.values():
+            if tx.device == device and tx.hash == prev:
+                return tx.epoch, tx.payload
+        return None
+
+    async def known_ids(self, ids: Iterable[UUID]) -> dict[UUID, bytes | None]:
+        found = self.tables.txs
+        return {one: found[one].hash for one in ids if one in found}
+
+    async def guests_of_handles(self, handles: Iterable[bytes]) -> dict[bytes, UUID]:
+        found = self.tables.credentials
+        return {one: found[one] for one in handles if one in found}
+
+    async def survivors(self, guests: Iterable[UUID]) -> dict[UUID, UUID]:
+        return {one: one for one in guests if one in self.tables.guests}
+
+    async def lock_guests(self, guests: Iterable[UUID]) -> dict[UUID, GuestAccount]:
+        wanted = [one for one in guests if one in self.tables.guests]
+        ids = self._accounts(AccountKey(AccountKind.GUEST, one) for one in wanted)
+        made = {}
+        for key, number in sorted(ids.items(), key=lambda one: one[1]):
+            guest = key.owner
+            assert guest is not None
+            lots = [
+                Lot(lot_id, row.tx, row.amount, row.remaining, row.earned_at, row.expires_at, row.usable_at)
+                for lot_id, row in self.tables.lots.items()
+                if row.account == number and row.remaining
+            ]
+            holdings = Holdings(lots, self.tables.accounts[number].debt)
+            made[guest] = GuestAccount(number, guest, holdings, GuestState(*self.tables.guests[guest].state))
+        return made
+
+    async def system_accounts(self, wanted: Iterable[AccountKey]) -> dict[AccountKey, int]:
+        return self._accounts(wanted)
+
+    def _accounts(self, wanted: Iterable[AccountKey]) -> dict[AccountKey, int]:
+        made = {}
+        for key in wanted:
+            if key not in self.tables.account_ids:
+                number = len(self.tables.accounts) + 1
+                self.tables.account_ids[key] = number
+                self.tables.accounts[number] = Account(key)
+            made[key] = self.tables.account_ids[key]
+        return made
+
+    async def program(self, version: int | None) -> Program | None:
+        return self._programs.get(max(self._programs) if version is None else version)
+
+    async def feed_times(self, seqs: Sequence[int]) -> dict[int, datetime]:
+        found = ((seq, next((at for n, at in self.tables.commits if n >= seq), None)) for seq in set(seqs))
+        return {seq: at for seq, at in found if at is not None}
+
+    async def feed_length(self) -> int:
+        return self.tables.n
+
+    # -- LedgerStore: writing --------------------------------------------------------------------------------------
+
+    async def store_head(
+        self,
+        device: UUID,
+        epoch: int,
+        row: EpochRow,
+        *,
+        old_head: int | None,
+        parent: tuple[int | None, bytes] | None,
+        forked_at: int | None,
+        opened_reason: str,
+    ) -> bool:
+        self.written = True
+        key = (device, epoch, row.branch.number)
+        found = self.tables.epochs.get(key)
+        if (None if found is None else found.head_seq) != old_head:
+            return False
+        made = EpochRecord(
+            row.branch.head_seq, row.branch.head_hash, row.count, row.totals, parent, forked_at, opened_reason
+        )
+        if found is not None:
+            made = replace(
+                made, parent=found.parent, forked_at=found.forked_at, opened_reason=found.opened_reason
+            )  # fmt: skip
+        self.tables.epochs[key] = made
+        return True
+
+    async def insert_postings(self, branch: int, rows: Sequence[Sourced], recorded_at: datetime) -> int:
+        tables, new = self.tables, 0
+        for one in rows:
+            record, source = one.posted.fact.record, one.source
+            tx = Tx(
+                record.id,
+                record.kind.value,
+                record.device,
+                record.epoch,
+                branch,
+                record.seq,
+                source.prev,
+                source.hash,
+                source.payload,
+                one.posted.fact.guest,
+                one.posted.fact.effective_at,
+                one.posted.flags,
+            )
+            if not self._insert(tx):
+                continue
+            tables.places[record.device, record.epoch, branch, record.seq] = tx
+            new += 1
+        return new
+
+    def _insert(self, tx: Tx) -> bool:
+        if tx.id in self.tables.txs:
+            return False
+        self.tables.txs[tx.id] = tx
+        return True
+
+    async def insert_entries(
+        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], lots: Mapping[UUID, UUID]
+    ) -> None:
+        for one in posted:
+            for leg, made in enumerate(one.legs):
+                is_credit = made.amount > 0 and made.account.kind is AccountKind.GUEST
+                lot = lots.get(one.fact.record.id) if is_credit else None
+                self.tables.entries.append(Entry(one.fact.record.id, leg, accounts[made.account], made.amount, lot))
+
+    async def store_lots(self, guests: Sequence[GuestAccount]) -> None:
+        for one in guests:
+            for lot in [*one.holdings.made, *one.holdings.touched.values()]:
+                self.tables.lots[lot.id] = LotRow(
+                    one.account_id, lot.tx_id, lot.amount, lot.remaining, lot.earned_at, lot.expires_at, lot.usable_at
+                )
+            self.tables.uses += one.holdings.used
+
+    async def store_guests(self, rows: Sequence[GuestChange]) -> None:
+        for one in rows:
+            number, state = one.account.account_id, one.account.state
+            account = self.tables.accounts[number]
+            self.tables.accounts[number] = Account(account.key, account.posted + one.moved, one.account.holdings.debt)
+            self.tables.guests[one.account.guest] = replace(
+                self.tables.guests[one.account.guest],
+                state=(state.tier, state.spend, state.visits, state.first_visit, state.earned),
+                points=one.points,
+                next_expiries=tuple(one.next_expiries),
+            )
+
+    async def insert_quarantined(self, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]) -> None:
+        for one in rows:
+            state = "waiting_dependency" if one.reason == "WAITING_DEP" else "open"
+            row = QuarantineRow(one.record_id, branch, one.seq, one.hash, one.prev, one.raw, one.reason, state)
+            self.tables.quarantine.setdefault((device, epoch, one.seq, one.raw_hash), row)
+
+    async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
+        for one in rows:
+            self.tables.exceptions.setdefault((str(one.kind), one.tx_id), one)
+
+    async def queue_repricing(self, ids: Sequence[UUID]) -> None:
+        """Pricing again is not of the protocol."""
+
+    async def guest_changes(self, guests: Sequence[UUID]) -> list[feed.Change]:
+        return [feed.Change(FeedTable.GUEST, str(one), self.tables.row(FeedTable.GUEST, str(one))) for one in guests]
+
+    async def move_system_accounts(self, moved: Mapping[int, int]) -> None:
+        for number, amount in moved.items():
+            account = self.tables.accounts[number]
+            self.tables.accounts[number] = replace(account, posted=account.posted + amount)
+
+    async def feed_changes(self, changes: Sequence[feed.Change]) -> int:
+        self.written = True
+        tables, before = self.tables, self.tables.n
+        latest = {(change.table.value, change.key): change for change in changes}
+        for (table, key), change in latest.items():
+            digest = None if change.row is None else row_digest(table, key, change.row)
+            old = tables.feed.get((table, key), (0, None))[1]
+            if digest == old:
+                continue
+            tables.n += 1
+            tables.rows += (digest is not None) - (old is not None)
+            tables.digest = (tables.digest + (digest or 0) - (old or 0)) % DIGEST_MODULUS
+            tables.feed[table, key] = (tables.n, digest)
+        if tables.n > before:
+            tables.commits.append((tables.n, self._now))
+        return tables.n
+
+    def seal(self, name: str, secret: bytes) -> bytes:
+        return secret
+
+    # -- SyncStore -------------------------------------------------------------------------------------------------
+
+    async def life(self) -> UUID | None:
+        return self.tables.life
+
+    async def feed_count(self) -> feed.Count:
+        return feed.Count(self.tables.n, self.tables.rows, self.tables.digest)
+
+    async def see(self, device: UUID, now: datetime, boot_id: UUID, monotonic_ms: int) -> str | None:
+        found = self.tables.devices.get(device)
+        if found is None:
+            return None
+        self.written = True
+        self.tables.devices[device] = replace(found, sight=ClockSight(boot_id, monotonic_ms, to_ms(now)))
+        return found.state
+
+    async def state(self, device: UUID) -> str | None:
+        found = self.tables.devices.get(device)
+        return None if found is None else found.state
+
+    async def heads(self, device: UUID) -> list[BranchHead]:
+        return [
+            BranchHead(epoch, branch, row.head_seq, row.head_hash)
+            for (owner, epoch, branch), row in self.tables.epochs.items()
+            if owner == device
+        ]
+
+    async def signing_key(self, now: datetime) -> tuple[int, Any]:
+        return self._signer
+
+    async def keyset_version(self) -> int:
+        return 1
+
+    async def guests_up_to(self, limit: int) -> int:
+        return min(limit, len(self.tables.guests))
+
+    async def marks(self, after: int, limit: int) -> list[feed.Mark]:
+        found = sorted((seq, table, key, digest) for (table, key), (seq, digest) in self.tables.feed.items())
+        newer = [feed.Mark(seq, table, key, digest is not None) for seq, table, key, digest in found if seq > after]
+        return newer[:limit]
+
+    async def rows(self, table: FeedTable, keys: Sequence[str]) -> dict[str, dict[str, Json]]:
+        found = ((key, self.tables.row(table, key)) for key in keys)
+        return {key: row for key, row in found if row is not None}
+
+    async def held(self, device: UUID, epoch: int, blocks: Sequence[Block]) -> list[list[tuple[UUID, bytes]]]:
+        made = []
+        branches = self._branches(device, epoch)
+        for block in blocks:
+            found = []
+            for seq in range(block.first_seq, block.first_seq + block.count):
+                places = (self.tables.places.get((device, epoch, branch, seq)) for branch in branches)
+                found += [(tx.id, tx.hash) for tx in places if tx is not None]
+                for (d, e, s, _), one in self.tables.quarantine.items():
+                    if (d, e, s) == (device, epoch, seq):
+                        found.append((one.id, one.hash))
+            made.append(found)
+        return made
+
+
+async def register_guest(store: MemoryStore, guest: UUID, handle: int, member_no: str, kind: str = "card") -> None:
+    """Make a guest with one card, in the feed."""
+    store.tables.guests[guest] = GuestRecord(member_no=member_no)
+    store.tables.credentials[handle.to_bytes(8, "big")] = guest
+    row = rows.write(rows.CredentialRow(str(guest), kind))
+    store.tables.documents[FeedTable.CREDENTIAL.value, handle_text(handle)] = row
+    await store.feed_changes(
+        [*await store.guest_changes([guest]), feed.Change(FeedTable.CREDENTIAL, handle_text(handle), row)]
+    )
+
+
+async def put_document(store: MemoryStore, table: FeedTable, key: str, row: dict[str, Json]) -> None:
+    """Put a row of a small table into the feed."""
+    store.tables.documents[table.value, key] = row
+    await store.feed_changes([feed.Change(table, key, row)])
+

@@ -1,0 +1,212 @@
+"""What must hold when a run has come to rest: nothing lost, nothing doubled, every invariant of section 10 that exists."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+from loyalty_desk.domain.record import BadRecord, Record, RecordKind, chain_hash, genesis, handle_text
+from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
+from server.ledger.posting import AccountKey, AccountKind
+from tests.simulation.faults import REWINDS
+from tests.simulation.memory_ledger import Tables
+from tests.simulation.world import NETWORK, World
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What became of a run. `gone` facts are on no surviving medium."""
+
+    seed: int
+    facts: int = 0
+    lost: int = 0
+    doubled: int = 0
+    gone: int = 0
+    invariants: list[str] = field(default_factory=list)
+    trace: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Return whether everything holds."""
+        return not (self.lost or self.doubled or self.invariants)
+
+
+def judge(world: World) -> Verdict:
+    """Hold a settled run against its facts and the invariants."""
+    tables = world.server.tables
+    on_media = {(one.id, one.hash) for disk in world.disks for one in disk.journal.records.values()}
+    posted = {(one.id, one.hash) for one in tables.txs.values()}
+    aside = {(one.id, one.hash) for one in tables.quarantine.values() if one.state in ("open", "waiting_dependency")}
+    lost = on_media - posted - aside
+    doubled = len(tables.doubles) + len(posted & aside)
+    made = set(world.made.items())
+    gone = made - on_media - posted - aside
+    invariants = list(world.findings)
+    for check in (_entries, _lots, _chains, _order, _caches, _balances, _heads, _exposure):
+        check(world, tables, lambda rule, text: invariants.append(f"{rule}: {text}"))
+    for key in sorted(str(one[0]) for one in lost):
+        world.note("lost", key)
+    return Verdict(
+        world.seed, len(made), len(lost), doubled, len(gone), invariants, world.trace.hexdigest()[:16]
+    )  # fmt: skip
+
+
+type _Note = Callable[[str, str], None]
+
+
+def _entries(world: World, tables: Tables, note: _Note) -> None:
+    """INV-1, INV-2: entries of a transaction sum to 0, those of an account to its balance."""
+    per_tx: Counter[UUID] = Counter()
+    per_account: Counter[int] = Counter()
+    for entry in tables.entries:
+        per_tx[entry.tx] += entry.amount
+        per_account[entry.account] += entry.amount
+        if entry.amount == 0:
+            note("INV-1", f"an entry of {entry.tx} moves nothing")
+    for tx, total in per_tx.items():
+        if total:
+            note("INV-1", f"entries of {tx} sum to {total}")
+        if tx not in tables.txs:
+            note("INV-6", f"entries of {tx} without a transaction")
+    for number, account in tables.accounts.items():
+        if account.posted != per_account[number]:
+            note("INV-2", f"{account.key} has {account.posted}, its entries sum to {per_account[number]}")
+
+
+def _lots(world: World, tables: Tables, note: _Note) -> None:
+    """INV-12, INV-15, INV-16: lots less debt are the balance, both never at once; ids follow from the transaction."""
+    used: Counter[UUID] = Counter()
+    for use in tables.uses:
+        used[use.lot_id] += use.amount
+    remaining: Counter[int] = Counter()
+    for lot_id, lot in tables.lots.items():
+        remaining[lot.account] += lot.remaining
+        if lot.remaining != lot.amount - used[lot_id] or lot.remaining < 0:
+            note("INV-15", f"lot {lot_id} has {lot.remaining} of {lot.amount}, used {used[lot_id]}")
+        if not any(lot_id == uuid5(lot.tx, f"lot:{leg}") for leg in range(4)):
+            note("INV-16", f"lot {lot_id} is not named after its transaction")
+    for number, account in tables.accounts.items():
+        if account.key.kind is not AccountKind.GUEST:
+            continue
+        if remaining[number] - account.debt != account.posted or (remaining[number] and account.debt):
+            note("INV-15", f"{account.posted} posted, {remaining[number]} in lots, {account.debt} owed")
+        owner = account.key.owner
+        if owner is not None and tables.guests[owner].points != account.posted:
+            note("INV-12", f"the guest's row shows {tables.guests[owner].points}, the account {account.posted}")
+
+
+def _chains(world: World, tables: Tables, note: _Note) -> None:
+    """INV-7, INV-8: every branch is contiguous but for declared holes, chained, and its totals never sink."""
+    lines: dict[tuple[UUID, int, int], dict[int, tuple[bytes, bytes, bytes]]] = {}
+    for tx in tables.txs.values():
+        lines.setdefault((tx.device, tx.epoch, tx.branch), {})[tx.seq] = (tx.prev, tx.hash, tx.payload)
+    for (device, epoch, seq, _), one in tables.quarantine.items():
+        line = lines.setdefault((device, epoch, one.branch), {})
+        line.setdefault(seq, (one.prev, one.hash, one.raw))
+    holes = any(kind == "HOLE" for kind, _ in tables.exceptions)
+    for key, line in lines.items():
+        row = tables.epochs.get(key)
+        if row is None:
+            note("INV-7", f"epoch {key[1]} branch {key[2]} has records and no head")
+            continue
+        before: tuple[int, bytes] | None = None
+        count = 0
+        for seq, (prev, digest, payload) in sorted(line.items()):
+            whole = chain_hash(prev, payload) == digest
+            if before is not None and before[0] == seq - 1 and prev != before[1]:
+                note("INV-7", f"record {seq} of epoch {key[1]} branch {key[2]} is not chained to {before[0]}")
+            if before is not None and before[0] != seq - 1 and not holes:
+                note("INV-7", f"records before {seq} of epoch {key[1]} are missing and nobody said so")
+            if whole:
+                try:
+                    record = Record.from_payload(payload)
+                except BadRecord:
+                    count += 1
+                else:
+                    if record.totals.count < count:
+                        note("INV-7", f"the totals of record {seq} of epoch {key[1]} sink")
+                    count = record.totals.count
+            before = (seq, digest)
+        if before is not None and before[0] > row.head_seq:
+            note("INV-7", f"epoch {key[1]} branch {key[2]} has {before[0]}, its head says {row.head_seq}")
+        if before is not None and before[0] == row.head_seq and before[1] != row.head_hash:
+            note("INV-25", f"the head of epoch {key[1]} branch {key[2]} has another hash than its last record")
+
+
+def _order(world: World, tables: Tables, note: _Note) -> None:
+    """INV-9: numbers of the feed are dense in what was given, and none is given twice."""
+    numbers = [seq for seq, _ in tables.feed.values()]
+    if len(set(numbers)) != len(numbers) or max(numbers, default=0) > tables.n:
+        note("INV-9", "two rows of the feed have one number, or one beyond the counter")
+    lengths = [n for n, _ in tables.commits]
+    if lengths != sorted(lengths) or (lengths and lengths[-1] != tables.n):
+        note("INV-9", "commits do not follow the counter")
+    digest = 0
+    for table, key in tables.feed:
+        row = tables.row(table, key)
+        if row is not None:
+            digest += row_digest(table, key, row)
+    if digest % DIGEST_MODULUS != tables.digest:
+        note("INV-10", "the feed's digest is not that of its rows")
+
+
+def _caches(world: World, tables: Tables, note: _Note) -> None:
+    """INV-10, INV-11: a till that is level holds the very rows of the server, under its incarnation."""
+    wanted = {place: tables.row(*place) for place in tables.feed}
+    for till in world.tills:
+        state = till.disk.cache.state
+        if state.incarnation != tables.life:
+            note("INV-11", f"{till.name} follows another life of the server")
+        elif state.cursor == tables.n and till.disk.cache.rows != wanted:
+            note("INV-10", f"{till.name} is level and has other rows")
+
+
+def _balances(world: World, tables: Tables, note: _Note) -> None:
+    """INV-3, INV-19: balances follow from the set of posted facts alone, whatever way and order they came."""
+    owners = {handle_text(handle): guest for guest, handle in world.guests}
+    expected: Counter[UUID | None] = Counter()
+    for tx in tables.txs.values():
+        record = Record.from_payload(tx.payload)
+        if record.kind is not RecordKind.SALE:
+            continue
+        handle = None if record.credential is None else record.credential.handle
+        guest = record.guest_id or (None if handle is None else owners.get(handle_text(handle)))
+        if guest not in tables.guests:
+            guest = None
+        expected[guest] += record.points_earned - record.points_redeemed
+    for guest, total in expected.items():
+        key = AccountKey(AccountKind.SUSPENSE) if guest is None else AccountKey(AccountKind.GUEST, guest)
+        number = tables.account_ids.get(key)
+        posted = 0 if number is None else tables.accounts[number].posted
+        if posted != total:
+            note("INV-19", f"the facts come to {total}, the account has {posted}")
+
+
+def _heads(world: World, tables: Tables, note: _Note) -> None:
+    """INV-25: a journal hashed anew arrives at a head that the server has, or at a record that it has."""
+    known = {one.hash for one in tables.txs.values()} | {one.hash for one in tables.quarantine.values()}
+    for till in world.tills:
+        device = till.identity.device
+        for epoch, prev in till.disk.journal.opened.items():
+            digest = prev
+            line = [one for (e, _), one in till.disk.journal.records.items() if e == epoch]
+            for one in sorted(line, key=lambda record: record.seq):
+                if chain_hash(one.prev, one.payload) != one.hash:
+                    break  # a spoilt record: the server has it in quarantine
+                if one.prev != digest:
+                    note("INV-25", f"the journal of {till.name} is broken at {one.seq}")
+                digest = one.hash
+            if line and digest not in known and digest not in (prev, genesis(NETWORK, device, epoch)):
+                note("INV-25", f"the server has never seen the head of {till.name}'s epoch {epoch}")
+
+
+def _exposure(world: World, tables: Tables, note: _Note) -> None:
+    """INV-14: with honest tills a guest owes at most what section 6 allows: N times the offline limit of a code."""
+    if world.plan.faults & REWINDS:
+        return
+    bound = len(world.tills) * 200  # U redemptions of at most the 100 points that LD1 may redeem
+    for account in tables.accounts.values():
+        if account.debt > bound:
+            note("INV-14", f"a guest owes {account.debt}, more than {bound}")

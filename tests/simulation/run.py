@@ -1,0 +1,104 @@
+"""Play seeds: `run.py SEEDS=2000 [SEED=17] [REAL=1] [MUTATION=name] [-v]`; the last line says what was found."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from tests.simulation.faults import Mutation, Plan  # noqa: E402 - the path comes first
+from tests.simulation.keys import signatures  # noqa: E402
+from tests.simulation.oracle import Verdict, judge  # noqa: E402
+from tests.simulation.world import World  # noqa: E402
+
+_SHOWN = 10
+
+
+@dataclass(slots=True)
+class Totals:
+    """What many runs came to."""
+
+    seeds: int = 0
+    facts: int = 0
+    lost: int = 0
+    doubled: int = 0
+    invariants: int = 0
+    gone: int = 0
+    bad: list[Verdict] = field(default_factory=list)
+
+    def add(self, verdict: Verdict) -> None:
+        """Count a run."""
+        self.seeds += 1
+        self.facts += verdict.facts
+        self.lost += verdict.lost
+        self.doubled += verdict.doubled
+        self.invariants += len(verdict.invariants)
+        self.gone += verdict.gone
+        if not verdict.good:
+            self.bad.append(verdict)
+
+    def line(self) -> str:
+        """Return the last line."""
+        return (
+            f"seeds {self.seeds}, facts {self.facts}, lost {self.lost}, doubled {self.doubled}, "
+            f"invariants {self.invariants}, on no surviving medium {self.gone}"
+        )
+
+
+def play(seed: int, plan: Plan | None = None, *, real_keys: bool = False, lines: list[str] | None = None) -> Verdict:
+    """Play one seed to its end and judge it."""
+    with ExitStack() as stack:
+        stack.enter_context(signatures(real=real_keys))
+        world = World(seed, plan, real_keys=real_keys)
+        stack.callback(world.server.close)
+        world.lines = lines
+        world.play()
+        world.settle()
+        return judge(world)
+
+
+def play_all(seeds: range, *, real_keys: bool = False) -> Totals:
+    """Play many seeds."""
+    totals = Totals()
+    for seed in seeds:
+        totals.add(play(seed, real_keys=real_keys))
+    return totals
+
+
+def main(arguments: list[str]) -> int:
+    """Read the arguments, play, print; return the exit code."""
+    given = dict(one.split("=", 1) for one in arguments if "=" in one)
+    real = given.get("REAL", "0") not in ("", "0")
+    lines: list[str] | None = [] if "-v" in arguments else None
+    first, count = (int(given["SEED"]), 1) if given.get("SEED") else (1, int(given.get("SEEDS") or 2_000))
+    totals, started = Totals(), time.perf_counter()
+    with ExitStack() as stack:
+        if given.get("MUTATION"):
+            from tests.simulation.mutations import mutated
+
+            stack.enter_context(mutated(Mutation(given["MUTATION"])))
+        for seed in range(first, first + count):
+            verdict = play(seed, real_keys=real, lines=lines)
+            totals.add(verdict)
+            if count == 1:
+                print("\n".join(lines or []))
+                print(f"seed {seed}, trace {verdict.trace}, facts {verdict.facts}")
+    for verdict in totals.bad[:_SHOWN]:
+        print(f"SEED={verdict.seed} trace {verdict.trace}: lost {verdict.lost}, doubled {verdict.doubled}")
+        for text in verdict.invariants[:_SHOWN]:
+            print(f"    {text}")
+    spent = time.perf_counter() - started
+    keys = "real signatures" if real else "signatures stubbed by keyed hashes"
+    print(f"{totals.seeds / spent:.0f} seeds a second, {keys}; {len(totals.bad)} bad")
+    print(totals.line())
+    return 1 if totals.bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,161 @@
+"""A till of the simulation: the real services over a journal and a cache in memory, as `loyalty_desk.till` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.guest_code import ld1
+from loyalty_desk.domain.record import RecordKind, SealedRecord
+from loyalty_desk.services.guests import GuestCard, Guests
+from loyalty_desk.services.ports import Identity, LedgerClient
+from loyalty_desk.services.program_in_force import ProgramInForce
+from loyalty_desk.services.recording import Fact, Recorder
+from loyalty_desk.services.redemption import share_cap
+from loyalty_desk.services.staff import Cashier
+from loyalty_desk.services.sync import SyncEngine, SyncOutcome
+from loyalty_desk.services.trusted_clock import TrustedClock
+from loyalty_desk.store.boot import examine
+from tests.simulation.memory_cache import MemoryCache, Stored
+from tests.simulation.memory_journal import MemoryJournal, MemoryWitness, Medium
+
+EARLIEST_MS, LATEST_MS = -(1 << 40), 1 << 42
+
+
+@dataclass
+class SimClock:
+    """The machine's clock: the world's time and an error of its own; it may stand still."""
+
+    world_ms: Callable[[], int]
+    boot_id: UUID
+    booted_ms: int = 0
+    offset_ms: int = 0
+    stuck_at: int | None = None
+
+    def now(self) -> datetime:
+        at = self.world_ms() + self.offset_ms if self.stuck_at is None else self.stuck_at
+        return from_ms(min(max(at, EARLIEST_MS), LATEST_MS))
+
+    def monotonic_ms(self) -> int:
+        return self.world_ms() - self.booted_ms
+
+
+@dataclass
+class Disk:
+    """What outlives a power cut. While the disk lies, `durable` is what will be found after one."""
+
+    journal: Medium
+    witness: MemoryWitness = field(default_factory=MemoryWitness)
+    cache: Stored = field(default_factory=Stored)
+    durable: Medium | None = None
+    aside: list[Medium] = field(default_factory=list)
+
+    def copy(self, file_id: UUID | None = None) -> Disk:
+        """Return an image of the disk."""
+        image = Disk(self.journal.copy(), MemoryWitness(self.witness.seen), self.cache.copy())
+        if file_id is not None:
+            image.journal.file_id = file_id
+        return image
+
+
+class SimTill:
+    """A machine with a disk; `boot` starts the program on it."""
+
+    def __init__(
+        self,
+        name: str,
+        identity: Identity,
+        key: Any,
+        disk: Disk,
+        clock: SimClock,
+        random: Random,
+        client: Callable[[SimTill], LedgerClient],
+        on_commit: Callable[[SimTill, str], None],
+        given: dict[str, Json],
+    ) -> None:
+        self.name = name
+        self.identity = identity
+        self.disk = disk
+        self.clock = clock
+        self.busy = False
+        self.honest_since_pull = True
+        self.engine_key = key
+        self._random = random
+        self.client = client(self)
+        self._told = on_commit
+        if disk.journal.meta.get("keyset") is None:
+            disk.journal.meta.update(given)
+        self.engine_class: type[SyncEngine] = SyncEngine
+        self.boot()
+
+    def boot(self) -> str | None:
+        """Start the program; return why a new epoch was begun, None where none was."""
+        disk = self.disk
+        self.clock.boot_id = UUID(int=self._random.getrandbits(128), version=4)
+        self.clock.booted_ms = self.clock.world_ms()
+        self.busy = True  # no trouble while starting: it would only start again
+        self.journal = MemoryJournal(disk.journal, disk.witness, lambda what: self._told(self, what))
+        self.cache = MemoryCache(disk.cache, lambda what: self._told(self, what))
+        self.trusted = TrustedClock(self.clock, self.journal)
+        own = Random(self._random.getrandbits(64))
+        self.recorder = Recorder(self.identity, self.engine_key, self.journal, self.trusted, own)
+        finding = examine(self.journal, disk.witness, None)  # type: ignore[arg-type]
+        if finding.reason is not None:
+            self.journal.skip_receipts(finding.receipts)
+            self.recorder.open_epoch(finding.reason)
+        if finding.notice is not None:
+            self.journal.notify(finding.notice, finding.facts, self.trusted.now_ms())
+        self.programs = ProgramInForce(self.journal)
+        self.cashier = Cashier(self.identity, self.journal, self.cache)
+        self.guests = Guests(self.identity, self.journal, self.cache, self.trusted, self.programs, "en")
+        self.engine = self.engine_class(
+            self.identity,
+            self.journal,
+            self.cache,
+            self.client,
+            self.trusted,
+            self.recorder,
+            own,
+            app="0.1.0",
+        )
+        self.busy = False
+        return finding.reason
+
+    def card(self, handle: int) -> GuestCard | None:
+        """Return what the screen shows of a card, None where the till refuses it."""
+        try:
+            return self.guests.identify(ld1(handle))
+        except Refused:
+            return None
+
+    def sell(self, card: GuestCard | None, total: int, earned: int, wanted: int) -> SealedRecord:
+        """Record a sale; as many of the `wanted` points are redeemed as the till allows."""
+        redeemed = 0
+        if card is not None and card.facts is not None and wanted:
+            allowed, program = card.allowance, self.programs.known()
+            share = None if program is None else share_cap(allowed, total, program)
+            limits = (wanted, allowed.max_points, card.points, *(() if share is None else (share,)))
+            redeemed = max(0, min(limits))
+        fact = Fact(
+            RecordKind.SALE,
+            guest_id=None if card is None else card.guest_id,
+            credential=None if card is None else card.credential,
+            earned=earned,
+            redeemed=redeemed,
+            money_total=total,
+            cache_feed_seq=self.cache.state().cursor,
+            known_balance=card.points if card is not None and card.guest_id is not None else None,
+            has_receipt=True,
+        )
+        return self.recorder.record(fact).sealed
+
+    def sync(self) -> SyncOutcome:
+        """Do one attempt to be level."""
+        return self.engine.step()

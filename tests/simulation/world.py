@@ -1,0 +1,454 @@
+"""One run: tills, a server and what goes wrong between them, all of it a function of a seed."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from loyalty_desk.domain.canonical import Json, bytes_to_text
+from loyalty_desk.domain.program import Program
+from loyalty_desk.services.ports import Identity, NoAnswer
+from loyalty_desk.services.sync import SyncEngine
+from loyalty_desk.wire.v1.rows import keyset_message
+from loyalty_desk.wire.v1.sync import PushAnswer, PushRequest, Status
+from tests.simulation.faults import REWINDS, Fault, Plan
+from tests.simulation.keys import private_key, signatures
+from tests.simulation.memory_journal import Medium, MemoryWitness
+from tests.simulation.memory_ledger import Device, Tables
+from tests.simulation.network import SimClient, deliver
+from tests.simulation.sim_server import SimServer
+from tests.simulation.sim_till import Disk, SimClock, SimTill
+
+START_MS = 1_800_000_000_000
+DAY_MS = 86_400_000
+NETWORK = UUID("11111111-1111-4111-8111-111111111111")
+STRANGER = 0x7777_7777_7777_7777
+_PROGRAM: dict[str, Json] = {
+    "network": "Sim",
+    "version": 1,
+    "currency": "RUB",
+    "zone": "UTC",
+    "point_decimals": 0,
+    "point_value": 100,
+    "model": "points",
+    "tiers": [],
+    "rules": [],
+    "redemption": {"min": 1, "block": 1, "max_share_bp": 10_000},
+}
+PROGRAM = Program.from_dict(_PROGRAM)
+_SETTLE_ROUNDS = 40
+
+
+class PowerCut(Exception):
+    """The till's machine has lost power in the middle of something."""
+
+
+class World:
+    """A run. `play` it, then `settle` it; the oracle reads what is left."""
+
+    def __init__(self, seed: int, plan: Plan | None = None, *, real_keys: bool = False) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.plan = plan or Plan.draw(self.random)
+        self.trace = sha256(repr((seed, self.plan.tills, self.plan.steps, sorted(self.plan.faults))).encode())
+        self.lines: list[str] | None = None
+        self.calm = False
+        self.late: list[tuple[str, SimTill, bytes]] = []
+        self.findings: list[str] = []
+        self.made: dict[UUID, bytes] = {}
+        self.disks: list[Disk] = []
+        self.pulls: dict[SimTill, Tables] = {}
+        self.rewound = False
+        self.now_ms = START_MS
+        self._real = real_keys
+        self._backups: dict[SimTill, Disk] = {}
+        self._network_key = private_key(self._bytes(), real=real_keys)
+        root = private_key(self._bytes(), real=real_keys)
+        self._root = root
+        self.server = SimServer(NETWORK, self.random, lambda: self.now_ms, self._network_key, root)
+        self.guests = [(self._uuid(), 1 + self.random.getrandbits(63)) for _ in range(self.plan.guests)]
+        self.handles = [handle for _, handle in self.guests]
+        self.tills: list[SimTill] = []
+        self._set_up()
+
+    def _bytes(self) -> bytes:
+        return self.random.getrandbits(256).to_bytes(32, "big")
+
+    def _uuid(self) -> UUID:
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    def _set_up(self) -> None:
+        public = self._network_key.public_key().public_bytes_raw()
+        self._keyset: dict[str, Json] = {
+            "network": str(NETWORK),
+            "version": 1,
+            "issued": 0,
+            "keys": [{"kid": 1, "public": bytes_to_text(public), "not_before": 0}],
+        }
+        keys = {self._uuid(): private_key(self._bytes(), real=self._real) for _ in range(self.plan.tills)}
+        stores = {device: self._uuid() for device in keys}
+        devices = {device: Device(stores[device], key.public_key()) for device, key in keys.items()}
+        self.server.set_up(self._keyset, PROGRAM, devices)
+        for number, (guest, handle) in enumerate(self.guests):
+            self.server.register(guest, handle, f"{1_000_000_000 + number}")
+        self.server.made_with = len(self.server.history)
+        for number, (device, key) in enumerate(keys.items()):
+            identity = Identity(
+                network=NETWORK,
+                device=device,
+                store=stores[device],
+                root=self._root.public_key().public_bytes_raw(),
+                recovery_pub=bytes(32),
+                spki_pin=bytes(32),
+                address="sim",
+                zone="UTC",
+                currency="RUB",
+                store_name="Store",
+                till_name=f"Till {number}",
+            )
+            self._make_till(f"t{number}", identity, key, Disk(Medium(self._uuid())))
+
+    def _make_till(self, name: str, identity: Identity, key: Any, disk: Disk) -> SimTill:
+        sig = bytes_to_text(self._root.sign(keyset_message(self._keyset)))
+        till = SimTill(
+            name,
+            identity,
+            key,
+            disk,
+            SimClock(lambda: self.now_ms, self._uuid()),
+            Random(self.random.getrandbits(64)),
+            lambda till: SimClient(self, till),
+            self._committed,
+            {"keyset": {"document": self._keyset, "sig": sig}, "incarnation": str(self.server.tables.life)},
+        )
+        self.tills.append(till)
+        self.disks.append(disk)
+        self._remember(till)
+        return till
+
+    def _remember(self, till: SimTill) -> None:
+        for one in till.disk.journal.records.values():
+            self.made.setdefault(one.id, one.hash)
+
+    # -- what the parts tell ---------------------------------------------------------------------------------------
+
+    def note(self, *words: object) -> None:
+        """Write a line of the trace: the run's hash is made of these."""
+        line = " ".join(str(word) for word in words)
+        self.trace.update(line.encode())
+        if self.lines is not None:
+            self.lines.append(line)
+
+    def find(self, rule: str, text: str) -> None:
+        """Note that something is not as it must be."""
+        self.findings.append(f"{rule}: {text}")
+        self.note("FOUND", rule, text)
+
+    def _committed(self, till: SimTill, what: str) -> None:
+        if what == "record":
+            head = till.journal.head()
+            record = till.disk.journal.records[head.epoch, head.seq]
+            self.made.setdefault(record.id, record.hash)
+            self.note(till.name, "record", head.epoch, head.seq, head.hash.hex()[:16])
+        if what == "completed" and till.client.pulled is not None:
+            self.pulls[till] = till.client.pulled
+            till.honest_since_pull = True
+        if not till.busy and not self.calm and self.plan.has(Fault.POWER_CUT) and self.random.random() < 0.01:
+            raise PowerCut
+
+    def answered(self, till: SimTill, request: object, answer: object) -> None:
+        """INV-5: what is acknowledged is committed at this moment."""
+        if isinstance(request, PushRequest) and isinstance(answer, PushAnswer):
+            self._check_acknowledged(till, request, answer)
+
+    def _check_acknowledged(self, till: SimTill, request: PushRequest, answer: PushAnswer) -> None:
+        tables = self.server.tables
+        if answer.incarnation != tables.life:
+            return
+        for record, result in zip(request.records, answer.results, strict=True):
+            tx = tables.txs.get(record.id)
+            is_posted = tx is not None and tx.hash == record.hash
+            if result.status is Status.QUARANTINED or not is_posted:
+                held = any(
+                    one.id == record.id and one.hash == record.hash
+                    for (device, epoch, seq, _), one in tables.quarantine.items()
+                    if (device, epoch, seq) == (request.device, request.epoch, record.seq)
+                )
+                if not held:
+                    self.find("INV-5", f"{till.name} was told {result.status} of {record.id}, and nothing is stored")
+
+    def meanwhile(self, till: SimTill) -> None:
+        """Let others act, and this till sell, while its request is under way."""
+        if self.calm or till.busy:
+            return
+        chance = self.random.random()
+        if chance < 0.04:
+            self.sell(till)
+        elif chance < 0.06:
+            self._trouble_server()
+        elif chance < 0.07 and self.plan.has(Fault.POWER_CUT):
+            raise PowerCut
+
+    # -- what people do --------------------------------------------------------------------------------------------
+
+    def play(self) -> None:
+        """Do the steps of the plan."""
+        for _ in range(self.plan.steps):
+            self.now_ms += self.random.choice((1_000, 60_000, 60_000, 3_600_000))
+            chance = self.random.random()
+            till = self.random.choice(self.tills)
+            if chance < 0.5:
+                self._guarded(till, self.sell)
+            elif chance < 0.78:
+                self._guarded(till, self.sync)
+            elif chance < 0.84:
+                self._deliver_late()
+            elif chance < 0.90:
+                self._trouble_server()
+            else:
+                self._trouble_till(till)
+
+    def _guarded(self, till: SimTill, act: Any) -> None:
+        try:
+            act(till)
+        except PowerCut:
+            self.cut_power(till)
+
+    def sell(self, till: SimTill) -> None:
+        """Sell something to somebody, at times for points."""
+        random = self.random
+        chance, card = random.random(), None
+        if chance < 0.8:
+            card = till.card(random.choice(self.handles))
+        elif chance < 0.84:
+            card = till.card(STRANGER)
+        total = random.randrange(1, 100) * 100
+        wanted = random.choice((0, 0, 10, 50, 1_000))
+        earned = 0 if card is None else random.randrange(0, 60)
+        till.sell(card, total, earned, wanted)
+        self.check_balance(till)
+
+    def sync(self, till: SimTill) -> None:
+        """Do one attempt of a till to be level."""
+        outcome = till.sync()
+        self.note(till.name, "synced", outcome.done, outcome.error, outcome.pushed, outcome.pulled)
+        if outcome.done:
+            self.check_balance(till)
+
+    def _deliver_late(self) -> None:
+        if self.late:
+            path, till, body = self.late.pop(self.random.randrange(len(self.late)))
+            self.note("late", path, till.name)
+            deliver(self, path, till, body)
+
+    # -- what goes wrong -------------------------------------------------------------------------------------------
+
+    def _draw(self, *kinds: Fault) -> Fault | None:
+        possible = [one for one in kinds if self.plan.has(one)]
+        return self.random.choice(possible) if possible else None
+
+    def _trouble_server(self) -> None:
+        fault = self._draw(Fault.FAILOVER, Fault.RESTORE, Fault.SILENT_RESTORE, Fault.SUSPEND)
+        if fault is None:
+            return
+        self.note(fault)
+        match fault:
+            case Fault.FAILOVER:
+                self.server.put_back(self.random.randint(0, 5), told=True)
+            case Fault.RESTORE:
+                self.server.put_back(self.random.randint(0, 40), told=True)
+            case Fault.SILENT_RESTORE:
+                self.server.put_back(self.random.randint(1, 10), told=False)
+            case _:
+                device = self.random.choice(self.tills).identity.device
+                state = "active" if self.server.tables.devices[device].state != "active" else "suspended"
+                self.server.set_state(device, state)
+
+    def _trouble_till(self, till: SimTill) -> None:
+        kinds = [one for one in Fault if one in _AT_TILL]
+        fault = self._draw(*kinds)
+        if fault is None:
+            return
+        self.note(till.name, fault)
+        if fault in REWINDS:
+            self.rewound = True
+        disk = till.disk
+        match fault:
+            case Fault.POWER_CUT:
+                self.cut_power(till)
+            case Fault.CACHE_LOST:
+                disk.cache = type(disk.cache)()
+                self.cut_power(till)
+            case Fault.WITNESS_LOST:
+                disk.witness = MemoryWitness()
+                self.cut_power(till)
+            case Fault.DISK_LIES:
+                if disk.durable is None:
+                    disk.durable = disk.journal.copy()
+                else:
+                    self.cut_power(till)
+            case Fault.ROLLBACK | Fault.ROLLBACK_UNSEEN:
+                self._roll_back(till, seen=fault is Fault.ROLLBACK)
+            case Fault.JOURNAL_LOST:
+                disk.journal = Medium(self._uuid())
+                disk.durable = None
+                self._rewind(till)
+            case Fault.CORRUPT_TAIL:
+                self._corrupt(till)
+            case Fault.POISON:
+                self._poison(till)
+            case Fault.CLONE:
+                if len(self.tills) < 8:
+                    self._clone(till)
+            case _:
+                self._disturb_clock(till)
+
+    def cut_power(self, till: SimTill) -> None:
+        """Let a till's machine start anew on what its disk has kept."""
+        disk = till.disk
+        if disk.durable is not None:
+            disk.journal, disk.durable = disk.durable, None
+            till.honest_since_pull = False
+        reason = till.boot()
+        self.note(till.name, "boot", reason)
+
+    def _rewind(self, till: SimTill) -> None:
+        till.honest_since_pull = False
+        reason = till.boot()
+        self.note(till.name, "boot", reason)
+
+    def _roll_back(self, till: SimTill, *, seen: bool) -> None:
+        if till not in self._backups or self.random.random() < 0.4:
+            self._backups[till] = till.disk.copy()
+            return
+        image = self._backups[till]
+        till.disk.journal = image.journal.copy()
+        till.disk.durable = None
+        if not seen:
+            till.disk.witness = MemoryWitness(image.witness.seen)
+            till.disk.cache = image.cache.copy()
+        self._rewind(till)
+
+    def _corrupt(self, till: SimTill) -> None:
+        head = till.journal.head()
+        seq = max(1, head.seq - self.random.randrange(3))
+        record = till.disk.journal.records.get((head.epoch, seq))
+        if record is None:
+            return
+        # Nothing of the record can be read any more: it is on no surviving medium.
+        spoilt = bytes([record.payload[0] ^ 1]) + record.payload[1:]
+        till.disk.journal.records[head.epoch, seq] = type(record)(
+            record.epoch, record.seq, record.id, record.prev, record.hash, record.sig, spoilt
+        )
+        self._rewind(till)
+
+    def _poison(self, till: SimTill) -> None:
+        """Let the till write a record that the server cannot read: of a kind that a later program knows."""
+        till.journal.append(lambda head: _unreadable(till, head, self._uuid()), occurred_at=till.trusted.now_ms())
+
+    def _clone(self, till: SimTill) -> None:
+        twin = self._make_till(f"{till.name}'", till.identity, till.engine_key, till.disk.copy())
+        twin.clock.offset_ms = till.clock.offset_ms
+        twin.honest_since_pull = till.honest_since_pull = False
+        self.pulls.pop(twin, None)
+
+    def _disturb_clock(self, till: SimTill) -> None:
+        random, clock = self.random, till.clock
+        kind = random.randrange(4)
+        if kind == 0:
+            clock.offset_ms = random.choice((-40, -1, 1, 10)) * 365 * DAY_MS
+        elif kind == 1:
+            clock.offset_ms += random.choice((-1, 1)) * random.randrange(1, 2 * DAY_MS)
+        elif kind == 2:
+            clock.stuck_at = None if clock.stuck_at is not None else random.choice((0, START_MS))
+        else:
+            clock.offset_ms, clock.stuck_at = 0, None
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Mend everything, let a day pass, and sync every till until it is level."""
+        self.calm = True
+        self.note("settle")
+        while self.late:
+            self._deliver_late()
+        for device, found in self.server.tables.devices.items():
+            if found.state != "active":
+                self.server.set_state(device, "active")
+        for till in self.tills:
+            if till.disk.durable is not None:
+                # The machine was never switched off: what it holds is there.
+                till.disk.durable = None
+        self.now_ms += DAY_MS + 3_600_000
+        for _ in range(_SETTLE_ROUNDS):
+            done = [self._settle_one(till) for till in self.tills]
+            if all(done) and not any(till.journal.waiting().count for till in self.tills):
+                break
+            self.now_ms += 60_000
+        else:
+            self.find("LIVE", "the tills do not come to rest")
+        for till in self.tills:
+            self.check_balance(till)
+
+    def _settle_one(self, till: SimTill) -> bool:
+        outcome = till.sync()
+        self.note(till.name, "settled", outcome.done, outcome.error, outcome.pushed, outcome.pulled)
+        return outcome.done and not outcome.pushed
+
+    def check_balance(self, till: SimTill) -> None:
+        """INV-23: what the screen shows = the server's state at the last pull + own facts since, each once."""
+        tables = self.pulls.get(till)
+        state = till.cache.state()
+        if tables is None or not till.honest_since_pull or not state.complete or state.cursor != tables.n:
+            return
+        if state.incarnation != tables.life:
+            return
+        set_aside = {one.id for one in tables.quarantine.values()}
+        for guest, handle in self.guests:
+            found = till.cache.guest(guest)
+            if found is None or guest not in tables.guests:
+                continue
+            own = 0
+            for place, row in till.disk.journal.effects.items():
+                record = till.disk.journal.records[place]
+                mine = row.effect.guest == guest or (row.effect.guest is None and row.effect.handle == handle)
+                if mine and record.id not in tables.txs and record.id not in set_aside:
+                    own += row.effect.earned - row.effect.redeemed
+            overlay = till.journal.overlay(guest, handle, state.cursor)
+            shown = found.row.points + overlay.earned - overlay.redeemed
+            expected = tables.guests[guest].points + own
+            if shown != expected:
+                self.find("INV-23", f"{till.name} shows {shown}, not {expected}, for guest {self.handles.index(handle)}")
+
+
+_AT_TILL = frozenset(
+    {
+        Fault.POWER_CUT,
+        Fault.CACHE_LOST,
+        Fault.WITNESS_LOST,
+        Fault.DISK_LIES,
+        Fault.ROLLBACK,
+        Fault.ROLLBACK_UNSEEN,
+        Fault.JOURNAL_LOST,
+        Fault.CORRUPT_TAIL,
+        Fault.POISON,
+        Fault.CLONE,
+        Fault.CLOCK,
+    }
+)
+
+
+def _unreadable(till: SimTill, head: Any, record_id: UUID) -> Any:
+    from loyalty_desk.domain.record import RecordKind, SealedRecord, chain_hash, head_message
+
+    totals = head.totals.after(RecordKind.OVERRIDE, 0, 0)
+    payload = b'{"kind":"of a later version","v":1}'
+    digest = chain_hash(head.hash, payload)
+    me = till.identity
+    sig = till.engine_key.sign(head_message(me.network, me.device, head.epoch, head.seq + 1, digest))
+    return SealedRecord(head.epoch, head.seq + 1, record_id, head.hash, digest, sig, payload), totals, None
+
+
+__all__ = ["NoAnswer", "SyncEngine", "World", "signatures"]
