@@ -13,6 +13,7 @@ from loyalty_desk.domain.conditions.usage import Budget, Usage
 from loyalty_desk.domain.conditions.when import Birthday
 from loyalty_desk.domain.effects import EFFECTS, Acting, EarningEffect, Effect
 from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.plan import Plans
 from loyalty_desk.domain.program import Program, Rule
 from loyalty_desk.domain.tally import Tally
 
@@ -69,17 +70,21 @@ class CompiledProgram:
     stages: frozenset[int]
     counted: tuple[CompiledRule, ...]
     birthday_rules: tuple[CompiledRule, ...]
+    plans: Plans
 
     def candidates(self, tally: Tally) -> list[CompiledRule]:
-        """Return the rules that can matter to a check, in the order they run."""
+        """Return the rules that can matter to a check, in the order they run, without conditions settled already."""
+        return self.plans.plan(tally).candidates(tally)
+
+    def met(self, tally: Tally) -> frozenset[int]:
+        """Return the ranks of the rules of which the check shows the rarest thing they need."""
         found = set(self.always)
         for kind, values in self.by_key.items():
             shown = _shown(kind, tally)
             for value in shown if len(shown) < len(values) else values:
                 if value in values and value in shown:
                     found.update(values[value])
-        rules = self.rules
-        return [rules[rank] for rank in sorted(found)]
+        return frozenset(found)
 
     def keys_of(self, rule: CompiledRule) -> list[str]:
         """Return the codes and bearers' coupons that open a rule."""
@@ -124,6 +129,7 @@ def compile_program(program: Program, *, tolerant: bool = False) -> CompiledProg
         stages=frozenset(rule.stage for rule in rules),
         counted=tuple(rule for rule in rules if any(isinstance(c, Usage | Birthday) for c in rule.fixed)),
         birthday_rules=tuple(rule for rule in rules if any(isinstance(c, Birthday) for c in rule.fixed)),
+        plans=Plans(rules),
     )
 
 

@@ -35,6 +35,6 @@ class Trace:
     @cached_property
     def met(self) -> frozenset[int]:
         """Return the ranks of the rules that the check could meet at all."""
-        return frozenset([rule.rank for rule in self.candidates])
+        return self.compiled.met(self.tally)
 
     tier_earn_reason: Reason | None = None

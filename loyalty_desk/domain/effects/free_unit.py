@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loyalty_desk.domain.basket import LineFlag
-from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.conditions.base import UNITS, Reason
 from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, Effect, lower, payable
 from loyalty_desk.domain.effects.goods_named import GoodsNamed

@@ -143,14 +143,14 @@ def test_steps_by_quantity_of_lines():
 def test_a_gift_is_outside_every_total_and_its_units_are_consumed():
     gift = {"type": "gift", "products": ["cup", "a"], "per_units": 2}
     shop = [line("a", 5, 100)]
-    rules = program(rule("g", gift), rule("f", free(set_of=5, free=1)), rule("p", percent(1000, of="check")))
-    quoted = quote(basket(*shop), None, rules, AT, Choices(gifts={"g": "a"}))
+    rules = program(rule("a", gift), rule("f", free(set_of=5, free=1)), rule("p", percent(1000, of="check")))
+    quoted = quote(basket(*shop), None, rules, AT, Choices(gifts={"a": "a"}))
     (given,) = quoted.gifts
     assert (given.product, given.quantity, given.value, quoted.gift_value) == ("a", 2, 100, 200)
     assert (quoted.gross, quoted.total, quoted.units_consumed) == (500, 450, 4)
-    declined = quote(basket(*shop), None, rules, AT, Choices(declined=frozenset({"g"})))
+    declined = quote(basket(*shop), None, rules, AT, Choices(declined=frozenset({"a"})))
     assert (declined.gifts, declined.total) == ((), 360)
-    other = quote(basket(*shop), None, rules, AT, Choices(gifts={"g": "not offered"}))
+    other = quote(basket(*shop), None, rules, AT, Choices(gifts={"a": "not offered"}))
     assert (other.gifts[0].product, other.gifts[0].value) == ("cup", 0)
 
 
