@@ -1,7 +1,8 @@
 """The till's window put together: the only module that knows all of them.
 
-The window is painted first. Files are opened on the db thread after that, and cv2, the HTTP client and serial drivers
-are imported by the threads that use them.
+The window is painted first: what this module imports at its top is Qt, the sale's view and nothing that prices, opens
+or talks. Presenters and services are imported and files opened on the db thread after that; cv2, the HTTP client and
+serial drivers are imported by the threads that use them.
 """
 
 from __future__ import annotations
@@ -24,28 +25,23 @@ from loyalty_desk import preferences
 from loyalty_desk.runtime.bridge import MainThreadBridge
 from loyalty_desk.runtime.crash import CrashReports
 from loyalty_desk.runtime.executors import DbTaskRunner
-from loyalty_desk.runtime.keyboard_scanner import HeldKey, KeyboardScannerFilter
 from loyalty_desk.runtime.shutdown import Phase, Shutdown, SignalWatch
 from loyalty_desk.runtime.workers import Worker, stop_all
-from loyalty_desk.scanners import Scanners, WedgeParser, frame_source
-from loyalty_desk.scanning.keyboard_wedge import KeyboardWedge
-from loyalty_desk.services.ports import Scan, ScanSource
 from loyalty_desk.ui import theme as themes
-from loyalty_desk.ui.pairing.presenter import PairingPresenter
-from loyalty_desk.ui.pairing.view import PairingView
-from loyalty_desk.ui.problem.presenter import problem_state
-from loyalty_desk.ui.problem.view import ProblemView
-from loyalty_desk.ui.sale.display.screen import OTHER_LANGUAGE
-from loyalty_desk.ui.sale.ports import Sound
-from loyalty_desk.ui.sale.presenter import SalePresenter
-from loyalty_desk.ui.sale.state import SaleState
 from loyalty_desk.ui.window import MainWindow
 
 if TYPE_CHECKING:
+    from loyalty_desk.runtime.keyboard_scanner import KeyboardScannerFilter
+    from loyalty_desk.scanners import Scanners
     from loyalty_desk.scanning.camera import Preview
     from loyalty_desk.scanning.frames import FrameSource
     from loyalty_desk.services.checkout import Checkout
+    from loyalty_desk.services.ports import Scan
     from loyalty_desk.till import Till
+    from loyalty_desk.ui.pairing.presenter import PairingPresenter
+    from loyalty_desk.ui.sale.ports import Sound
+    from loyalty_desk.ui.sale.presenter import SalePresenter
+    from loyalty_desk.ui.sale.state import SaleState
 
 TICK_MS = 1000
 SCANNERS_MAY_TAKE = 2.0
@@ -109,17 +105,14 @@ class TillApp:
         self.bridge = MainThreadBridge()
         self.runner = DbTaskRunner(self.bridge)
         self.crashes = CrashReports(self.folder / "crashes", partial(self.bridge.post, self._on_crash))
-        self._source = options.frames or frame_source(options.camera)
-        self.scanners = Scanners(self.bridge, self._on_scan, self._on_preview, self._on_health)
+        self.scanners: Scanners | None = None
         self.presenter: SalePresenter | None = None
         self.pairing: PairingPresenter | None = None
         self.state: SaleState | None = None
         self.painted_at: float | None = None
         self._till: Till | None = None
         self._sync: Worker | None = None
-        self._keyboard = KeyboardScannerFilter(
-            WedgeParser(KeyboardWedge[HeldKey]()), self._on_keyboard_scan, self.bridge
-        )
+        self._keyboard: KeyboardScannerFilter | None = None
         self._tick = QTimer(self.bridge)
         self._tick.setInterval(TICK_MS)
         self._tick.timeout.connect(self._on_tick)
@@ -148,30 +141,50 @@ class TillApp:
         else:
             self.window.show()
         self.window.show_screen(self.window.sale)
-        self._keyboard.install(self._app)
         # One turn of the event loop paints; only what comes after may import or open anything.
         QTimer.singleShot(0, self.bridge, self._open)
 
     def _open(self) -> None:
-        def work() -> Till:
-            from loyalty_desk.till import open_till
+        self.runner.run(self._open_files, self._opened, self._not_opened)
 
-            return open_till(self._options.data_dir, language=self._language)
+    def _open_files(self) -> Till:
+        """Import what sells and open the till; db thread, while the window stands already."""
+        from loyalty_desk.till import open_till
 
-        self.runner.run(work, self._opened, self._not_opened)
+        return open_till(self._options.data_dir, language=self._language)
 
     def _opened(self, till: Till) -> None:
         self._till = till
+        if self._keyboard is None:
+            self._listen()
         if till.checkout is None:
             self._show_pairing(till)
         else:
             self._show_sale(till, till.checkout)
+
+    def _listen(self) -> None:
+        """Set up the scanners; the keyboard's listens from now on, the others when a screen is there."""
+        from loyalty_desk.runtime.keyboard_scanner import HeldKey, KeyboardScannerFilter
+        from loyalty_desk.scanners import Scanners, WedgeParser, frame_source
+        from loyalty_desk.scanning.keyboard_wedge import KeyboardWedge
+
+        source = self._options.frames or frame_source(self._options.camera)
+        self.scanners = Scanners(
+            self.bridge, source, self._options.serial, self._on_scan, self._on_preview, self._on_health
+        )
+        self._keyboard = KeyboardScannerFilter(
+            WedgeParser(KeyboardWedge[HeldKey]()), self._on_keyboard_scan, self.bridge
+        )
+        self._keyboard.install(self._app)
 
     def _not_opened(self, error: Exception) -> None:
         from loyalty_desk.domain.errors import ForPerson
 
         if not isinstance(error, ForPerson):
             self.crashes.report(error, "opening the till")
+        from loyalty_desk.ui.problem.presenter import problem_state
+        from loyalty_desk.ui.problem.view import ProblemView
+
         view = ProblemView()
         view.render(problem_state(error, self._language))
         view.retried.connect(self._on_retry)
@@ -185,6 +198,9 @@ class TillApp:
     # -- the first run
 
     def _show_pairing(self, till: Till) -> None:
+        from loyalty_desk.ui.pairing.presenter import PairingPresenter
+        from loyalty_desk.ui.pairing.view import PairingView
+
         view = PairingView()
         self.pairing = presenter = PairingPresenter(
             joining=till.enrolment,
@@ -224,7 +240,10 @@ class TillApp:
     # -- selling
 
     def _show_sale(self, till: Till, checkout: Checkout) -> None:
+        from loyalty_desk.ui.sale.presenter import SalePresenter
+
         view = self.window.sale
+        typed = view.field.text()
         self.presenter = presenter = SalePresenter(
             desk=checkout,
             runner=self.runner,
@@ -234,7 +253,7 @@ class TillApp:
             crashed=self._report,
             language=self._language,
             theme=self.window.theme,
-            camera=self._source is not None,
+            camera=self.scanners is not None and self.scanners.has_camera,
             tip=self._options.tip,
         )
         view.field_changed.connect(presenter.field_changed)
@@ -249,6 +268,9 @@ class TillApp:
         view.theme_asked.connect(self._on_theme_asked)
         self._refresh_status()
         presenter.start()
+        if typed:
+            # Typed before anybody listened: nothing is lost.
+            presenter.field_changed(typed)
         self.window.show_screen(view)
         self._tick.start()
         self._start_scanners()
@@ -292,7 +314,8 @@ class TillApp:
     # -- scanners
 
     def _start_scanners(self) -> None:
-        self.scanners.start(self._source, self._options.serial)
+        if self.scanners is not None:
+            self.scanners.start()
         self._on_health()
 
     def _on_scan(self, scan: Scan) -> None:
@@ -302,6 +325,8 @@ class TillApp:
             self.presenter.code_scanned(scan)
 
     def _on_keyboard_scan(self, data: bytes) -> None:
+        from loyalty_desk.services.ports import Scan, ScanSource
+
         self._on_scan(Scan(data, ScanSource.KEYBOARD))
 
     def _on_preview(self, preview: Preview) -> None:
@@ -310,16 +335,17 @@ class TillApp:
         self.window.sale.show_frame(to_image(preview.frame))
         if preview.new:
             self.window.sale.flash()
-        self.scanners.preview_done()
+        if self.scanners is not None:
+            self.scanners.preview_done()
 
     def _on_health(self) -> None:
-        if self.presenter is not None:
+        if self.presenter is not None and self.scanners is not None:
             self.presenter.scanner_changed(self.scanners.health)
 
     # -- language, theme, sound, faults
 
     def _on_language_asked(self) -> None:
-        self._language = OTHER_LANGUAGE[self._language]
+        self._language = languages.OTHER[self._language]
         if self.presenter is not None:
             self.presenter.language_chosen(self._language)
         if self.pairing is not None:
@@ -336,7 +362,7 @@ class TillApp:
         preferences.save(self.folder, preferences.Preferences(self._language, self.window.theme))
 
     def _on_sound(self, sound: Sound) -> None:
-        if sound is not Sound.DONE:
+        if sound.value != "done":
             QApplication.beep()
 
     def _report(self, error: Exception) -> None:
@@ -354,8 +380,9 @@ class TillApp:
 
     def _stop_scanners(self) -> list[str]:
         self._tick.stop()
-        self._keyboard.remove(self._app)
-        return self.scanners.stop(SCANNERS_MAY_TAKE)
+        if self._keyboard is not None:
+            self._keyboard.remove(self._app)
+        return self.scanners.stop(SCANNERS_MAY_TAKE) if self.scanners is not None else []
 
     def _stop_sync(self) -> list[str]:
         return stop_all([self._sync], SYNC_MAY_TAKE) if self._sync is not None else []

@@ -22,6 +22,7 @@ from loyalty_desk import assets
 
 LANGUAGES = ("ru", "en")
 SOURCE_LANGUAGE = "en"
+OTHER = {"ru": "en", "en": "ru"}
 
 
 def choose(setting: str | None = None, environ: Mapping[str, str] | None = None) -> str:

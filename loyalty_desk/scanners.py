@@ -28,11 +28,15 @@ class Scanners:
     def __init__(
         self,
         bridge: MainThreadBridge,
+        source: FrameSource | None,
+        serial_port: str,
         scanned: Callable[[Scan], None],
         previewed: Callable[[Preview], None],
         changed: Callable[[], None],
     ) -> None:
         self._bridge = bridge
+        self._source = source
+        self._serial_port = serial_port
         self._scanned = scanned
         self._previewed = previewed
         self._changed = changed
@@ -48,14 +52,19 @@ class Scanners:
                 return one
         return ScannerHealth.NONE
 
-    def start(self, source: FrameSource | None, serial_port: str) -> None:
+    @property
+    def has_camera(self) -> bool:
+        """Return whether there is to be a camera, working or not."""
+        return self._source is not None
+
+    def start(self) -> None:
         """Start the threads, after the first paint; a second call does nothing."""
         if self.workers:
             return
-        if source is not None:
-            self._add_camera(source)
-        if serial_port:
-            self._add_serial(serial_port)
+        if self._source is not None:
+            self._add_camera(self._source)
+        if self._serial_port:
+            self._add_serial(self._serial_port)
         for worker in self.workers:
             worker.start()
 

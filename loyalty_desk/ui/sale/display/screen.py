@@ -21,8 +21,6 @@ from loyalty_desk.ui.sale.display.points import limit_reason
 from loyalty_desk.ui.sale.model import SaleModel
 from loyalty_desk.ui.sale.state import MessageState, SaleState, Tone
 
-OTHER_LANGUAGE = {"ru": "en", "en": "ru"}
-
 
 class Display:
     """Makes states, and keeps the words of the language in use."""
