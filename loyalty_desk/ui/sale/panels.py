@@ -38,6 +38,11 @@ class Panel(QFrame):
         self.outer.addWidget(self.caption)
         self.outer.addWidget(self.area, 1)
 
+    def set_narrow(self, narrow: bool) -> None:
+        """Leave away what only decorates, and draw numbers smaller; the style sheet is applied by the screen."""
+        self.roomy = not narrow
+        self.setProperty("narrow", narrow)
+
 
 class SumRow(QWidget):
     """A line of the check: what, how much, and why under it."""
@@ -152,12 +157,12 @@ class CheckPanel(Panel):
     def set_state(self, state: CheckState, done: DoneState | None) -> None:
         show_text(self.caption, state.title)
         show_text(self.title, done.title if done else "")
-        show_text(self.receipt, done.receipt if done else "")
+        show_text(self.receipt, done.receipt if done and self.roomy else "")
         show_text(self.key_in_label, done.key_in_label if done else "")
         show_text(self.key_in, done.key_in if done else "")
         self.copy.setVisible(bool(done and done.copy_text))
-        if done and self.copy.text() != done.copy_label:
-            self.copy.setText(done.copy_label)
+        if done:
+            self.copy.setText(done.copy_label if self.roomy else done.copy_label.partition(" ")[0])
         self.empty.say("" if done else state.empty, picture=self.roomy)
         show_text(self.amount_label, "" if done else state.amount_label)
         show_text(self.amount, "" if done else state.amount)

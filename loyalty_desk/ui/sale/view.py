@@ -196,12 +196,15 @@ class SaleView(QWidget):
         self._panels.setDirection(down if narrow else across)
         self._over_field.setDirection(down if narrow else across)
         self.reading.setWordWrap(narrow)
-        self.check.roomy = self.guest.roomy = not narrow
+        self.check.set_narrow(narrow)
+        self.guest.set_narrow(narrow)
         self.header.set_narrow(narrow)
         self.keys.set_narrow(narrow)
         self.go.set_narrow(narrow, bare=narrow)
         if self._state is not None:
             self._show_go(self._state.button)
+            self.check.set_state(self._state.check, self._state.done)
+            self.guest.set_state(self._state.guest, self._state.done)
         if self.go.property("narrow") != narrow:
             self.go.setProperty("narrow", narrow)
             self.header.setProperty("narrow", narrow)

@@ -462,6 +462,18 @@ def test_texts_stand_out_from_what_is_behind_them(counter, qtbot, state: Callabl
     assert weak == {}
 
 
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_what_to_key_in_and_what_to_pay_are_in_sight_even_where_it_is_narrow(make, qtbot, language: str) -> None:
+    window = Window(make(language), qtbot, size=(420, 900))
+    done(window.counter)
+    window.settle()
+    panel = window.view.check
+    for one in (panel.key_in, panel.copy, panel.to_pay):
+        seen = shown_rect(one, window.view)
+        assert (seen.width(), seen.height()) == (one.width(), one.height())
+        assert one.width() >= one.minimumSizeHint().width()
+
+
 @pytest.mark.parametrize("size", [(420, 900), (1024, 768), (1920, 1080)], ids=["420", "1024", "1920"])
 def test_what_is_touched_is_large_enough(counter, qtbot, size: tuple[int, int]) -> None:
     window = Window(counter, qtbot, size=size)
