@@ -110,7 +110,9 @@ def effective(expected: Any, *, conflict: bool) -> dict[str, Any]:
     if conflict and not derived:
         for key in ("per_line", "parts"):
             if key in plain:
-                plain[f"sum of {key}"] = plain.pop(key)
+                split = plain.pop(key)
+                parts = split.values() if isinstance(split, Mapping) else split
+                plain[f"sum_of_{key}"] = str(sum(decimal_of(part, f"expected.{key}") for part in parts))
     return plain | derived
 
 

@@ -319,7 +319,8 @@ class Case:
         if len(self.scenario.apportions) != 1 or self.lines:
             raise Inexpressible("case.rules", "more than one split")
         amount, weights = self.scenario.apportions[0]
-        return {"parts": [Whole(part) for part in allocate(amount, weights)]}
+        parts = allocate(amount, weights)
+        return {"parts": [Whole(part) for part in parts], "sum_of_parts": Whole(sum(parts))}
 
     def _quoted(self, basket: Basket, quoted: Quote) -> dict[str, Any]:
         order = {made.id: position for position, made in enumerate(self.made, 1)}
@@ -345,6 +346,7 @@ class Case:
             "per_line": {line: Money(amount) for line, amount in line_off.items()},
             "per_line_multiset": Unordered(Money(amount) for amount in line_off.values()),
             "per_line_sum": Money(sum(line_off.values())),
+            "sum_of_per_line": Money(sum(line_off.values())),
             "per_rule": [Money(note.amount) for note in rules],
             "per_rule_per_line": [{line: Money(amount) for line, amount in note.per_line} for note in rules],
             "applied": [order[note.rule] for note in quoted.explanation if note.rule in order and note.applied],

@@ -221,12 +221,15 @@ def _line_percent(made: Made) -> None:
         max_units=made.max_units(),
         times=made.rule.whole("times", 1, low=1),
         group_size=_group_size(made),
+        includes_delivery=_delivery(made),
     )
 
 
 def _group_size(made: Made) -> int | None:
-    c = made.conditions_of
-    return c.whole("group_size", low=1) if "group_size" in c else None
+    for place in (made.conditions_of, made.rule):
+        if "group_size" in place:
+            return place.whole("group_size", low=1)
+    return None
 
 
 def _delivery(made: Made) -> bool | None:
@@ -251,10 +254,16 @@ def _order_fixed(made: Made) -> None:
     made.effect(
         "fixed_amount",
         per="check",
-        amount=made.rule.money("value"),
+        amount=_at_most(made),
         max_units=made.max_units(),
         includes_delivery=_delivery(made),
     )
+
+
+def _at_most(made: Made) -> int:
+    """Return an amount taken off once, which a cap can only lower."""
+    value, cap = made.rule.money("value"), made.cap()
+    return value if cap is None else min(value, cap)
 
 
 def _unit_fixed(made: Made) -> None:
@@ -271,7 +280,7 @@ def _unit_fixed(made: Made) -> None:
 
 
 def _line_fixed_group(made: Made) -> None:
-    made.effect("fixed_amount", per="lines", amount=made.rule.money("value"))
+    made.effect("fixed_amount", per="lines", amount=_at_most(made))
 
 
 def _flexi_rate(made: Made) -> None:
@@ -282,6 +291,7 @@ def _flexi_rate(made: Made) -> None:
         first=c.money("first"),
         further=c.money("additional"),
         max_units=None if most is None else c.whole("max_units"),
+        cap=made.cap(),
     )
 
 
@@ -297,7 +307,11 @@ def _tiered(made: Made, of: str) -> None:
         for start, rate in c.inner(key).all_items()
     ]
     made.effect(
-        "stepped", of=of, by="quantity" if by_quantity else "amount", steps=sorted(steps, key=lambda s: s["from"])
+        "stepped",
+        of=of,
+        by="quantity" if by_quantity else "amount",
+        steps=sorted(steps, key=lambda step: step["from"]),
+        cap=made.cap(),
     )
 
 
@@ -314,6 +328,12 @@ def _named(c: Keys, prefix: str) -> Part:
     return part
 
 
+def _bought(c: Keys) -> Part:
+    if "buy_amount" in c:
+        return {"amount": c.money("buy_amount")}
+    return {"quantity": c.whole("buy_qty", 1, low=1)}
+
+
 def _buy_x_get_y(made: Made) -> None:
     c = made.conditions_of
     repeats = c.flag("repeats", True)
@@ -321,7 +341,7 @@ def _buy_x_get_y(made: Made) -> None:
     partial = made.rule.flag("partial_reward") or None
     made.effect(
         "free_unit",
-        buy={"quantity": c.whole("buy_qty", 1, low=1), **_named(c, "buy")},
+        buy={**_bought(c), **_named(c, "buy")},
         get={"quantity": made.rule.whole("value", 1, low=1), **_named(c, "get")},
         max_repeats=None if repeats else 1,
         partial=partial,
@@ -371,6 +391,10 @@ def _free_item(made: Made) -> None:
     if c.flag("per_unit"):
         per = 1
     repeats = c.flag("repeats", c.flag("per_unit"))
+    if repeats and per is None:
+        if "min_qty" not in c:
+            raise Inexpressible(c.field("repeats"), "nothing to count the repeats by")
+        per = c.whole("min_qty", low=1)
     made.effect(
         "gift",
         products=choice,
