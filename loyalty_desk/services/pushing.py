@@ -42,6 +42,10 @@ class Forked(Exception):
         self.epoch = epoch
 
 
+class LedgerShrank(Exception):
+    """The server misses records that it has acknowledged: it has to be told before they are pushed again."""
+
+
 class Pusher:
     """Pushes every epoch in the order they were opened."""
 
@@ -52,9 +56,10 @@ class Pusher:
         self._clock = clock
         self._limit = MAX_PUSH_RECORDS
         self.acknowledged = 0
+        self.has_told = False
 
     def push_all(self, incarnation: UUID, stopping: Callable[[], bool]) -> None:
-        """Push until nothing waits; raises `Forked`, and what the client raises."""
+        """Push until nothing waits; raises `Forked`, `LedgerShrank` unless `has_told`, and what the client raises."""
         for epoch in self._journal.epochs():
             self._push_epoch(epoch.epoch, incarnation, stopping)
 
@@ -89,6 +94,10 @@ class Pusher:
         if expected >= sent_from:
             # It misses nothing of what was sent before: a gap that going back cannot close.
             raise said
+        if not self.has_told:
+            # A head never goes back within a life of the server. Once rewound, nothing here could prove it to hello.
+            self.has_told = True
+            raise LedgerShrank
         self._journal.rewind(there.epoch, expected - 1)
 
     def _epoch(self, epoch: int) -> EpochHead:

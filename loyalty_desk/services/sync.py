@@ -22,7 +22,7 @@ from loyalty_desk.services.ports import (
     ServerSaid,
 )
 from loyalty_desk.services.pulling import Puller
-from loyalty_desk.services.pushing import Forked, Pusher
+from loyalty_desk.services.pushing import Forked, LedgerShrank, Pusher
 from loyalty_desk.services.reconciling import reconcile_epoch
 from loyalty_desk.services.recording import Recorder
 from loyalty_desk.services.staff import Cashier
@@ -30,7 +30,7 @@ from loyalty_desk.services.trust import Trust
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.signing import NONCE_BYTES
-from loyalty_desk.wire.v1.sync import Command, Head, HelloAnswer, HelloRequest
+from loyalty_desk.wire.v1.sync import Acked, Command, Head, HelloAnswer, HelloRequest
 
 RECONCILE_EVERY_MS = 24 * 60 * 60 * 1_000
 ROUNDS = 4
@@ -89,6 +89,7 @@ class SyncEngine:
     def step(self, stopping: Callable[[], bool] = lambda: False) -> SyncOutcome:
         """Do one attempt to be level with the server; `stopping` is looked at between requests."""
         self._pusher.acknowledged = self._puller.applied = 0
+        self._pusher.has_told = False
         self._journal.witness()
         try:
             fruitless = 0
@@ -97,6 +98,10 @@ class SyncEngine:
                 try:
                     error = self._round(stopping)
                     return self._outcome(online=True, done=error is None and not stopping(), error=error)
+                except ServerSaid as said:
+                    if said.code != ErrorCode.STALE_INCARNATION:
+                        raise
+                    fruitless += level == self._pusher.acknowledged
                 except _Again:
                     fruitless += level == self._pusher.acknowledged
         except NoAnswer:
@@ -153,10 +158,8 @@ class SyncEngine:
             if fork.epoch == self._journal.head().epoch:
                 self._recorder.open_epoch("fork")
             raise _Again from fork
-        except ServerSaid as said:
-            if said.code == ErrorCode.STALE_INCARNATION:
-                raise _Again from said
-            raise
+        except LedgerShrank as shrank:
+            raise _Again from shrank
         if stopping():
             return None
         if Command.SUSPEND in answer.commands:
@@ -172,8 +175,8 @@ class SyncEngine:
 
     def _hello(self) -> HelloAnswer:
         nonce = self._random.getrandbits(8 * NONCE_BYTES).to_bytes(NONCE_BYTES, "big")
-        state = self._cache.state()
-        epochs = [Head(one.epoch, one.head_seq, one.head_hash) for one in self._journal.epochs()]
+        state, known = self._cache.state(), self._journal.get(_INCARNATION)
+        epochs = self._journal.epochs()
         asked = self._clock.monotonic_ms()
         request = HelloRequest(
             network=self._identity.network,
@@ -182,16 +185,13 @@ class SyncEngine:
             boot_id=self._clock.boot_id,
             monotonic_ms=asked,
             app=self._app,
-            epochs=epochs,
+            epochs=[Head(one.epoch, one.head_seq, one.head_hash) for one in epochs],
             incarnation=state.incarnation,
             cursor=state.cursor,
+            acked=[Acked(one.epoch, one.acked_seq) for one in epochs if one.acked_seq > 0],
+            acked_in=None if known is None else UUID(str(known)),
         )
-        try:
-            answer = self._client.hello(request)
-        except ServerSaid as said:
-            if said.code == ErrorCode.STALE_INCARNATION:
-                raise _Again from said
-            raise
+        answer = self._client.hello(request)
         if self._trust.vouches(answer, nonce):
             self._clock.learn(answer.server_time, asked, self._clock.monotonic_ms())
         elif self._trust.knows(answer.kid):

@@ -10,7 +10,7 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.record import MAX_PAYLOAD_BYTES
 from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.errors import ErrorCode
-from loyalty_desk.wire.v1.sync import Command, Head, HelloAnswer, HelloRequest
+from loyalty_desk.wire.v1.sync import Acked, Command, Head, HelloAnswer, HelloRequest
 from server.kit.errors import ApiError
 from server.sync.store import BranchHead, SyncStores
 
@@ -21,8 +21,9 @@ _DATA_REFUSED = ("suspended", "revoked")
 async def hello(stores: SyncStores, message: HelloRequest, now: datetime) -> HelloAnswer:
     """Answer a till and remember where its clock stands.
 
-    Raises `ApiError` 409 STALE_INCARNATION where the till has seen more of the feed than there is: the database was put
-    back without telling anybody, so a new life begins and every till reconciles.
+    Raises `ApiError` 409 STALE_INCARNATION where the till has seen more of the feed than there is, or was told that
+    more of its records are held: the database was put back without telling anybody, so a new life begins and every
+    till reconciles.
     """
     network, device = message.network, message.device
     if not INT64_MIN <= message.monotonic_ms <= INT64_MAX:
@@ -31,12 +32,13 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime) -> Hel
         life = await store.life()
         if life is None:
             raise ApiError(503, ErrorCode.OUTAGE, "The server is still starting. Try again.", retry_after_s=2)
-        beyond = False
-        if message.cursor is not None and message.incarnation == life:
+        found = await store.heads(device)
+        beyond = message.acked_in == life and _lacks(found, message.acked)
+        if not beyond and message.cursor is not None and message.incarnation == life:
             beyond = message.cursor > (await store.feed_count()).n
         if not beyond:
             state = await store.see(device, now, message.boot_id, message.monotonic_ms)
-            heads, forked = _heads(await store.heads(device), message.epochs)
+            heads, forked = _heads(found, message.epochs)
             kid, key = await store.signing_key(now)
             keyset = await store.keyset_version()
     if beyond:
@@ -49,6 +51,14 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime) -> Hel
     server_time = to_ms(now)
     sig = key.sign(signing.hello_message(network, message.nonce, server_time, life))
     return HelloAnswer(life, server_time, heads, keyset, MIN_APP, MAX_PAYLOAD_BYTES, kid, sig, commands)
+
+
+def _lacks(found: Sequence[BranchHead], acked: Sequence[Acked]) -> bool:
+    """Return whether an epoch that was acknowledged up to some record ends before it in every branch."""
+    ends: dict[int, int] = {}
+    for one in found:
+        ends[one.epoch] = max(one.seq, ends.get(one.epoch, 0))
+    return any(one.seq > ends.get(one.epoch, 0) for one in acked)
 
 
 def _heads(found: Sequence[BranchHead], theirs: Sequence[Head]) -> tuple[list[Head], bool]:

@@ -36,7 +36,8 @@ async def pull(
     """Return a page of changes behind `cursor`, read in one snapshot.
 
     Raises `ApiError`: 400 for a cursor that is none, 403 for a till that gets no data, 410 MUST_BOOTSTRAP for a cursor
-    of another life, and without a cursor where there are more than `from_zero_guests` guests.
+    of another life, and without a cursor where there are more than `from_zero_guests` guests; 409 STALE_INCARNATION for
+    a cursor beyond the feed's end, which says what hello's does: the database was put back silently.
     """
     async with stores.snapshot(signer.network) as store:
         state = await store.state(signer.device)
@@ -46,18 +47,22 @@ async def pull(
         if life is None:
             raise ApiError(503, ErrorCode.OUTAGE, "The server is still starting. Try again.", retry_after_s=2)
         total = await store.feed_count()
-        after = await _after(store, cursor, life, total.n, from_zero_guests)
+        after = await _after(store, cursor, life, from_zero_guests)
         page = max(1, min(limit, MAX_PULL_ROWS))
         marks = await store.marks(after, page + 1)
         has_more, marks = len(marks) > page, marks[:page]
         rows = await _rendered(store, marks)
+    if after > total.n:
+        await stores.rotate("a till has seen more than is here", unless_past=life)
+        text = "The server's data was put back to an earlier state. Say hello again."
+        raise ApiError(409, ErrorCode.STALE_INCARNATION, text)
     if has_more:
         return PullAnswer(life, rows, rows[-1].seq, has_more=True)
     checkpoint = Checkpoint(total.n, total.rows, total.digest.to_bytes(16, "big"))
     return PullAnswer(life, rows, total.n, has_more=False, checkpoint=checkpoint)
 
 
-async def _after(store: SyncStore, cursor: str | None, life: UUID, n: int, from_zero_guests: int) -> int:
+async def _after(store: SyncStore, cursor: str | None, life: UUID, from_zero_guests: int) -> int:
     if not cursor:
         found = await store.guests_up_to(from_zero_guests + 1)
         if found > from_zero_guests:
@@ -68,7 +73,7 @@ async def _after(store: SyncStore, cursor: str | None, life: UUID, n: int, from_
         incarnation_of_cursor, after, _ = cursor_from_text(cursor)
     except ValueError as error:
         raise ApiError(400, ErrorCode.BAD_BODY, "The cursor is not one of ours.") from error
-    if incarnation_of_cursor != life or after > n:
+    if incarnation_of_cursor != life:
         raise ApiError(410, ErrorCode.MUST_BOOTSTRAP, "The server's data has begun a new life. Read it anew.")
     return after
 

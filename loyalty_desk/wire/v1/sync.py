@@ -30,8 +30,18 @@ class Head(msgspec.Struct, frozen=True):
     head_hash: Digest
 
 
+class Acked(msgspec.Struct, frozen=True):
+    """How far the server said that it holds an epoch."""
+
+    epoch: Natural
+    seq: Positive
+
+
 class HelloRequest(msgspec.Struct, frozen=True):
-    """Who is there, what it has, and a nonce against replayed answers. `cursor` is how far it has pulled the feed."""
+    """Who is there, what it has, and a nonce against replayed answers. `cursor` is how far it has pulled the feed.
+
+    `acked` is what the server acknowledged in its life `acked_in`: one that holds less was put back silently.
+    """
 
     network: UUID
     device: UUID
@@ -42,6 +52,8 @@ class HelloRequest(msgspec.Struct, frozen=True):
     epochs: Annotated[list[Head], Meta(max_length=10_000)]
     incarnation: UUID | None = None
     cursor: Natural | None = None
+    acked: Annotated[list[Acked], Meta(max_length=10_000)] = []
+    acked_in: UUID | None = None
 
 
 class Command(StrEnum):

@@ -205,8 +205,14 @@ def test_a_gap_is_closed_by_going_back(line: Line) -> None:
     epoch = line.counter.parts.journal.head().epoch
     del line.ledger.branches[epoch, 0][3:]
     line.counter.sell(CARD, 100)
+    asked = []
+    real = line.ledger._hello
+    line.ledger._hello = lambda request: (asked.append(request), real(request))[1]
     assert line.step().done
     assert line.ledger.posted() == line.ids()
+    # Before anything is pushed again the server hears what it had acknowledged.
+    assert [[one.seq for one in request.acked] for request in asked] == [[7], [7]]
+    assert {request.acked_in for request in asked} == {line.ledger.incarnation}
 
 
 def test_records_no_longer_here_become_a_named_hole(line: Line) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from loyalty_desk.domain.canonical import text_to_bytes
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.wire.v1 import signing
-from loyalty_desk.wire.v1.sync import Command, Head
+from loyalty_desk.wire.v1.sync import Acked, Command, Head
 from tests.server.world import World, refusal
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -57,6 +57,18 @@ async def test_a_till_that_has_seen_more_begins_a_new_life_for_all(world: World)
     assert (await world.reconcile(one)).mismatching == []
     two.incarnation = one.incarnation
     assert len((await world.push(two)).results) == 1
+
+
+async def test_a_till_that_was_told_of_more_than_is_held_begins_a_new_life(world: World) -> None:
+    till = await world.till()
+    till.sale()
+    await world.push(till)
+    life = world.incarnation
+    for acked, acked_in in (([Acked(till.epoch, 2)], life), ([Acked(till.epoch, 3)], uuid4()), ([], life)):
+        assert (await world.hello(till, acked=acked, acked_in=acked_in)).incarnation == life
+    beyond = till.hello(acked=[Acked(till.epoch, 3)], acked_in=life)
+    assert refusal(await world.post(till, "hello", beyond)) == (409, "STALE_INCARNATION")
+    assert (await world.hello(till)).incarnation != life
 
 
 async def test_a_rotated_life_is_not_rotated_again_by_late_tills(world: World, admin: psycopg.Connection) -> None:

@@ -107,13 +107,19 @@ async def test_too_many_guests_for_reading_one_by_one_is_410(world: World) -> No
         await pull(PostgresStores(world.ground), signer, None, from_zero_guests=2)
 
 
+async def test_a_cursor_beyond_the_end_begins_a_new_life(world: World) -> None:
+    till = await world.till()
+    assert refusal(await world.get_page(till, 10_000)) == (409, "STALE_INCARNATION")
+    assert (await world.hello(till)).incarnation != world.incarnation
+    assert refusal(await world.get_page(till, 10_000)) == (410, "MUST_BOOTSTRAP")
+
+
 async def test_cursors_of_nobody_are_refused(world: World) -> None:
     till = await world.till()
     for cursor in ("x", "1.2.3", f"{world.incarnation}.-1.1", f"{world.incarnation}.{1 << 63}.1"):
         target = f"/api/v1/sync/pull?cursor={cursor}"
         response = await world.client.get(target, headers=till.headers("GET", target))
         assert refusal(response) == (400, "BAD_BODY")
-    assert refusal(await world.get_page(till, 10_000)) == (410, "MUST_BOOTSTRAP")
     target = "/api/v1/sync/pull?limit=0"
     response = await world.client.get(target, headers=till.headers("GET", target))
     assert refusal(response) == (400, "BAD_BODY")
