@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import override
 
 from PySide6.QtCore import QLineF, QRectF, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from loyalty_desk.ui import theme
@@ -72,7 +72,9 @@ class CameraPreview(QWidget):
             size = self._image.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatioByExpanding)
             target = QRectF(0, 0, size.width(), size.height())
             target.moveCenter(box.center())
-            painter.setClipRect(box)
+            rounded = QPainterPath()
+            rounded.addRoundedRect(box, 10, 10)
+            painter.setClipPath(rounded)
             painter.drawImage(target, self._image)
             painter.setClipping(False)
         elif self._text:
