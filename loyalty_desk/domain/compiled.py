@@ -68,7 +68,7 @@ class CompiledProgram:
     tags: frozenset[str]
     names_guests: bool
     stages: frozenset[int]
-    counted: tuple[CompiledRule, ...]
+    counted: frozenset[int]
     birthday_rules: tuple[CompiledRule, ...]
     plans: Plans
 
@@ -127,7 +127,7 @@ def compile_program(program: Program, *, tolerant: bool = False) -> CompiledProg
         tags=_named(rules, "tags"),
         names_guests=bool(_named(rules, "guests")),
         stages=frozenset(rule.stage for rule in rules),
-        counted=tuple(rule for rule in rules if any(isinstance(c, Usage | Birthday) for c in rule.fixed)),
+        counted=frozenset(rule.rank for rule in rules if any(isinstance(c, Usage | Birthday) for c in rule.fixed)),
         birthday_rules=tuple(rule for rule in rules if any(isinstance(c, Birthday) for c in rule.fixed)),
         plans=Plans(rules),
     )

@@ -231,7 +231,8 @@ def _runs_by_place(tally: Tally) -> Callable[[int], Runs]:
 
 def _uses(trace: Trace) -> tuple[tuple[str, int], ...]:
     """Return a use of each rule that is counted and gave something."""
-    applied = [rule for rule in trace.compiled.counted if trace.outcomes.get(rule.rank, False) is None]
+    counted, rules = trace.compiled.counted, trace.compiled.rules
+    applied = [rules[rank] for rank, reason in sorted(trace.outcomes.items()) if reason is None and rank in counted]
     if not applied:
         return ()
     amounts, points = amounts_by_rule(trace.tally), points_by_rule(trace)
