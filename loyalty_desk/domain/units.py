@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from loyalty_desk.domain.money import largest_remainder
+
 
 class Run(NamedTuple):
     """Equal units side by side: price of one in minor units, how many, and whether a set rule has consumed them."""
@@ -13,6 +15,9 @@ class Run(NamedTuple):
     units: int
     consumed: bool = False
 
+
+# Up to so many units a plain split is quicker than one of runs; both give the same.
+FEW = 8
 
 type Runs = tuple[Run, ...]
 type Picks = dict[int, dict[int, int]]
@@ -25,6 +30,10 @@ def spread(runs: Runs, amount: int, floor: int = 0) -> Runs:
     """
     if len(runs) == 1 and runs[0].units == 1:
         return (Run(runs[0].price - amount, 1, runs[0].consumed),)
+    if floor == 0 and sum([run.units for run in runs]) <= FEW:
+        prices = [run.price for run in runs for _ in range(run.units)]
+        parts = iter(largest_remainder(amount, prices))
+        return merged([Run(run.price - next(parts), 1, run.consumed) for run in runs for _ in range(run.units)])
     return merged(run for pieces in spread_each(runs, amount, floor) for run in pieces)
 
 
