@@ -14,6 +14,8 @@ from loyalty_desk import __version__
 from loyalty_desk.domain.clock import Clock
 from loyalty_desk.wire.v1 import codec
 from server.guests import service as guests
+from server.jobs.bench import Bench
+from server.jobs.schedule import scheduled
 from server.kit import errors, incarnation, schema
 from server.kit.clock import SystemClock
 from server.kit.db import fetch_value
@@ -47,6 +49,8 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
             repricer = Repricer(opened.db, shelf)
             services.open(opened, Ledger(postgres(opened.db, _tools(opened, shelf)), services.clock, repricer.wake))
             await stack.enter_async_context(_running(repricer.run()))
+            bench = Bench(opened.db, opened.vault, shelf)
+            await stack.enter_async_context(scheduled(bench, services.clock.now))
             await stack.enter_async_context(_running(incarnation.keep_witness(opened.db, opened.witness)))
             yield
 

@@ -9,7 +9,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from loyalty_desk.domain.errors import Broken, ForPerson
-from server import cli_networks, cli_statement, cli_tills, cli_verify
+from server import cli_jobs, cli_networks, cli_statement, cli_tills, cli_verify
 from server.cli_ground import DataDir, Json, settings_of
 from server.cli_terminal import Terminal
 from server.kit import schema
@@ -68,6 +68,7 @@ def db_upgrade(data_dir: DataDir = None, as_json: Json = False) -> None:
 app.add_typer(database, name="db")
 app.add_typer(cli_networks.app)
 app.add_typer(cli_tills.app, name="till")
+app.add_typer(cli_jobs.app, name="jobs")
 app.add_typer(cli_verify.app)
 app.add_typer(cli_statement.app)
 

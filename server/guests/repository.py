@@ -198,6 +198,21 @@ async def views(connection: AsyncConnection, network: UUID, ids: Sequence[UUID])
     ]
 
 
+async def sealed_birthdays(
+    connection: AsyncConnection, network: UUID, ids: Sequence[UUID]
+) -> list[tuple[UUID, bytes, bytes]]:
+    """Return guest, wrapped key and sealed birthday of those who have both."""
+    found = await fetch(
+        connection,
+        "select g.id, k.wrapped, g.birthday_sealed from guest g"
+        " join guest_key k on k.network_id = g.network_id and k.guest_id = g.id"
+        " where g.network_id = $1 and g.id = any($2::uuid[]) and g.birthday_sealed is not null",
+        network,
+        list(ids),
+    )
+    return [(UUID(str(row[0])), bytes(row[1]), bytes(row[2])) for row in found]
+
+
 async def credentials(connection: AsyncConnection, network: UUID, handles: Sequence[bytes]) -> list[Credential]:
     found = await fetch(
         connection,

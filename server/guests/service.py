@@ -169,6 +169,14 @@ async def person(connection: AsyncConnection, network: UUID, vault: Vault, guest
     )
 
 
+async def birthdays(connection: AsyncConnection, network: UUID, vault: Vault, ids: Sequence[UUID]) -> dict[UUID, date]:
+    """Return the birthdays of those of the guests who have told it and are not erased."""
+    found: dict[UUID, date] = {}
+    for guest, wrapped, sealed in await repository.sealed_birthdays(connection, network, ids):
+        found[guest] = date.fromisoformat(vault.open_guest_key(network, guest, wrapped).open(_BIRTHDAY, sealed))
+    return found
+
+
 async def existing(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> set[UUID]:
     """Return which of these guests are registered."""
     return await repository.existing_guests(connection, network, ids)

@@ -89,6 +89,12 @@ class Holdings:
         self.debt += amount
         return amount
 
+    def expire(self, tx_id: UUID, lot: Lot) -> None:
+        """Take all that is left of one lot."""
+        self.used.append(LotUse(tx_id, lot.id, lot.remaining))
+        lot.remaining = 0
+        self.touched[lot.id] = lot
+
     def restart(self, at: int, expires_at: int | None) -> None:
         """Give every live lot a new end."""
         for lot in self.lots:

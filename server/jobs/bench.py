@@ -1,0 +1,90 @@
+"""What a job works with, and going through all guests page by page, however often it is interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.program import Program
+from server.guests import service as guests
+from server.kit.crypto import Vault
+from server.kit.db import Database, fetch, fetch_one
+from server.kit.feed import Change
+from server.ledger.shelf import ProgramShelf
+
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Database, keys and programs of this process. `page` is how many guests a transaction takes."""
+
+    db: Database
+    vault: Vault
+    shelf: ProgramShelf
+    page: int = PAGE
+
+    async def render(self, connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[Change]:
+        """Return guests as tills will get them."""
+        return await guests.changes(connection, network, self.vault, ids)
+
+    async def program(self, connection: AsyncConnection, network: UUID) -> Program | None:
+        """Return the program in force."""
+        return await self.shelf.find(connection, network, None)
+
+
+# One page: given what to go on behind, returns the last guest (None: no more) and how much was done.
+Page = Callable[[AsyncConnection, UUID | None], Awaitable[tuple[UUID | None, int]]]
+
+
+async def go_through(bench: Bench, network: UUID, job: str, period: str, now: datetime, page: Page) -> int:
+    """Do a job once for a period, a page a transaction, and return how much was done here; 0 where it is done already.
+
+    How far it has come is written by the page's own transaction: a killed job goes on where it was, and two workers
+    take turns.
+    """
+    done, has_more = 0, True
+    while has_more:
+        async with bench.db.begin(network) as connection:
+            await connection.exec_driver_sql(
+                "insert into job_progress (network_id, job, period, started_at) values ($1, $2, $3, $4)"
+                " on conflict (network_id, job, period) do nothing",
+                (network, job, period, now),
+            )
+            row = await fetch_one(
+                connection,
+                "select after, finished_at from job_progress"
+                " where network_id = $1 and job = $2 and period = $3 for no key update",
+                network,
+                job,
+                period,
+            )
+            if row.finished_at is not None:
+                return done
+            after, count = await page(connection, row.after)
+            has_more = after is not None
+            await connection.exec_driver_sql(
+                "update job_progress set after = coalesce($4, after), done = done + $5,"
+                " finished_at = case when $4::uuid is null then $6::timestamptz end"
+                " where network_id = $1 and job = $2 and period = $3",
+                (network, job, period, after, count, now),
+            )
+        done += count
+    return done
+
+
+async def guests_behind(connection: AsyncConnection, network: UUID, after: UUID | None, limit: int) -> list[UUID]:
+    """Return the next living guests in the order of their ids."""
+    rows = await fetch(
+        connection,
+        "select guest_id from guest_state where network_id = $1 and not deleted and merged_into is null"
+        " and ($2::uuid is null or guest_id > $2) order by guest_id limit $3",
+        network,
+        after,
+        limit,
+    )
+    return [UUID(str(row.guest_id)) for row in rows]

@@ -1,0 +1,204 @@
+"""Entries that the server makes by itself: expiry, bonuses, write-offs. Their ids follow from what they are about.
+
+So a job that was killed, or that two workers do at once, posts each of them once. Guests are locked as a push locks
+them and everything is written as a push writes it: guests, then the network's accounts, then the feed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain import canonical
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.ids import derived_id
+from server.kit import feed
+from server.ledger import repository, storing
+from server.ledger.lots import Holdings, Lot, next_expiries
+from server.ledger.posting import AccountKey, AccountKind
+from server.ledger.repository import GuestAccount
+from server.ledger.storing import GuestChange
+
+Render = Callable[[AsyncConnection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
+_GUEST_LEG, _OTHER_LEG = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A transaction with two legs: `amount` to the guest (negative: from), as much the other way to `other`."""
+
+    id: UUID
+    name: str
+    kind: str
+    guest: UUID
+    amount: int
+    other: AccountKey
+    payload: bytes
+    lot: UUID | None
+    store: UUID | None
+
+
+@dataclass(slots=True)
+class OwnPosting:
+    """Own entries of one transaction of a network; made by `lock`, given some, then written once."""
+
+    connection: AsyncConnection
+    network: UUID
+    now: datetime
+    accounts: Mapping[UUID, GuestAccount]
+    _made: list[_Own] = field(default_factory=list)
+    _expired: list[UUID] = field(default_factory=list)
+
+    @classmethod
+    async def lock(
+        cls, connection: AsyncConnection, network: UUID, guests: Iterable[UUID], now: datetime
+    ) -> OwnPosting:
+        """Lock guests' accounts and states; who does not exist is left out."""
+        return cls(connection, network, now, await repository.lock_guests(connection, network, guests))
+
+    def holdings(self, guest: UUID) -> Holdings:
+        """Return a locked guest's lots and debt."""
+        return self.accounts[guest].holdings
+
+    async def unposted(self, names: Iterable[str]) -> set[str]:
+        """Return which of these have no transaction yet. Ask after locking: then nobody else posts them meanwhile."""
+        ids = {derived_id(self.network, name): name for name in names}
+        known = await repository.known_ids(self.connection, self.network, ids)
+        return {name for tx, name in ids.items() if tx not in known}
+
+    def expire(self, guest: UUID, lot: Lot, name: str) -> None:
+        """Move what is left of a dead lot to breakage."""
+        amount = lot.remaining
+        tx = derived_id(self.network, name)
+        self.holdings(guest).expire(tx, lot)
+        self._expired.append(lot.id)
+        facts: dict[str, Json] = {"lot": str(lot.id)}
+        self._add(_own(tx, name, "expire", guest, -amount, AccountKey(AccountKind.BREAKAGE), facts, lot=lot.id))
+
+    def credit(
+        self,
+        guest: UUID,
+        name: str,
+        kind: str,
+        amount: int,
+        other: AccountKey,
+        facts: Mapping[str, Json],
+        *,
+        expires_at: datetime | None = None,
+    ) -> UUID:
+        """Give `amount` > 0 points at the cost of `other`; what the guest owes is repaid first. Returns the id."""
+        tx = derived_id(self.network, name)
+        ends = None if expires_at is None else to_ms(expires_at)
+        lot = self.holdings(guest).credit(tx, _GUEST_LEG, amount, to_ms(self.now), ends)
+        self._add(_own(tx, name, kind, guest, amount, other, facts, lot=lot.id))
+        return tx
+
+    def debit(
+        self, guest: UUID, name: str, kind: str, amount: int, other: AccountKey, facts: Mapping[str, Json]
+    ) -> tuple[UUID, int]:
+        """Take `amount` > 0 points, and return the id and how many of them nothing covered."""
+        tx = derived_id(self.network, name)
+        owed = self.holdings(guest).debit(tx, amount, to_ms(self.now))
+        self._add(_own(tx, name, kind, guest, -amount, other, facts))
+        return tx, owed
+
+    async def write(self, render: Render, *, more: Sequence[feed.Change] = (), shown: Iterable[UUID] = ()) -> int:
+        """Write everything and return how many entries were posted.
+
+        `shown` are locked guests whose figures are brought up to the moment although nothing of theirs moved; `more`
+        are further rows of the feed. The last call before the commit.
+        """
+        connection, network = self.connection, self.network
+        touched = {one.guest for one in self._made} | set(shown)
+        accounts = [self.accounts[guest] for guest in sorted(touched, key=lambda one: self.accounts[one].account_id)]
+        if not accounts and not more:
+            return 0
+        moved: dict[AccountKey, int] = {}
+        for one in self._made:
+            own = AccountKey(AccountKind.GUEST, one.guest)
+            moved[own] = moved.get(own, 0) + one.amount
+            moved[one.other] = moved.get(one.other, 0) - one.amount
+        ids = await repository.system_accounts(
+            connection, network, [key for key in moved if key.kind is not AccountKind.GUEST]
+        )
+        if self._made:
+            await self._insert(ids)
+            await storing.store_lots(connection, network, accounts)
+        if self._expired:
+            await connection.exec_driver_sql(
+                "update lot set state = 'expired' where network_id = $1 and id = any($2::uuid[])",
+                (network, self._expired),
+            )
+        if accounts:
+            at = to_ms(self.now)
+            await storing.store_guests(
+                connection,
+                network,
+                [
+                    GuestChange(
+                        one,
+                        moved.get(AccountKey(AccountKind.GUEST, one.guest), 0),
+                        one.holdings.available(at),
+                        next_expiries(one.holdings.lots, at),
+                    )
+                    for one in accounts
+                ],
+            )
+        changes = [*await render(connection, network, [one.guest for one in accounts]), *more]
+        systems = {ids[key]: amount for key, amount in moved.items() if key in ids}
+        if systems:
+            await storing.move_system_accounts(connection, network, systems)
+        await feed.record(connection, network, changes)
+        return len(self._made)
+
+    def _add(self, own: _Own) -> None:
+        self._made.append(own)
+
+    async def _insert(self, ids: Mapping[AccountKey, int]) -> None:
+        connection, network, made = self.connection, self.network, self._made
+        await connection.exec_driver_sql(
+            "insert into ledger_tx (network_id, id, kind, origin, payload, payload_hash, occurred_at, effective_at,"
+            " recorded_at, guest_id, store_id, natural_key)"
+            " select $1, id, kind, 'server', payload, hash, $2, $3, $3, guest, store, name"
+            " from unnest($4::uuid[], $5::text[], $6::bytea[], $7::bytea[], $8::uuid[], $9::uuid[], $10::text[])"
+            " as t (id, kind, payload, hash, guest, store, name)",
+            (
+                network,
+                to_ms(self.now),
+                self.now,
+                [one.id for one in made],
+                [one.kind for one in made],
+                [one.payload for one in made],
+                [sha256(one.payload).digest() for one in made],
+                [one.guest for one in made],
+                [one.store for one in made],
+                [one.name for one in made],
+            ),
+        )
+        rows = [(one.id, _GUEST_LEG, self.accounts[one.guest].account_id, one.amount, one.lot) for one in made]
+        rows += [(one.id, _OTHER_LEG, ids[one.other], -one.amount, None) for one in made]
+        await connection.exec_driver_sql(
+            "insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)"
+            " select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])",
+            (network, *(list(column) for column in zip(*rows, strict=True))),
+        )
+
+
+def _own(
+    tx: UUID,
+    name: str,
+    kind: str,
+    guest: UUID,
+    amount: int,
+    other: AccountKey,
+    facts: Mapping[str, Json],
+    lot: UUID | None = None,
+) -> _Own:
+    payload = canonical.encode({"kind": kind, "name": name, "guest_id": str(guest), "points": amount, **facts})
+    return _Own(tx, name, kind, guest, amount, other, payload, lot, other.owner)
