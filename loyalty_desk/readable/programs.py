@@ -23,7 +23,7 @@ _MONEY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([A-Z]{3})")
 
 
 def program_of(document: Node) -> Program:
-    """Return the program of a document, compiled once so that every mistake in it is told. Raises `BadInput`."""
+    """Return the program of a document, compiled strictly so that every mistake in it is told. Raises `BadInput`."""
     code = document.text("currency", None)
     data = _snapshot(plain(document.data), document.file, "", code)
     if not isinstance(data, Mapping):
