@@ -9,7 +9,7 @@ from operator import attrgetter
 from loyalty_desk.domain.compiled import CompiledRule
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.earning import Earnings, exact_sum
-from loyalty_desk.domain.effects.base import RULES
+from loyalty_desk.domain.effects.base import NOTHING_LEFT, RULES
 from loyalty_desk.domain.trace import Trace
 
 OTHER_BETTER = "other_better"
@@ -89,9 +89,14 @@ def _turn(trace: Trace, rule: CompiledRule) -> None:
     if positions is None:
         return
     reason = _act(trace, rule, positions)
-    if rule.earning:
+    if rule.earning and _stands(reason):
         trace.acted.append((rule, positions))
     trace.outcomes[rule.rank] = reason
+
+
+def _stands(reason: Reason | None) -> bool:
+    """Return whether a rule's points come: it applied, or nothing was left to lower. Not if declined or not claimed."""
+    return reason is None or reason.code == NOTHING_LEFT.code
 
 
 def _act(trace: Trace, rule: CompiledRule, positions: Sequence[int]) -> Reason | None:
@@ -119,7 +124,7 @@ def _worth(trace: Trace, rule: CompiledRule) -> int | None:
     if positions is not None:
         reason = _act(trace, rule, positions)
         trace.outcomes[rule.rank] = reason
-        if reason is None or rule.earning:
+        if reason is None or (rule.earning and _stands(reason)):
             worth = sum(saved.left) - sum(tally.left)
             worth += sum(gift.value * gift.quantity for gift in tally.given.gifts[len(saved.given.gifts) :])
             worth += _points_worth(trace, rule, positions)

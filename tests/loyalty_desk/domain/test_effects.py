@@ -220,6 +220,25 @@ def test_a_bonus_may_have_its_own_expiry():
     assert (quoted.earned_points, quoted.own_expiry) == (7, (("b", 7, 14),))
 
 
+def test_points_of_a_rule_come_even_with_nothing_to_lower_but_not_when_it_was_not_wanted():
+    bonus = {"type": "bonus_fixed", "points": 7}
+
+    def earned(effect, choices=None, points=0):
+        guest = GuestFacts(points=points)
+        free = rule("a", percent(10_000), when=[{"type": "products", "products": ["B"]}])
+        quoted = quote(basket(100), guest, program(free, rule("r", effect, bonus)), AT, choices or Choices())
+        return quoted.earned_points
+
+    assert earned(percent(1000, cap=0)) == 7
+    reward = {"type": "reward", "cost": 5, "amount": 10}
+    assert earned(reward) == 0
+    assert earned(reward, Choices(rewards=("r",)), points=4) == 0
+    assert earned(reward, Choices(rewards=("r",)), points=5) == 7
+    gift = {"type": "gift", "products": ["cup"]}
+    assert earned(gift) == 7
+    assert earned(gift, Choices(declined=frozenset({"r"}))) == 0
+
+
 def test_several_effects_of_a_rule_work_together():
     rules = program(rule("r", percent(1000), off(50), {"type": "gift", "products": ["cup"], "price": 30}))
     quoted = quote(basket(1000), None, rules, AT)
