@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
+from loyalty_desk.domain.canonical import is_text
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.money import MAX_MAJOR, currency, divide_half_up
 
@@ -116,6 +117,9 @@ class Basket:
                 or not 0 < quantity <= MAX_QUANTITY_MILLI
             ):
                 _validate_line(line, self.lines.index(line) + 1, limit)
+            names = f"{line.id}{line.product}{line.category}"
+            if not names.isascii() or "\x00" in names:
+                _validate_names(line, self.lines.index(line) + 1)
         ids = [line.id for line in self.lines if line.id]
         if len(set(ids)) < len(ids):
             position = next(n for n, line in enumerate(self.lines) if line.id and line.id in ids[:n])
@@ -143,6 +147,12 @@ def _validate_line(line: Line, position: int, limit: int) -> None:
     unknown = sorted(line.flags - set(LineFlag))
     if unknown:
         raise BadInput("line_flag_unknown", line=position, flag=unknown[0])
+
+
+def _validate_names(line: Line, position: int) -> None:
+    for field, text in (("id", line.id), ("product", line.product), ("category", line.category)):
+        if not is_text(text):
+            raise BadInput("line_text", line=position, field=field)
 
 
 def by_canonical_order(lines: Iterable[Line]) -> list[int]:

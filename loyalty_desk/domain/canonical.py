@@ -61,6 +61,21 @@ def decode_object(data: bytes) -> dict[str, Json]:
     return value
 
 
+def is_text(text: str) -> bool:
+    """Return whether a string has a place in canonical JSON: NFC, without NUL or lone surrogates."""
+    if "\x00" in text:
+        return False
+    if text.isascii():
+        return True
+    return unicodedata.is_normalized("NFC", text) and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def readable(text: str) -> str:
+    """Return what a person typed as canonical JSON can hold it: NFC, and what has no place in it as question marks."""
+    made = unicodedata.normalize("NFC", text)
+    return made if is_text(made) else made.encode("utf-8", "replace").decode().replace("\x00", "?")
+
+
 def bytes_to_text(data: bytes) -> str:
     """Return bytes as base64url without padding, the form bytes take inside canonical JSON."""
     return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loyalty_desk.domain.basket import Basket, Line
-from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.canonical import Json, readable
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.guest import GuestFacts
@@ -235,8 +235,8 @@ def _claimed_line(f: Fields) -> ClaimedLine:
 def _choices_payload(choices: Choices) -> dict[str, Json]:
     optional: dict[str, Json] = {
         "points_asked": choices.points_asked,
-        "codes": list(choices.codes),
-        "coupons": list(choices.coupons),
+        "codes": [readable(code) for code in choices.codes],
+        "coupons": [readable(code) for code in choices.coupons],
         "rewards": list(choices.rewards),
         "gifts": [{"rule": rule, "product": product} for rule, product in sorted(choices.gifts.items())],
         "declined": sorted(choices.declined),

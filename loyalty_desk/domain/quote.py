@@ -287,7 +287,7 @@ class Quote:
             if pairs:
                 data[key] = [{"id": identifier, unit: number} for identifier, number in pairs]
         if self.rejected:
-            data["rejected"] = [{"key": key, "code": code} for key, code in self.rejected]
+            data["rejected"] = [{"key": canonical.readable(key), "code": code} for key, code in self.rejected]
         if self.hint is not None:
             data["hint"] = {"rule": self.hint.rule, "kind": self.hint.kind, "missing": self.hint.missing}
         return data

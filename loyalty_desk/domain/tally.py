@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+from unicodedata import normalize
 
 from loyalty_desk.domain.basket import MILLI, Basket, Line, LineFlag, by_canonical_order
 from loyalty_desk.domain.guest import GuestFacts
@@ -267,8 +268,8 @@ def _may(flags: frozenset[str]) -> int:
 
 
 def folded(text: str) -> str:
-    """Return a code as it is compared: case and spaces around it do not count."""
-    return text.strip().casefold()
+    """Return a code as it is compared: case, spaces around it and how its accents are written do not count."""
+    return normalize("NFC", text.strip().casefold())
 
 
 def left_out(line: Line, exclusion: Exclusion) -> bool:

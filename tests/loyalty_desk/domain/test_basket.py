@@ -36,6 +36,9 @@ def test_a_bare_total_is_one_line():
         (Basket("RUB", (Line("a"), Line("a"))), "line_id_twice"),
         (Basket("RUB", (Line("a", flags=frozenset({"free"})),)), "line_flag_unknown"),
         (Basket("RUB", (Line("a", unit_price=9_000_000_000), Line("b", unit_price=9_000_000_000))), "amount_too_large"),
+        (Basket("RUB", (Line("a", product="cafe\u0301"),)), "line_text"),
+        (Basket("RUB", (Line("a", category="\ud800"),)), "line_text"),
+        (Basket("RUB", (Line("a\x00"),)), "line_text"),
         (Basket("RUB", tuple(Line(str(n)) for n in range(1001))), "lines_too_many"),
     ],
 )

@@ -117,6 +117,16 @@ def test_an_anonymous_check_has_no_guest():
     assert reprice(data, PROGRAM, AT).to_bytes() == quoted.to_bytes()
 
 
+def test_whatever_is_typed_as_a_code_can_be_recorded():
+    typed = Choices(codes=("cafe\u0301", "a\x00b", "\ud800", "\u0401\u0416"), coupons=("\udfff",))
+    quoted = quote(BASKET, None, PROGRAM, AT, typed)
+    assert len(quoted.rejected) == 5
+    assert b'"key":"a?b"' in quoted.to_bytes()
+    data = check_to_payload(BASKET, None, typed, quoted)
+    assert canonical.decode_object(canonical.encode(data))["choices"]["codes"][0] == "caf\u00e9"
+    assert drift(check_from_payload(data).claimed, reprice(data, PROGRAM, AT)) == []
+
+
 def test_lines_without_ids_come_back_in_their_order():
     basket = Basket("RUB", tuple(Line(product=p, unit_price=100 + n) for n, p in enumerate("cab")))
     rules = program(rule("x", off(100)))

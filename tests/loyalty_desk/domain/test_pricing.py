@@ -395,6 +395,11 @@ def test_codes_are_read_in_any_case_and_unknown_ones_are_named():
     assert (quoted.discount_total, quoted.rejected) == (1, (("nope", "code_unknown"),))
 
 
+def test_a_code_is_the_same_however_its_accents_are_written():
+    rules = program(rule("x", off(1), when=[{"type": "promo_code", "codes": ["CAF\u00c9"]}]))
+    assert quote(basket(1000), None, rules, AT, Choices(codes=("cafe\u0301",))).discount_total == 1
+
+
 def test_a_coupon_works_until_it_is_used_or_expired_and_a_void_frees_it():
     def rejected(coupon, **condition):
         rules = program(rule("x", off(1), when=[{"type": "coupon", **condition}]))
