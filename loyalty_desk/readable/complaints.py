@@ -45,6 +45,7 @@ COMPLAINTS: Mapping[str, str] = {
     "line_negative": _("line {line}: {field} cannot be negative"),
     "line_too_large": _("line {line}: {field} is too large"),
     "line_quantity": _("line {line}: the quantity should be above 0 and at most 1 000 000"),
+    "line_text": _("line {line}: {field} holds characters that cannot be recorded"),
     "line_flag_unknown": _("line {line}: the flag {flag} is not known"),
     "line_id_twice": _("line {line}: the id {id} is there twice"),
     "program_bytes": _("the program cannot be written down: {reason}"),
