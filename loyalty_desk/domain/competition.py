@@ -18,14 +18,21 @@ EXCLUDED_BY = "excluded_by"
 FINE = 1_000_000
 
 
-def run_discounts(trace: Trace) -> None:
-    """Let every rule that takes money off, or gives goods, take its turn on the tally."""
-    rules = [rule for rule in trace.candidates if rule.stage == RULES]
-    sole = _sole(trace, [rule for rule in rules if rule.rule.exclusive == "check"])
+def sole_rule(trace: Trace) -> CompiledRule | None:
+    """Return the rule that will be alone in the check, if any of those that ask for it qualifies, and note it."""
+    rules = [rule for rule in trace.candidates if rule.stage == RULES and rule.rule.exclusive == "check"]
+    first = trace.tally.program.settings.exclusive == "first"
+    sole = _best(rules, lambda rule: _worth(trace, rule), first=first) if rules else None
+    trace.sole_discount = "" if sole is None else sole.rule.id
+    return sole
+
+
+def run_discounts(trace: Trace, sole: CompiledRule | None = None) -> None:
+    """Let every rule that takes money off, or gives goods, take its turn on the tally; `sole` would be the only one."""
     if sole is not None:
-        trace.sole_discount = sole.rule.id
         _turn(trace, sole)
         return
+    rules = [rule for rule in trace.candidates if rule.stage == RULES]
     for is_alone, run in groupby(rules, key=attrgetter("is_alone")):
         if is_alone:
             for rule in run:
@@ -144,11 +151,6 @@ def _points_worth(trace: Trace, rule: CompiledRule, positions: Sequence[int]) ->
         effect.earn(earnings, rule.rule.id, positions)
     points, per = exact_sum(earnings.shares)
     return tally.program.points_money(points // per)
-
-
-def _sole(trace: Trace, rules: list[CompiledRule]) -> CompiledRule | None:
-    """Return the rule that is alone in the check, if any of those that ask for it qualifies."""
-    return _best(rules, lambda rule: _worth(trace, rule), first=trace.tally.program.settings.exclusive == "first")
 
 
 def _winner(trace: Trace, group: list[CompiledRule]) -> CompiledRule | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from loyalty_desk.domain.basket import Basket, LineFlag
-from loyalty_desk.domain.competition import run_discounts, run_earning, run_stage
+from loyalty_desk.domain.competition import run_discounts, run_earning, run_stage, sole_rule
 from loyalty_desk.domain.compiled import CompiledProgram
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.conditions.when import Birthday
@@ -78,10 +78,11 @@ def quote(
     trace = Trace(tally, compiled, compiled.candidates(tally))
     gives_discount = program.model != "points"
     run_stage(trace, EXCLUSIONS)
+    sole = sole_rule(trace)
     if gives_discount and program.tier_stacking == "before":
         take_tier(trace)
         tally.original = tally.left.copy()
-    run_discounts(trace)
+    run_discounts(trace, sole)
     if gives_discount and program.tier_stacking != "before":
         (take_tier if program.tier_stacking == "stack" else best_of_tier)(trace)
     note, paid_by_points = _spend_points(trace)
@@ -109,11 +110,11 @@ def quote(
         tier="" if tally.guest is None else tally.guest.tier,
         facts_of=lambda: None if guest is None else facts_used(guest, trace),
         gifts=tuple(tally.given.gifts),
-        coupons_issued=tuple(tally.given.coupons),
-        stamps=tuple(tally.given.stamps),
+        coupons_issued=_summed(tally.given.coupons),
+        stamps=_summed(tally.given.stamps),
         rewards=tuple(tally.given.rewards),
         own_expiry=tuple([(s.rule, s.points, s.expires_days) for s in earnings.shares if s.expires_days is not None]),
-        loads=tuple(tally.given.loads),
+        loads=_summed(tally.given.loads),
         free_units=tally.given.free_units,
         units_consumed=tally.given.units_consumed,
         payments=_payments(choices.payments, total),
@@ -237,6 +238,14 @@ def _uses(trace: Trace) -> tuple[tuple[str, int], ...]:
         return ()
     amounts, points = amounts_by_rule(trace.tally), points_by_rule(trace)
     return tuple((rule.rule.id, 1) for rule in applied if why_not(trace, rule, amounts, points) is None)
+
+
+def _summed(pairs: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """Return one number for each rule, in the order the rules came."""
+    numbers: dict[str, int] = {}
+    for rule, number in pairs:
+        numbers[rule] = numbers.get(rule, 0) + number
+    return tuple(numbers.items())
 
 
 def _payments(payments: Sequence[Payment], total: int) -> tuple[tuple[str, int], ...]:

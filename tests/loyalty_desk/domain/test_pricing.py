@@ -89,6 +89,14 @@ def test_an_exclusive_rule_is_alone_in_its_group_or_in_the_check():
     assert quote(basket(10_000), None, first, AT).discount_total == 500
 
 
+@pytest.mark.parametrize("stacking", ["best_of", "stack", "before"])
+def test_what_is_alone_in_the_check_leaves_the_tier_out_too(stacking):
+    rules = program(rule("x", percent(500), exclusive="check"), tiers=TIERS, tier_stacking=stacking)
+    quoted = quote(basket(10_000), GUEST, rules, AT)
+    assert quoted.discount_total == 500
+    assert (notes(quoted)["tier"].code, notes(quoted)["tier"].facts) == ("excluded_by", {"rule": "x"})
+
+
 def test_an_exclusive_rule_that_does_not_qualify_excludes_nobody():
     rules = program(rule("x", percent(500, cap=0), exclusive="check"), rule("y", percent(2000)))
     assert quote(basket(10_000), None, rules, AT).discount_total == 2000
