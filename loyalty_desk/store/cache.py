@@ -118,11 +118,12 @@ class SqliteCache:
 
     def by_phone_hash(self, phone_hash: str) -> list[CachedGuest]:
         """Return the guests with a phone's keyed hash."""
-        found = self._all("SELECT id, row FROM guest WHERE phone_hash = ? ORDER BY id", (phone_hash,))
-        guests = [self._survivor(CachedGuest(UUID(bytes=key), _GUEST.decode(body))) for key, body in found]
-        if len(guests) == 1 and guests[0] is not None:
-            return [guests[0]]
-        return list({guest.id: guest for guest in guests if guest is not None}.values())
+        found = self._all("SELECT id, row FROM guest WHERE phone_hash = ?", (phone_hash,))
+        guests = [CachedGuest(UUID(bytes=key), _GUEST.decode(body)) for key, body in found]
+        if len(guests) == 1 and guests[0].row.merged_into is None:
+            return guests
+        survivors = [self._survivor(guest) for guest in guests]
+        return list({guest.id: guest for guest in survivors if guest is not None}.values())
 
     def guest(self, guest: UUID) -> CachedGuest | None:
         """Return a guest by id, following a merge to its survivor."""
