@@ -392,8 +392,8 @@ def _made(
     money = _between(after.money - before.money, q.total - before.money)
     earned = _between(after.earned_reversed - before.earned_reversed, q.earned_points - before.earned_reversed)
     spent = _between(after.spent_returned - before.spent_returned, sale.spent - before.spent_returned)
-    stamps = _less(_whole_or_kept(q.stamps, kept.stamps if kept else q.stamps, is_whole), before.stamps)
-    issued = _whole_or_kept(q.coupons_issued, kept.coupons_issued if kept else q.coupons_issued, is_whole)
+    stamps = _less(_whole_or_kept(q.stamps, kept.stamps if kept else q.stamps, is_whole=is_whole), before.stamps)
+    issued = _whole_or_kept(q.coupons_issued, kept.coupons_issued if kept else q.coupons_issued, is_whole=is_whole)
     withdrawn = _less(issued, before.coupons_withdrawn)
     paid_back = before.money
     back_to: list[tuple[str, int]] = []
@@ -451,9 +451,19 @@ def _between(amount: int, most: int) -> int:
     return max(0, min(amount, most))
 
 
-def _whole_or_kept(had: Sequence[tuple[str, int]], kept: Sequence[tuple[str, int]], is_whole: bool) -> dict[str, int]:
-    left = {} if is_whole else dict(kept)
-    return {rule: count - left.get(rule, 0) for rule, count in had}
+def _whole_or_kept(
+    had: Sequence[tuple[str, int]], kept: Sequence[tuple[str, int]], *, is_whole: bool
+) -> dict[str, int]:
+    left = {} if is_whole else _summed(kept)
+    return {rule: count - left.get(rule, 0) for rule, count in _summed(had).items()}
+
+
+def _summed(pairs: Sequence[tuple[str, int]]) -> dict[str, int]:
+    """Return the counts by rule; a rule with two effects may be there twice."""
+    counts: dict[str, int] = {}
+    for rule, count in pairs:
+        counts[rule] = counts.get(rule, 0) + count
+    return counts
 
 
 def _less(now: Mapping[str, int], before: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

@@ -11,7 +11,7 @@ from loyalty_desk.domain.basket import Basket, Line
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.quote import NO_CHOICES, Choices, Payment
+from loyalty_desk.domain.quote import NO_CHOICES, Choices, ManualDiscount, Payment
 from loyalty_desk.domain.refund import NOTHING_YET, Return, Sale, exchange, guest_after, refund, refund_amount, void
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -163,6 +163,45 @@ def test_a_whole_return_frees_what_a_partial_one_does_not():
     assert void(sale).coupons_freed == ("spring",)
     kept = program(tenth_off(conditions=[coupon | {"reusable_after_void": False}]))
     assert void(sold(kept, line("a", 1_000), choices=Choices(coupons=("spring",)))).coupons_freed == ()
+
+
+def test_a_rule_that_issues_twice_is_taken_back_twice():
+    issue = {"type": "issue_coupon"}
+    sale = sold(program({"effects": [issue | {"count": 2}, issue]}), line("a", 1_000, 2))
+    assert sum(count for _, count in sale.quote.coupons_issued) == 3
+    assert refund(sale, one("a")).coupons_withdrawn == ()
+    assert void(sale).coupons_withdrawn == (("r1", 3),)
+
+
+def test_stamps_come_back_with_their_units():
+    sale = sold(program({"effects": [{"type": "stamp", "every": 9}]}), line("a", 1_000, 4))
+    assert sale.quote.stamps == (("r1", 4),)
+    first = refund(sale, one("a"))
+    assert first.stamps == (("r1", 1),)
+    assert void(sale, first.after).stamps == (("r1", 3),)
+
+
+def test_buy_two_get_one_is_priced_again_when_a_unit_comes_back():
+    offer = {"effects": [{"type": "free_unit", "set_of": 3}]}
+    sale = sold(program(EARN, offer), line("a", 1_000, 3))
+    assert sale.quote.total == 2_000
+    first = refund(sale, one("a"))
+    assert (first.how, first.money, first.earned_reversed) == ("repriced", 0, 0)
+    second = refund(sale, one("a"), first.after)
+    assert (second.money, second.earned_reversed) == (1_000, 10)
+    assert void(sale, second.after).money == 1_000
+    refusing = sold(program(offer, partial_bundle_return="refuse"), line("a", 1_000, 3))
+    with pytest.raises(Refused, match="return_splits_set"):
+        refund(refusing, one("a"))
+    assert refund(refusing, one("a", 3)).money == 2_000
+
+
+def test_what_was_taken_off_a_line_by_hand_goes_with_the_line():
+    offer = {"effects": [{"type": "free_unit", "set_of": 2}]}
+    by_hand = Choices(manual_discounts=(ManualDiscount(amount=100, line="b"),))
+    sale = sold(program(offer), line("a", 1_000, 2), line("b", 500), choices=by_hand)
+    back = refund(sale, one("b"))
+    assert sale.quote.total - back.money == sold(program(offer), line("a", 1_000, 2)).quote.total
 
 
 def test_gift_cards_get_their_money_first():
