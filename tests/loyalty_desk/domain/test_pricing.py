@@ -475,6 +475,30 @@ def test_no_points_are_burnt_for_less_than_they_are_worth():
     assert (quoted.redeemed_points, quoted.redeemed_money) == (7, 2)
 
 
+def test_the_minimum_is_kept_even_where_fewer_points_would_buy_as_much():
+    def redeemed(points, **policy):
+        rules = program(redemption=policy, point_value=3, point_decimals=1)
+        note = quote(basket(2050), GuestFacts(points=points), rules, AT, Choices(points_asked=points)).redemption
+        return note.points, note.money, note.binding
+
+    assert redeemed(9) == (7, 2, "available")
+    assert redeemed(9, min=9) == (9, 2, "available")
+    assert redeemed(9, min=8) == (8, 2, "available")
+    assert redeemed(12, min=8, block=5) == (10, 3, "available")
+    assert redeemed(19, block=5) == (15, 4, "available")
+    assert redeemed(9, min=9, block=10) == (0, 0, "block")
+    assert redeemed(8, min=9, block=10) == (0, 0, "minimum")
+
+
+def test_of_equal_discounts_the_promotion_stays_and_what_was_taken_by_hand_stays_always():
+    even = program(rule("a", percent(1000)), tiers=TIERS)
+    assert quote(basket(1000), GUEST, even, AT).lines[0].discounts == (("a", 100),)
+    manual = Choices(manual_discounts=(ManualDiscount(amount=200),))
+    quoted = quote(basket(1000), GUEST, program(rule("a", percent(100)), tiers=TIERS), AT, manual)
+    assert quoted.lines[0].discounts == (("manual", 200), ("tier", 80))
+    assert quoted.total == 720
+
+
 def test_nobody_redeems_where_it_is_not_offered_or_without_a_guest():
     asked = Choices(points_asked=10)
     assert quote(basket(100), GUEST, program(), AT, asked).redemption.binding == "not_offered"
