@@ -42,6 +42,7 @@ from loyalty_desk.store.witness import Witness
 from loyalty_desk.wire.v1.enrol import Pairing
 
 _LOG = logging.getLogger(__name__)
+_SYNC_ERROR = "sync_error"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -104,6 +105,8 @@ class Till:
         if config is not None:
             self.enrolment.is_done(config.identity)
             self._selling = self._open(config)
+            kept = self._selling.journal.get(_SYNC_ERROR)
+            self._sync_error = str(kept) if kept is not None else None
 
     @property
     def checkout(self) -> Checkout | None:
@@ -284,10 +287,12 @@ class Till:
     def _note(self, outcome: SyncOutcome) -> None:
         if outcome.online:
             self._offline_since = None
-        elif self._online or self._offline_since is None:
+        elif self._offline_since is None:
             self._offline_since = datetime.now(UTC)
-        self._online, self._sync_error = outcome.online, outcome.error
+        self._online, self._sync_error = outcome.online and outcome.error is None, outcome.error
         if self._selling is not None:
+            # Kept, so that the next start and `till status` do not take a refused till for a good one.
+            self._selling.journal.put_changed(_SYNC_ERROR, outcome.error)
             self._selling.cashier_name = self._selling.cashier.name()
 
     # -- end -------------------------------------------------------------------------------------------------------

@@ -103,6 +103,35 @@ SENTENCES: Mapping[str, str] = {
     "pairing_not_started": _("Paste the pairing code first."),
     "server_silent": _("The server does not answer. Check the network and try again."),
     "server_foreign": _("Something else answers in place of our server. Check the network: it may ask for a sign-in."),
+    # why an exchange with the server did not come to its end; the first four mean that it refuses this very till
+    "till_unknown": _("The server does not know this till. Sales are kept here and not sent. Call the manager."),
+    "till_token": _("The server refuses this till’s key. Sales are kept here and not sent. Call the manager."),
+    "till_suspended": _("The server has suspended this till. Call the manager."),
+    "till_revoked": _("This till has been taken off the network. Its sales are kept here. Call the manager."),
+    "app_too_old": _("This version of Loyalty Desk is too old for the server. Call the manager to update it."),
+    "network_too_large": _("The server asks for a first load that this version cannot do. Call the manager."),
+    "server_busy": _("The server is busy. Sales are kept on this till and sent later."),
+    "server_refused": _(
+        "The server answers but does not take this till’s data. Sales are kept here. Call the manager."
+    ),
+    "server_unsettled": _("The server changes while the till talks to it. Sales are kept here and sent later."),
+    "sync_fault": _("The exchange with the server failed by a fault of ours. Sales are kept here. Call the manager."),
+    "cache_unusable": _("The guests’ data cannot be kept on this computer’s disk. Call the manager."),
+    "cache_mismatch": _("The guests’ data differs from the server’s and is loaded again."),
+    # what happened to this till
+    "till_forked": _("The server knows other sales under this till’s name: was its disk copied? Call the manager."),
+    "keyset_refused": _("New keys of the network were refused: they are not signed by it. Call the manager."),
+    "program_refused": _("New rules of the program could not be read; the earlier ones stay. Call the manager."),
+    "sale_quarantined": _("The server did not post the sale {receipt} ({reason}). Call the manager."),
+    "sale_flagged": _("The server asks to look at the sale {receipt} ({kinds}). Tell the manager."),
+    "journal_damaged": _("A part of this till’s journal is damaged. Sales can go on; call the manager."),
+    "journal_set_aside": _(
+        "The till’s journal was damaged; a new one was begun, the old one is kept. Call the manager."
+    ),
+    "journal_lost": _("The till’s journal was missing; a new one was begun. Call the manager."),
+    "journal_chain_broken": _("The till’s journal did not fit together; a new part was begun. Call the manager."),
+    "journal_rolled_back": _("The till’s journal is older than it was: was a backup put back? Call the manager."),
+    "disk_nearly_full": _("The disk of this computer is nearly full. Call the manager."),
 }
 # Facts that are points in smallest units, whatever the code.
 _POINTS = frozenset({"points", "used", "minimum", "block"})

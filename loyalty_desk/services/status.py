@@ -15,6 +15,10 @@ class TillStatus:
 
     `journal_ok` False means that no sale can be recorded now. `guests_loaded` counts guests in the cache,
     `guests_complete` says whether all have arrived. `credential_backend` names where the keys are kept.
+
+    `online` means that the last exchange with the server came to its end, `synced_at` is when one last did;
+    `sync_error` is the code of why the last one did not. Where the server answered all the same, `offline_since` is
+    None.
     """
 
     network: str
@@ -37,3 +41,8 @@ class TillStatus:
     currency: str = "RUB"
     zone: str = "UTC"
     point_decimals: int = 0
+
+    @property
+    def refused(self) -> bool:
+        """Return whether the server answers and will not exchange with this till: neither online nor offline."""
+        return not self.online and self.offline_since is None and self.sync_error is not None

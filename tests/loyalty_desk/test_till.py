@@ -16,6 +16,7 @@ from loyalty_desk.credentials import unseal_key
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.services.enrolment import Enrolment
 from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid
+from loyalty_desk.services.sync import SyncOutcome
 from loyalty_desk.store.engine import companions
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolledStore, EnrolPending, EnrolStart, Pairing
@@ -281,3 +282,18 @@ def test_joining_again_after_a_crash_half_way_keeps_the_old_journal(tmp_path: Pa
     enrolled(tmp_path)
     [kept] = tmp_path.glob("journal.db.unreadable-*")
     assert kept.read_bytes() == old
+
+
+@pytest.mark.parametrize("code", ["till_unknown", "till_suspended", "server_refused", "server_unsettled"])
+def test_a_server_that_answers_and_refuses_is_not_online(tmp_path: Path, code: str) -> None:
+    enrolled(tmp_path)
+    with open_till(tmp_path) as till:
+        till._note(SyncOutcome(online=True, done=False, error=code))
+        status = till.status()
+        assert (status.online, status.refused, status.sync_error, status.offline_since) == (False, True, code, None)
+    with open_till(tmp_path) as again:
+        assert again.status().sync_error == code
+        again._note(SyncOutcome(online=True, done=True))
+        assert (again.status().online, again.status().refused, again.status().sync_error) == (True, False, None)
+    with open_till(tmp_path) as well:
+        assert well.status().sync_error is None

@@ -60,3 +60,23 @@ def test_a_code_of_a_newer_part_is_named_rather_than_hidden() -> None:
 
 def test_braces_in_what_somebody_typed_are_only_text() -> None:
     assert "{0.__class__}" in sentence(BadInput("amount_ambiguous", text="{0.__class__}"), Words("en"))
+
+
+def told_codes() -> set[str]:
+    """Return the codes that notices and failed exchanges carry."""
+    found = set()
+    for path in [*sorted((PACKAGE / "services").glob("*.py")), PACKAGE / "till.py", PACKAGE / "store" / "boot.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            told = node.args[:1] if name in {"notify", "_notify"} else node.args[1:2] if name == "Finding" else []
+            told += [word.value for word in node.keywords if word.arg == "error"]
+            found |= {one.value for one in told if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    return found
+
+
+def test_whatever_a_till_is_told_has_a_sentence() -> None:
+    codes = told_codes()
+    assert {"till_revoked", "sync_fault", "journal_rolled_back", "sale_flagged"} <= codes
+    assert codes - set(SENTENCES) == set()

@@ -567,3 +567,31 @@ def test_bad_input_at_the_commit_is_a_sentence_too(counter) -> None:
     counter.desk.refuse_confirm = BadInput("lines_too_many", lines=1001, limit=1000)
     counter.presenter.submitted()
     assert counter.screen.message.text == "The check has 1001 lines, 1000 at most. Split it in two."
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize(
+    "code", ["till_unknown", "till_suspended", "till_revoked", "till_token", "app_too_old", "server_refused"]
+)
+def test_a_server_that_answers_and_refuses_never_looks_well(make, status, code, language) -> None:
+    counter = make(language)
+    counter.presenter.status_changed(status(online=False, sync_error=code, waiting=1))
+    link, notice = counter.screen.header.link, counter.screen.notice
+    assert (link.tone, notice.tone) == (Tone.WARN, Tone.WARN)
+    assert link.text not in {"online", "на связи", ""}
+    assert code not in notice.text
+    assert "14:31" in notice.text
+    assert "14:31" in link.tip
+    assert counter.screen.header.waiting.tone is Tone.WARN
+
+
+def test_a_busy_server_is_a_badge_without_a_notice(counter, status) -> None:
+    counter.presenter.status_changed(status(online=False, sync_error="server_busy"))
+    assert (counter.screen.header.link.text, counter.screen.header.link.tone) == ("server busy", Tone.WARN)
+    assert counter.screen.notice.text == ""
+
+
+def test_a_suspension_that_is_over_is_not_told_any_more(counter, status, notice) -> None:
+    kept = (notice("till_suspended"), notice("disk_nearly_full"))
+    counter.presenter.status_changed(status(notices=kept))
+    assert counter.screen.notice.text == "The disk of this computer is nearly full. Call the manager."

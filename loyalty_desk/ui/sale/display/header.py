@@ -6,10 +6,13 @@ from datetime import datetime
 
 from loyalty_desk.domain.record import ClockConfidence
 from loyalty_desk.services.sentences import sentence_of
+from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.model import SaleModel
 from loyalty_desk.ui.sale.ports import ScannerHealth
 from loyalty_desk.ui.sale.state import Badge, HeaderState, MessageState, Tone
+
+_REFUSALS = frozenset({"till_unknown", "till_token", "till_suspended", "till_revoked", "app_too_old"})
 
 
 def header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
@@ -30,12 +33,18 @@ def header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
     if status.online:
         synced = words.moment(status.synced_at, now) if status.synced_at else "—"
         link = Badge(t("online"), Tone.GOOD, t("Connected. Last exchange: {time}").format(time=synced))
+    elif status.refused:
+        busy = status.sync_error == "server_busy"
+        text = t("server busy") if busy else t("server refuses this till") if _refuses(status) else t("no exchange")
+        link = Badge(text, Tone.WARN, exchange_failed(status, words, now))
     elif status.offline_since is not None:
         when = words.day_or_time(status.offline_since, now)
         link = Badge(
             t("offline since {time}").format(time=when),
             Tone.WARN,
-            t("No connection to the server. Sales go on and are kept on this till."),
+            t("No connection to the server. Sales go on and are kept on this till.")
+            + " "
+            + _last_exchange(status, words, now),
         )
     else:
         link = Badge(t("connecting…"), Tone.INFO, t("Not connected yet. Sales can be recorded already."))
@@ -54,7 +63,22 @@ def header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
     return HeaderState(place, status.cashier, scanner, link, waiting, clock)
 
 
-def notice(model: SaleModel, words: Words) -> MessageState:
+def exchange_failed(status: TillStatus, words: Words, now: datetime) -> str:
+    """Return why the server, though it answers, exchanges nothing with this till, and when it last did."""
+    return f"{sentence_of(status.sync_error or 'server_refused', {}, words)} {_last_exchange(status, words, now)}"
+
+
+def _last_exchange(status: TillStatus, words: Words, now: datetime) -> str:
+    if status.synced_at is None:
+        return words.gettext("There has been no exchange yet.")
+    return words.gettext("Last exchange: {time}.").format(time=words.moment(status.synced_at, now))
+
+
+def _refuses(status: TillStatus) -> bool:
+    return status.sync_error in _REFUSALS
+
+
+def notice(model: SaleModel, words: Words, now: datetime) -> MessageState:
     """Return the one calm line about the till itself, the gravest first."""
     status = model.status
     t = words.gettext
@@ -68,9 +92,13 @@ def notice(model: SaleModel, words: Words) -> MessageState:
         return MessageState(
             t("This computer’s clock is wrong. Points cannot be used until it is set right."), Tone.WARN
         )
-    if status.notices:
-        first = sentence_of(status.notices[0].code, status.notices[0].facts, words)
-        more = len(status.notices) - 1
+    if status.refused and status.sync_error != "server_busy":
+        return MessageState(exchange_failed(status, words, now), Tone.WARN)
+    # Told above for as long as it lasts; kept for the manager, it must not outlive its end on this line.
+    kept = [one for one in status.notices if not (status.online and one.code in _REFUSALS)]
+    if kept:
+        first = sentence_of(kept[0].code, kept[0].facts, words)
+        more = len(kept) - 1
         return MessageState(first + (" " + t("({n} more)").format(n=more) if more else ""), Tone.WARN)
     if not status.guests_complete:
         text = t("Guests are loading: {n} so far. Sales can be recorded already.")

@@ -47,7 +47,7 @@ class Display:
             phase=model.phase,
             title="Loyalty Desk",
             header=header(model, words, now),
-            notice=notice(model, words),
+            notice=notice(model, words, now),
             check=check(model, words, now),
             guest=guest(model, words, now),
             done=recorded(model.done, model.program, words) if model.done else None,
