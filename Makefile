@@ -4,7 +4,7 @@ PY := .venv/bin/python
 export PYTHONTZPATH :=
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check vectors bench format clean
+.PHONY: demo test check vectors bench format clean clean-demo
 
 demo: .venv/.ready
 	@$(PY) -m loyalty_desk.demo $(DEMO)
@@ -32,5 +32,10 @@ format: .venv/.ready
 .venv/.ready: uv.lock pyproject.toml .ci/setup
 	@sh .ci/setup
 
-clean:
-	rm -rf .venv .uv .loyalty-desk demo-output
+# Under a folder that the database's user cannot enter, its data was moved; the server's log says to where.
+clean-demo:
+	rm -rf $$(grep -ho '/var/lib/loyalty-desk/data-[0-9a-f]*' .loyalty-desk/demo/server.log 2>/dev/null | sort -u)
+	rm -rf .loyalty-desk/demo demo-output
+
+clean: clean-demo
+	rm -rf .venv .uv .loyalty-desk

@@ -34,24 +34,35 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LOYALTY_", extra="ignore", frozen=True)
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=8765, ge=1, le=65_535)
-    workers: int = Field(default=1, ge=1, le=64)
-    data_dir: Path = Field(default_factory=_platform_folder)
-    witness_dir: Path | None = None
-    master_key: SecretStr | None = None
-    dev: bool = False
-    pool_size: int = Field(default=10, ge=1, le=200)
-    database_url: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("DATABASE_URL", "LOYALTY_DATABASE_URL", "database_url")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(default=8765, ge=1, le=65_535, description="port to listen on")
+    workers: int = Field(default=1, ge=1, le=64, description="worker processes")
+    data_dir: Path = Field(default_factory=_platform_folder, description="where the server keeps its data")
+    witness_dir: Path | None = Field(None, description="where it notes how far the data was; better on another disk")
+    master_key: SecretStr | None = Field(
+        None, description="the key over personal data, base64; absent: made in the data folder"
     )
-    owner_database_url: SecretStr | None = None
+    dev: bool = Field(default=False, description="say more")
+    pool_size: int = Field(default=10, ge=1, le=200, description="connections to the database, each worker")
+    database_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("DATABASE_URL", "LOYALTY_DATABASE_URL", "database_url"),
+        description="your own PostgreSQL, as the application's role; absent: PostgreSQL in the data folder",
+    )
+    owner_database_url: SecretStr | None = Field(None, description="the same, as the role that owns the schema")
 
     @property
     def address(self) -> str:
         """Return the address that tills are told."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+
+def described() -> str:
+    """Return every setting's variable and meaning, for people."""
+    names = {name: f"LOYALTY_{name.upper()}" for name in Settings.model_fields} | {"database_url": "DATABASE_URL"}
+    lines = (f"{names[name]}: {field.description}" for name, field in Settings.model_fields.items())
+    return "Settings come from the environment too. " + "; ".join(lines) + "."
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     except (NotSo, ProcessFailed, TimeoutError) as error:
         print(f"==> The demo stopped: {error}", file=sys.stderr)
-        print(f"    Logs are in {stage.folder}. To begin afresh, remove that folder.", file=sys.stderr)
+        print(f"    Logs are in {stage.folder}. `make clean-demo` begins afresh.", file=sys.stderr)
         return 1
     finally:
         stage.close()
@@ -45,12 +45,13 @@ def _play(stage: Stage, guests: list[DemoGuest], output: Path) -> int:
     output.mkdir()
     with tempfile.TemporaryDirectory() as folder:
         environment = {**stage.environment, **offscreen_screen(Path(folder))}
-        till = TillProcess(stage.till_dir, environment, stage.folder / "till.log")
+        till = TillProcess(stage.till_dir, environment, stage.folder / "till.log", language=choose())
+        story = Story(output, say=lambda line: print(line, flush=True))
         try:
-            last = Line(stage, till, Story(output), guests).play()
+            last = Line(stage, till, story, guests).play()
         finally:
             till.kill()
-    print(f"==> Screenshots and transcript: {output}")
+    print(f"==> {story.pictures} screenshots and a transcript: {output}")
     print(last)
     return 0
 
@@ -98,7 +99,7 @@ def _hear_enter(lines: queue.Queue[None]) -> None:
 
 
 def _toggle(stage: Stage) -> None:
-    if stage.server.pid is None:
+    if not stage.server.is_running:
         stage.server.start()
         print("==> The server is back: what waited is being sent.")
     else:

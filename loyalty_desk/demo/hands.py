@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from PySide6.QtCore import QObject, QPoint, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal, Slot
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
@@ -118,6 +118,8 @@ class Hands(QObject):
     def _do_grab(self, asked: dict[str, str]) -> dict[str, object]:
         path = Path(asked["path"])
         path.parent.mkdir(parents=True, exist_ok=True)
+        # A text that changed in this very turn has asked for a new layout; a person sees it only laid out.
+        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
         if not self._till.window.grab().save(str(path)):
             raise LookupError(f"the picture could not be written to {path}")
         return {}

@@ -32,6 +32,10 @@ class Story:
         """Add a sentence."""
         self.lines.append(text)
         self.say(text)
+        self.write()
+
+    def write(self) -> None:
+        """Put the transcript where the pictures are."""
         (self.folder / "transcript.txt").write_text("\n".join(self.lines) + "\n", encoding="utf-8")
 
     def picture(self, till: TillProcess, name: str) -> Path:
@@ -55,10 +59,10 @@ class Line:
         """Play it all and return the last line of `verify`."""
         frequent, guest, rich = self.guests[-3:]
         people = (frequent, guest, rich)
+        self.till.start()
+        self.wait_posted()  # what an interrupted run left behind is posted before anything is counted
         before = {one.member_no: self.ledger_points(one) for one in people}
         moved = dict.fromkeys(before, 0)
-        self.till.start()
-        self.wait_posted()
         self.story.picture(self.till, "ready")
 
         self.story.tell(f"1. Online: {guest.name} holds a card before the camera.")
@@ -84,7 +88,8 @@ class Line:
             self.both_sides_agree(one, before[one.member_no] + moved[one.member_no])
         self.till.stop()
         last = self.stage.verify()
-        self.story.tell(last)
+        self.story.lines.append(last)
+        self.story.write()
         return last
 
     def sell(self, guest: DemoGuest, amount: str, *, points: int = 0, pictures: bool = False) -> int:
@@ -144,9 +149,10 @@ class Line:
         shown = self.wait(lambda now: now["phase"] == "done", "the sale done")
         self.story.picture(self.till, "done")
         done = cast("dict[str, int]", facts(shown)["done"])
+        spent = f", −{done['redeemed']} points" if done["redeemed"] else ""
         self.story.tell(
-            f"   {guest.name}: {amount}, to pay {text(shown, 'done', 'to_pay')}, "
-            f"key in {text(shown, 'done', 'key_in')}; points +{done['earned']} −{done['redeemed']}"
+            f"   {guest.name}: check {amount}, to key into the POS {text(shown, 'done', 'key_in')}, "
+            f"to pay {text(shown, 'done', 'to_pay')}; +{done['earned']} points{spent}"
         )
         self.till.do("key", key="Enter")
         self.wait(lambda now: now["phase"] == "idle", "the next sale")

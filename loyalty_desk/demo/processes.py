@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -74,26 +72,35 @@ def start(
 class ServerProcess:
     """`loyalty-server run`, its log in a file. Stopped by SIGTERM, as a service manager does it."""
 
-    def __init__(self, address: str, environment: Mapping[str, str], log: Path) -> None:
-        self._address = address
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
         self._environment = environment
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
 
     @property
-    def pid(self) -> int | None:
-        """The process id while it runs."""
-        return None if self._process is None else self._process.pid
+    def is_running(self) -> bool:
+        """Return whether it was started and not stopped."""
+        return self._process is not None
 
-    def start(self) -> None:
-        """Start and wait until it answers `/readyz`; raises `ProcessFailed`."""
+    def start(self) -> list[str]:
+        """Start, wait until it says that it serves, and return what else it had to say; raises `ProcessFailed`.
+
+        Its own word is waited for and not an answer on its port: another program may be listening there.
+        """
         if self._process is not None:
-            return
+            return []
         with self._log.open("ab") as log:
+            self._said_before = log.tell()
             self._process = start(
-                [*command("loyalty-server"), "run"], self._environment, stdout=log, stderr=subprocess.STDOUT
+                [*command("loyalty-server"), "run", "--json"], self._environment, stdout=log, stderr=subprocess.STDOUT
             )
-        wait_until(self._is_ready, READY_SECONDS, "the server to answer")
+        try:
+            wait_until(self._is_ready, READY_SECONDS, "the server to serve")
+        except BaseException:
+            self.kill()
+            raise
+        return [line for line in self._said() if not line.startswith("{")]
 
     def stop(self) -> None:
         """Ask it to stop and wait; a server that does not is killed, and that is an error."""
@@ -115,16 +122,16 @@ class ServerProcess:
             process.kill()
             process.wait()
 
+    def _said(self) -> list[str]:
+        with self._log.open("rb") as log:
+            log.seek(self._said_before)
+            return log.read().decode(errors="replace").strip().splitlines()
+
     def _is_ready(self) -> bool:
         process = self._process
         if process is None or process.poll() is not None:
-            last = self._log.read_text(errors="replace").strip().splitlines()[-12:]
-            raise ProcessFailed("the server did not start:\n" + "\n".join(last))
-        try:
-            with urllib.request.urlopen(f"{self._address}/readyz", timeout=2) as answer:  # noqa: S310 - http, ours
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+            raise ProcessFailed("the server did not start: " + "\n".join(self._said()[-12:]))
+        return any('"event": "ready"' in line for line in self._said())
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float, what: str) -> None:

@@ -12,7 +12,7 @@ from typing import cast
 
 from loyalty_desk.demo.processes import ProcessFailed, ServerProcess, command, run, run_json, start
 
-PREFERRED_PORT = 8765
+PREFERRED_PORT = 18_765  # not the server's own default: a real one may run beside the demo
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,13 @@ class Stage:
             "LOYALTY_KEYRING": "file",
             "PYTHONTZPATH": "",
         }
-        self.server = ServerProcess(f"http://127.0.0.1:{self.port}", self.environment, self.folder / "server.log")
+        self.server = ServerProcess(self.environment, self.folder / "server.log")
 
     def prepare(self) -> list[DemoGuest]:
         """Start the server, fill in the demo restaurant, enrol the till; return the story's guests."""
         self._say("Starting the ledger server and its PostgreSQL")
-        self.server.start()
+        for line in self.server.start():
+            self._say(line)
         guests = self.demo_data()
         if not self.is_enrolled():
             self.enrol()

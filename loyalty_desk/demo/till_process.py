@@ -70,7 +70,9 @@ class TillProcess:
         end = time.monotonic() + seconds
         while not is_so(state := self.state()):
             if time.monotonic() > end:
-                raise TimeoutError(f"waited {seconds:.0f} s for {what}; the window shows {json.dumps(state)[:1500]}")
+                shown = self._log.with_name("window.json")
+                shown.write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
+                raise TimeoutError(f"waited {seconds:.0f} s for {what}; what the window showed is in {shown}")
             time.sleep(0.05)
         return state
 
