@@ -10,6 +10,8 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import Refused
 from server.cli_terminal import Terminal
@@ -24,8 +26,14 @@ NetworkId = Annotated[UUID | None, typer.Option("--network", help="The network, 
 
 
 def settings_of(data_dir: Path | None, **given: object) -> Settings:
+    """Return the settings of options and environment; raises `Refused` `setting_wrong` naming the first wrong one."""
     values = {name: value for name, value in {"data_dir": data_dir, **given}.items() if value is not None}
-    return Settings(**values)  # type: ignore[arg-type]
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise Refused("setting_wrong", setting=name, variable=f"LOYALTY_{name.upper()}", why=first["msg"]) from None
 
 
 def with_ground[T](settings: Settings, terminal: Terminal, work: Callable[[Ground], Awaitable[T]]) -> T:
@@ -86,3 +94,17 @@ async def chosen_store(opened: Ground, network: UUID, given: UUID | None) -> UUI
     if len(found) > 1:
         raise Refused("store_unclear", stores=", ".join(f"{one.id} ({one.name})" for one in found))
     return found[0].id
+
+
+async def chosen_person(connection: AsyncConnection, network: UUID, given: str) -> UUID:
+    """Return the manager or owner that a name or an id names; raises `Refused` `person_unknown`."""
+    from server.staff import service
+
+    named = [
+        one.id
+        for one in await service.members(connection, network)
+        if given in (one.name, str(one.id)) and one.role in ("manager", "owner")
+    ]
+    if len(named) != 1:
+        raise Refused("person_unknown", given=given[:100])
+    return named[0]

@@ -1,10 +1,11 @@
-"""`till pair`, `till list`."""
+"""`till pair | list | suspend | resume | revoke`."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import time
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -101,3 +102,45 @@ def _answers(host: str, port: int) -> bool:
 
 def _spaced(characters: str) -> str:
     return f"{characters[:4]} {characters[4:]}"
+
+
+Till = Annotated[UUID, typer.Argument(help="The till's id, see `till list`.")]
+
+
+@app.command("suspend")
+def till_suspend(till: Till, network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Give a till no more data; its sales are still taken in."""
+    _set_state(till, "suspended", network, data_dir, as_json)
+
+
+@app.command("resume")
+def till_resume(till: Till, network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Let a suspended till work again."""
+    _set_state(till, "active", network, data_dir, as_json)
+
+
+@app.command("revoke")
+def till_revoke(
+    till: Till,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Shut a stolen or sold till out for good; what it still sends is set aside until somebody releases it."""
+    if not yes and not typer.confirm("A revoked till has to be paired anew. Revoke it?", err=True):
+        raise typer.Exit(1)
+    _set_state(till, "revoked", network, data_dir, as_json)
+
+
+def _set_state(till: UUID, state: str, network: UUID | None, data_dir: Path | None, as_json: bool) -> None:
+    from server.tills import service
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> service.Till:
+        return await service.set_state(opened, await chosen_network(opened, network), till, state)
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(f"Till “{found.name}” is {found.state}.")
+    terminal.result(id=found.id, name=found.name, state=found.state)

@@ -143,6 +143,24 @@ async def signing_key_in_use(connection: AsyncConnection, network_id: UUID, at: 
     return SigningKey(row[0], bytes(row[1]), bytes(row[2]), row[3], row[4], row[5])
 
 
+async def signing_keys(connection: AsyncConnection, network_id: UUID) -> list[SigningKey]:
+    """Return all keys that ever were, by id."""
+    found = await fetch(
+        connection,
+        "select kid, public, private_sealed, not_before, not_after, revoked_at from signing_key"
+        " where network_id = $1 order by kid",
+        network_id,
+    )
+    return [SigningKey(row[0], bytes(row[1]), bytes(row[2]), row[3], row[4], row[5]) for row in found]
+
+
+async def revoke_signing_key(connection: AsyncConnection, network_id: UUID, kid: int, at: datetime) -> None:
+    await connection.exec_driver_sql(
+        "update signing_key set revoked_at = $3 where network_id = $1 and kid = $2 and revoked_at is null",
+        (network_id, kid, at),
+    )
+
+
 async def insert_keyset(
     connection: AsyncConnection, network_id: UUID, version: int, document: bytes, sig: bytes
 ) -> None:

@@ -35,7 +35,7 @@ from server.programs import service as programs
 KINDS = ("restaurant", "shop")
 MAX_NAME = 100
 CURRENT = "current"
-_KEY_NAME = "signing key {kid}"
+KEY_NAME = "signing key {kid}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ async def create_network(
         "issued": to_ms(now),
         "keys": [{"kid": 1, "public": bytes_to_text(public), "not_before": to_ms(now)}],
     }
-    sealed = ground.vault.seal_secret(network.id, _KEY_NAME.format(kid=1), signing.private_bytes_raw())
+    sealed = ground.vault.seal_secret(network.id, KEY_NAME.format(kid=1), signing.private_bytes_raw())
     async with ground.db.begin(network.id) as connection:
         if await repository.network(connection, network.id) is not None:
             raise Refused("network_exists", network=str(network.id))
@@ -157,7 +157,7 @@ async def signing_key(
     found = await repository.signing_key_in_use(connection, network_id, at)
     if found is None:
         raise Broken(f"network {network_id} has no signing key in use")
-    private = vault.open_secret(network_id, _KEY_NAME.format(kid=found.kid), found.private_sealed)
+    private = vault.open_secret(network_id, KEY_NAME.format(kid=found.kid), found.private_sealed)
     return found.kid, Ed25519PrivateKey.from_private_bytes(private)
 
 

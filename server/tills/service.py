@@ -294,3 +294,37 @@ async def _set_state(connection: AsyncConnection, network: UUID, pairing: UUID, 
 
 def _code_hash(network: UUID, code: bytes) -> bytes:
     return sha256(b"pairing" + network.bytes + code).digest()
+
+
+_STATES = {
+    "suspended": ("active", "cloned"),
+    "active": ("suspended",),
+    "revoked": ("active", "suspended", "cloned"),
+}
+
+
+async def set_state(ground: Ground, network: UUID, device: UUID, state: str) -> Till:
+    """Suspend, resume or revoke a till and return it; the same again changes nothing.
+
+    A suspended till's sales are still taken in. What a revoked one sends that was not seen before is set aside until a
+    manager releases it; it gets no data and no way back. Raises `Refused` `till_unknown`, `till_state`.
+    """
+    async with ground.db.begin(network) as connection:
+        row = await fetch_one(
+            connection,
+            "select state from device where network_id = $1 and id = $2 and state not in ('pending', 'void')"
+            " for no key update",
+            network,
+            device,
+        )
+        if row is None:
+            raise Refused("till_unknown", till=str(device))
+        if row.state != state:
+            if row.state not in _STATES[state]:
+                raise Refused("till_state", state=row.state)
+            await connection.exec_driver_sql(
+                "update device set state = $3, revoked_at = case when $3 = 'revoked' then now() end"
+                " where network_id = $1 and id = $2",
+                (network, device, state),
+            )
+        return next(one for one in await tills(connection, network) if one.id == device)

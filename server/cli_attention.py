@@ -1,0 +1,133 @@
+"""`quarantine list | show | waive` and `exceptions list | resolve`."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, chosen_person, settings_of, with_ground
+from server.cli_terminal import Terminal
+from server.kit.ground import Ground
+
+quarantine = typer.Typer(no_args_is_help=True, help="Records that were stored and not posted.")
+exceptions = typer.Typer(no_args_is_help=True, help="Postings that need somebody's look.")
+Number = Annotated[int, typer.Argument(min=1, help="The number in the list.")]
+By = Annotated[str, typer.Option("--by", help="Who decides: the name or id of a manager or owner.")]
+Note = Annotated[str, typer.Option("--note", help="Why, in a sentence.")]
+All = Annotated[bool, typer.Option("--all", help="Also what is settled.")]
+
+
+@quarantine.command("list")
+def quarantine_list(
+    everything: All = False, network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False
+) -> None:
+    """List what is set aside, oldest first."""
+    from server.ledger import attention
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> list[attention.SetAside]:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            return await attention.quarantined(connection, chosen, everything=everything)
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    for one in found:
+        terminal.line(f"{one.id:>6}  {one.received_at:%Y-%m-%d %H:%M}  {one.reason:<17} {one.state:<18} {one.device}")
+    terminal.line(f"{len(found)} records")
+    terminal.result(quarantine=[_facts(one) for one in found])
+
+
+@quarantine.command("show")
+def quarantine_show(number: Number, network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Print all that is known of one, with its bytes."""
+    from server.ledger import attention
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> attention.SetAside:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            return await attention.quarantined_one(connection, chosen, number)
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    for name, value in _facts(found).items():
+        terminal.line(f"{name:<12} {value}")
+    terminal.line(found.raw.decode("utf-8", "backslashreplace"))
+    terminal.result(**_facts(found), raw=base64.b64encode(found.raw).decode())
+
+
+@quarantine.command("waive")
+def quarantine_waive(
+    number: Number, by: By, note: Note, network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False
+) -> None:
+    """Decide that a record will not be posted; it stays in the list of settled ones, with the name and the reason."""
+    from server.ledger import attention
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> None:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            who = await chosen_person(connection, chosen, by)
+            await attention.waive(connection, chosen, number, who, note, datetime.now(UTC))
+
+    with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(f"Record {number} is waived.")
+    terminal.result(id=number, state="waived")
+
+
+@exceptions.command("list")
+def exceptions_list(
+    everything: All = False,
+    kind: Annotated[str, typer.Option(help="Only of this kind, like OVERDRAFT.")] = "",
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """List exceptions, oldest first."""
+    from server.ledger import attention
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> list[attention.Noted]:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            return await attention.exceptions(connection, chosen, everything=everything, kind=kind.upper())
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    for one in found:
+        facts = ", ".join(f"{name} {value}" for name, value in one.facts.items())
+        terminal.line(f"{one.id:>6}  {one.raised_at:%Y-%m-%d %H:%M}  {one.kind:<13} {one.state:<8} {facts[:100]}")
+    terminal.line(f"{len(found)} exceptions")
+    terminal.result(exceptions=[asdict(one) for one in found])
+
+
+@exceptions.command("resolve")
+def exceptions_resolve(
+    number: Number, by: By, note: Note, network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False
+) -> None:
+    """Note that somebody has looked at it, and what came of it."""
+    from server.ledger import attention
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> None:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            who = await chosen_person(connection, chosen, by)
+            await attention.resolve(connection, chosen, number, who, note, datetime.now(UTC))
+
+    with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(f"Exception {number} is resolved.")
+    terminal.result(id=number, state="resolved")
+
+
+def _facts(one: object) -> dict[str, object]:
+    found = asdict(one)  # type: ignore[call-overload]
+    del found["raw"]
+    return dict(found)

@@ -1,0 +1,103 @@
+"""`keys show | publish | revoke`: the root key is typed or read from a file, never an argument."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.wire.v1.sheets import SheetKind, sheet_key
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
+from server.cli_terminal import Terminal
+from server.kit.ground import Ground
+from server.networks.keys import KeySet
+
+app = typer.Typer(no_args_is_help=True, help="The keys by which a network signs guests' codes and its answers.")
+RootFile = Annotated[
+    Path | None, typer.Option("--root-file", help="A file with the text of the root sheet; else it is asked for.")
+]
+
+
+@app.command("show")
+def keys_show(network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List the keys with their state."""
+    from server.networks import keys
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> KeySet:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            return await keys.key_set(connection, chosen)
+
+    _print(terminal, with_ground(settings_of(data_dir), terminal, work))
+
+
+@app.command("publish")
+def keys_publish(
+    at_once: Annotated[bool, typer.Option("--at-once", help="Use it now: another was stolen.")] = False,
+    root_file: RootFile = None,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Make a new signing key; it is used in seven days, when every till has heard of it."""
+    from server.networks import keys
+
+    terminal = Terminal(as_json)
+    root = _root(root_file)
+
+    async def work(opened: Ground) -> KeySet:
+        return await keys.publish(
+            opened, await chosen_network(opened, network), root, datetime.now(UTC), at_once=at_once
+        )
+
+    _print(terminal, with_ground(settings_of(data_dir), terminal, work))
+
+
+@app.command("revoke")
+def keys_revoke(
+    kid: Annotated[int, typer.Argument(min=1, max=255, help="The key's number, see `keys show`.")],
+    root_file: RootFile = None,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Revoke a stolen key."""
+    from server.networks import keys
+
+    terminal = Terminal(as_json)
+    root = _root(root_file)
+
+    async def work(opened: Ground) -> KeySet:
+        return await keys.revoke(opened, await chosen_network(opened, network), root, kid, datetime.now(UTC))
+
+    _print(terminal, with_ground(settings_of(data_dir), terminal, work))
+
+
+def _root(file: Path | None) -> bytes:
+    if file is not None:
+        try:
+            text = file.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput("file_missing", file=str(file), reason=type(error).__name__) from error
+    elif sys.stdin.isatty():
+        text = typer.prompt("Text of the root sheet (LDSR-…)", hide_input=True, err=True)
+    else:
+        text = sys.stdin.readline()
+    return sheet_key(SheetKind.ROOT, text)
+
+
+def _print(terminal: Terminal, found: KeySet) -> None:
+    terminal.line(f"key set {found.version}")
+    for one in found.keys:
+        state = f"revoked {one.revoked_at:%Y-%m-%d}" if one.revoked_at else f"from {one.not_before:%Y-%m-%d %H:%M} UTC"
+        terminal.line(f"  {one.kid:>3}  {state}")
+    terminal.result(
+        version=found.version,
+        keys=[{"kid": one.kid, "not_before": one.not_before, "revoked_at": one.revoked_at} for one in found.keys],
+    )

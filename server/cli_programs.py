@@ -1,0 +1,84 @@
+"""`program check | publish | show`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.program import Program
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
+from server.cli_terminal import Terminal
+from server.kit.ground import Ground
+
+app = typer.Typer(no_args_is_help=True, help="The program of a network: check a file, publish it, show what is there.")
+File = Annotated[Path, typer.Argument(help="A .json or .toml file with the keys of a program.")]
+
+
+@app.command("check")
+def program_check(file: File, as_json: Json = False) -> None:
+    """Read a file as it would be published, and say what is wrong with it; needs no database."""
+    from server.programs import files
+
+    terminal = Terminal(as_json)
+    program = files.check(files.read(file), "", "UTC")
+    terminal.line(f"{file}: in order, {len(program.tiers)} tiers, {len(program.rules)} rules, hash {program.hash_text}")
+    terminal.result(ok=True, tiers=len(program.tiers), rules=len(program.rules))
+
+
+@app.command("publish")
+def program_publish(file: File, network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Make a file the program in force; the same content again makes no new version."""
+    from server.kit import feed
+    from server.networks import service as networks
+    from server.programs import files, service
+
+    terminal = Terminal(as_json)
+    content = files.read(file)
+    files.check(content, "", "UTC")
+
+    async def work(opened: Ground) -> tuple[Program, bool]:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            known = await networks.get_network(connection, chosen)
+            if content.get("currency") != known.currency:
+                raise Refused("program_currency", currency=content.get("currency"), wants=known.currency)
+            before = await service.current(connection, chosen)
+            published = await service.publish(connection, chosen, content, known.zone)
+            await feed.record(connection, chosen, [published.change])
+        return published.program, before is None or before.version != published.program.version
+
+    program, is_new = with_ground(settings_of(data_dir), terminal, work)
+    said = "is in force" if is_new else "was in force already: nothing has changed"
+    terminal.line(f"Version {program.version} {said}.")
+    terminal.result(version=program.version, hash=program.hash_text, new=is_new)
+
+
+@app.command("show")
+def program_show(
+    version: Annotated[int | None, typer.Option(min=1, help="A version; the one in force by default.")] = None,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Print a program as a file that `check` and `publish` take."""
+    from server.programs import service
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> Program:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            found = await (
+                service.current(connection, chosen) if version is None else service.version(connection, chosen, version)
+            )
+        if found is None:
+            raise Refused("program_missing")
+        return found
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+    terminal.result(version=found.version, hash=found.hash_text, program=found.to_dict())

@@ -1,0 +1,85 @@
+"""Logins of people who manage: a name and a password, kept as Argon2id. Nobody has one by default."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from datetime import datetime
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.errors import BadInput, Refused
+from server.kit.db import fetch_one
+
+SHORTEST, LONGEST = 12, 200
+_MOST_LOGIN = 100
+# A login is rare and guesses are limited: twice what a PIN costs.
+_HASHER = PasswordHasher(time_cost=3, memory_cost=46 * 1024, parallelism=1)
+# Somebody unknown costs as long as somebody known, so that logins cannot be listed with a stopwatch.
+_NOBODY = _HASHER.hash("nobody has this password")
+
+
+async def set_login(
+    connection: AsyncConnection, network: UUID, staff: UUID, login: str, password: str, now: datetime
+) -> str:
+    """Give somebody a login, or a new password; returns the login as it is kept.
+
+    Raises `BadInput` `login_malformed`, `password_weak` and `Refused` `login_taken`.
+    """
+    kept = spelled(login)
+    if not SHORTEST <= len(password) <= LONGEST or password.casefold() in kept * 3 or len(set(password)) < 5:
+        raise BadInput("password_weak", low=SHORTEST, high=LONGEST)
+    hashed = await asyncio.to_thread(_HASHER.hash, password)
+    taken = await fetch_one(
+        connection, "select staff_id from staff_login where network_id = $1 and login = $2", network, kept
+    )
+    if taken is not None and taken.staff_id != staff:
+        raise Refused("login_taken", login=kept)
+    await connection.exec_driver_sql(
+        "insert into staff_login (network_id, login, staff_id, password_hash, changed_at) values ($1, $2, $3, $4, $5)"
+        " on conflict (network_id, staff_id) do update set login = excluded.login,"
+        " password_hash = excluded.password_hash, changed_at = excluded.changed_at",
+        (network, kept, staff, hashed, now),
+    )
+    await connection.exec_driver_sql(
+        "update staff_session set ended_at = $3 where network_id = $1 and staff_id = $2 and ended_at is null",
+        (network, staff, now),
+    )
+    return kept
+
+
+async def who_is(connection: AsyncConnection, network: UUID, login: str, password: str) -> tuple[UUID, str] | None:
+    """Return id and role of whom login and password name, None where they are wrong or the person has left."""
+    try:
+        kept = spelled(login)
+    except BadInput:
+        kept = ""
+    row = await fetch_one(
+        connection,
+        "select l.staff_id, l.password_hash, s.role from staff_login l"
+        " join staff s on s.network_id = l.network_id and s.id = l.staff_id"
+        " where l.network_id = $1 and l.login = $2 and s.state = 'active'",
+        network,
+        kept,
+    )
+    hashed = _NOBODY if row is None else row.password_hash
+    is_right = await asyncio.to_thread(_verify, hashed, password[:LONGEST])
+    return (row.staff_id, row.role) if row is not None and is_right else None
+
+
+def spelled(login: str) -> str:
+    """Return a login as it is compared; raises `BadInput` `login_malformed`."""
+    kept = unicodedata.normalize("NFKC", login).strip().casefold()
+    if not kept or len(kept) > _MOST_LOGIN or not kept.isprintable() or any(letter.isspace() for letter in kept):
+        raise BadInput("login_malformed", limit=_MOST_LOGIN)
+    return kept
+
+
+def _verify(hashed: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False

@@ -1,0 +1,218 @@
+"""The commands of whoever runs a network, as they are typed: what they do, and one sentence for what they do not."""
+
+import asyncio
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from loyalty_desk.wire.v1.sheets import SheetKind, sheet_text
+from server import cli
+from server.kit import incarnation
+from server.kit.ground import Base
+from server.kit.ground import ground as open_ground
+from server.networks.service import MadeNetwork, NewStore, create_network
+from server.settings import Settings
+from tests.server.fake_till import FakeTill
+from tests.server.world import World, open_world
+
+pytestmark = pytest.mark.postgres
+
+
+@dataclass
+class Commands:
+    """Runs commands in this process on this test's database."""
+
+    made: MadeNetwork
+    patch: pytest.MonkeyPatch
+    capture: pytest.CaptureFixture[str]
+    base: Base
+    settings: Settings
+
+    def run(self, *arguments: str, code: int = 0, typed: str = "") -> tuple[str, str]:
+        """Return what was printed to stdout and stderr."""
+        self.patch.setattr(sys, "argv", ["loyalty-server", *arguments])
+        self.patch.setattr(sys, "stdin", io.StringIO(typed))
+        self.capture.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = self.capture.readouterr()
+        assert (ended.value.code or 0) == code, out + err
+        return out, err
+
+    def json(self, *arguments: str, typed: str = "") -> dict[str, Any]:
+        found = json.loads(self.run(*arguments, "--json", typed=typed)[0])
+        assert isinstance(found, dict)
+        return found
+
+    def refused(self, *arguments: str, typed: str = "") -> str:
+        out, err = self.run(*arguments, code=1, typed=typed)
+        assert err.count("\n") == 1, err
+        assert not out
+        assert "Not possible" not in err, "there is no sentence for it"
+        return err.strip()
+
+    def live(self, work: Callable[[World], Any]) -> Any:
+        """Let something happen in the network by its application."""
+
+        async def go() -> Any:
+            async with (
+                open_ground(self.settings, self.base) as ground,
+                open_world(ground, self.base, self.settings, self.made) as world,
+            ):
+                return await work(world)
+
+        return asyncio.run(go())
+
+
+@pytest.fixture
+def commands(
+    base: Base, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Commands:
+    async def make() -> MadeNetwork:
+        async with open_ground(settings, base) as ground:
+            await incarnation.at_start(ground.db, ground.witness)
+            return await create_network(ground, "Test", "shop", "RUB", "Europe/Moscow", [NewStore("First")])
+
+    monkeypatch.setenv("DATABASE_URL", base.app.render_as_string(hide_password=False))
+    monkeypatch.setenv("LOYALTY_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("LOYALTY_WITNESS_DIR", str(settings.witness_dir))
+    monkeypatch.setenv("LOYALTY_MASTER_KEY", "A" * 43)
+    return Commands(asyncio.run(make()), monkeypatch, capsys, base, settings)
+
+
+def test_a_program_is_checked_published_once_and_shown(commands: Commands, tmp_path: Path) -> None:
+    shown = commands.json("program", "show")
+    assert shown["version"] == 1
+    file = tmp_path / "program.toml"
+    file.write_text('currency = "RUB"\nmodel = "points"\n[expiry]\ntype = "days"\ndays = 90\n')
+    assert commands.json("program", "check", str(file)) == {"ok": True, "tiers": 0, "rules": 0}
+    assert commands.json("program", "publish", str(file))["version"] == 2
+    again = commands.json("program", "publish", str(file))
+    assert (again["version"], again["new"]) == (2, False)
+    assert commands.json("program", "show")["program"]["expiry"] == {"type": "days", "days": 90}
+    assert commands.json("program", "show", "--version", "1") == shown
+    copy = tmp_path / "copy.json"
+    copy.write_text(commands.run("program", "show")[0])
+    assert commands.json("program", "publish", str(copy))["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"model": "points"}', "lacks currency"),
+        ('{"currency": "RUB", "model": "magic"}', "model in program should be"),
+        ('{"currency": "USD"}', "counts in USD, the network in RUB"),
+        ('{"currency": "RUB", "point_value": 1.5}', "1.5 has a decimal point"),
+        ('{"currency": "RUB", "bonuses": {"birthday": {"points": 0}}}', "points in"),
+        ("[1]", "must hold one object"),
+        ("{", "is not understood"),
+        ("\udcff", "cannot be read"),
+    ],
+)
+def test_a_wrong_program_gets_a_sentence_and_changes_nothing(
+    commands: Commands, tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "p.json"
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert said in commands.refused("program", "publish", str(file))
+    assert commands.json("program", "show")["version"] == 1
+
+
+def test_tills_are_suspended_resumed_and_revoked_for_good(commands: Commands) -> None:
+    till = commands.live(lambda world: world.till())
+    device = str(till.device)
+    assert commands.json("till", "suspend", device)["state"] == "suspended"
+    assert commands.json("till", "suspend", device)["state"] == "suspended"
+    assert commands.json("till", "resume", device)["state"] == "active"
+    assert commands.json("till", "revoke", device, "--yes")["state"] == "revoked"
+    assert "a till that is revoked" in commands.refused("till", "resume", device)
+    assert "There is no till" in commands.refused("till", "suspend", str(uuid4()))
+
+
+def test_a_record_set_aside_is_waived_by_name_and_never_deleted(commands: Commands) -> None:
+    async def late_sale(world: World) -> FakeTill:
+        till = await world.till(state="revoked")
+        (guest,) = await world.guests()
+        till.sale(guest.id, earned=10)
+        await world.push(till)
+        return till
+
+    till = commands.live(late_sale)
+    found = commands.json("quarantine", "list")["quarantine"]
+    assert [one["reason"] for one in found] == ["AFTER_REVOCATION"] * 2
+    number = str(found[1]["id"])
+    assert commands.json("quarantine", "show", number)["record"] == str(till.journal[1].id)
+    why = ("--by", "Anna", "--note", "the till was stolen")
+    assert "No manager or owner" in commands.refused("quarantine", "waive", number, *why)
+    made = commands.json("create-manager", "Anna", "--login", "anna@cafe", typed="correct horse battery\n")
+    assert commands.json("quarantine", "waive", number, *why) == {"id": found[1]["id"], "state": "waived"}
+    assert "settled already" in commands.refused("quarantine", "waive", number, *why)
+    assert "Say why" in commands.refused("quarantine", "waive", str(found[0]["id"]), "--by", made["id"], "--note", " ")
+    assert "no record 999" in commands.refused("quarantine", "show", "999")
+    assert len(commands.json("quarantine", "list")["quarantine"]) == 1
+    settled = commands.json("quarantine", "list", "--all")["quarantine"]
+    assert [(one["state"], one["note"], one["resolver"]) for one in settled] == [
+        ("open", "", None),
+        ("waived", "the till was stolen", made["id"]),
+    ]
+
+
+def test_an_exception_is_listed_and_resolved_once(commands: Commands) -> None:
+    async def overdraw(world: World) -> None:
+        till = await world.till()
+        (guest,) = await world.guests()
+        till.sale(guest.id, redeemed=10)
+        await world.push(till)
+
+    commands.live(overdraw)
+    commands.json("create-manager", "Anna", "--login", "anna", typed="correct horse battery\n")
+    (found,) = commands.json("exceptions", "list", "--kind", "overdraft")["exceptions"]
+    assert found["facts"] == {"points": 10}
+    resolve = ("exceptions", "resolve", str(found["id"]), "--by", "Anna", "--note", "talked to the guest")
+    assert commands.json(*resolve)["state"] == "resolved"
+    assert "resolved already" in commands.refused(*resolve)
+    assert commands.json("exceptions", "list", "--kind", "OVERDRAFT")["exceptions"] == []
+
+
+def test_a_key_is_published_a_week_ahead_and_the_last_one_stays(
+    commands: Commands, tmp_path: Path, admin: psycopg.Connection
+) -> None:
+    root = tmp_path / "root.txt"
+    root.write_text(sheet_text(SheetKind.ROOT, commands.made.root_private))
+    assert [one["kid"] for one in commands.json("keys", "show")["keys"]] == [1]
+    typed = root.read_text() + "\n"
+    assert commands.json("keys", "publish", typed=typed)["version"] == 2
+    assert "the only one in use" in commands.refused("keys", "revoke", "1", "--root-file", str(root))
+    assert commands.json("keys", "publish", "--at-once", "--root-file", str(root))["version"] == 3
+    revoked = commands.json("keys", "revoke", "1", "--root-file", str(root))
+    assert [one["revoked_at"] is not None for one in revoked["keys"]] == [True, False, False]
+    assert "no key 1" in commands.refused("keys", "revoke", "1", "--root-file", str(root))
+    other = sheet_text(SheetKind.ROOT, bytes(32))
+    assert "another network" in commands.refused("keys", "publish", typed=other + "\n")
+    assert "another sheet" in commands.refused("keys", "publish", typed="LDSX-1111\n")
+    assert admin.execute("select max(version), count(*) from keyset").fetchone() == (4, 4)
+
+
+def test_a_manager_needs_a_password_of_their_own(commands: Commands, admin: psycopg.Connection) -> None:
+    create = ("create-manager", "Olga", "--login", "Olga@Cafe.example", "--role", "owner")
+    assert "12 to 200 characters" in commands.refused(*create, typed="short\n")
+    assert "12 to 200 characters" in commands.refused(*create, typed="\n")
+    assert "12 to 200 characters" in commands.refused(*create, typed="olga@cafe.example\n")
+    assert admin.execute("select count(*) from staff").fetchone() == (0,)
+    made = commands.json(*create, typed="a long enough password\n")
+    assert made["login"] == "olga@cafe.example"
+    again = commands.json(*create, typed="another good password\n")
+    assert again["id"] == made["id"]
+    taken = ("create-manager", "Ivan", "--login", "OLGA@cafe.example")
+    assert "Somebody else logs in" in commands.refused(*taken, typed="a long enough password\n")
+    stored = admin.execute("select password_hash from staff_login").fetchall()
+    assert len(stored) == 1
+    assert stored[0][0].startswith("$argon2id$")
