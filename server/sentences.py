@@ -1,0 +1,82 @@
+"""One sentence for everything the server's commands say no to, by code; braces are the facts of the error."""
+
+from __future__ import annotations
+
+from loyalty_desk.domain.errors import ForPerson
+
+SENTENCES = {
+    "setting_wrong": "The setting {setting} ({variable}) is wrong: {why}.",
+    "server_running": "A server is already running on {data} (process {process}). Stop it first, or use it.",
+    "server_absent": "No server answers at {address}. Start it first, in another window: loyalty-server run",
+    "port_taken": "Port {port} on {host} is used by another program. Choose another with --port or LOYALTY_PORT.",
+    "schema_old": "The database is older than this program ({found}, wants {wants}). Run: loyalty-server db upgrade",
+    "schema_newer": "The database was upgraded by a newer program ({found}). Install that version.",
+    "role_too_strong": "The role {role} sees past the walls between networks. Use one that is no superuser.",
+    "master_key_other": (
+        "This master key does not open the database. Put back the file master.key that belongs to it, or set"
+        " LOYALTY_MASTER_KEY."
+    ),
+    "owner_missing": "To upgrade this database set LOYALTY_OWNER_DATABASE_URL to the role that owns its tables.",
+    "network_name": "A network's name has 1 to {limit} printable letters.",
+    "network_kind": "The kind of a network is one of: {wants}.",
+    "network_exists": "This network has been made already ({network}).",
+    "network_unknown": "There is no network {network}. List them with: loyalty-server networks",
+    "network_missing": "There is no network yet. Make one with: loyalty-server create-network NAME",
+    "network_unclear": "There are several networks. Say which with --network: {networks}",
+    "store_missing": "A network needs at least one store: --store NAME",
+    "store_name": "A store's name has 1 to {limit} printable letters.",
+    "store_unknown": "There is no store {store} in this network.",
+    "store_unclear": "There are several stores. Say which with --store: {stores}",
+    "currency_unknown": "The currency {currency} is not known here. Use a code like RUB, USD or EUR.",
+    "zone_unknown": "The time zone {zone} is not known. Use a name like Europe/Moscow.",
+    "pairing_insecure": (
+        "A till reaches {address} without encryption: that is allowed on this computer alone (http://127.0.0.1)."
+    ),
+    "pairing_malformed": "The address must look like http://127.0.0.1:8765 or https://loyalty.example.",
+    "pairing_void": "This code was shown twice or refused, so it is worth nothing now. Make a new one.",
+    "pairing_expired": "No till has shown the code in time. Make a new one.",
+    "guest_unknown": "Nobody in this network has that card, number or id.",
+    "code_foreign": "That is no card, member number or id of a guest.",
+    "code_malformed": "That card code is damaged: type it again.",
+    "verify_failed": "The ledger is not in order: {findings} findings, the first: {first}",
+    "file_missing": "The file {file} cannot be read ({reason}).",
+    "file_too_large": "The file {file} is larger than {limit} bytes.",
+    "file_malformed": "The file {file} is not understood: {reason}.",
+    "file_not_object": "The file {file} must hold one object with named fields.",
+    "program_bytes": "The program holds something that no snapshot can: {reason}.",
+    "program_currency": "The program counts in {currency}, the network in {wants}.",
+    "program_missing": "No program has been published yet. Publish one with: loyalty-server program publish FILE",
+    "program_version_unknown": "There is no version {version} of the program.",
+    "tier_twice": "The tier {tier} stands twice in the program.",
+    "rule_id_twice": "Two rules of the program have the id in {place}.",
+    "till_unknown": "There is no till {till}. List them with: loyalty-server till list",
+    "till_state": "That cannot be done with a till that is {state}.",
+    "quarantine_unknown": "There is no record {number} in quarantine.",
+    "quarantine_settled": "Record {number} is settled already: it is {state}.",
+    "quarantine_kept": "Record {number} cannot be released: {why}.",
+    "exception_unknown": "There is no exception {number}.",
+    "exception_resolved": "Exception {number} is resolved already.",
+    "note_missing": "Say why with --note, in 1 to {limit} printable letters.",
+    "person_unknown": "No manager or owner is called {given}. Make one with: loyalty-server create-manager",
+    "manager_role": "A manager's role is manager or owner.",
+    "staff_name": "A name has 1 to {limit} printable letters.",
+    "login_malformed": "A login has 1 to {limit} letters and no spaces.",
+    "login_taken": "Somebody else logs in as {login}.",
+    "password_weak": "A password has {low} to {high} characters, at least five different ones, and is not the login.",
+    "root_other": "That sheet belongs to another network.",
+    "keys_exhausted": "This network has used all 255 key numbers.",
+    "key_unknown": "There is no key {kid} that could be revoked.",
+    "key_last": "Key {kid} is the only one in use. First make another: loyalty-server keys publish --at-once",
+    "sheet_kind": "That is another sheet: this one begins with {wants}.",
+    "sheet_malformed": "The sheet's text is mistyped ({part}). Compare it letter by letter.",
+    "field_missing": "The program lacks {field} in {place}.",
+    "field_wrong": "In the program, {field} in {place} should be {wants}.",
+}
+
+
+def sentence(error: ForPerson) -> str:
+    """Return what to tell the person at the terminal."""
+    pattern = SENTENCES.get(error.code)
+    if pattern is None:
+        return f"Not possible: {error}"
+    return pattern.format_map({name: str(value) for name, value in error.facts.items()})
