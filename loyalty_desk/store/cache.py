@@ -7,8 +7,10 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import wraps
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate
 from uuid import UUID
 
 import apsw
@@ -16,10 +18,10 @@ import msgspec
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.services.ports import CachedGuest, CacheLost, CacheState, CredentialState
-from loyalty_desk.store.engine import Unreadable, companions, connect, migrate, rows, transaction
+from loyalty_desk.store.engine import Unreadable, companions, connect, rows, transaction
 from loyalty_desk.store.feed import StoredGuest, Tally, apply_row, has_unread
-from loyalty_desk.store.migrations.cache import STEPS
-from loyalty_desk.wire.v1.rows import ProfileRow, StaffRow, StoreRow, read
+from loyalty_desk.store.migrations.cache import LAYOUT
+from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow, StaffRow, StoreRow, read
 from loyalty_desk.wire.v1.sync import PullAnswer
 
 READ_CACHE_KIB = 64 * 1024
@@ -34,6 +36,33 @@ _BY_HANDLE = (
     " WHERE handle = ?"
 )
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError)
+# A body that another program wrote; a row that the server sends and this one cannot read is never kept as a body.
+_UNREADABLE = (*_DAMAGED, msgspec.MsgspecError, ValueError)
+
+
+def _version() -> int:
+    """Return the number of this program's format: another for every change of the layout or of a kind of row."""
+    kinds = [f"{kind.__name__} {kind.__annotations__}" for kind in (GuestRow, ProfileRow, StaffRow, StoreRow)]
+    return int.from_bytes(sha256("\n".join([LAYOUT, *kinds]).encode()).digest()[:4], "big") >> 1 or 1
+
+
+VERSION = _version()
+
+
+def _or_anew[**P, T](
+    find: Callable[Concatenate[SqliteCache, P], T],
+) -> Callable[Concatenate[SqliteCache, P], T]:
+    """Make the cache anew where it cannot be read, and look again: it is empty then, and the server sends it again."""
+
+    @wraps(find)
+    def look(cache: SqliteCache, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return find(cache, *args, **kwargs)
+        except _UNREADABLE:
+            cache.make_anew()
+            return find(cache, *args, **kwargs)
+
+    return look
 
 
 class SqliteCache:
@@ -57,9 +86,7 @@ class SqliteCache:
     def _open(self) -> None:
         self._writer = connect(self.path, self._key, durable=False, cache_kib=WRITE_CACHE_KIB, vfs=self._vfs)
         try:
-            if int(self._writer.pragma("user_version")) > len(STEPS):
-                raise Unreadable("made by a newer program")
-            migrate(self._writer, self.path, STEPS, "cache_newer")
+            self._lay_out()
             self._writer.pragma("secure_delete", 1)
             self._reader = connect(self.path, self._key, durable=False, cache_kib=READ_CACHE_KIB, vfs=self._vfs)
             self._reader.pragma("query_only", 1)
@@ -70,6 +97,15 @@ class SqliteCache:
             if isinstance(error, _DAMAGED):
                 raise Unreadable(str(self.path)) from error
             raise
+
+    def _lay_out(self) -> None:
+        if int(self._writer.pragma("user_version")) == VERSION:
+            return
+        if rows(self._writer, "SELECT 1 FROM sqlite_schema LIMIT 1"):
+            raise Unreadable("written in another format")
+        with transaction(self._writer):
+            self._writer.execute(LAYOUT)
+            self._writer.pragma("user_version", VERSION)
 
     def _anew(self) -> None:
         _LOG.warning("the cache is damaged or foreign and is made anew; the server sends it again")
@@ -97,6 +133,7 @@ class SqliteCache:
         """Return how far the cache is."""
         return self._state
 
+    @_or_anew
     def by_handle(self, handle: int) -> CachedGuest | CredentialState | None:
         """Return the guest of a credential; the credential alone where its guest is missing; None where unknown."""
         found = self._one(_BY_HANDLE, (handle - _SIGNED if handle >= _SIGN else handle,))
@@ -111,11 +148,13 @@ class SqliteCache:
             return CachedGuest(UUID(bytes=guest), row, credential)
         return self._survivor(CachedGuest(UUID(bytes=guest), row, credential)) or credential
 
+    @_or_anew
     def by_member_number(self, digits: str) -> CachedGuest | None:
         """Return the guest with a member number."""
         found = self._one("SELECT id, row FROM guest WHERE member_no = ?", (digits,))
         return self._survivor(CachedGuest(UUID(bytes=found[0]), _GUEST.decode(found[1]))) if found else None
 
+    @_or_anew
     def by_phone_hash(self, phone_hash: str) -> list[CachedGuest]:
         """Return the guests with a phone's keyed hash."""
         found = self._all("SELECT id, row FROM guest WHERE phone_hash = ?", (phone_hash,))
@@ -125,6 +164,7 @@ class SqliteCache:
         survivors = [self._survivor(guest) for guest in guests]
         return list({guest.id: guest for guest in survivors if guest is not None}.values())
 
+    @_or_anew
     def guest(self, guest: UUID) -> CachedGuest | None:
         """Return a guest by id, following a merge to its survivor."""
         found = self._one("SELECT row FROM guest WHERE id = ?", (guest.bytes,))
@@ -141,22 +181,27 @@ class SqliteCache:
             guest = CachedGuest(survivor, _GUEST.decode(found[0]), guest.credential)
         return None
 
+    @_or_anew
     def uses(self, owner: str) -> list[tuple[str, str, int]]:
         """Return (rule, period, used) of a guest's id or of ``program``."""
         return [(r, p, n) for r, p, n in self._all("SELECT rule, period, used FROM counter WHERE owner = ?", (owner,))]
 
+    @_or_anew
     def quotas(self) -> dict[str, int]:
         """Return what this till may still give of limited rules."""
         return self._remembered("quota", lambda: dict(self._all("SELECT rule, left FROM quota")))
 
+    @_or_anew
     def profile(self, name: str) -> ProfileRow | None:
         """Return offline limits by the profile's name."""
         return self._remembered(f"profile {name}", lambda: self._read_row(ProfileRow, "profile", name))
 
+    @_or_anew
     def store(self, store: UUID) -> StoreRow | None:
         """Return a store."""
         return self._remembered(f"store {store}", lambda: self._read_row(StoreRow, "store", str(store)))
 
+    @_or_anew
     def staff(self) -> list[tuple[str, StaffRow]]:
         """Return everybody who works at the tills, by id."""
         return self._remembered("staff", self._read_staff)
@@ -177,31 +222,30 @@ class SqliteCache:
         kept: T = memory[key]
         return kept
 
+    @_or_anew
     def document(self, table: str) -> Mapping[str, Json] | None:
         """Return the row with key ``current`` of `program` or `keyset`."""
         return self._row(table, "current")
 
     def _row(self, table: str, key: str) -> Mapping[str, Json] | None:
         found = self._one("SELECT row FROM document WHERE tbl = ? AND key = ?", (table, key))
-        return json.loads(found[0]) if found and found[0] is not None else None
+        if found is None or found[0] is None:
+            return None
+        row = json.loads(found[0])
+        if not isinstance(row, dict):
+            raise ValueError("a row that is no object")
+        return row
 
     def _one(self, sql: str, bindings: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        try:
-            with self._reading:
-                return next(self._reader.execute(sql, bindings), None)
-        except _DAMAGED:
-            self._replace_damaged()
-            return None
+        with self._reading:
+            return next(self._reader.execute(sql, bindings), None)
 
     def _all(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        try:
-            with self._reading:
-                return self._reader.execute(sql, bindings).fetchall()
-        except _DAMAGED:
-            self._replace_damaged()
-            return []
+        with self._reading:
+            return self._reader.execute(sql, bindings).fetchall()
 
-    def _replace_damaged(self) -> None:
+    def make_anew(self) -> None:
+        """Begin with an empty file where this one cannot be read."""
         # Locks in the order of `apply`: the reading one is never held while waiting for the writing one.
         with self._writing, self._reading:
             self._anew()

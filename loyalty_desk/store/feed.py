@@ -16,7 +16,17 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.record import handle_from_text
 from loyalty_desk.store.engine import row as one
 from loyalty_desk.store.journal_acks import signed
-from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, CounterRow, CredentialRow, GuestRow, read, row_digest
+from loyalty_desk.wire.v1.rows import (
+    DIGEST_MODULUS,
+    CounterRow,
+    CredentialRow,
+    GuestRow,
+    ProfileRow,
+    StaffRow,
+    StoreRow,
+    read,
+    row_digest,
+)
 from loyalty_desk.wire.v1.sync import FeedRow, FeedTable
 
 _LOG = logging.getLogger(__name__)
@@ -74,8 +84,17 @@ def apply_row(connection: apsw.Connection, change: FeedRow, tally: Tally) -> Non
         else:
             tally.guests += change.table == FeedTable.GUEST
             return
-    body = json.dumps(change.row) if change.table in _DOCUMENTS else None
+    body = json.dumps(change.row) if change.table in _DOCUMENTS and _is_readable(change) else None
     connection.execute("INSERT INTO document VALUES (?, ?, ?, ?)", (change.table, change.key, body, digest))
+
+
+def _is_readable(change: FeedRow) -> bool:
+    kind = _READ_AS.get(change.table)
+    try:
+        return kind is None or change.row is None or read(kind, change.row) is not None
+    except msgspec.ValidationError:
+        _LOG.warning("a row of the table %s cannot be read by this program; it is kept by digest", change.table)
+        return False
 
 
 def remove(connection: apsw.Connection, table: str, key: str, tally: Tally) -> None:
@@ -151,5 +170,10 @@ _TYPED: dict[str, _Typed] = {
     FeedTable.COUNTER: _Typed(
         _bind_counter, "DELETE FROM counter WHERE owner = ? AND rule = ? AND period = ? RETURNING digest", _put_counter
     ),
+}
+_READ_AS: dict[str, type[msgspec.Struct]] = {
+    FeedTable.STORE: StoreRow,
+    FeedTable.STAFF: StaffRow,
+    FeedTable.PROFILE: ProfileRow,
 }
 _DOCUMENTS = frozenset({FeedTable.PROGRAM, FeedTable.STORE, FeedTable.STAFF, FeedTable.KEYSET, FeedTable.PROFILE})

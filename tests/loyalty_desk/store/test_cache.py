@@ -172,3 +172,45 @@ def test_damage_met_while_running_empties_the_cache_and_nothing_else(tmp_path: P
     again.apply(page(ANNA, CARD))
     assert again.by_handle(HANDLE).id == GUEST
     again.close()
+
+
+@pytest.mark.parametrize("body", [b"\x91\x01", b"", b"\xc1", b"\xdc\x00\x40" + b"\xc0" * 64])
+def test_guests_written_in_another_format_are_asked_for_anew(cache: SqliteCache, body: bytes, expect_log) -> None:
+    expect_log("made anew")
+    for find in (
+        lambda: cache.by_handle(HANDLE),
+        lambda: cache.by_member_number("1000000016"),
+        lambda: cache.guest(GUEST),
+        lambda: cache.by_phone_hash("aa") or None,
+    ):
+        cache.apply(page(ANNA, CARD, SHOP))
+        cache._writer.execute("UPDATE guest SET row = ?", (body,))
+        assert find() is None
+        assert (cache.rebuilt, cache.state()) == (True, CacheState())
+    cache.apply(page(ANNA, CARD, SHOP))
+    assert cache.guest(GUEST).row.name == "Анна"
+
+
+@pytest.mark.parametrize("row", ["[1]", "{", '{"name": 5}'])
+def test_documents_written_in_another_format_are_asked_for_anew(cache: SqliteCache, row: str, expect_log) -> None:
+    expect_log("made anew")
+    cache.apply(page(ANNA, SHOP, ("staff", "anna", {"name": "Anna", "role": "cashier", "stores": []})))
+    cache._writer.execute("UPDATE document SET row = ?", (row,))
+    assert (cache.store(STORE), cache.state()) == (None, CacheState())
+
+
+@pytest.mark.parametrize("version", [0, 1, 99])
+def test_a_cache_of_any_other_version_is_made_anew(tmp_path: Path, version: int, expect_log) -> None:
+    expect_log("made anew")
+    path = tmp_path / "cache.db"
+    old = SqliteCache(path, KEY)
+    old.apply(page(ANNA, CARD))
+    old._writer.pragma("user_version", version)
+    old.close()
+    made = SqliteCache(path, KEY)
+    assert (made.rebuilt, made.state().guests) == (True, 0)
+    made.close()
+    assert [one.name for one in tmp_path.iterdir() if one.name.endswith(".bak")] == []
+    again = SqliteCache(path, KEY)
+    assert not again.rebuilt
+    again.close()
