@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.compiled import CompiledRule
-from loyalty_desk.domain.conditions.base import MONEY, UNITS, Reason
+from loyalty_desk.domain.conditions.base import MONEY, NO_MATCHING_LINES, UNITS, Condition, Reason
 from loyalty_desk.domain.effects.base import RULES
 from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE, Explanation, Hint, Note
 from loyalty_desk.domain.tally import Tally, folded
@@ -47,6 +47,8 @@ def explained(trace: Trace) -> Explanation:
 def _rejected(trace: Trace, notes: Sequence[Note]) -> tuple[tuple[str, str], ...]:
     """Return the keys that were presented and opened no rule, with the first reason."""
     choices = trace.tally.choices
+    if not (choices.codes or choices.coupons or choices.rewards):
+        return ()
     by_rule = {note.rule: note for note in notes}
     openers: dict[str, list[Note]] = {}
     for rule in trace.compiled.rules:
@@ -82,7 +84,7 @@ def why_not(
         if reason is None and trace.tier_lines and _lost_to_tier(trace, rule, amounts, points):
             return Reason("tier_better")
         return reason
-    failed = _failed(trace.tally, rule, is_candidate=rule.rank in trace.met)
+    failed = _failed(trace.tally, rule)
     if failed is not None:
         return failed
     sole = trace.sole_discount if rule.effects else trace.sole_earning
@@ -91,24 +93,33 @@ def why_not(
     return Reason("no_guest" if trace.tally.guest is None and rule.earning else "nothing_left")
 
 
-def _failed(tally: Tally, rule: CompiledRule, *, is_candidate: bool) -> Reason | None:
-    """Return the first condition that fails whatever the prices, with what is missing where it is the only one."""
-    if not is_candidate and rule.key is not None:
-        # The index left the rule out: the check shows none of the values that this condition needs.
-        reason = rule.key.why(tally, ())
-        if not reason.kind:
-            return reason
+def _failed(tally: Tally, rule: CompiledRule) -> Reason | None:
+    """Return the first condition that fails whatever the prices, with what is missing where it is the only one.
+
+    Conditions that need not know the rule's lines come first: most rules that do not apply are told by one of them.
+    """
+    for condition in rule.fixed:
+        if not condition.of_lines and not condition.holds(tally, ()):
+            reason = condition.why(tally, ())
+            return _alone(tally, rule, condition, reason) if reason.kind else reason
     positions = rule.positions(tally)
     if rule.choosers and not positions:
         for chooser in rule.choosers:
             if not any(chooser.picks(tally, i) for i in tally.all):
                 return chooser.why(tally, ())
-        return Reason("no_matching_lines")
-    failed = [condition for condition in rule.fixed if not condition.holds(tally, positions)]
-    if not failed:
-        return None
-    reason = failed[0].why(tally, positions)
-    if len(failed) > 1 or any(not condition.holds(tally, positions) for condition in rule.moving):
+        return NO_MATCHING_LINES
+    for condition in rule.fixed:
+        if condition.of_lines and not condition.holds(tally, positions):
+            reason = condition.why(tally, positions)
+            return _alone(tally, rule, condition, reason) if reason.kind else reason
+    return None
+
+
+def _alone(tally: Tally, rule: CompiledRule, failed: Condition, reason: Reason) -> Reason:
+    """Return a reason with what is missing only if nothing else fails."""
+    positions = rule.positions(tally)
+    others = [condition for condition in (*rule.fixed, *rule.moving) if condition is not failed]
+    if (rule.choosers and not positions) or any(not condition.holds(tally, positions) for condition in others):
         return reason._replace(kind="", missing=0)
     return reason
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from loyalty_desk.domain.compiled import CompiledProgram, CompiledRule
 from loyalty_desk.domain.conditions.base import Reason
@@ -12,7 +11,7 @@ from loyalty_desk.domain.earning import Earnings
 from loyalty_desk.domain.tally import Tally
 
 
-@dataclass
+@dataclass(slots=True)
 class Trace:
     """The tally at its end and what became of each rule whose turn came.
 
@@ -31,10 +30,4 @@ class Trace:
     tier_reason: Reason | None = None
     tier_lines: list[int] = field(default_factory=list)
     earnings: Earnings | None = None
-
-    @cached_property
-    def met(self) -> frozenset[int]:
-        """Return the ranks of the rules that the check could meet at all."""
-        return self.compiled.met(self.tally)
-
     tier_earn_reason: Reason | None = None

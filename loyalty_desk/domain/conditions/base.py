@@ -29,10 +29,14 @@ NO_GUEST = Reason("no_guest")
 
 
 class Condition:
-    """Base of all conditions. `moving` ones look at prices as they stand when the rule's turn comes."""
+    """Base of all conditions. `moving` ones look at prices as they stand when the rule's turn comes.
+
+    Those `of_lines` look at the lines that the rule's choosers picked; all others can be asked without.
+    """
 
     __slots__ = ()
     moving = False
+    of_lines = False
 
     def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
         """Return whether the condition holds; `positions` are the lines that the rule's choosers picked."""

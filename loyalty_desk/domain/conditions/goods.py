@@ -86,6 +86,7 @@ class Presence(Condition):
     """
 
     __slots__ = ("categories", "counts_own", "every", "products", "quantity")
+    of_lines = True
 
     def __init__(self, f: Fields) -> None:
         self.products = frozenset(f.texts("products"))

@@ -18,6 +18,7 @@ class _Size(Condition):
 
     __slots__ = ("categories", "high", "low", "of", "over", "products")
     kind = MONEY
+    of_lines = True
 
     def __init__(self, f: Fields) -> None:
         self.of = f.text("of", "check", one_of=("check", "lines", "line"))

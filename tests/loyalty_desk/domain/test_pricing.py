@@ -260,6 +260,16 @@ def test_the_nearest_offer_is_the_one_least_missing_and_never_over_twice_the_che
     assert quote(basket(1000), GuestFacts(visits=2), visit, AT).hint.missing == 2
 
 
+def test_the_reason_is_the_one_that_really_fails():
+    coffee = Line("a", category="coffee", unit_price=1000)
+    when = [{"type": "categories", "categories": ["coffee"]}, {"type": "stores", "stores": ["s2"]}]
+    quoted = quote(basket(coffee, store="s1"), None, program(rule("x", off(1), when=when)), AT)
+    assert notes(quoted)["x"].code == "other_store"
+    tea = Line("a", category="tea", unit_price=1000)
+    quoted = quote(basket(tea, store="s2"), None, program(rule("x", off(1), when=when)), AT)
+    assert notes(quoted)["x"].code == "no_matching_lines"
+
+
 def test_what_lacks_two_things_is_no_offer():
     both = [{"type": "amount", "min": 1200}, {"type": "quantity", "min": 5}]
     assert quote(basket(1000), None, program(rule("x", off(1), when=both)), AT).hint is None
