@@ -4,7 +4,7 @@ PY := .venv/bin/python
 export PYTHONTZPATH :=
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check vectors bench format clean clean-demo
+.PHONY: demo test test-thorough check vectors bench simulate mutate format clean clean-demo
 
 demo: .venv/.ready
 	@$(PY) -m loyalty_desk.demo $(DEMO)
@@ -23,7 +23,19 @@ vectors: .venv/.ready
 	@$(PY) tests/vectors/run.py $(FILE)
 
 bench: .venv/.ready
+	@sh .ci/setup --group bench
 	@$(PY) tests/bench/run.py $(BENCH)
+
+test-thorough: .venv/.ready
+	$(PY) -m pytest tests/loyalty_desk/domain/properties --hypothesis-profile=thorough
+
+simulate: .venv/.ready
+	@$(PY) tests/simulation/run.py $(if $(SEEDS),SEEDS=$(SEEDS)) $(if $(SEED),SEED=$(SEED))
+
+mutate: .venv/.ready
+	@sh .ci/setup --group mutate
+	.venv/bin/mutmut run
+	.venv/bin/mutmut results
 
 format: .venv/.ready
 	.venv/bin/ruff check --fix .

@@ -34,13 +34,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LOYALTY_", extra="ignore", frozen=True)
 
-    host: str = Field("127.0.0.1", description="address to listen on")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8765, ge=1, le=65_535, description="port to listen on")
     workers: int = Field(default=1, ge=1, le=64, description="worker processes")
     data_dir: Path = Field(default_factory=_platform_folder, description="where the server keeps its data")
-    witness_dir: Path | None = Field(None, description="where it notes how far the data was; better on another disk")
+    witness_dir: Path | None = Field(default=None, description="where it notes how far the data was; better on another disk")
     master_key: SecretStr | None = Field(
-        None, description="the key over personal data, base64; absent: made in the data folder"
+        default=None, description="the key over personal data, base64; absent: made in the data folder"
     )
     dev: bool = Field(default=False, description="say more")
     pool_size: int = Field(default=10, ge=1, le=200, description="connections to the database, each worker")
@@ -49,7 +49,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DATABASE_URL", "LOYALTY_DATABASE_URL", "database_url"),
         description="your own PostgreSQL, as the application's role; absent: PostgreSQL in the data folder",
     )
-    owner_database_url: SecretStr | None = Field(None, description="the same, as the role that owns the schema")
+    owner_database_url: SecretStr | None = Field(default=None, description="the same, as the role that owns the schema")
 
     @property
     def address(self) -> str:

@@ -10,7 +10,6 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import FrameType
 
 from PySide6.QtCore import QObject, QSocketNotifier, QTimer
@@ -34,7 +33,7 @@ class Shutdown(QObject):
         self,
         phases: Sequence[Phase],
         parent: QObject | None = None,
-        leave: Callable[[], object] = partial(QApplication.exit, 0),
+        leave: Callable[[], object] = QApplication.quit,
     ) -> None:
         super().__init__(parent)
         self._phases = tuple(phases)
