@@ -13,6 +13,8 @@ from functools import cached_property
 
 from loyalty_desk.domain.basket import MILLI, WHOLE_CHECK, Basket, Line, LineFlag
 from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.conditions.usage import PERIODS
+from loyalty_desk.domain.conditions.when import period_of
 from loyalty_desk.domain.effects import EFFECTS, EarningEffect
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.guest import GuestFacts
@@ -300,16 +302,21 @@ def exchange(
 ) -> Exchange:
     """Return an exchange: the return is worked out first, then the new basket for the guest as it leaves them."""
     returned = refund(sale, returns, before)
-    return Exchange(returned, Sale.priced(basket, guest_after(guest, returned), program, at, choices))
+    return Exchange(returned, Sale.priced(basket, guest_after(guest, sale, returned), program, at, choices))
 
 
-def guest_after(guest: GuestFacts | None, returned: Refund) -> GuestFacts | None:
-    """Return a guest's facts once a return is posted: points, spend, stamps and, of a whole return, visits and uses."""
+def guest_after(guest: GuestFacts | None, sale: Sale, returned: Refund) -> GuestFacts | None:
+    """Return a guest's facts once a return is posted: points, spend, stamps and, of a whole return, visits and uses.
+
+    Uses go from all time and from the periods that the sale lay in, not from others.
+    """
     if guest is None:
         return None
+    local = sale.quote.at.astimezone(sale.basket.zone)
+    periods = {"", *(period_of(local, period) for period in PERIODS)}
     uses, stamps = dict(guest.uses), dict(guest.stamps)
     for rule, count in returned.uses:
-        uses = {key: max(0, n - count) if key[0] == rule else n for key, n in uses.items()}
+        uses = {key: max(0, n - count) if key[0] == rule and key[1] in periods else n for key, n in uses.items()}
     for rule, count in returned.stamps:
         stamps[rule] = stamps.get(rule, 0) - count
     visits = 1 if returned.is_whole else 0

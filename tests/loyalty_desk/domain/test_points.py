@@ -192,6 +192,99 @@ def test_below_zero_and_unknown_entries_are_refused():
     assert ledger.entries == {}
 
 
+def code_of(refused, call, *arguments) -> tuple[str, dict]:
+    with pytest.raises(refused) as caught:
+        call(*arguments)
+    return caught.value.code, dict(caught.value.facts)
+
+
+def test_refusals_carry_their_code_and_facts_exactly():
+    ledger = PointsLedger()
+    ledger.debit("owed", 5, day(0))
+    assert code_of(BadInput, ledger.credit, "a", -1, day(0)) == ("points_negative", {"points": -1})
+    assert code_of(Refused, ledger.hold, "h", 1, day(0)) == ("points_short", {"asked": 1, "available": 0})
+    assert code_of(Refused, ledger.capture, "h", "e", day(0)) == ("hold_unknown", {"hold": "h"})
+    assert code_of(Refused, ledger.reverse, "r", "no", day(0)) == ("entry_unknown", {"entry": "no"})
+    assert code_of(Refused, ledger.give_back, "r", "no", day(0)) == ("entry_unknown", {"entry": "no"})
+
+
+def test_every_move_leaves_exactly_this_entry_and_these_lots():
+    ledger = PointsLedger()
+    ledger.credit("a", 100, day(0), expires_at=day(20))
+    ledger.credit("b", 50, day(1), usable_at=day(3))
+    ledger.credit("c", 40, day(1), expires_at=day(90))
+    assert ledger.hold("h1", 60, day(2)) == 60
+    assert ledger.hold("h2", 70, day(2)) == 70
+    ledger.capture("h2", "sale", day(4))
+    ledger.debit("big", 70, day(5))
+    ledger.reverse("taken back", "c", day(6), 30)
+    ledger.capture("h1", "late sale", day(7))
+    ledger.give_back("void", "sale", day(8), 45)
+    ledger.credit("d", 10, day(9), expires_at=day(10))
+    entries = [(e.id, e.kind.value, e.points, (e.at - JAN).days, e.lots, e.of) for e in ledger.entries.values()]
+    assert entries == [
+        ("a", "credit", 100, 0, (("a", 100),), ""),
+        ("b", "credit", 50, 1, (("b", 50),), ""),
+        ("c", "credit", 40, 1, (("c", 40),), ""),
+        ("sale", "debit", -70, 4, (("a", 40), ("c", 30)), ""),
+        ("big", "debit", -70, 5, (("c", 10), ("b", 50), ("a", 10)), ""),
+        ("taken back", "reverse", -30, 6, (("a", 30),), "c"),
+        ("late sale", "debit", -60, 7, (("a", 20),), ""),
+        ("void", "return", 45, 8, (("c", 30), ("void<a", 15)), "sale"),
+        ("d", "credit", 10, 9, (("d", 10),), ""),
+    ]
+    lots = [
+        (lot.id, lot.amount, lot.remaining, lot.held, (lot.earned_at - JAN).days, lot.expires_at)
+        for lot in ledger.lots.values()
+    ]
+    assert lots == [
+        ("a", 100, 0, 0, 0, day(20)),
+        ("b", 50, 0, 0, 1, None),
+        ("c", 40, 0, 0, 1, day(90)),
+        ("void<a", 15, 5, 0, 0, day(38)),
+        ("d", 10, 10, 0, 9, day(10)),
+    ]
+    assert (ledger.balance, ledger.debt, ledger.holds) == (15, 0, {})
+    assert ledger.next_expiries(day(9)) == [(day(10), 10), (day(38), 5)]
+    assert ledger.next_expiries(day(10)) == [(day(38), 5)]
+    assert ledger.next_expiries(day(9), 1) == [(day(10), 10)]
+    assert (ledger.expiring_by(day(9)), ledger.expiring_by(day(10)), ledger.expiring_by(day(38))) == (0, 10, 15)
+    assert [(e.id, e.points, e.at, e.lots) for e in ledger.expire(day(11))] == [
+        ("expire:d", -10, day(11), (("d", 10),))
+    ]
+
+
+def test_expiries_of_one_instant_are_one_and_held_points_are_left_out_of_the_forecast():
+    ledger = PointsLedger()
+    ledger.credit("a", 10, day(0), expires_at=day(5))
+    ledger.credit("b", 20, day(0), expires_at=day(5))
+    ledger.credit("never", 1, day(0))
+    ledger.hold("h", 4, day(1))
+    assert ledger.next_expiries(day(1)) == [(day(5), 30)]
+    assert ledger.expiring_by(day(5)) == 26
+    assert [(e.id, e.at) for e in ledger.expire(day(6))] == [("expire:a", day(6)), ("expire:b", day(6))]
+    assert [(e.id, e.at, e.points) for e in ledger.release("h", day(7))] == [("expire:h:a", day(7), -4)]
+
+
+def test_dead_points_go_last_and_the_same_reversal_and_return_count_once():
+    ledger = PointsLedger()
+    ledger.credit("dead", 10, day(0), expires_at=day(5))
+    ledger.credit("live", 10, day(0))
+    assert ledger.debit("sale", 15, day(6)).lots == (("live", 10), ("dead", 5))
+    first = ledger.give_back("back", "sale", day(6), 3)
+    assert ledger.give_back("back", "sale", day(6), 3) is first
+    once = ledger.reverse("undo", "live", day(6), 2)
+    assert ledger.reverse("undo", "live", day(6), 2) is once
+    assert ledger.balance == 20 - 15 + 3 - 2
+
+
+def test_points_returned_exactly_thirty_days_before_their_end_keep_their_lot():
+    ledger = PointsLedger()
+    ledger.credit("a", 10, day(0), expires_at=day(40))
+    ledger.debit("sale", 10, day(1))
+    assert ledger.give_back("void", "sale", day(10)).lots == (("a", 10),)
+
+
 MOVES = st.lists(
     st.tuples(
         st.sampled_from(["credit", "debit", "redeem", "hold", "release", "capture", "expire", "reverse", "give_back"]),

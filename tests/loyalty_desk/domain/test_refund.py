@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty_desk.domain.basket import Basket, Line
-from loyalty_desk.domain.errors import BadInput, Refused
+from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import NO_CHOICES, Choices, ManualDiscount, Payment
@@ -227,8 +227,8 @@ def test_a_void_gives_back_all_that_is_left_and_leaves_the_guest_as_before():
     assert (back.money, back.spent_returned, back.earned_reversed) == (8_000, 1_000, 80)
     q = sale.quote
     after_sale = replace(ANNA, points=ANNA.points - 1_000 + q.earned_points, visits=4, spend=8_000, earned=80)
-    assert guest_after(after_sale, back) == ANNA
-    assert guest_after(None, back) is None
+    assert guest_after(after_sale, sale, back) == ANNA
+    assert guest_after(None, sale, back) is None
 
 
 def test_an_exchange_prices_the_new_check_for_the_guest_as_the_return_leaves_them():
@@ -284,3 +284,98 @@ def test_piece_by_piece_everything_comes_back_exactly_once(case):
         sale.quote.earned_points,
         sale.spent,
     )
+
+
+def code_of(refused: type[ForPerson], call, *arguments) -> tuple[str, dict]:
+    with pytest.raises(refused) as caught:
+        call(*arguments)
+    return caught.value.code, dict(caught.value.facts)
+
+
+def test_refusals_carry_their_code_and_facts_exactly():
+    goods = sold(program(), line("a", 100, 2))
+    bare = Sale.priced(Basket.of_amount("RUB", 100), None, program(), NOON)
+    assert code_of(Refused, refund_amount, goods, 100) == ("return_by_lines", {})
+    assert code_of(BadInput, refund_amount, bare, -1) == ("return_amount", {"amount": -1})
+    assert code_of(BadInput, refund_amount, bare, 0) == ("return_amount", {"amount": 0})
+    assert code_of(Refused, refund_amount, bare, 101) == ("return_more_than_left", {"asked": 101, "left": 100})
+    assert code_of(Refused, void, goods, void(goods).after) == ("return_nothing_left", {})
+    assert code_of(BadInput, refund, goods, []) == ("return_empty", {})
+    assert code_of(BadInput, refund, goods, one("z" * 50)) == ("return_line_unknown", {"line": "z" * 40})
+    asked = {"line": "a", "quantity_milli": 1_500}
+    assert code_of(BadInput, refund, goods, [Return("a", 1_500)]) == ("return_quantity", asked)
+    offer = program({"effects": [{"type": "free_unit", "set_of": 2}]}, partial_bundle_return="refuse")
+    assert code_of(Refused, refund, sold(offer, line("a", 1, 2)), one("a")) == ("return_splits_set", {})
+
+
+def test_points_that_paid_a_bare_total_come_back_by_amount():
+    for spent_back, returned in (("share", [250, 250, 500]), ("full_refund_only", [0, 0, 1_000])):
+        of = program(EARN, spent_back=spent_back)
+        sale = Sale.priced(Basket.of_amount("RUB", 5_000), ANNA, of, NOON, Choices(points_asked=1_000))
+        state, parts = NOTHING_YET, []
+        for amount in (1_000, 1_000, 2_000):
+            back = refund_amount(sale, amount, state)
+            parts.append((back.how, back.money, back.spent_returned))
+            state = back.after
+        assert [part[2] for part in parts] == returned
+        assert [part[:2] for part in parts] == [("amount", 1_000), ("amount", 1_000), ("whole", 2_000)]
+
+
+def test_a_bare_total_without_points_reverses_none_by_the_formula():
+    of = program(EARN, points_reversal="formula")
+    sale = Sale.priced(Basket.of_amount("RUB", 5_000, no_points=True), ANNA, of, NOON)
+    assert (sale.quote.earned_points, refund_amount(sale, 1_000).earned_reversed) == (0, 0)
+
+
+def test_what_a_guest_has_after_a_return():
+    daily = {"type": "usage", "times": 5, "period": "day"}
+    of = program(EARN, tenth_off(conditions=[daily]), {"effects": [{"type": "stamp", "every": 9}]})
+    before = GuestFacts(points=10, visits=2, visits_ever=7, spend=5_000, stamps={"r3": 1})
+    sale = sold(of, line("a", 1_000, 2), guest=before)
+    now = GuestFacts(
+        points=10 + sale.quote.earned_points, visits=3, visits_ever=8, spend=6_800, earned=sale.quote.earned_points,
+        stamps={"r3": 3},
+        uses={("r2", ""): 4, ("r2", "day:2026-03-02"): 1, ("r2", "day:2026-03-01"): 3, ("r9", ""): 2},
+    )  # fmt: skip
+    part = refund(sale, one("a"))
+    assert guest_after(now, sale, part) == replace(
+        now, points=10 + 9, spend=5_900, earned=9, stamps={"r3": 2}
+    )  # fmt: skip
+    whole = void(sale)
+    assert dict(whole.uses) == {"r2": 1}
+    assert guest_after(now, sale, whole) == replace(
+        now, points=10, visits=2, visits_ever=7, spend=5_000, earned=0, stamps={"r3": 1},
+        uses={("r2", ""): 3, ("r2", "day:2026-03-02"): 0, ("r2", "day:2026-03-01"): 3, ("r9", ""): 2},
+    )  # fmt: skip
+    poor = GuestFacts(points=0, stamps={})
+    assert guest_after(poor, sale, whole) == GuestFacts(points=-18, stamps={"r3": -2})
+
+
+def test_the_object_of_a_refund_says_everything():
+    issue, stamp = {"type": "issue_coupon"}, {"type": "stamp", "every": 9}
+    of = program(
+        EARN,
+        {"effects": [issue], "conditions": [{"type": "coupon", "codes": ["k"]}, {"type": "usage", "per_guest": 5}]},
+        {"effects": [stamp]},
+    )
+    paid = Choices(coupons=("k",), payments=(Payment("card", 500),), points_asked=100)
+    sale = sold(of, line("a", 1_000), line("c", 2_000, flags=frozenset({"gift_card"})), choices=paid)
+    earned = sale.quote.earned_points
+    assert void(sale).to_dict() == {
+        "how": "whole",
+        "money": 2_900,
+        "earned_reversed": earned,
+        "spent_returned": 100,
+        "is_whole": True,
+        "lines": [
+            {"line": part.id, "quantity_milli": 1_000, "money": part.net, "earned_reversed": part.earned,
+             "spent_returned": part.points}
+            for part in sale.quote.lines
+        ],
+        "back_to": [{"id": "card", "amount": 500}],
+        "cards": [{"id": "c", "amount": 2_000}],
+        "uses": [{"id": "r2", "count": 1}],
+        "stamps": [{"id": "r3", "count": sale.quote.stamps[0][1]}],
+        "coupons_withdrawn": [{"id": "r2", "count": 1}],
+        "coupons_freed": ["k"],
+    }  # fmt: skip
