@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -19,8 +19,6 @@ from loyalty_desk.domain.tally import Tally
 
 LINE, CHECK = 0, 1
 EARNING_ONLY = -1
-# The rarest keys first: a rule waits under one kind of key alone.
-KEY_KINDS = ("code", "product", "category", "segment", "store", "tier", "guest", "channel")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +38,6 @@ class CompiledRule:
     stage: int
     acting: Acting
     is_alone: bool
-    key: Condition | None
 
     def positions(self, tally: Tally) -> Sequence[int]:
         """Return the lines that the rule acts on."""
@@ -62,8 +59,6 @@ class CompiledProgram:
 
     program: Program
     rules: tuple[CompiledRule, ...]
-    always: tuple[int, ...]
-    by_key: dict[str, dict[str, tuple[int, ...]]]
     segments: frozenset[str]
     tags: frozenset[str]
     names_guests: bool
@@ -75,16 +70,6 @@ class CompiledProgram:
     def candidates(self, tally: Tally) -> list[CompiledRule]:
         """Return the rules that can matter to a check, in the order they run, without conditions settled already."""
         return self.plans.plan(tally).candidates(tally)
-
-    def met(self, tally: Tally) -> frozenset[int]:
-        """Return the ranks of the rules of which the check shows the rarest thing they need."""
-        found = set(self.always)
-        for kind, values in self.by_key.items():
-            shown = _shown(kind, tally)
-            for value in shown if len(shown) < len(values) else values:
-                if value in values and value in shown:
-                    found.update(values[value])
-        return frozenset(found)
 
     def keys_of(self, rule: CompiledRule) -> list[str]:
         """Return the codes and bearers' coupons that open a rule."""
@@ -106,23 +91,9 @@ def compile_program(program: Program, *, tolerant: bool = False) -> CompiledProg
     for group, g in enumerate(order):
         is_alone = len(groups[g]) == 1
         rules += [part.compiled(len(rules) + k, group, is_alone=is_alone) for k, part in enumerate(groups[g])]
-    always: list[int] = []
-    by_key: dict[str, dict[str, list[int]]] = {}
-    for rule in rules:
-        if rule.unknown is not None:
-            continue
-        key = rule.key.keys() if rule.key is not None else None
-        if key is None:
-            always.append(rule.rank)
-            continue
-        kind, values = key
-        for value in values:
-            by_key.setdefault(kind, {}).setdefault(value, []).append(rule.rank)
     return CompiledProgram(
         program=program,
         rules=tuple(rules),
-        always=tuple(always),
-        by_key={kind: {v: tuple(ranks) for v, ranks in values.items()} for kind, values in by_key.items()},
         segments=_named(rules, "segments"),
         tags=_named(rules, "tags"),
         names_guests=bool(_named(rules, "guests")),
@@ -194,7 +165,6 @@ class _Parts:
 
     def compiled(self, rank: int, group: int, *, is_alone: bool) -> CompiledRule:
         """Return the rule at its place."""
-        keyed = [c for c in self.conditions if c.keys() is not None]
         choosers = tuple(c for c in self.conditions if isinstance(c, Chooser))
         others = [c for c in self.conditions if not isinstance(c, Chooser)]
         return CompiledRule(
@@ -215,7 +185,6 @@ class _Parts:
                 min([c.per_check for c in others if isinstance(c, Usage) and c.per_check], default=None),
             ),
             is_alone=is_alone,
-            key=min(keyed, key=_rarity, default=None),
             stage=max((effect.stage for effect in self.effects), default=EARNING_ONLY),
         )
 
@@ -226,30 +195,6 @@ def one_birthday(conditions: list[Condition]) -> list[Condition]:
     for other in birthdays[1:]:
         birthdays[0].narrow(other)
     return [c for c in conditions if c not in birthdays[1:]]
-
-
-def _rarity(condition: Condition) -> tuple[int, int]:
-    kind, values = condition.keys() or (KEY_KINDS[-1], frozenset())
-    return KEY_KINDS.index(kind), len(values)
-
-
-def _shown(kind: str, tally: Tally) -> Collection[str]:
-    """Return the values of a kind of key that a check shows."""
-    if kind == "product":
-        return tally.by_product
-    if kind == "category":
-        return tally.by_category
-    if kind == "code":
-        return tally.codes
-    if kind == "store":
-        return (tally.basket.store,)
-    if kind == "channel":
-        return (tally.basket.channel,)
-    if tally.guest is None:
-        return ()
-    if kind == "segment":
-        return tally.guest.segments
-    return (tally.guest.tier,) if kind == "tier" else ("*",)
 
 
 def _merged(lines: dict[str, list[int]], names: frozenset[str]) -> Sequence[int]:

@@ -46,10 +46,6 @@ class Condition:
         """Return why it does not hold."""
         raise NotImplementedError
 
-    def keys(self) -> tuple[str, frozenset[str]] | None:
-        """Return (kind, values) of which the check must show one for the rule to have any chance, None for no such."""
-        return None
-
 
 class Chooser(Condition):
     """A condition that picks lines; the rule needs at least one."""

@@ -22,10 +22,6 @@ class Products(Chooser):
         """Return whether the line's product is named."""
         return tally.lines[i].product in self.products
 
-    def keys(self) -> tuple[str, frozenset[str]]:
-        """Return the products."""
-        return "product", self.products
-
 
 class Categories(Chooser):
     """`categories`: only lines of these categories."""
@@ -38,10 +34,6 @@ class Categories(Chooser):
     def picks(self, tally: Tally, i: int) -> bool:
         """Return whether the line's category is named."""
         return tally.lines[i].category in self.categories
-
-    def keys(self) -> tuple[str, frozenset[str]]:
-        """Return the categories."""
-        return "category", self.categories
 
 
 class Excluded(Chooser):
@@ -123,9 +115,3 @@ class Presence(Condition):
         names = missing if self.every else sorted(self.products | self.categories)
         short = self.quantity if self.every else self.quantity - total
         return Reason("needs_present", {"names": names, "quantity": self.quantity, "missing": short})
-
-    def keys(self) -> tuple[str, frozenset[str]] | None:
-        """Return the products or the categories, where only one of the two is asked for."""
-        if self.products and self.categories:
-            return None
-        return ("product", self.products) if self.products else ("category", self.categories)

@@ -28,10 +28,6 @@ class PromoCode(Condition):
         """Return that a code is needed; which one is not said."""
         return Reason("needs_code")
 
-    def keys(self) -> tuple[str, frozenset[str]]:
-        """Return the codes."""
-        return "code", self.codes
-
 
 class CouponHeld(Condition):
     """`coupon`: a coupon for the rule is presented and alive.

@@ -29,10 +29,6 @@ class Stores(Condition):
         """Return that it is another store."""
         return Reason("other_store")
 
-    def keys(self) -> tuple[str, frozenset[str]]:
-        """Return the stores."""
-        return "store", self.stores
-
 
 class Channels(Condition):
     """`channels`: only at the till, on the web, or through a partner."""
@@ -49,10 +45,6 @@ class Channels(Condition):
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that it is another channel."""
         return Reason("other_channel", {"channels": sorted(self.channels)})
-
-    def keys(self) -> tuple[str, frozenset[str]]:
-        """Return the channels."""
-        return "channel", self.channels
 
 
 class AnyGuest(Condition):
@@ -71,10 +63,6 @@ class AnyGuest(Condition):
         """Return that there is none."""
         return NO_GUEST
 
-    def keys(self) -> tuple[str, frozenset[str]]:
-        """Return that a guest is needed."""
-        return "guest", frozenset({"*"})
-
 
 class Tiers(Condition):
     """`tiers`: only guests of these tiers, by code."""
@@ -92,10 +80,6 @@ class Tiers(Condition):
         """Return that there is no guest, or one of another tier."""
         return Reason("other_tier", {"tiers": sorted(self.tiers)}) if tally.guest else NO_GUEST
 
-    def keys(self) -> tuple[str, frozenset[str]]:
-        """Return the tiers."""
-        return "tier", self.tiers
-
 
 class Segments(Condition):
     """`segments`: only guests of one of these segments."""
@@ -112,10 +96,6 @@ class Segments(Condition):
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, or one of other segments."""
         return Reason("other_segment", {"segments": sorted(self.segments)}) if tally.guest else NO_GUEST
-
-    def keys(self) -> tuple[str, frozenset[str]]:
-        """Return the segments."""
-        return "segment", self.segments
 
 
 class Tags(Condition):
