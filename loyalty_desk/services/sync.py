@@ -34,6 +34,7 @@ from loyalty_desk.wire.v1.sync import Acked, Command, Head, HelloAnswer, HelloRe
 
 RECONCILE_EVERY_MS = 24 * 60 * 60 * 1_000
 ROUNDS = 4
+MOST_ROUNDS = 16
 _INCARNATION = "incarnation"
 
 
@@ -93,7 +94,9 @@ class SyncEngine:
         self._journal.witness()
         try:
             fruitless = 0
-            while fruitless < ROUNDS:
+            for _ in range(MOST_ROUNDS):
+                if fruitless == ROUNDS:
+                    break
                 level = self._pusher.acknowledged
                 try:
                     error = self._round(stopping)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.record import ClockConfidence, ExceptionKind, Record, RecordKind
 from loyalty_desk.services.ports import NotOurServer, ServerSaid
-from loyalty_desk.services.sync import SyncEngine, SyncOutcome
+from loyalty_desk.services.sync import MOST_ROUNDS, SyncEngine, SyncOutcome
+from loyalty_desk.wire.v1.sync import BlockIds, PushAnswer, PushRequest, ReconcileAnswer
 from tests.loyalty_desk.services.fake_ledger import ROOT, FakeLedger
 from tests.loyalty_desk.till_parts import (
     ANNA_CARD,
@@ -213,6 +214,22 @@ def test_a_gap_is_closed_by_going_back(line: Line) -> None:
     # Before anything is pushed again the server hears what it had acknowledged.
     assert [[one.seq for one in request.acked] for request in asked] == [[7], [7]]
     assert {request.acked_in for request in asked} == {line.ledger.incarnation}
+
+
+def test_a_ledger_that_keeps_nothing_of_what_it_acknowledges_is_not_asked_for_ever(line: Line) -> None:
+    line.step()
+    line.counter.sell(CARD, 100)
+
+    def forked(request: PushRequest) -> PushAnswer:
+        raise ServerSaid(409, "FORK", epoch=request.epoch)
+
+    line.ledger._push = forked
+    line.ledger._reconcile = lambda asked: ReconcileAnswer(
+        asked.incarnation, [BlockIds(one.first_seq, []) for one in asked.blocks]
+    )
+    line.ledger.calls.clear()
+    assert line.step().error == "server_unsettled"
+    assert line.ledger.calls.count("hello") == MOST_ROUNDS
 
 
 def test_records_no_longer_here_become_a_named_hole(line: Line) -> None:
