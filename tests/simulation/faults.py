@@ -57,21 +57,28 @@ class Mutation(StrEnum):
     """A defect put into the code under test: the simulation has to report it."""
 
     ACK_BEFORE_COMMIT = "ack_before_commit"
+    HALF_A_BATCH = "half_a_batch"
     NO_RECONCILE = "no_reconcile"
     DELETE_ON_4XX = "delete_on_4xx"
     TTL_DEDUPE = "ttl_dedupe"
     BARE_CONFLICT = "bare_conflict"
     PLAIN_SEQUENCE = "plain_sequence"
-    NO_WITNESS = "no_witness"
-    KEEP_INCARNATION = "keep_incarnation"
+    UNSYNCED_WITNESS = "unsynced_witness"
+    UNSYNCED_JOURNAL = "unsynced_journal"
     ANY_ANSWER_ACKS = "any_answer_acks"
     ACK_DROPS_OVERLAY = "ack_drops_overlay"
-    LOTS_AT_TILL = "lots_at_till"
+    CURSOR_OUTLIVES_CACHE = "cursor_outlives_cache"
+    PULL_AT_ANY_TIME = "pull_at_any_time"
+    BLIND_TO_RESTORE = "blind_to_restore"
+    IDS_BY_CLOCK = "ids_by_clock"
+    POISON_BLOCKS = "poison_blocks"
+    FORGOTTEN_EPOCH = "forgotten_epoch"
+    DROPPED_WHEN_SUSPENDED = "dropped_when_suspended"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one seed plays: how many tills and guests, how long, which faults; `trouble` is how often a request fails."""
+    """What one seed plays: tills, guests, steps and faults; `trouble` is how often a request fails."""
 
     tills: int
     guests: int

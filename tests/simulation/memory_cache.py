@@ -83,21 +83,23 @@ class MemoryCache:
         stored, state = self._stored, self._stored.state
         if state.incarnation not in (None, page.incarnation):
             raise ValueError("a page of another life of the server")
-        digest = int.from_bytes(state.digest, "big")
+        digest, live = int.from_bytes(state.digest, "big"), state.rows
         for change in page.rows:
             place = (change.table, change.key)
             if place in stored.rows:
                 digest -= row_digest(change.table, change.key, stored.rows.pop(place))
+                live -= 1
             if change.row is not None:
                 stored.rows[place] = change.row
                 digest += row_digest(change.table, change.key, change.row)
+                live += 1
         if not page.has_more:
             stored.quotas = {one.rule: one.left for one in page.quotas}
         stored.state = replace(
             state,
             incarnation=page.incarnation,
             cursor=page.next,
-            rows=len(stored.rows),
+            rows=live,
             digest=(digest % DIGEST_MODULUS).to_bytes(16, "big"),
             guests=sum(table == FeedTable.GUEST for table, _ in stored.rows),
         )

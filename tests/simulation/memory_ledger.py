@@ -53,6 +53,7 @@ class Tx:
     guest: UUID | None
     effective_at: int
     flags: int
+    recorded_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +323,7 @@ class MemoryStore:
         return True
 
     async def insert_postings(self, branch: int, rows: Sequence[Sourced], recorded_at: datetime) -> int:
-        tables, new = self.tables, 0
+        new = 0
         for one in rows:
             record, source = one.posted.fact.record, one.source
             tx = Tx(
@@ -338,17 +339,17 @@ class MemoryStore:
                 one.posted.fact.guest,
                 one.posted.fact.effective_at,
                 one.posted.flags,
+                to_ms(recorded_at),
             )
-            if not self._insert(tx):
-                continue
-            tables.places[record.device, record.epoch, branch, record.seq] = tx
-            new += 1
+            new += self.insert(tx)
         return new
 
-    def _insert(self, tx: Tx) -> bool:
+    def insert(self, tx: Tx) -> bool:
+        """Insert a row unless its id exists; return whether it did not."""
         if tx.id in self.tables.txs:
             return False
         self.tables.txs[tx.id] = tx
+        self.tables.places[tx.device, tx.epoch, tx.branch, tx.seq] = tx
         return True
 
     async def insert_entries(
@@ -496,4 +497,3 @@ async def put_document(store: MemoryStore, table: FeedTable, key: str, row: dict
     """Put a row of a small table into the feed."""
     store.tables.documents[table.value, key] = row
     await store.feed_changes([feed.Change(table, key, row)])
-

@@ -1,4 +1,4 @@
-"""What must hold when a run has come to rest: nothing lost, nothing doubled, every invariant of section 10 that exists."""
+"""What must hold when a run has come to rest: nothing lost, nothing doubled, the invariants of section 10."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Verdict:
 def judge(world: World) -> Verdict:
     """Hold a settled run against its facts and the invariants."""
     tables = world.server.tables
-    on_media = {(one.id, one.hash) for disk in world.disks for one in disk.journal.records.values()}
+    on_media = {one for disk in world.disks for one in disk.kept}
     posted = {(one.id, one.hash) for one in tables.txs.values()}
     aside = {(one.id, one.hash) for one in tables.quarantine.values() if one.state in ("open", "waiting_dependency")}
     lost = on_media - posted - aside
@@ -44,6 +44,13 @@ def judge(world: World) -> Verdict:
     made = set(world.made.items())
     gone = made - on_media - posted - aside
     invariants = list(world.findings)
+    for disk in world.disks:
+        forgotten = disk.kept - {(one.id, one.hash) for one in disk.journal.records.values()}
+        if forgotten:
+            invariants.append(f"INV-4: a till has removed {len(forgotten)} records from its own journal")
+    reused = sum(str(kind) == "ID_REUSE" for kind, _ in tables.exceptions)
+    if reused:
+        invariants.append(f"INV-3: {reused} ids were used twice")
     for check in (_entries, _lots, _chains, _order, _caches, _balances, _heads, _exposure):
         check(world, tables, lambda rule, text: invariants.append(f"{rule}: {text}"))
     for key in sorted(str(one[0]) for one in lost):

@@ -1,4 +1,7 @@
-"""Play seeds: `run.py SEEDS=2000 [SEED=17] [REAL=1] [MUTATION=name] [-v]`; the last line says what was found."""
+"""Play seeds: `run.py SEEDS=2000 [SEED=17] [REAL=1] [MUTATION=name] [-v]`; the last line says what was found.
+
+`run.py MUTATIONS=1` puts in one defect after another and says by which seed each was caught.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,12 @@ if str(ROOT) not in sys.path:
 
 from tests.simulation.faults import Mutation, Plan  # noqa: E402 - the path comes first
 from tests.simulation.keys import signatures  # noqa: E402
+from tests.simulation.mutations import BITES, mutated  # noqa: E402
 from tests.simulation.oracle import Verdict, judge  # noqa: E402
 from tests.simulation.world import World  # noqa: E402
 
 _SHOWN = 10
+_BITE_WITHIN = 60
 
 
 @dataclass(slots=True)
@@ -71,17 +76,39 @@ def play_all(seeds: range, *, real_keys: bool = False) -> Totals:
     return totals
 
 
+def first_bite(mutation: Mutation) -> Verdict | None:
+    """Return the first run that reports a defect, among runs with the faults it needs; None where all are content."""
+    plan = Plan(tills=3, guests=1, steps=60, trouble=0.4, faults=BITES[mutation])
+    with mutated(mutation):
+        return next((one for one in (play(seed, plan) for seed in range(1, _BITE_WITHIN + 1)) if not one.good), None)
+
+
+def show_bites() -> int:
+    """Print a line for each defect; return the exit code."""
+    caught = 0
+    for mutation in Mutation:
+        found = first_bite(mutation)
+        caught += found is not None
+        said = "NOT CAUGHT"
+        if found is not None:
+            first = found.invariants[0] if found.invariants else ""
+            said = f"caught by seed {found.seed}: lost {found.lost}, doubled {found.doubled}. {first}"
+        print(f"{mutation.value:24}{said}", flush=True)
+    print(f"{caught} of {len(Mutation)}")
+    return 0 if caught == len(Mutation) else 1
+
+
 def main(arguments: list[str]) -> int:
     """Read the arguments, play, print; return the exit code."""
     given = dict(one.split("=", 1) for one in arguments if "=" in one)
+    if given.get("MUTATIONS"):
+        return show_bites()
     real = given.get("REAL", "0") not in ("", "0")
     lines: list[str] | None = [] if "-v" in arguments else None
     first, count = (int(given["SEED"]), 1) if given.get("SEED") else (1, int(given.get("SEEDS") or 2_000))
     totals, started = Totals(), time.perf_counter()
     with ExitStack() as stack:
         if given.get("MUTATION"):
-            from tests.simulation.mutations import mutated
-
             stack.enter_context(mutated(Mutation(given["MUTATION"])))
         for seed in range(first, first + count):
             verdict = play(seed, real_keys=real, lines=lines)

@@ -33,15 +33,24 @@ class Crash(Exception):
 class SimServer:
     """One network on one database. `history` has every state that was ever committed, oldest first."""
 
-    def __init__(self, network: UUID, random: Random, now: Callable[[], int], key: Any, root: Any) -> None:
+    store_class: type[MemoryStore] = MemoryStore
+    acks_before_commit = False
+
+    def __init__(
+        self,
+        network: UUID,
+        random: Random,
+        now: Callable[[], int],
+        key: Any,
+        root: Any,
+        find: Callable[[str, str], None],
+    ) -> None:
         self.network = network
         self.history: list[Tables] = [Tables()]
-        self.seen: dict[tuple[UUID, int], Tables] = {}
         self.crash_before_commit = False
-        self.store_class: type[MemoryStore] = MemoryStore
-        self.acks_before_commit = False
         self.made_with = 1  # states before the network, its tills and guests had all been made
         self._random = random
+        self._find = find
         self._now_ms = now
         self._key = key
         self._root = root
@@ -92,16 +101,22 @@ class SimServer:
                 if self.acks_before_commit:
                     store.written = False
                 else:
-                    raise Crash
+                    self.on_crash(store)
+
+    def on_crash(self, store: MemoryStore) -> None:
+        """Die before the commit: nothing of the transaction stays."""
+        raise Crash
 
     def _commit(self, tables: Tables) -> None:
+        # INV-9: whoever has read up to the counter has seen every number up to it.
+        before = self.tables
+        for place, (seq, _) in tables.feed.items():
+            if seq <= before.n and before.feed.get(place, (0, None))[0] != seq:
+                self._find("INV-9", f"number {seq} was given when readers had passed {before.n}")
         self.history.append(tables)
-        life = tables.life
-        if life is not None:
-            self.seen[life, tables.n] = tables
-            # The witness is written at most a second late: some commits it has not seen yet.
-            if self._random.random() < 0.7:
-                self._witness = (life, tables.n)
+        # The witness is written at most a second late: some commits it has not seen yet.
+        if tables.life is not None and self._random.random() < 0.7:
+            self._witness = (tables.life, tables.n)
 
     async def rotate(self, reason: str, unless_past: UUID | None) -> None:
         """Begin a new life, as `incarnation.rotate`."""

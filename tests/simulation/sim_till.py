@@ -1,4 +1,4 @@
-"""A till of the simulation: the real services over a journal and a cache in memory, as `loyalty_desk.till` makes them."""
+"""A till of the simulation: the real services over journal and cache in memory, as `loyalty_desk.till` joins them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from loyalty_desk.services.sync import SyncEngine, SyncOutcome
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.store.boot import examine
 from tests.simulation.memory_cache import MemoryCache, Stored
-from tests.simulation.memory_journal import MemoryJournal, MemoryWitness, Medium
+from tests.simulation.memory_journal import Medium, MemoryJournal, MemoryWitness
 
 EARLIEST_MS, LATEST_MS = -(1 << 40), 1 << 42
 
@@ -49,20 +49,20 @@ class SimClock:
 
 @dataclass
 class Disk:
-    """What outlives a power cut. While the disk lies, `durable` is what will be found after one."""
+    """What outlives a power cut. While the disk lies, `durable` is what will be found after one.
+
+    `kept` are the records that no fault of the medium has taken away: whoever else removes one has lost it.
+    """
 
     journal: Medium
     witness: MemoryWitness = field(default_factory=MemoryWitness)
     cache: Stored = field(default_factory=Stored)
     durable: Medium | None = None
-    aside: list[Medium] = field(default_factory=list)
+    kept: set[tuple[UUID, bytes]] = field(default_factory=set)
 
-    def copy(self, file_id: UUID | None = None) -> Disk:
+    def copy(self) -> Disk:
         """Return an image of the disk."""
-        image = Disk(self.journal.copy(), MemoryWitness(self.witness.seen), self.cache.copy())
-        if file_id is not None:
-            image.journal.file_id = file_id
-        return image
+        return Disk(self.journal.copy(), MemoryWitness(self.witness.seen), self.cache.copy())
 
 
 class SimTill:
@@ -83,6 +83,7 @@ class SimTill:
         self.name = name
         self.identity = identity
         self.disk = disk
+        self.acked: dict[int, int] = {}
         self.clock = clock
         self.busy = False
         self.honest_since_pull = True
@@ -100,6 +101,7 @@ class SimTill:
         disk = self.disk
         self.clock.boot_id = UUID(int=self._random.getrandbits(128), version=4)
         self.clock.booted_ms = self.clock.world_ms()
+        self.acked = dict(disk.journal.acks)
         self.busy = True  # no trouble while starting: it would only start again
         self.journal = MemoryJournal(disk.journal, disk.witness, lambda what: self._told(self, what))
         self.cache = MemoryCache(disk.cache, lambda what: self._told(self, what))
@@ -125,6 +127,7 @@ class SimTill:
             own,
             app="0.1.0",
         )
+        self.journal.witness()  # the sync thread's first act
         self.busy = False
         return finding.reason
 

@@ -9,12 +9,11 @@ from uuid import UUID
 
 from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.program import Program
-from loyalty_desk.services.ports import Identity, NoAnswer
-from loyalty_desk.services.sync import SyncEngine
+from loyalty_desk.services.ports import Identity
 from loyalty_desk.wire.v1.rows import keyset_message
-from loyalty_desk.wire.v1.sync import PushAnswer, PushRequest, Status
 from tests.simulation.faults import REWINDS, Fault, Plan
-from tests.simulation.keys import private_key, signatures
+from tests.simulation.keys import private_key
+from tests.simulation.memory_cache import Stored
 from tests.simulation.memory_journal import Medium, MemoryWitness
 from tests.simulation.memory_ledger import Device, Tables
 from tests.simulation.network import SimClient, deliver
@@ -67,7 +66,7 @@ class World:
         self._network_key = private_key(self._bytes(), real=real_keys)
         root = private_key(self._bytes(), real=real_keys)
         self._root = root
-        self.server = SimServer(NETWORK, self.random, lambda: self.now_ms, self._network_key, root)
+        self.server = SimServer(NETWORK, self.random, lambda: self.now_ms, self._network_key, root, self.find)
         self.guests = [(self._uuid(), 1 + self.random.getrandbits(63)) for _ in range(self.plan.guests)]
         self.handles = [handle for _, handle in self.guests]
         self.tills: list[SimTill] = []
@@ -151,33 +150,31 @@ class World:
             head = till.journal.head()
             record = till.disk.journal.records[head.epoch, head.seq]
             self.made.setdefault(record.id, record.hash)
+            till.disk.kept.add((record.id, record.hash))
             self.note(till.name, "record", head.epoch, head.seq, head.hash.hex()[:16])
+        if what == "acknowledge":
+            self._check_acknowledged(till)
+        elif what == "rewind":
+            till.acked = dict(till.disk.journal.acks)
         if what == "completed" and till.client.pulled is not None:
             self.pulls[till] = till.client.pulled
             till.honest_since_pull = True
         if not till.busy and not self.calm and self.plan.has(Fault.POWER_CUT) and self.random.random() < 0.01:
             raise PowerCut
 
-    def answered(self, till: SimTill, request: object, answer: object) -> None:
-        """INV-5: what is acknowledged is committed at this moment."""
-        if isinstance(request, PushRequest) and isinstance(answer, PushAnswer):
-            self._check_acknowledged(till, request, answer)
-
-    def _check_acknowledged(self, till: SimTill, request: PushRequest, answer: PushAnswer) -> None:
-        tables = self.server.tables
-        if answer.incarnation != tables.life:
-            return
-        for record, result in zip(request.records, answer.results, strict=True):
-            tx = tables.txs.get(record.id)
-            is_posted = tx is not None and tx.hash == record.hash
-            if result.status is Status.QUARANTINED or not is_posted:
-                held = any(
-                    one.id == record.id and one.hash == record.hash
-                    for (device, epoch, seq, _), one in tables.quarantine.items()
-                    if (device, epoch, seq) == (request.device, request.epoch, record.seq)
-                )
-                if not held:
-                    self.find("INV-5", f"{till.name} was told {result.status} of {record.id}, and nothing is stored")
+    def _check_acknowledged(self, till: SimTill) -> None:
+        """INV-5: what a till takes for acknowledged is committed at this moment."""
+        tables, journal = self.server.tables, till.disk.journal
+        aside = {(one.id, one.hash) for one in tables.quarantine.values()}
+        for epoch, upto in journal.acks.items():
+            for seq in range(till.acked.get(epoch, 0) + 1, upto + 1):
+                record = journal.records.get((epoch, seq))
+                if record is None or (record.id, record.hash) in aside:
+                    continue
+                tx = tables.txs.get(record.id)
+                if tx is None or tx.hash != record.hash:
+                    self.find("INV-5", f"{till.name} takes record {seq} for acknowledged, and nothing is stored")
+        till.acked = dict(journal.acks)
 
     def meanwhile(self, till: SimTill) -> None:
         """Let others act, and this till sell, while its request is under way."""
@@ -279,11 +276,11 @@ class World:
             case Fault.POWER_CUT:
                 self.cut_power(till)
             case Fault.CACHE_LOST:
-                disk.cache = type(disk.cache)()
-                self.cut_power(till)
+                self.lose_cache(disk)
+                self._boot(till)
             case Fault.WITNESS_LOST:
                 disk.witness = MemoryWitness()
-                self.cut_power(till)
+                self._boot(till)
             case Fault.DISK_LIES:
                 if disk.durable is None:
                     disk.durable = disk.journal.copy()
@@ -310,14 +307,29 @@ class World:
         disk = till.disk
         if disk.durable is not None:
             disk.journal, disk.durable = disk.durable, None
-            till.honest_since_pull = False
-        reason = till.boot()
-        self.note(till.name, "boot", reason)
+            self._rewind(till)
+        else:
+            self._boot(till)
 
-    def _rewind(self, till: SimTill) -> None:
+    def lose_cache(self, disk: Disk) -> None:
+        """Delete the cache's file."""
+        disk.cache = Stored()
+
+    def _rewind(self, till: SimTill, *, noticeable: bool = True) -> None:
+        """Start on a disk that has gone back; where the witness tells, a new epoch has to begin before any sale."""
         till.honest_since_pull = False
+        there = {(one.id, one.hash) for one in till.disk.journal.records.values()}
+        missing = till.disk.kept - there
+        till.disk.kept = there
+        reason = self._boot(till)
+        # The witness may trail by one record, so the loss of a single one may go unseen.
+        if noticeable and len(missing) > 1 and reason is None:
+            self.find("BOOT", f"{till.name} lost {len(missing)} records and goes on in the same epoch")
+
+    def _boot(self, till: SimTill) -> str | None:
         reason = till.boot()
         self.note(till.name, "boot", reason)
+        return reason
 
     def _roll_back(self, till: SimTill, *, seen: bool) -> None:
         if till not in self._backups or self.random.random() < 0.4:
@@ -329,7 +341,7 @@ class World:
         if not seen:
             till.disk.witness = MemoryWitness(image.witness.seen)
             till.disk.cache = image.cache.copy()
-        self._rewind(till)
+        self._rewind(till, noticeable=seen)
 
     def _corrupt(self, till: SimTill) -> None:
         head = till.journal.head()
@@ -349,7 +361,9 @@ class World:
         till.journal.append(lambda head: _unreadable(till, head, self._uuid()), occurred_at=till.trusted.now_ms())
 
     def _clone(self, till: SimTill) -> None:
-        twin = self._make_till(f"{till.name}'", till.identity, till.engine_key, till.disk.copy())
+        image = till.disk.copy()
+        image.kept = set(till.disk.kept)
+        twin = self._make_till(f"{till.name}'", till.identity, till.engine_key, image)
         twin.clock.offset_ms = till.clock.offset_ms
         twin.honest_since_pull = till.honest_since_pull = False
         self.pulls.pop(twin, None)
@@ -420,7 +434,9 @@ class World:
             shown = found.row.points + overlay.earned - overlay.redeemed
             expected = tables.guests[guest].points + own
             if shown != expected:
-                self.find("INV-23", f"{till.name} shows {shown}, not {expected}, for guest {self.handles.index(handle)}")
+                self.find(
+                    "INV-23", f"{till.name} shows {shown}, not {expected}, for guest {self.handles.index(handle)}"
+                )
 
 
 _AT_TILL = frozenset(
@@ -449,6 +465,3 @@ def _unreadable(till: SimTill, head: Any, record_id: UUID) -> Any:
     me = till.identity
     sig = till.engine_key.sign(head_message(me.network, me.device, head.epoch, head.seq + 1, digest))
     return SealedRecord(head.epoch, head.seq + 1, record_id, head.hash, digest, sig, payload), totals, None
-
-
-__all__ = ["NoAnswer", "SyncEngine", "World", "signatures"]
