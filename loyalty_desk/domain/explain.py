@@ -102,11 +102,11 @@ def _failed(tally: Tally, rule: CompiledRule) -> Reason | None:
         if not condition.of_lines and not condition.holds(tally, ()):
             reason = condition.why(tally, ())
             return _alone(tally, rule, condition, reason) if reason.kind else reason
+    for chooser in rule.choosers:
+        if not chooser.picks_any(tally):
+            return chooser.why(tally, ())
     positions = rule.positions(tally)
     if rule.choosers and not positions:
-        for chooser in rule.choosers:
-            if not any(chooser.picks(tally, i) for i in tally.all):
-                return chooser.why(tally, ())
         return NO_MATCHING_LINES
     for condition in rule.fixed:
         if condition.of_lines and not condition.holds(tally, positions):

@@ -56,6 +56,10 @@ class Chooser(Condition):
         """Return whether line `i` is one that the rule acts on."""
         raise NotImplementedError
 
+    def picks_any(self, tally: Tally) -> bool:
+        """Return whether any line of the check is one that the rule acts on, the other choosers left aside."""
+        return any(self.picks(tally, i) for i in tally.all)
+
     def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
         """Return whether any line was picked."""
         return bool(positions)

@@ -22,6 +22,10 @@ class Products(Chooser):
         """Return whether the line's product is named."""
         return tally.lines[i].product in self.products
 
+    def picks_any(self, tally: Tally) -> bool:
+        """Return whether any product is in the check."""
+        return not self.products.isdisjoint(tally.by_product)
+
 
 class Categories(Chooser):
     """`categories`: only lines of these categories."""
@@ -34,6 +38,10 @@ class Categories(Chooser):
     def picks(self, tally: Tally, i: int) -> bool:
         """Return whether the line's category is named."""
         return tally.lines[i].category in self.categories
+
+    def picks_any(self, tally: Tally) -> bool:
+        """Return whether any category is in the check."""
+        return not self.categories.isdisjoint(tally.by_category)
 
 
 class Excluded(Chooser):

@@ -62,11 +62,12 @@ class Hours(Chooser):
     `days` are those of the start. A line counts by the time it was added, a line without one by the quote's.
     """
 
-    __slots__ = ("begin", "days", "end")
+    __slots__ = ("begin", "days", "end", "reason")
 
     def __init__(self, f: Fields) -> None:
         self.begin, self.end = f.clock("from"), f.clock("to")
         self.days = frozenset(f.integers("days", low=MONDAY, high=SUNDAY))
+        self.reason = Reason("other_hours", {"from": self.begin, "to": self.end, "days": sorted(self.days)})
 
     def covers(self, local: datetime) -> bool:
         """Return whether a local time lies in the hours."""
@@ -85,9 +86,15 @@ class Hours(Chooser):
         added = tally.lines[i].added_at
         return self.covers(tally.local if added is None else added.astimezone(tally.basket.zone))
 
+    def picks_any(self, tally: Tally) -> bool:
+        """Return whether any line was added within the hours."""
+        if any(line.added_at for line in tally.lines):
+            return any(self.picks(tally, i) for i in tally.all)
+        return bool(tally.lines) and self.covers(tally.local)
+
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return the hours."""
-        return Reason("other_hours", {"from": self.begin, "to": self.end, "days": sorted(self.days)})
+        return self.reason
 
 
 class Birthday(Condition):

@@ -10,6 +10,8 @@ from loyalty_desk.domain.conditions.base import NO_GUEST, VISITS, Condition, Rea
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
 
+OTHER_STORE = Reason("other_store")
+NOT_FOR_THIS_GUEST = Reason("not_for_this_guest")
 CHANNELS = ("till", "web", "partner")
 
 
@@ -27,7 +29,7 @@ class Stores(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that it is another store."""
-        return Reason("other_store")
+        return OTHER_STORE
 
 
 class Channels(Condition):
@@ -67,10 +69,11 @@ class AnyGuest(Condition):
 class Tiers(Condition):
     """`tiers`: only guests of these tiers, by code."""
 
-    __slots__ = ("tiers",)
+    __slots__ = ("reason", "tiers")
 
     def __init__(self, f: Fields) -> None:
         self.tiers = frozenset(f.texts("tiers", needed=True))
+        self.reason = Reason("other_tier", {"tiers": sorted(self.tiers)})
 
     def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
         """Return whether the guest's tier is named."""
@@ -78,16 +81,17 @@ class Tiers(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, or one of another tier."""
-        return Reason("other_tier", {"tiers": sorted(self.tiers)}) if tally.guest else NO_GUEST
+        return self.reason if tally.guest else NO_GUEST
 
 
 class Segments(Condition):
     """`segments`: only guests of one of these segments."""
 
-    __slots__ = ("segments",)
+    __slots__ = ("reason", "segments")
 
     def __init__(self, f: Fields) -> None:
         self.segments = frozenset(f.texts("segments", needed=True))
+        self.reason = Reason("other_segment", {"segments": sorted(self.segments)})
 
     def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
         """Return whether the guest is in one of them."""
@@ -95,7 +99,7 @@ class Segments(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, or one of other segments."""
-        return Reason("other_segment", {"segments": sorted(self.segments)}) if tally.guest else NO_GUEST
+        return self.reason if tally.guest else NO_GUEST
 
 
 class Tags(Condition):
@@ -112,7 +116,7 @@ class Tags(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, or that the offer is for others."""
-        return Reason("not_for_this_guest") if tally.guest else NO_GUEST
+        return NOT_FOR_THIS_GUEST if tally.guest else NO_GUEST
 
 
 class Guests(Condition):
@@ -129,7 +133,7 @@ class Guests(Condition):
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return that there is no guest, or that the offer is for others."""
-        return Reason("not_for_this_guest") if tally.guest else NO_GUEST
+        return NOT_FOR_THIS_GUEST if tally.guest else NO_GUEST
 
 
 class NewGuest(Condition):
