@@ -55,7 +55,7 @@ class CompiledRule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledProgram:
-    """A program's rules by rank, which of them every check must look at, and the rest by what a check must show."""
+    """A program's rules by rank, what of a guest they look at, and the plans of which of them can matter when."""
 
     program: Program
     rules: tuple[CompiledRule, ...]

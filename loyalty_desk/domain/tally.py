@@ -69,12 +69,12 @@ class Tally:
     """Working state of one quote: lists over the lines in canonical order, minor units, charges left out."""
 
     __slots__ = (
-        "_by_category",
-        "_by_product",
         "all",
         "at",
         "basket",
+        "by_category",
         "by_points",
+        "by_product",
         "choices",
         "codes",
         "coupons",
@@ -114,7 +114,11 @@ class Tally:
         excluded = program.exclusions.discounts
         has_excluded = bool(excluded.products or excluded.categories)
         has_floors = False
+        by_product: dict[str, list[int]] = {}
+        by_category: dict[str, list[int]] = {}
         for i, line in enumerate(lines):
+            by_product.setdefault(line.product, []).append(i)
+            by_category.setdefault(line.category, []).append(i)
             flags = line.flags
             units, part = divmod(line.quantity_milli, MILLI)
             if part or flags:
@@ -127,6 +131,7 @@ class Tally:
             has_floors = has_floors or line.floor > 0
         self.gross, self.quantity, self.may, self.has_floors = gross, quantity, may, has_floors
         self.left, self.original = gross.copy(), gross
+        self.by_product, self.by_category = by_product, by_category
         self.least = [_least(line.floor, line.quantity_milli) for line in lines] if has_floors else [0] * size
         self.cuts: list[list[Cut]] = [[] for _ in lines]
         self.known: dict[int, Known] = {}
@@ -136,8 +141,6 @@ class Tally:
         self.no_tier_discount: set[int] = set()
         self.no_tier_points: set[int] = set()
         self.local = at.astimezone(basket.zone)
-        self._by_product: dict[str, list[int]] | None = None
-        self._by_category: dict[str, list[int]] | None = None
         self.codes = {folded(code) for code in choices.codes} if choices.codes else NO_KEYS
         self.coupons = {folded(code) for code in choices.coupons} if choices.coupons else NO_KEYS
 
@@ -191,25 +194,9 @@ class Tally:
 
     def is_discounted(self, i: int) -> bool:
         """Return whether a rule has lowered line `i`; what the cashier takes off by hand is no rule."""
-        return any(rule != MANUAL_RULE for rule, _ in self.cuts[i])
-
-    @property
-    def by_product(self) -> dict[str, list[int]]:
-        """Return the lines of each product."""
-        if self._by_product is None:
-            self._by_product = {}
-            for i, line in enumerate(self.lines):
-                self._by_product.setdefault(line.product, []).append(i)
-        return self._by_product
-
-    @property
-    def by_category(self) -> dict[str, list[int]]:
-        """Return the lines of each category."""
-        if self._by_category is None:
-            self._by_category = {}
-            for i, line in enumerate(self.lines):
-                self._by_category.setdefault(line.category, []).append(i)
-        return self._by_category
+        cuts = self.cuts[i]
+        # What is taken by hand is taken first.
+        return bool(cuts) and cuts[-1][0] != MANUAL_RULE
 
     def runs(self, i: int) -> Runs:
         """Return the units of line `i` with what each costs now."""
