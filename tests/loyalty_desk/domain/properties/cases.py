@@ -177,6 +177,7 @@ def _usage(r: Random) -> Part:
         [
             {"total": r.randint(1, 3)},
             {"per_guest": r.randint(1, 3)},
+            {"per_check": r.randint(1, 2)},
             {"times": r.randint(1, 2), "period": r.choice(["day", "week", "month", "year"])},
         ]
     )
