@@ -587,6 +587,64 @@ def test_points_of_a_line_are_its_share_and_sum_to_the_whole():
     assert sum(line.points for line in quoted.lines) == quoted.redeemed_points == 101
 
 
+def test_the_tier_respects_floors_and_says_when_nothing_is_left():
+    lines = (Line("a", unit_price=1000, floor=950), Line("b", unit_price=1000))
+    assert discounts(quote(basket(*lines), GUEST, program(tiers=TIERS), AT)) == [50, 150]
+    for stacking in ("best_of", "stack"):
+        nothing = quote(basket(0), GUEST, program(tiers=TIERS, tier_stacking=stacking), AT)
+        assert notes(nothing)["tier"].code == "nothing_left"
+    free = program(rule("a", percent(10_000)), tiers=TIERS, tier_stacking="stack")
+    assert notes(quote(basket(1000), GUEST, free, AT))["tier"].code == "nothing_left"
+
+
+def test_points_lie_on_the_lines_that_earned_them_whatever_their_rates():
+    apples = [{"type": "products", "products": ["A"]}]
+    rules = program(
+        rule("all", {"type": "earn_rate", "points": 1, "per": 300}),
+        rule("a", {"type": "earn_rate", "points": 3, "per": 700}, when=apples),
+    )
+    quoted = quote(basket(2100, 2100), GuestFacts(), rules, AT)
+    assert [line.earned for line in quoted.lines] == [16, 7]
+    empty = quote(basket(0, 0), GuestFacts(), rules, AT)
+    assert {notes(empty)[name].code for name in ("all", "a")} == {"earns_nothing"}
+
+
+def test_a_gift_counts_at_its_list_price_against_money_off():
+    gift = {"type": "gift", "products": ["cup"], "price": 300, "quantity": 2}
+    for amount, winner in ((599, "gift"), (600, "cash"), (601, "cash")):
+        rules = program(rule("cash", off(amount), group=1), rule("gift", gift, group=1))
+        quoted = quote(basket(1000), None, rules, AT)
+        assert [note.rule for note in quoted.explanation if note.applied] == [winner]
+
+
+def test_of_equal_multipliers_the_first_counts_and_of_exclusive_earners_the_first_if_so_set():
+    twice = {"type": "bonus_multiplier", "rate_bp": 20_000}
+    earn = rule("e", {"type": "earn_rate", "points": 1, "per": 100})
+    even = quote(basket(1000), GuestFacts(), program(earn, rule("x", twice, group=1), rule("y", twice, group=1)), AT)
+    assert (even.earned_points, notes(even)["x"].applied, notes(even)["y"].code) == (20, True, "other_better")
+    bonus = {"type": "bonus_fixed", "points": 5}, {"type": "bonus_fixed", "points": 50}
+    pair = [rule("x", bonus[0], exclusive="check"), rule("y", bonus[1], exclusive="check")]
+    assert quote(basket(1000), GuestFacts(), program(earn, *pair), AT).earned_points == 50
+    first = program(earn, *pair, settings={"exclusive": "first"})
+    assert quote(basket(1000), GuestFacts(), first, AT).earned_points == 5
+
+
+def test_two_thresholds_that_fail_are_one_reason_and_no_offer():
+    when = [{"type": "amount", "min": 1200}, {"type": "amount", "of": "lines", "min": 1300}]
+    quoted = quote(basket(1000), None, program(rule("x", off(1), when=when)), AT)
+    assert (notes(quoted)["x"].facts["needs"], quoted.hint) == (1200, None)
+    met = [when[0], {"type": "amount", "of": "lines", "min": 900}]
+    assert quote(basket(1000), None, program(rule("x", off(1), when=met)), AT).hint.missing == 200
+
+
+def test_of_several_effects_one_that_comes_is_enough():
+    some = program(rule("x", percent(1000, cap=0), off(100)))
+    quoted = quote(basket(1000), None, some, AT)
+    assert (quoted.discount_total, notes(quoted)["x"].applied) == (100, True)
+    none = program(rule("x", percent(1000, cap=0), off(0)))
+    assert notes(quote(basket(1000), None, none, AT))["x"].code == "nothing_left"
+
+
 def test_nobody_known_earns_nothing():
     quoted = quote(basket(10_000), None, program(rule("r", {"type": "bonus_fixed", "points": 7})), AT)
     assert quoted.earned_points == 0
