@@ -161,6 +161,11 @@ class SimServer:
             self._witness = None
         self.start()
 
+    def adopt(self, life: UUID) -> None:
+        """Live under a given incarnation from now on."""
+        self.tables.lives[:] = [life]
+        self._system_of_life[life] = self._system
+
     def set_up(self, keyset: dict[str, Any], program: Program, devices: dict[UUID, Device]) -> None:
         """Make the network."""
         self._programs[program.version] = program
