@@ -15,6 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from loyalty_desk.domain.record import BadRecord, Record, chain_hash, head_is_signed
 from loyalty_desk.wire.v1.sync import PushedRecord, PushRequest, QuarantineReason
 
+# No check is worth a billion roubles or dollars. Ten million records of this size would still fit one account.
+MAX_AMOUNT = 10**12
+# Running totals are of a whole till's life; half of what fits leaves room for every record that counts on from them.
+MAX_TOTAL = 1 << 62
+
 
 class BadPush(ValueError):
     """The push contradicts itself; nothing of it is stored. The text is for whoever wrote the client."""
@@ -89,4 +94,18 @@ def _contradiction(push: PushRequest, pushed: PushedRecord, record: Record) -> s
     for name, outside, inside in zip(("network", "device", "epoch", "seq", "id"), claimed, written, strict=True):
         if outside != inside:
             return f"{name} differs from the push"
+    return _beyond(record)
+
+
+def _beyond(record: Record) -> str:
+    """Name the first figure that no till can honestly have reached: a few of them would overflow shared accounts."""
+    for name, amount in (
+        ("points earned", record.points_earned),
+        ("points redeemed", record.points_redeemed),
+        ("money_total", record.money_total or 0),
+    ):
+        if amount > MAX_AMOUNT:
+            return f"{name} above {MAX_AMOUNT}"
+    if max(record.totals.count, record.totals.earned, record.totals.redeemed) > MAX_TOTAL:
+        return f"running totals above {MAX_TOTAL}"
     return ""

@@ -6,20 +6,26 @@ Arrays travel as one parameter a column and are unnested, so a batch costs as ma
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.clock import from_ms
 from server.kit.db import fetch
+from server.kit.errors import outage, sqlstate
 from server.ledger.intake import Incoming
 from server.ledger.posting import AccountKey, AccountKind, Leg, Posted
 from server.ledger.repository import EpochRow, GuestAccount
 from server.ledger.standing import program_version
+
+_LOG = logging.getLogger(__name__)
+_OUT_OF_RANGE = "22003"
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,19 +352,28 @@ async def queue_repricing(connection: AsyncConnection, network: UUID, ids: Seque
 
 
 async def move_system_accounts(connection: AsyncConnection, network: UUID, moved: Mapping[int, int]) -> None:
-    """Add to accounts that every push touches, once a batch and in the order of ids; they are locked from here on."""
-    await connection.exec_driver_sql(
-        """
-        with mine as (
-            select a.id from account a where a.network_id = $1 and a.id = any($2::bigint[]) order by a.id
-            for no key update
+    """Add to accounts that every push touches, once a batch and in the order of ids; they are locked from here on.
+
+    Raises `ApiError` 503 where a sum no longer fits: that says nothing about the records at hand, so none is to blame.
+    """
+    try:
+        await connection.exec_driver_sql(
+            """
+            with mine as (
+                select a.id from account a where a.network_id = $1 and a.id = any($2::bigint[]) order by a.id
+                for no key update
+            )
+            update account set posted = account.posted + t.moved, version = account.version + 1
+            from unnest($2::bigint[], $3::bigint[]) as t (id, moved)
+            where account.network_id = $1 and account.id = t.id and t.id in (select id from mine)
+            """,
+            (network, list(moved), list(moved.values())),
         )
-        update account set posted = account.posted + t.moved, version = account.version + 1
-        from unnest($2::bigint[], $3::bigint[]) as t (id, moved)
-        where account.network_id = $1 and account.id = t.id and t.id in (select id from mine)
-        """,
-        (network, list(moved), list(moved.values())),
-    )
+    except DBAPIError as error:
+        if sqlstate(error) != _OUT_OF_RANGE:
+            raise
+        _LOG.critical("an account of network %s itself is full: nothing can be posted until somebody looks", network)
+        raise outage() from error
 
 
 def _lot_of(posted: Posted, leg: Leg, lots: Mapping[UUID, UUID]) -> UUID | None:

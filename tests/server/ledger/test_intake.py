@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from loyalty_desk.domain.record import chain_hash
+from loyalty_desk.domain.record import Totals, chain_hash
 from loyalty_desk.wire.v1.sync import Hole, PushRequest, QuarantineReason
-from server.ledger.intake import BadPush, ForgedPush, Incoming, read_push
+from server.ledger.intake import MAX_AMOUNT, MAX_TOTAL, BadPush, ForgedPush, Incoming, read_push
 from tests.server.fake_till import FakeTill
 
 
@@ -95,3 +95,21 @@ def test_another_key_is_a_forgery(till: FakeTill) -> None:
 
 def test_an_empty_push_is_empty(till: FakeTill) -> None:
     assert read(till, till.push([])) == []
+
+
+@pytest.mark.parametrize(
+    "absurd", [{"earned": MAX_AMOUNT + 1}, {"redeemed": MAX_AMOUNT + 1}, {"total": MAX_AMOUNT + 1}, {"earned": 1 << 62}]
+)
+def test_a_figure_that_no_till_can_reach_is_set_aside_alone(till: FakeTill, absurd: dict[str, int]) -> None:
+    before = till.totals
+    till.sale(**absurd)
+    till.totals = before
+    till.sale(earned=MAX_AMOUNT)
+    assert [one.fault for one in read(till, till.push())][-2:] == [QuarantineReason.BAD_SCHEMA, None]
+
+
+def test_running_totals_near_the_end_of_the_integers_are_set_aside(till: FakeTill) -> None:
+    till.totals = Totals(5, MAX_TOTAL + 1, 0)
+    till.sale()
+    (*_, last) = read(till, till.push())
+    assert (last.fault, last.detail) == (QuarantineReason.BAD_SCHEMA, f"running totals above {MAX_TOTAL}")

@@ -169,18 +169,20 @@ async def test_an_edited_record_is_quarantined_and_later_ones_post(world: World)
 @pytest.mark.usefixtures("poison_is_logged")
 async def test_one_record_that_cannot_be_stored_leaves_499_posted(world: World) -> None:
     till = await world.till()
-    (guest,) = await world.guests()
+    guest, full = await world.guests(2)
     earlier = await world.till()
-    earlier.sale(guest.id, earned=10_000)
+    earlier.sale(guest.id, earned=100)
+    earlier.sale(full.id, earned=1)
     await world.push(earlier)
+    await world.sql("update account set posted = $2 where guest_id = $1 returning 1", full.id, (1 << 63) - 1)
     for number in range(499):
-        till.sale(guest.id, earned=(1 << 63) - 1_000 if number == 249 else 1)
+        till.sale(*([full.id] if number == 249 else [guest.id]), earned=1)
     answer = await world.push(till)
     assert len(answer.results) == 500
     assert [(one.seq, one.reason) for one in answer.results if one.reason] == [(251, "BAD_SCHEMA")]
-    assert await posted(world) == 499 + 2
-    assert await world.balance(guest.id) == 10_000 + 498
-    assert await world.sql("select head_seq, count from device_epoch where head_seq > 2") == [(500, 500)]
+    assert await posted(world) == 499 + 3
+    assert await world.balance(guest.id) == 100 + 498
+    assert await world.sql("select head_seq, count from device_epoch where head_seq > 3") == [(500, 500)]
     assert await world.sql("select detail from quarantine") == [("cannot be stored: 22003",)]
     (again,) = {one.status for one in (await world.push(till)).results if one.seq != 251}
     assert again is Status.DUPLICATE
@@ -275,6 +277,35 @@ async def test_an_outage_of_the_database_is_503_and_quarantines_nothing(
     plant_failure(admin, state)
     assert refusal(await world.post(till, "push", till.push())) == (503, "OUTAGE")
     assert await world.sql("select (select count(*) from quarantine), (select count(*) from device_epoch)") == [(0, 0)]
+
+
+async def test_an_account_of_the_network_that_is_full_is_an_outage_and_blames_no_record(
+    world: World, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("is full")
+    till, (guest,) = await world.till(), await world.guests()
+    till.sale(guest.id, earned=1)
+    await world.push(till)
+    await world.sql("update account set posted = $1 where kind = 'promo_cost' returning 1", -(1 << 63) + 3)
+    till.sale(guest.id, earned=5)
+    assert refusal(await world.post(till, "push", till.push())) == (503, "OUTAGE")
+    assert await world.sql("select (select count(*) from quarantine), (select max(head_seq) from device_epoch)") == [
+        (0, 2)
+    ]
+    await world.sql("update account set posted = -1 where kind = 'promo_cost' returning 1")
+    assert statuses(await world.push(till)) == ["duplicate", "duplicate", "posted"]
+
+
+async def test_one_till_cannot_stop_the_earnings_of_the_others(world: World) -> None:
+    bad, honest, (guest,) = await world.till(), await world.till(), await world.guests()
+    for earned in (1 << 62, 1 << 62, (1 << 63) - 1_000):
+        before = bad.totals
+        bad.sale(guest.id, earned=earned)
+        bad.totals = before
+    assert statuses(await world.push(bad)) == ["posted", *["BAD_SCHEMA"] * 3]
+    honest.sale(guest.id, earned=7)
+    assert statuses(await world.push(honest)) == ["posted", "posted"]
+    assert await world.balance(guest.id) == 7
 
 
 async def test_what_a_later_version_knows_waits_and_what_has_no_entries_is_posted(world: World) -> None:
