@@ -26,6 +26,9 @@ from dataclasses import dataclass
 WINDOW_MS = 35.0
 """No hand holds this gap over six keys; scanners type at 1 to 20 ms."""
 SHORTEST_SCAN = 6
+SHORTEST_NUMBER = 10
+"""Digits, marks and spaces below this are an amount, however fast: keypads have macros, and our numbers are longer."""
+_OF_AMOUNTS = frozenset("0123456789., \u00a0")
 ENTER_GAP_MS = 100.0
 """Some scanners pause before their ending; by then six fast keys have told that it is one."""
 PREFIXED_GAP_MS = 250.0
@@ -136,7 +139,8 @@ class KeyboardWedge[Key]:
 
     def _ended(self) -> list[Action[Key]]:
         typed = self._text[1:] if self._prefixed else self._text
-        if len(typed) >= (1 if self._prefixed else self._shortest):
+        is_amount = len(typed) < SHORTEST_NUMBER and _OF_AMOUNTS.issuperset(typed)
+        if bool(typed) if self._prefixed else len(typed) >= self._shortest and not is_amount:
             scanned = Scanned("".join(typed).encode("utf-8"))
             self._clear()
             return [Hold(), scanned]

@@ -238,3 +238,16 @@ def test_every_key_reaches_the_field_or_a_scan_once_and_in_order(
     # What reached the field is what was typed, in order, with whole scans taken out.
     rest = iter(typed)
     assert all(any(key == other for other in rest) for key in reached)
+
+
+@pytest.mark.parametrize("amount", ["124000", "1240.50", "99999,99", "1 240,50", "123456789"])
+def test_an_amount_is_typing_however_fast_it_comes(amount: str) -> None:
+    field = Field(KeyboardWedge())
+    field.type(amount + ENTER, 5)
+    assert (field.scans, field.reached) == ([], [*amount, ENTER])
+
+
+def test_a_member_number_scanned_by_its_bars_is_a_scan() -> None:
+    field = Field(KeyboardWedge())
+    field.type("1000000016" + ENTER, 5)
+    assert field.scans == ["1000000016"]
