@@ -100,13 +100,15 @@ class Checkout:
     def price(self, draft: CheckDraft) -> Quote:
         """Return the check priced with the program in force and the guest's allowance; pure and fast.
 
-        Raises `BadInput` of `quote`, and `Refused`: `program_missing`, `check_empty`.
+        Raises `BadInput` of `quote`, and `Refused`: `program_missing`, `check_empty`, `amount_zero`.
         """
         return self._price(draft, self._programs.required()).quote
 
     def _price(self, draft: CheckDraft, program: Program, *, with_limits: bool = True) -> _Priced:
         if draft.basket is None or not draft.basket.lines:
             raise Refused("check_empty")
+        if draft.basket.gross == 0:
+            raise Refused("amount_zero")
         facts = None if draft.guest is None else draft.guest.facts or GuestFacts()
         choices = Choices(codes=draft.codes, quotas=self._quotas)
         if draft.guest is None or draft.guest.facts is None:

@@ -28,6 +28,7 @@ SENTENCES: Mapping[str, str] = {
     "amount_too_large": _("The amount is too large: {limit} at most."),
     "currency_unknown": _("This till does not know the currency {currency}."),
     "points_malformed": _("Type the points as a whole number, or choose one of the buttons."),
+    "amount_zero": _("The amount is zero. Type what the check costs."),
     "check_empty": _("The check is empty. Type its amount."),
     "check_too_large": _("This check has too many lines to be recorded as one. Split it in two."),
     "lines_too_many": _("The check has {lines} lines, {limit} at most. Split it in two."),
@@ -75,6 +76,7 @@ SENTENCES: Mapping[str, str] = {
     "limit_clock_bad": _("this computer’s clock is wrong."),
     "limit_stale_data": _("the till has not reached the server for {limit_hours} hours."),
     "limit_code_limit": _("that is the limit for this kind of code."),
+    "limit_code_limit_number": _("a number is not enough to use points. Ask the guest for the card."),
     "limit_upper_consecutive": _(
         "this guest has used points here {count} times since the last exchange with the server."
     ),

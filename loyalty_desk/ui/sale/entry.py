@@ -91,7 +91,10 @@ def _named(bare: str, typed: str) -> Reading:
 
 def _amount(typed: str, of: Currency) -> Entry:
     try:
-        return Entry(Reading.AMOUNT, typed, units=parse_amount(typed, of))
+        units = parse_amount(typed, of)
+        if units == 0:
+            raise BadInput("amount_zero")
+        return Entry(Reading.AMOUNT, typed, units=units)
     except BadInput as error:
         return Entry(Reading.AMOUNT, typed, problem=error)
 

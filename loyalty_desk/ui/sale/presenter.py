@@ -147,6 +147,9 @@ class SalePresenter:
         if mode is FieldMode.POINTS and not self._can_use_points():
             self._set(message=self._display.no_points(self._model))
             return
+        if mode is FieldMode.POINTS and mode is self._model.mode and self._model.kept is not None:
+            # Digits typed after it are still points: given back, the field would take them for another amount.
+            return
         if mode is self._model.mode:
             mode = FieldMode.AUTO
         points_involved = FieldMode.POINTS in (mode, self._model.mode)

@@ -299,3 +299,14 @@ def test_the_window_language_names_the_tier(tmp_path: Path) -> None:
 def test_records_of_two_sales_never_share_an_id(counter: Counter) -> None:
     ids: set[UUID] = {counter.sell(None, 5).record_id for _ in range(20)}
     assert len(ids) == 20
+
+
+def test_a_check_of_nothing_is_refused_and_leaves_no_record(tmp_path: Path) -> None:
+    counter = stocked(tmp_path)
+    before = counter.parts.journal.waiting().count
+    good = counter.checkout.price(counter.draft(CARD, 980))
+    with pytest.raises(Refused, match="amount_zero"):
+        counter.checkout.price(counter.draft(CARD, 0))
+    with pytest.raises(Refused, match="amount_zero"):
+        counter.checkout.confirm(counter.draft(None, 0), good)
+    assert counter.parts.journal.waiting().count == before

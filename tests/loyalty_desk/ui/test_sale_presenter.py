@@ -245,7 +245,7 @@ def test_enter_does_nothing_while_a_forced_field_is_empty(counter) -> None:
         ("-5", "An amount cannot be negative. A return is made from the original check."),
         ("1e9", "This is not an amount. Type it like 1240 or 1240.50."),
         ("100000000", "The amount is too large: 99\u00a0999\u00a0999 at most."),
-        ("0", "The check is empty. Type its amount."),
+        ("0", "The amount is zero. Type what the check costs."),
     ],
 )
 def test_a_bad_amount_is_one_sentence_and_no_sale(counter, typed: str, sentence: str) -> None:
@@ -272,7 +272,7 @@ def test_all_points_are_the_most_that_limits_allow(counter) -> None:
     counter.presenter.points_chosen(-1)
     assert [(chip.label, chip.chosen) for chip in counter.screen.guest.chips] == [
         ("0", False),
-        ("all 100", True),
+        ("max 100", True),
         ("other", False),
     ]
     assert counter.screen.check.to_pay == "1,016.00\u00a0₽"
@@ -595,3 +595,66 @@ def test_a_suspension_that_is_over_is_not_told_any_more(counter, status, notice)
     kept = (notice("till_suspended"), notice("disk_nearly_full"))
     counter.presenter.status_changed(status(notices=kept))
     assert counter.screen.notice.text == "The disk of this computer is nearly full. Call the manager."
+
+
+@pytest.mark.parametrize("text", ["0", "0.00", "000", "0,0"])
+def test_an_amount_of_nothing_is_never_recorded(counter, text: str) -> None:
+    counter.scan(MARIA)
+    counter.type("980")
+    counter.presenter.mode_requested(FieldMode.POINTS)
+    counter.presenter.cancelled()
+    counter.type(text)
+    counter.presenter.submitted()
+    assert counter.desk.sales == []
+    assert counter.screen.message.text == "The amount is zero. Type what the check costs."
+    assert (counter.screen.button.text, counter.screen.button.enabled) == ("The amount is zero", False)
+    counter.presenter.cancelled()
+    counter.presenter.submitted()
+    assert [quote.gross for _, quote in counter.desk.sales] == [98_000]
+
+
+def test_f4_twice_takes_points_still_and_the_kept_amount_stays_in_sight(counter) -> None:
+    counter.scan(MARIA)
+    counter.type("1240")
+    counter.presenter.mode_requested(FieldMode.POINTS)
+    counter.presenter.mode_requested(FieldMode.POINTS)
+    counter.type("50")
+    counter.presenter.submitted()
+    assert counter.screen.check.amount == "1,240.00"
+    assert (counter.screen.entry.label, counter.screen.entry.placeholder) == ("Amount of the check", "1,240.00")
+    counter.presenter.submitted()
+    assert [(quote.gross, quote.redeemed_points) for _, quote in counter.desk.sales] == [(124_000, 50)]
+    counter.presenter.submitted()
+    counter.scan(MARIA)
+    assert counter.screen.entry.placeholder == "0"
+
+
+@pytest.mark.parametrize("points", [0, 1, 50, 99, 100, 101, 300, -1])
+@pytest.mark.parametrize("have", [100, 1137])
+def test_no_two_choices_of_points_say_the_same(counter, card, points: int, have: int) -> None:
+    counter.desk.cards[MARIA] = card(points=have)
+    counter.scan(MARIA)
+    counter.type("1240")
+    counter.presenter.points_chosen(points)
+    chips = counter.screen.guest.chips
+    numbers = [chip.label.removeprefix("all ").removeprefix("max ") for chip in chips]
+    assert len(set(numbers)) == len(numbers)
+    assert [chip.chosen for chip in chips].count(True) == 1
+    assert ("max 100" in [chip.label for chip in chips]) == (have > 100)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("ru", "по номеру баллы не списать. Попросите карту."), ("en", "Ask the guest for the card.")],
+)
+def test_where_no_points_can_be_had_the_reason_stands_instead_of_choices(make, card, language: str, said: str) -> None:
+    from loyalty_desk.services.checkout import Allowance
+
+    counter = make(language)
+    by_number = Allowance(max_points=0, reason="code_limit", facts={"points": 0, "kind": "number"})
+    counter.desk.cards[MARIA] = card(allowance=by_number)
+    counter.scan(MARIA)
+    for text in ("", "1240"):
+        counter.presenter.field_changed(text)
+        assert counter.screen.guest.chips == ()
+        assert counter.screen.guest.limit.endswith(said)

@@ -100,7 +100,7 @@ def test_a_sale_by_mouse_alone_after_the_amount(window: Window) -> None:
     window.counter.scan(MARIA)
     window.keys("1240")
     window.settle()
-    chip = next(b for b in window.view.guest.chips.buttons if b.text() == "all 100")
+    chip = next(b for b in window.view.guest.chips.buttons if b.text() == "max 100")
     QTest.mouseClick(chip, Qt.MouseButton.LeftButton)
     assert window.view.field.hasFocus()
     QTest.mouseClick(window.view.go, Qt.MouseButton.LeftButton)

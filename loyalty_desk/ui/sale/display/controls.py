@@ -31,10 +31,12 @@ def field(model: SaleModel, words: Words) -> FieldState:
         FieldMode.AMOUNT: t("Amount of the check"),
         FieldMode.POINTS: t("How many points to use"),
     }[model.mode]
+    # The amount that the check has while the field is free for another one.
+    amount = "0" if model.kept is None or model.done is not None else words.money(model.kept)
     placeholder = {
-        FieldMode.AUTO: "0" if has_guest else t("scan or type"),
+        FieldMode.AUTO: amount if has_guest else t("scan or type"),
         FieldMode.GUEST: t("card or number"),
-        FieldMode.AMOUNT: "0",
+        FieldMode.AMOUNT: amount,
         FieldMode.POINTS: "0",
     }[model.mode]
     entry = model.entry
@@ -108,6 +110,8 @@ def _why_nothing(model: SaleModel, words: Words) -> str:
     if model.mode is FieldMode.GUEST:
         return t("Scan or type the guest’s card")
     if model.problem is not None or model.entry.problem is not None:
+        if model.entry.problem is not None and model.entry.problem.code == "amount_zero":
+            return t("The amount is zero")
         return t("The amount cannot be read") if model.entry.problem else t("This check cannot be priced")
     if model.guest is not None:
         return t("Type the amount of the check")

@@ -54,7 +54,7 @@ def guest(model: SaleModel, words: Words, now: datetime) -> GuestState:
         as_of_tone=Tone.WARN if stale else Tone.PLAIN,
         progress=progress,
         progress_text=progress_text,
-        redeem_label=t("Use points") if chips else "",
+        redeem_label=t("Use points") if chips or limit else "",
         chips=chips,
         limit=limit,
         limit_tone=tone,

@@ -34,18 +34,20 @@ def point_chips(model: SaleModel, words: Words) -> tuple[Chip, ...]:
     step += -step % block
     asked = model.points_asked
     typing = model.mode is FieldMode.POINTS
-    chips = [Chip("0", 0, chosen=asked == 0 and not typing)]
+    none = Chip("0", 0, chosen=asked == 0 and not typing)
+    if most == 0:
+        # Nothing to choose, and the limit says why; what was asked before can still be taken back.
+        return (none,) if asked else ()
+    all_chosen = not typing and asked > 0 and (model.wants_all or asked == most)
+    step_chosen = not typing and not all_chosen and asked == step < most
+    other = typing or (asked != 0 and not all_chosen and not step_chosen)
+    chips = [none]
     if step < most:
-        chips.append(
-            Chip(words.number_of_points(step), step, chosen=asked == step and not model.wants_all and not typing)
-        )
-    all_label = t("all {points}").format(points=words.number_of_points(most))
-    chips.append(Chip(all_label, ALL_POINTS, chosen=bool(model.wants_all and asked and not typing), enabled=most > 0))
-    other = (
-        typing or (asked not in (0, step) and not model.wants_all) or (asked == step >= most and not model.wants_all)
-    )
+        chips.append(Chip(words.number_of_points(step), step, chosen=step_chosen))
+    caption = t("max {points}") if most < model.guest.points else t("all {points}")
+    chips.append(Chip(caption.format(points=words.number_of_points(most)), ALL_POINTS, chosen=all_chosen))
     label = t("other") if typing or not other else words.number_of_points(asked)
-    chips.append(Chip(label, None, chosen=other, enabled=most > 0, tip=t("Type another number of points (F4)")))
+    chips.append(Chip(label, None, chosen=other, tip=t("Type another number of points (F4)")))
     return tuple(chips)
 
 
@@ -55,7 +57,9 @@ def point_limit(model: SaleModel, words: Words) -> tuple[str, Tone]:
     if card is None or model.program is None or model.program.redemption is None:
         return "", Tone.PLAIN
     if quote is None:
-        if card.points > 0 and card.allowance.max_points < card.points:
+        if card.points == 0:
+            return words.gettext("There are no points to use yet."), Tone.PLAIN
+        if card.allowance.max_points < card.points:
             return _cap(card, card.allowance.max_points, words), Tone.PLAIN
         return "", Tone.PLAIN
     note = quote.redemption
@@ -88,7 +92,10 @@ def point_limit(model: SaleModel, words: Words) -> tuple[str, Tone]:
 
 
 def _cap(card: GuestCard, most: int, words: Words, reason: str = "") -> str:
-    why = limit_reason(reason or card.allowance.reason or "", card.allowance.facts, words)
+    code = reason or card.allowance.reason or ""
+    if most == 0 and code == "code_limit" and card.allowance.facts.get("kind") == "number":
+        code = "code_limit_number"
+    why = limit_reason(code, card.allowance.facts, words)
     if most == 0:
         return words.gettext("Points cannot be used now: {why}").format(why=why)
     return words.gettext("At most {points} now: {why}").format(points=words.points(most), why=why)
