@@ -33,7 +33,7 @@ from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.sync import SyncEngine, SyncOutcome
 from loyalty_desk.services.sync_loop import SyncLoop
 from loyalty_desk.services.trusted_clock import TrustedClock
-from loyalty_desk.store.boot import examine, open_journal, set_aside
+from loyalty_desk.store.boot import examine, open_journal, set_aside, with_room
 from loyalty_desk.store.cache import SqliteCache
 from loyalty_desk.store.journal import SqliteJournal
 from loyalty_desk.store.lock import ProcessLock
@@ -118,9 +118,10 @@ class Till:
         if secrets is None or not self._is_key_of_journal(secrets.journal_key):
             raise Refused("journal_key_missing", path=str(self.paths.folder))
         witness = Witness(self.paths.witness)
-        journal, aside = open_journal(self.paths.journal, secrets.journal_key, witness, Reserve(self.paths.reserve))
+        key_bytes, reserve = secrets.journal_key, Reserve(self.paths.reserve)
+        journal, aside = with_room(reserve, lambda: open_journal(self.paths.journal, key_bytes, witness, reserve))
         try:
-            cache = SqliteCache(self.paths.cache, _cache_key(secrets.journal_key))
+            cache = with_room(reserve, lambda: SqliteCache(self.paths.cache, _cache_key(key_bytes)))
         except BaseException:
             journal.close()
             raise

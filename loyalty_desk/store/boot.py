@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.errors import Refused
 from loyalty_desk.store.engine import Unreadable, companions
 from loyalty_desk.store.journal import SqliteJournal
 from loyalty_desk.store.reserve import Reserve
@@ -31,17 +32,30 @@ class Finding:
     receipts: int = 0
 
 
-def open_journal(path: Path, key: bytes, witness: Witness, reserve: Reserve) -> tuple[SqliteJournal, Path | None]:
+def open_journal(
+    path: Path, key: bytes, witness: Witness, reserve: Reserve, *, vfs: str | None = None
+) -> tuple[SqliteJournal, Path | None]:
     """Return the journal, and where an unreadable one was set aside to; `key` must be known to be the file's."""
     try:
-        return SqliteJournal(path, key, witness, reserve), None
+        return SqliteJournal(path, key, witness, reserve, vfs=vfs), None
     except Unreadable:
         aside = set_aside(path)
         _LOG.exception("the journal cannot be read and is set aside as %s", aside.name)
-        journal = SqliteJournal(path, key, witness, reserve)
+        journal = SqliteJournal(path, key, witness, reserve, vfs=vfs)
         found = salvage(aside, key, journal)
         _LOG.warning("%d records of the damaged journal could be taken over", found)
         return journal, aside
+
+
+def with_room[T](reserve: Reserve, work: Callable[[], T]) -> T:
+    """Return what opening something gives; a full disk gets the reserve's room for it, once."""
+    try:
+        return work()
+    except Refused as refused:
+        if refused.code != "disk_full" or not reserve.release():
+            raise
+        _LOG.warning("the disk is full: the reserve was given up so that the till can open")
+        return work()
 
 
 def set_aside(path: Path) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,8 @@ from loyalty_desk.domain.errors import Refused
 
 KEY_BYTES = 32
 BUSY_MS = 5_000
+ROOM_TO_OPEN = 1 << 20
+_READ_WRONGLY = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_CORRUPTFS})
 _LOG = logging.getLogger(__name__)
 
 type Migration = Callable[[apsw.Connection], None]
@@ -29,26 +33,50 @@ def connect(path: Path, key: bytes, *, durable: bool, cache_kib: int, vfs: str |
     """Return a connection with the settings of ledger-and-sync.md, section 3.
 
     `durable` means `synchronous=FULL`: a returned COMMIT is on the disk. `vfs` names another file layer, for tests.
-    Raises `Unreadable`; `Refused` `data_folder_readonly`.
+    Raises `Unreadable`; `Refused` `data_folder_readonly`, `data_folder_unusable`, `disk_full`, `journal_unavailable`.
     """
     if len(key) != KEY_BYTES:
         raise ValueError("a raw key has 32 bytes; anything else would silently be taken as a passphrase")
     try:
-        # The files that SQLite lays beside it take over its mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if not path.exists():
+            # The files that SQLite lays beside it take over its mode. Never of an existing file: closing any handle of
+            # it gives up the POSIX locks that another connection of this process holds on it.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        elif not path.is_file():
+            raise Refused("data_folder_unusable", path=str(path), why="not a file")
         connection = apsw.Connection(str(path), vfs=vfs)
     except (apsw.CantOpenError, PermissionError) as error:
         raise Refused("data_folder_readonly", path=str(path.parent)) from error
+    except OSError as error:
+        code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "data_folder_unusable"
+        raise Refused(code, path=str(path.parent), why=error.strerror or "") from error
     try:
         _settle(connection, key, durable=durable, cache_kib=cache_kib)
     except BaseException as error:
         connection.close()
-        if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+        # First: what a full disk does to a file's WAL must not be taken for damage of the file.
+        if isinstance(error, apsw.FullError) or (isinstance(error, apsw.Error) and _is_full(path.parent)):
+            raise Refused("disk_full", path=str(path.parent)) from error
+        if is_damage(error):
             raise Unreadable(str(path)) from error
+        if isinstance(error, apsw.IOError):
+            raise Refused("journal_unavailable", path=str(path.parent)) from error
         if isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError):
             raise Refused("data_folder_readonly", path=str(path.parent)) from error
         raise
     return connection
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Return whether an error says that the file's content is wrong, not that the disk is away, full or read-only."""
+    if isinstance(error, apsw.IOError):
+        return getattr(error, "extendedresult", 0) in _READ_WRONGLY
+    return isinstance(error, apsw.CorruptError | apsw.NotADBError)
+
+
+def _is_full(folder: Path) -> bool:
+    # SQLite tells a WAL index for which there is no room as an I/O error.
+    return shutil.disk_usage(folder).free < ROOM_TO_OPEN
 
 
 def _settle(connection: apsw.Connection, key: bytes, *, durable: bool, cache_kib: int) -> None:

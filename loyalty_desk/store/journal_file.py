@@ -14,8 +14,9 @@ import apsw
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.errors import Refused
 from loyalty_desk.services.ports import Notice, StoredProgram
-from loyalty_desk.store.engine import Unreadable, connect, migrate, row, rows, transaction
+from loyalty_desk.store.engine import Unreadable, connect, is_damage, migrate, row, rows, transaction
 from loyalty_desk.store.migrations.journal import STEPS
 
 CACHE_KIB = 8 * 1024
@@ -48,8 +49,10 @@ class JournalFile:
             self._load(connection)
         except BaseException as error:
             connection.close()
-            if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+            if is_damage(error):
                 raise Unreadable(str(self.path)) from error
+            if isinstance(error, FULL):
+                raise Refused("disk_full", path=str(self.path.parent)) from error
             raise
         return connection
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -26,8 +27,10 @@ class ProcessLock:
             holder = os.read(self._handle, 20).decode(errors="replace").strip()
             os.close(self._handle)
             raise Refused("till_already_open", path=str(path.parent), pid=holder) from error
-        os.ftruncate(self._handle, 0)
-        os.write(self._handle, f"{os.getpid()}\n".encode())
+        # A full disk has no room for the name of the holder; the lock needs none.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._handle, 0)
+            os.write(self._handle, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Let the next process in."""

@@ -2,13 +2,17 @@ import os
 import shutil
 from pathlib import Path
 
+import apsw
 import pytest
 
+from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import Record, Totals
-from loyalty_desk.store.boot import Finding, examine, open_journal
+from loyalty_desk.store.boot import Finding, examine, open_journal, with_room
 from loyalty_desk.store.engine import companions
+from loyalty_desk.store.journal import SqliteJournal
 from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.witness import Witness
+from tests.loyalty_desk.store.faulty_disk import FaultyDisk
 from tests.loyalty_desk.till_parts import KEY, Parts, make_parts, sale
 
 
@@ -191,3 +195,23 @@ def test_a_reserve_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> No
     reserve = Reserve(tmp_path / "reserve.bin", free * 4)
     assert not reserve.hold()
     assert not (tmp_path / "reserve.bin").exists()
+
+
+def test_a_disk_too_full_to_open_the_journal_gets_the_reserve(tmp_path: Path, expect_log) -> None:
+    expect_log("the disk is full")
+    disk = FaultyDisk(name="full_at_opening")
+    held = Reserve(tmp_path / "reserve.bin", 4096)
+    assert held.hold()
+    path, seen = tmp_path / "journal.db", Witness(tmp_path / "head.wit")
+
+    def full_until_released() -> SqliteJournal:
+        disk.fail_write = apsw.FullError if held.is_held() else None
+        return open_journal(path, KEY, seen, held, vfs=disk.vfs)[0]
+
+    journal = with_room(held, full_until_released)
+    assert not held.is_held()
+    journal.close()
+    disk.fail_write = apsw.FullError
+    with pytest.raises(Refused, match="disk_full"):
+        with_room(held, lambda: open_journal(tmp_path / "other.db", KEY, seen, held, vfs=disk.vfs))
+    disk.layer.unregister()
