@@ -125,15 +125,17 @@ class _Parts:
 
     @classmethod
     def _read(cls, rule: Rule) -> _Parts:
-        unknown_effects = [e.text("type") for e in rule.effects if e.text("type") not in EFFECTS]
-        unknown_conditions = [c.text("type") for c in rule.conditions if c.text("type") not in CONDITIONS]
+        effects = [(e.text("type"), e) for e in rule.effects]
+        conditions = [(c.text("type"), c) for c in rule.conditions]
+        unknown_effects = [name for name, _ in effects if name not in EFFECTS]
+        unknown_conditions = [name for name, _ in conditions if name not in CONDITIONS]
         if unknown_effects or unknown_conditions:
             facts = {"effects": sorted(unknown_effects), "conditions": sorted(unknown_conditions)}
             return cls(rule, [], [], [], Reason("unknown_parts", facts))
-        made = [EFFECTS[e.text("type")](e) for e in rule.effects]
+        made = [EFFECTS[name](e) for name, e in effects]
         return cls(
             rule,
-            one_birthday([CONDITIONS[c.text("type")](c) for c in rule.conditions]),
+            one_birthday([CONDITIONS[name](c) for name, c in conditions]),
             [effect for effect in made if isinstance(effect, Effect)],
             [effect for effect in made if isinstance(effect, EarningEffect)],
             None,
@@ -165,16 +167,21 @@ class _Parts:
 
     def compiled(self, rank: int, group: int, *, is_alone: bool) -> CompiledRule:
         """Return the rule at its place."""
-        choosers = tuple(c for c in self.conditions if isinstance(c, Chooser))
-        others = [c for c in self.conditions if not isinstance(c, Chooser)]
+        choosers: list[Chooser] = []
+        others: list[Condition] = []
+        for c in self.conditions:
+            if isinstance(c, Chooser):
+                choosers.append(c)
+            else:
+                others.append(c)
         return CompiledRule(
             rule=self.rule,
             rank=rank,
             group=group,
-            fixed=tuple(c for c in others if not c.moving),
-            choosers=choosers,
-            moving=tuple(c for c in others if c.moving),
-            budgets=tuple(c for c in others if isinstance(c, Budget)),
+            fixed=tuple([c for c in others if not c.moving]),
+            choosers=tuple(choosers),
+            moving=tuple([c for c in others if c.moving]),
+            budgets=tuple([c for c in others if isinstance(c, Budget)]),
             effects=tuple(self.effects),
             earning=tuple(self.earning),
             unknown=self.unknown,
@@ -192,6 +199,8 @@ class _Parts:
 def one_birthday(conditions: list[Condition]) -> list[Condition]:
     """Return the conditions with several birthdays as the one they amount to: a record names only the rule."""
     birthdays = [c for c in conditions if isinstance(c, Birthday)]
+    if len(birthdays) < 2:
+        return conditions
     for other in birthdays[1:]:
         birthdays[0].narrow(other)
     return [c for c in conditions if c not in birthdays[1:]]

@@ -39,6 +39,9 @@ class Fields:
 
     def integer(self, field: str, default: int | None = 0, *, low: int = -_MAX, high: int = _MAX) -> int:
         """Return an integer within bounds; `default` None makes the field required."""
+        plain = self.data.get(field)
+        if type(plain) is int and low <= plain <= high:
+            return plain
         value = self._get(field, needed=default is None)
         if value is None:
             return default or 0
@@ -53,6 +56,9 @@ class Fields:
 
     def text(self, field: str, default: str | None = "", *, one_of: Sequence[str] = ()) -> str:
         """Return a string; `default` None makes the field required."""
+        plain = self.data.get(field)
+        if type(plain) is str and (not one_of or plain in one_of):
+            return plain
         value = self._get(field, needed=default is None)
         if value is None:
             return default or ""
@@ -72,18 +78,22 @@ class Fields:
     def texts(self, field: str, *, needed: bool = False) -> tuple[str, ...]:
         """Return a list of strings; required and not empty where `needed`."""
         value = self._get(field, needed=needed)
-        items = value if isinstance(value, list | tuple) else None if value is not None else ()
+        if value is None:
+            return ()
+        items = value if isinstance(value, list | tuple) else None
         if items is None or (needed and not items):
             raise self.wrong(field, "list_of_texts")
-        for item in items:
-            if not isinstance(item, str):
-                raise self.wrong(field, "list_of_texts")
-        return tuple(item for item in items if isinstance(item, str))
+        found = tuple([item for item in items if isinstance(item, str)])
+        if len(found) < len(items):
+            raise self.wrong(field, "list_of_texts")
+        return found
 
     def integers(self, field: str, *, low: int = -_MAX, high: int = _MAX) -> tuple[int, ...]:
         """Return a list of integers within bounds."""
         value = self._get(field, needed=False)
-        items = value if isinstance(value, list | tuple) else None if value is not None else ()
+        if value is None:
+            return ()
+        items = value if isinstance(value, list | tuple) else None
         if items is None:
             raise self.wrong(field, "list_of_integers")
         found = tuple(
