@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from loyalty_desk.till import Till
 
 BAD_INPUT = 2
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 CONFIRM_EVERY_S = 0.5
 CONFIRM_WITHIN_S = 15 * 60
 
@@ -67,6 +69,9 @@ def run(
     tip: Annotated[str, typer.Option(help="A line of what to try, shown while nothing happens.")] = "",
 ) -> None:
     """Open the cashier's window."""
+    if sys.platform == "linux" and not any(map(os.environ.get, _DISPLAYS)):
+        # Qt aborts the process where it finds no display, with nothing for a person to read.
+        _fail(Refused("no_display"), lang)
     from loyalty_desk.app import Options
     from loyalty_desk.app import run as run_window
 
@@ -173,7 +178,9 @@ def sync(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> 
 def sale(
     amount: Annotated[str, typer.Option("--amount", help="What the check costs.")],
     code: Annotated[str, typer.Option("--code", help="The guest's card code or member number; absent: nobody.")] = "",
-    points: Annotated[int, typer.Option("--points", min=0, help="Points to pay with, in smallest units.")] = 0,
+    points: Annotated[
+        int, typer.Option("--points", min=0, help="Points to pay with; parts of a point where the program has them.")
+    ] = 0,
     data_dir: DataDir = None,
     lang: Lang = "",
     as_json: AsJson = False,
@@ -220,8 +227,6 @@ def _sell(checkout: Checkout, code: str, amount: str, points: int) -> SaleDone:
 @contextmanager
 def _opened(data_dir: Path | None, lang: str) -> Iterator[tuple[Till, Words]]:
     """Open the till for one command; a refusal inside is said in the language asked for."""
-    import os
-
     from loyalty_desk import language
     from loyalty_desk.domain.money import currency
     from loyalty_desk.services.wording import Words

@@ -64,6 +64,7 @@ SENTENCES: Mapping[str, str] = {
     "till_file_damaged": _(
         "The file that says which till this is, is damaged: {path}. Sales are safe; call the manager."
     ),
+    "no_display": _("There is no screen here to open the window on. Start Loyalty Desk on the till’s desktop."),
     "not_enrolled": _("This till does not belong to a network yet."),
     "journal_key_missing": _("The key of this till’s journal is missing. The sales are still there; call the manager."),
     "journal_newer": _("The journal was written by a newer version. Update Loyalty Desk; nothing has been changed."),

@@ -48,3 +48,11 @@ def test_the_window_is_not_imported_for_a_command(tmp_path: Path) -> None:
     env = {**os.environ, "LOYALTY_TILL_DIR": str(tmp_path), "LOYALTY_KEYRING": "file"}
     found = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a display")
+@pytest.mark.parametrize(("arguments", "word"), [(["run", "--lang", "ru"], "экрана"), ([], "screen")])
+def test_the_window_without_a_display_is_one_sentence(tmp_path: Path, arguments: list[str], word: str) -> None:
+    shown = till(tmp_path, *arguments, DISPLAY="", WAYLAND_DISPLAY="", QT_QPA_PLATFORM="")
+    assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (2, "", 1)
+    assert word in shown.stderr

@@ -658,3 +658,14 @@ def test_where_no_points_can_be_had_the_reason_stands_instead_of_choices(make, c
         counter.presenter.field_changed(text)
         assert counter.screen.guest.chips == ()
         assert counter.screen.guest.limit.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("amount", "points", "titles"), [("1240", 0, ["Discounts"]), ("1240", 50, ["Discounts", "Points"])]
+)
+def test_what_came_off_is_told_after_every_sale_alike(counter, amount: str, points: int, titles: list[str]) -> None:
+    counter.scan(MARIA)
+    counter.type(amount)
+    counter.presenter.points_chosen(points)
+    counter.presenter.submitted()
+    assert [line.title for line in counter.screen.done.details] == titles

@@ -87,8 +87,9 @@ def recorded(done: SaleDone, program: Program | None, words: Words) -> DoneState
     quote = done.quote
     off = quote.gross - quote.total
     details = []
-    if quote.discount_total and quote.redeemed_money:
+    if quote.discount_total:
         details.append(SumLine(t("Discounts"), f"{MINUS}{words.money(quote.discount_total)}"))
+    if quote.redeemed_money:
         details.append(
             SumLine(t("Points"), f"{MINUS}{words.money(quote.redeemed_money)}", words.points(quote.redeemed_points))
         )
