@@ -91,16 +91,16 @@ def scan(
 @till_app.command()
 def enrol(
     pairing: Annotated[str, typer.Argument(help="The pairing text, or - to read it from standard input.")],
-    name: Annotated[str, typer.Option(help="What people call this till.")] = "Till 1",
+    name: Annotated[str, typer.Option(help="What people call this till; absent: Till 1.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask here whether the characters agree.")] = False,
     data_dir: DataDir = None,
     lang: Lang = "",
     as_json: AsJson = False,
 ) -> None:
     """Join a network with a pairing code made there."""
-    with _opened(data_dir, lang) as (till, _):
+    with _opened(data_dir, lang) as (till, words):
         text = sys.stdin.read() if pairing == "-" else pairing
-        shown = till.enrolment.start(text, name)
+        shown = till.enrolment.start(text, name or words.gettext("Till 1"))
         _say(f"Compare with the server's screen: {shown.characters}", as_json)
         if not yes and not typer.confirm("Are they the same there?", err=True):
             typer.echo("Not joined. The code is used up: make a new one.", err=True)
@@ -136,6 +136,7 @@ def status(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -
             "waiting": found.waiting,
             "oldest_waiting": _iso(found.oldest_waiting),
             "synced_at": _iso(found.synced_at),
+            "sync_error": found.sync_error,
             "clock": found.clock_conf.value,
             "guests": found.guests_loaded,
             "guests_complete": found.guests_complete,
@@ -147,11 +148,14 @@ def status(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -
         if as_json:
             _print(shown, "", as_json)
             return
-        for key, value in shown.items():
-            if key != "notices":
-                typer.echo(f"{key.replace('_', ' '):16} {'–' if value in (None, '') else value}")
+        from loyalty_desk.services.sentences import sentence_of
+        from loyalty_desk.services.status_lines import status_lines
+
+        now = datetime.now(UTC)
+        for caption, value in status_lines(found, words, now):
+            typer.echo(f"{caption:18} {value}")
         for one in found.notices:
-            typer.echo(f"! {words.moment(one.at, datetime.now(UTC))}  {one.code} {dict(one.facts)}")
+            typer.echo(f"! {words.moment(one.at, now)}  {sentence_of(one.code, one.facts, words)}")
 
 
 @till_app.command()

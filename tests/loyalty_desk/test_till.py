@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -16,7 +17,10 @@ from loyalty_desk.credentials import unseal_key
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.services.enrolment import Enrolment
 from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid
+from loyalty_desk.services.sentences import sentence_of
+from loyalty_desk.services.status_lines import status_lines
 from loyalty_desk.services.sync import SyncOutcome
+from loyalty_desk.services.wording import Words
 from loyalty_desk.store.engine import companions
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolledStore, EnrolPending, EnrolStart, Pairing
@@ -297,3 +301,20 @@ def test_a_server_that_answers_and_refuses_is_not_online(tmp_path: Path, code: s
         assert (again.status().online, again.status().refused, again.status().sync_error) == (True, False, None)
     with open_till(tmp_path) as well:
         assert well.status().sync_error is None
+
+
+@pytest.mark.parametrize(
+    ("language", "network", "journal"),
+    [("en", "not synced yet", "the opening of this till’s journal"), ("ru", "обмена ещё не было", "открытие журнала")],
+)
+def test_a_till_that_has_just_joined_alarms_nobody(tmp_path: Path, language: str, network: str, journal: str) -> None:
+    enrolled(tmp_path)
+    with open_till(tmp_path) as till:
+        till.wait_until_checked()
+        lines = [value for _, value in status_lines(till.status(), Words(language), datetime.now(UTC))]
+        assert lines[:3] == [network, "Пушкинская", "Касса 1"]
+        assert any(journal in line for line in lines)
+        assert not {"wrong", "неверные", "–", ""} & set(lines)
+        till._note(SyncOutcome(online=True, done=False, error="till_unknown"))
+        said = [value for _, value in status_lines(till.status(), Words(language), datetime.now(UTC))]
+        assert sentence_of("till_unknown", {}, Words(language)) in said

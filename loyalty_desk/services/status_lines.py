@@ -1,0 +1,46 @@
+"""The till's status as lines for a terminal: what somebody on the phone with support reads out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from loyalty_desk.domain.record import ClockConfidence
+from loyalty_desk.services.sentences import sentence_of
+from loyalty_desk.services.status import TillStatus
+from loyalty_desk.services.wording import Words
+
+
+def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[str, str]]:
+    """Return pairs of a caption and what it is now; a till that has never exchanged says so instead of alarming."""
+    t = words.gettext
+    fresh = status.synced_at is None
+    not_yet = t("not synced yet")
+    clock = {
+        ClockConfidence.GOOD: t("right"),
+        ClockConfidence.BAD: not_yet if fresh else t("wrong"),
+    }.get(status.clock_conf, t("not checked since the start"))
+    waiting = str(status.waiting)
+    if status.oldest_waiting is not None:
+        waiting = t("{n}, the oldest since {time}").format(
+            n=status.waiting, time=words.moment(status.oldest_waiting, now)
+        )
+    if fresh and status.waiting == 1 and status.program_version is None:
+        waiting = t("1: the opening of this till’s journal, sent with the first exchange")
+    synced = not_yet if status.synced_at is None else words.moment(status.synced_at, now)
+    guests = str(status.guests_loaded) if status.guests_complete else t("{n}, loading").format(n=status.guests_loaded)
+    return [
+        (t("Network"), status.network or not_yet),
+        (t("Store"), status.store),
+        (t("Till"), status.till),
+        (t("Cashier"), status.cashier or not_yet),
+        (t("Last exchange"), synced),
+        (t("Server"), t("well at the last exchange") if not fresh else not_yet)
+        if status.sync_error is None
+        else (t("Server"), sentence_of(status.sync_error, {}, words)),
+        (t("Waiting"), waiting),
+        (t("Clock"), clock),
+        (t("Guests"), not_yet if fresh and not status.guests_loaded else guests),
+        (t("Program"), not_yet if status.program_version is None else str(status.program_version)),
+        (t("Journal"), t("can be written") if status.journal_ok else t("cannot be written")),
+        (t("Keys"), status.credential_backend),
+    ]
