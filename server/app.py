@@ -14,6 +14,7 @@ from loyalty_desk import __version__
 from loyalty_desk.domain.clock import Clock
 from loyalty_desk.wire.v1 import codec
 from server.guests import service as guests
+from server.guests.leaving import erase_again
 from server.jobs.bench import Bench
 from server.jobs.schedule import scheduled
 from server.kit import errors, incarnation, schema
@@ -45,6 +46,8 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
             async with opened.db.without_network() as connection:
                 await schema.require_head(connection)
             await incarnation.at_start(opened.db, opened.witness)
+            # A database that was put back knows people again who were promised to be forgotten.
+            await erase_again(opened)
             shelf = ProgramShelf()
             repricer = Repricer(opened.db, shelf)
             services.open(opened, Ledger(postgres(opened.db, _tools(opened, shelf)), services.clock, repricer.wake))

@@ -198,6 +198,31 @@ async def views(connection: AsyncConnection, network: UUID, ids: Sequence[UUID])
     ]
 
 
+async def cards_of(connection: AsyncConnection, network: UUID, guest: UUID) -> list[int]:
+    found = await fetch(
+        connection,
+        "select handle from credential where network_id = $1 and guest_id = $2 and kind in ('card', 'import', 'pass')"
+        " and state = 'active' order by created_at, handle",
+        network,
+        guest,
+    )
+    return [int.from_bytes(bytes(row[0]), "big") for row in found]
+
+
+async def set_phone(
+    connection: AsyncConnection,
+    network: UUID,
+    guest: UUID,
+    sealed: bytes | None,
+    phone_hash: bytes | None,
+    last4: str | None,
+) -> None:
+    await connection.exec_driver_sql(
+        "update guest set phone_sealed = $3, phone_hash = $4, phone_last4 = $5 where network_id = $1 and id = $2",
+        (network, guest, sealed, phone_hash, last4),
+    )
+
+
 async def sealed_birthdays(
     connection: AsyncConnection, network: UUID, ids: Sequence[UUID]
 ) -> list[tuple[UUID, bytes, bytes]]:
@@ -235,7 +260,14 @@ async def guest_of_handle(connection: AsyncConnection, network: UUID, handle: by
 
 
 async def guest_of_number(connection: AsyncConnection, network: UUID, number: str) -> UUID | None:
-    row = await fetch_one(connection, "select id from guest where network_id = $1 and member_no = $2", network, number)
+    row = await fetch_one(
+        connection,
+        "select coalesce(s.merged_into, s.guest_id) as id from guest g"
+        " join guest_state s on s.network_id = g.network_id and s.guest_id = g.id"
+        " where g.network_id = $1 and g.member_no = $2",
+        network,
+        number,
+    )
     return None if row is None else UUID(str(row[0]))
 
 

@@ -145,6 +145,7 @@ async def find(connection: AsyncConnection, network: UUID, vault: Vault, code: G
         handle = code.handle.to_bytes(HANDLE_BYTES, "big")
         return await repository.guest_of_handle(connection, network, handle)
     if code.kind is CodeKind.NUMBER:
+        # A merged guest's number is still printed on a card: it names the survivor.
         return await repository.guest_of_number(connection, network, code.digits)
     if code.kind is CodeKind.PHONE:
         phone_hash = vault.lookup_hash(network, e164(code.digits))
@@ -167,6 +168,25 @@ async def person(connection: AsyncConnection, network: UUID, vault: Vault, guest
         birthday=date.fromisoformat(birthday) if birthday else None,
         member_no=view.member_no or "",
     )
+
+
+async def take_over_phone(
+    connection: AsyncConnection, network: UUID, vault: Vault, guest: UUID, survivor: UUID
+) -> None:
+    """Move a merged guest's phone to the survivor, who keeps an own one; either way it is found no more at `guest`."""
+    by_id = {view.state.guest: view for view in await repository.views(connection, network, [guest, survivor])}
+    old, new = by_id[guest], by_id[survivor]
+    if old.phone_sealed and old.wrapped_key and new.wrapped_key and not new.phone_sealed:
+        phone = vault.open_guest_key(network, guest, old.wrapped_key).open(_PHONE, old.phone_sealed)
+        sealed = vault.open_guest_key(network, survivor, new.wrapped_key).seal(_PHONE, phone)
+        await repository.set_phone(connection, network, survivor, sealed, old.phone_hash, old.phone_last4)
+    if old.phone_sealed:
+        await repository.set_phone(connection, network, guest, None, None, None)
+
+
+async def cards(connection: AsyncConnection, network: UUID, guest: UUID) -> list[int]:
+    """Return the handles of a guest's active cards, oldest first."""
+    return await repository.cards_of(connection, network, guest)
 
 
 async def birthdays(connection: AsyncConnection, network: UUID, vault: Vault, ids: Sequence[UUID]) -> dict[UUID, date]:

@@ -41,6 +41,10 @@ class Witness:
     def __init__(self, folder: Path, data: Path) -> None:
         self._path = folder / f"feed-{sha256(str(data.absolute()).encode()).hexdigest()[:16]}.json"
 
+    def beside(self, name: str) -> Path:
+        """Return where another list of the same database lies: beside the witness, as safe from a restore as it is."""
+        return self._path.with_name(self._path.name.replace("feed-", f"{name}-", 1) + "l")
+
     def read(self) -> tuple[UUID, dict[UUID, int]] | None:
         """Return what was written last, None where there is nothing that can be read."""
         try:
@@ -54,7 +58,7 @@ class Witness:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         text = json.dumps({"incarnation": str(incarnation), "feeds": {str(k): n for k, n in feeds.items()}})
         half = self._path.with_suffix(f".{os.getpid()}.new")
-        with half.open("w") as file:
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

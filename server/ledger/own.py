@@ -108,6 +108,27 @@ class OwnPosting:
         self._add(_own(tx, name, kind, guest, -amount, other, facts))
         return tx, owed
 
+    def merge(self, guest: UUID, into: UUID) -> None:
+        """Move all lots, each with its own life, or what is owed, from one guest to another."""
+        other, held = AccountKey(AccountKind.GUEST, into), self.holdings(guest)
+        old, new = self.accounts[guest].state, self.accounts[into].state
+        new.spend, new.visits, new.earned = new.spend + old.spend, new.visits + old.visits, new.earned + old.earned
+        new.first_visit = min(filter(None, (old.first_visit, new.first_visit)), default=None)
+        old.spend = old.visits = old.earned = 0
+        facts: dict[str, Json] = {"into": str(into)}
+        for lot in [one for one in held.lots if one.remaining]:
+            name, amount = f"merge:{guest}:{lot.id}", lot.remaining
+            tx = derived_id(self.network, name)
+            held.expire(tx, lot)
+            self.holdings(into).credit(tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at, lot.usable_at)
+            self._add(_own(tx, name, "merge", guest, -amount, other, facts, lot=lot.id))
+        if held.debt:
+            name, owed = f"merge:{guest}:debt", held.debt
+            tx = derived_id(self.network, name)
+            made = held.credit(tx, _GUEST_LEG, owed, to_ms(self.now), None)
+            self.holdings(into).debit(tx, owed, to_ms(self.now))
+            self._add(_own(tx, name, "merge", guest, owed, other, facts, lot=made.id))
+
     async def write(self, render: Render, *, more: Sequence[feed.Change] = (), shown: Iterable[UUID] = ()) -> int:
         """Write everything and return how many entries were posted.
 
@@ -116,6 +137,7 @@ class OwnPosting:
         """
         connection, network = self.connection, self.network
         touched = {one.guest for one in self._made} | set(shown)
+        touched |= {one.other.owner for one in self._made if one.other.kind is AccountKind.GUEST and one.other.owner}
         accounts = [self.accounts[guest] for guest in sorted(touched, key=lambda one: self.accounts[one].account_id)]
         if not accounts and not more:
             return 0
@@ -181,8 +203,15 @@ class OwnPosting:
                 [one.name for one in made],
             ),
         )
+        made_here = {
+            (account.guest, lot.tx_id): lot.id for account in self.accounts.values() for lot in account.holdings.made
+        }
+        ids = {**ids, **{AccountKey(AccountKind.GUEST, guest): one.account_id for guest, one in self.accounts.items()}}
         rows = [(one.id, _GUEST_LEG, self.accounts[one.guest].account_id, one.amount, one.lot) for one in made]
-        rows += [(one.id, _OTHER_LEG, ids[one.other], -one.amount, None) for one in made]
+        rows += [
+            (one.id, _OTHER_LEG, ids[one.other], -one.amount, made_here.get((one.other.owner, one.id)))  # type: ignore[arg-type]
+            for one in made
+        ]
         await connection.exec_driver_sql(
             "insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)"
             " select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])",
@@ -201,4 +230,5 @@ def _own(
     lot: UUID | None = None,
 ) -> _Own:
     payload = canonical.encode({"kind": kind, "name": name, "guest_id": str(guest), "points": amount, **facts})
-    return _Own(tx, name, kind, guest, amount, other, payload, lot, other.owner)
+    store = None if other.kind is AccountKind.GUEST else other.owner
+    return _Own(tx, name, kind, guest, amount, other, payload, lot, store)

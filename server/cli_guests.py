@@ -1,0 +1,152 @@
+"""`guests import | export | merge | erase | code`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from loyalty_desk.domain.errors import BadInput, Refused
+from loyalty_desk.domain.guest_code import ld1, parse
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
+from server.cli_terminal import Terminal
+from server.kit.ground import Ground
+
+app = typer.Typer(no_args_is_help=True, help="Guests: lists of them, two that are one, one that wants to be forgotten.")
+Guest = Annotated[str, typer.Argument(help="A card's code, a member number or the guest's id.")]
+
+
+@app.command("import")
+def guests_import(
+    file: Annotated[Path, typer.Argument(help="CSV with a header: name, phone, birthday, member_no, card, …")],
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Register the guests of a list with their points; again it adds nobody twice. Amounts are smallest units."""
+    from server.guests import lists
+
+    terminal = Terminal(as_json)
+    lines = lists.read(file)
+
+    async def work(opened: Ground) -> tuple[int, int]:
+        return await lists.take_in(opened, await chosen_network(opened, network), lines, file.name, datetime.now(UTC))
+
+    new, known = with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(f"{new} guests are new, {known} were here already.")
+    terminal.result(new=new, known=known)
+
+
+@app.command("export")
+def guests_export(
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Write all guests with their personal data to a file that only you can read."""
+    from server.guests import lists
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> list[dict[str, str]]:
+        return await lists.give_out(opened, await chosen_network(opened, network))
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    lists.write(file, found)
+    terminal.line(f"{len(found)} guests are in {file}. It holds personal data: keep it safe.")
+    terminal.result(guests=len(found), file=file)
+
+
+@app.command("merge")
+def guests_merge(
+    guest: Guest,
+    into: Annotated[str, typer.Option("--into", help="Who stays: a code, a number or an id.")],
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Make two guests one: points, cards and visits go to the one who stays. It cannot be undone."""
+    from server.guests.merging import merge
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> tuple[UUID, UUID]:
+        chosen = await chosen_network(opened, network)
+        first, second = await _named(opened, chosen, guest), await _named(opened, chosen, into)
+        return first, await merge(opened, chosen, first, second, datetime.now(UTC))
+
+    first, survivor = with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(f"Guest {first} is now {survivor}.")
+    terminal.result(guest=first, survivor=survivor)
+
+
+@app.command("erase")
+def guests_erase(
+    guest: Guest,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Forget a guest for good: name, phone, birthday, cards. The ledger keeps a number that names nobody."""
+    from server.guests.leaving import erase
+
+    terminal = Terminal(as_json)
+    if not yes and not typer.confirm("Nobody can bring the guest back. Erase?", err=True):
+        raise typer.Exit(1)
+
+    async def work(opened: Ground) -> tuple[UUID, int]:
+        chosen = await chosen_network(opened, network)
+        who = await _named(opened, chosen, guest)
+        return who, await erase(opened, chosen, who)
+
+    who, cards = with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(f"Guest {who} is erased, and {cards} cards with it.")
+    terminal.result(guest=who, cards=cards)
+
+
+@app.command("code")
+def guests_code(
+    guest: Guest,
+    kind: Annotated[str, typer.Option(help="ld1: the card's code.")] = "ld1",
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Print a guest's card as text and, on a terminal, as a QR code."""
+    from server.guests import service
+
+    terminal = Terminal(as_json)
+    if kind != "ld1":
+        raise BadInput("code_kind", kind=kind)
+
+    async def work(opened: Ground) -> list[int]:
+        chosen = await chosen_network(opened, network)
+        who = await _named(opened, chosen, guest)
+        async with opened.db.begin(chosen) as connection:
+            return await service.cards(connection, chosen, who)
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    if not found:
+        raise Refused("card_missing")
+    for handle in found:
+        terminal.line(ld1(handle))
+        terminal.code(ld1(handle))
+    terminal.result(codes=[ld1(handle) for handle in found])
+
+
+async def _named(opened: Ground, network: UUID, text: str) -> UUID:
+    from server.guests import service
+
+    async with opened.db.begin(network) as connection:
+        try:
+            found: UUID | None = UUID(text)
+        except ValueError:
+            found = await service.find(connection, network, opened.vault, parse(text))
+        if found is None or not await service.existing(connection, network, [found]):
+            raise Refused("guest_unknown")
+    return found

@@ -1,0 +1,153 @@
+"""Lists of guests, two guests who are one, a guest who wants to be forgotten: by the commands, on a real database."""
+
+import asyncio
+import json
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from loyalty_desk.domain.guest_code import ld1
+from server.guests.leaving import LIST, erase_again
+from server.guests.service import Registered
+from server.kit.ground import ground as open_ground
+from tests.server.test_cli_operations import Commands, commands
+from tests.server.world import World
+
+__all__ = ["commands"]
+pytestmark = pytest.mark.postgres
+
+
+def balances(admin: psycopg.Connection) -> dict[UUID, int]:
+    return dict(admin.execute("select guest_id, posted from account where kind = 'guest'").fetchall())
+
+
+def in_order(commands: Commands) -> None:
+    assert "verify: ok" in commands.run("verify")[0]
+
+
+async def two_guests(world: World) -> list[Registered]:
+    """Two guests with points, one of whom owes some; each with a check."""
+    made = await world.guests(1, phone="+79161234567")
+    made += await world.guests(2)
+    till = await world.till()
+    till.sale(made[0].id, earned=70, total=5_000)
+    till.sale(made[1].id, earned=100, total=7_000)
+    till.sale(made[2].id, redeemed=40)
+    await world.push(till)
+    return made
+
+
+def test_a_merge_moves_points_debts_cards_visits_and_leaves_an_alias(
+    commands: Commands, admin: psycopg.Connection
+) -> None:
+    first, second, debtor = commands.live(two_guests)
+    merge = ("guests", "merge", first.member_no, "--into", str(second.id))
+    assert commands.json(*merge)["survivor"] == str(second.id)
+    again = commands.json("guests", "merge", str(first.id), "--into", str(second.id))
+    assert again["survivor"] == str(second.id), "again it changes nothing"
+    assert balances(admin) == {first.id: 0, second.id: 170, debtor.id: -40}
+    assert commands.json("guests", "merge", str(debtor.id), "--into", str(second.id))["survivor"] == str(second.id)
+    assert balances(admin) == {first.id: 0, second.id: 130, debtor.id: 0}
+    row = admin.execute("select spend, visits, visits_ever from guest_state where guest_id = %s", (second.id,))
+    assert row.fetchone() == (22_000, 3, 3)
+    for code in (ld1(first.handles[0]), first.member_no):
+        found = commands.json("statement", "--guest", code)
+        assert (found["guest"], found["balance"]) == (str(second.id), 130)
+    phones = dict(admin.execute("select id, phone_last4 from guest").fetchall())
+    assert (phones[first.id], phones[second.id]) == (None, "4567")
+    assert "is this guest already" in commands.refused("guests", "merge", str(second.id), "--into", str(first.id))
+    assert "is this guest already" in commands.refused("guests", "merge", str(second.id), "--into", str(second.id))
+    in_order(commands)
+
+    async def late(world: World) -> None:
+        till = await world.till()
+        till.sale(first.id, earned=5)
+        await world.push(till)
+
+    commands.live(late)
+    assert balances(admin)[second.id] == 135, "what a till sends for the old id goes to the survivor"
+    in_order(commands)
+
+
+def test_an_erased_guest_is_gone_and_stays_gone_when_an_older_backup_comes_back(
+    commands: Commands, admin: psycopg.Connection
+) -> None:
+    first, second, _ = commands.live(two_guests)
+    commands.json("guests", "merge", str(first.id), "--into", str(second.id))
+    kept = {
+        table: admin.execute(f"select * from {table}").fetchall()
+        for table in ("guest_key", "credential", "guest_state")
+    }
+    assert kept["guest_key"]
+    assert commands.json("guests", "erase", str(second.id), "--yes")["cards"] == 2
+    gone = (first.id, second.id)
+    for question in (
+        "select count(*) from guest_key where guest_id = any(%s)",
+        "select count(*) from credential where guest_id = any(%s)",
+        "select count(*) from guest where id = any(%s) and coalesce(name_sealed, phone_hash) is not null",
+        "select count(*) from guest where id = any(%s) and coalesce(member_no, phone_last4) is not null",
+        "select count(*) from feed where key = any(%s::text[]) and digest is not null",
+    ):
+        assert admin.execute(question, (list(gone),)).fetchone() == (0,), question
+    assert "Nobody in this network" in commands.refused("statement", "--guest", ld1(first.handles[0]))
+    in_order(commands)
+    # A backup from before: the state is as it was, the list outside is not.
+    admin.execute("update guest_state set deleted = false")
+    listed = Path(str(commands.settings.witness_dir)).glob(f"{LIST}-*")
+    assert [json.loads(line)["guest"] for file in listed for line in file.read_text().splitlines()] == [str(second.id)]
+
+    async def again() -> tuple[int, int]:
+        async with open_ground(commands.settings, commands.base) as ground:
+            return await erase_again(ground), await erase_again(ground)
+
+    assert asyncio.run(again()) == (1, 0)
+    deleted = admin.execute("select count(*) from guest_state where deleted").fetchone()
+    assert deleted == (2,)
+
+
+def test_a_list_is_taken_in_once_and_given_out_as_it_was(
+    commands: Commands, tmp_path: Path, admin: psycopg.Connection
+) -> None:
+    file = tmp_path / "guests.csv"
+    file.write_text(
+        "name,phone,birthday,member_no,card,tier,points,spend,visits\n"
+        "Анна,+7 916 123-45-67,1990-05-17,1000000016,LD104HMASW9NF6YY54,GOLD,150,900000,12\n"
+        "Борис,,,,,,,,\n"
+    )
+    assert commands.json("guests", "import", str(file)) == {"new": 2, "known": 0}
+    assert commands.json("guests", "import", str(file)) == {"new": 0, "known": 2}
+    out = tmp_path / "out.csv"
+    assert commands.json("guests", "export", str(out))["guests"] == 2
+    assert out.stat().st_mode & 0o077 == 0
+    lines = sorted(line.partition(",")[2] for line in out.read_text().splitlines()[1:])
+    assert lines[0] == "Анна,+79161234567,1990-05-17,1000000016,LD104HMASW9NF6YY54,GOLD,150,900000,12"
+    assert lines[1].startswith("Борис,,,")
+    assert "There is a file" in commands.refused("guests", "export", str(out))
+    assert commands.json("guests", "code", "1000000016")["codes"] == ["LD104HMASW9NF6YY54"]
+    assert admin.execute("select sum(posted) from account").fetchone() == (0,)
+    assert admin.execute("select opening_spend from guest_state where tier = 'GOLD'").fetchone() == (900_000,)
+    in_order(commands)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nom,phone\nx,1\n", "Not known: nom"),
+        ("", "names its columns"),
+        ("name,phone\nAnna,12\n", "Line 2 of the list is not understood: phone"),
+        ("name,points\nA,1\nB,1.5\n", "Line 3 of the list is not understood: points"),
+        ("name,birthday\nA,17.05.1990\n", "birthday should be"),
+        ("name,card\nA,LD1ZZ\n", "card should be"),
+        ("name,member_no\nA,123\n", "member_no should be"),
+        ("name\nA,B,C\n", "as many fields as the header"),
+    ],
+)
+def test_a_wrong_list_names_the_line_and_takes_nobody_in(
+    commands: Commands, tmp_path: Path, admin: psycopg.Connection, text: str, said: str
+) -> None:
+    file = tmp_path / "guests.csv"
+    file.write_text(text)
+    assert said in commands.refused("guests", "import", str(file))
+    assert admin.execute("select count(*) from guest").fetchone() == (0,)
