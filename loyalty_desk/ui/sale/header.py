@@ -74,6 +74,8 @@ class Header(QFrame):
         for widget, badge in ((self.scanner, header.scanner), (self.link, header.link), (self.waiting, header.waiting)):
             _show_badge(widget, badge)
         show_text(self.clock, header.clock)
+        # Now, not at the event loop's next turn: a paint in between would cut a longer badge off.
+        self._outer.activate()
         for button, words, tip in (
             (self.language, state.language_label, state.language_tip),
             (self.theme, state.theme_label, state.theme_tip),

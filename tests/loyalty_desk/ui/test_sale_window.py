@@ -533,3 +533,11 @@ def test_the_field_takes_no_more_than_a_code_can_have(window: Window) -> None:
     line = window.view.findChild(QLineEdit, "field")
     line.setText("9" * 5000)
     assert len(line.text()) == 512
+
+
+def test_a_badge_whose_words_grow_is_whole_at_once(window: Window, status) -> None:
+    window.settle()
+    window.counter.presenter.status_changed(status(online=False, sync_error="till_unknown", waiting=1234))
+    header = window.view.header
+    for badge in (header.scanner, header.link, header.waiting):
+        assert badge.width() >= badge.sizeHint().width(), badge.text()
