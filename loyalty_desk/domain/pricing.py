@@ -234,8 +234,9 @@ def _uses(trace: Trace) -> tuple[tuple[str, int], ...]:
     """Return a use of each rule that is counted and gave something."""
     counted, rules = trace.compiled.counted, trace.compiled.rules
     applied = [rules[rank] for rank, reason in sorted(trace.outcomes.items()) if reason is None and rank in counted]
-    if not applied:
-        return ()
+    if not trace.tier_lines:
+        return tuple([(rule.rule.id, 1) for rule in applied])
+    # Where the tier was better on every line, a rule gave nothing after all.
     amounts, points = amounts_by_rule(trace.tally), points_by_rule(trace)
     return tuple((rule.rule.id, 1) for rule in applied if why_not(trace, rule, amounts, points) is None)
 
