@@ -5,15 +5,19 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 
 from server.app import create_app
 from server.kit.logging import configure
 from server.kit.process import die_with_parent
 from server.settings import PARENT, Settings
 
-if os.environ.get(PARENT) == str(os.getppid()):
-    # A server that is killed could not end its workers: they would hold the port.
+if PARENT in os.environ:
+    # A server that is killed could not end its workers: they would hold the port. First the request to be told, then
+    # the look whether it was too late for that: a parent killed while this was imported has told nobody.
     die_with_parent(signal.SIGTERM)
+    if os.environ[PARENT] != str(os.getppid()):
+        sys.exit("the server that started this worker has ended")
 _settings = Settings()
 configure(dev=_settings.dev)
 app = create_app(_settings)

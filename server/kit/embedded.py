@@ -52,7 +52,7 @@ from server.kit.new_cluster import (
 )
 from server.kit.pid_file import Address, PidFile
 from server.kit.place import Place, find
-from server.kit.process import dying_with_parent
+from server.kit.process import command_line, dying_with_parent
 
 _CLUSTER = "pg18"
 _SOCKET_PATH_LIMIT = 103
@@ -127,9 +127,10 @@ class Embedded:
             if not self._launcher.take():
                 if self._role == "server":
                     holder = _holder(self._launcher)
-                    if holder.get("role") == "server":
+                    living = command_line(int(holder.get("pid") or 0)) is not None
+                    if living and holder.get("role") == "server":
                         raise Refused("server_running", process=holder.get("pid"), data=str(self.data))
-                    if not told:
+                    if living and not told:
                         self._say(f"Waiting for process {holder.get('pid')} to finish with the database.")
                         told = True
                 elif self._attach():
@@ -143,7 +144,7 @@ class Embedded:
                     raise
                 return self
             if time.monotonic() > deadline:
-                raise Broken(f"the database is used by process {_holder(self._launcher).get('pid')} and is not ready")
+                raise Broken(f"{self._base / 'launcher.lock'} is held by a process that does not serve the database")
             time.sleep(0.05)
 
     def supervise(self) -> None:
@@ -250,7 +251,9 @@ class Embedded:
         arguments += ["-p", str(port)]
         for name, value in settings.items():
             arguments += ["-c", f"{name}={value}"]
-        with log.open("ab") as output:
+        # What PostgreSQL says is for whoever runs it; a file of an earlier version was open to everybody.
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
+            log.chmod(0o600)
             self._process = subprocess.Popen(  # noqa: S603 - our own binaries, no shell
                 arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/",
                 env=clean_environment(), start_new_session=True, preexec_fn=dying_with_parent(signal.SIGINT),  # noqa: PLW1509 - calls prctl and getppid alone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +15,8 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
+        if sys.platform != "win32":
+            _MADE.add(self)
 
     def take(self, *, shared: bool = False) -> bool:
         """Return whether the lock is ours now; a lock already held changes to the kind asked for."""
@@ -50,6 +53,25 @@ class FileLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def forget(self) -> None:
+        """Close it in a process that was forked: who holds the lock is the parent, and it ends with the parent."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+# A fork shares its parent's locks: a worker that outlived the server would hold them for ever.
+_MADE: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for one in list(_MADE):
+        one.forget()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def _lock(file: IO[bytes], *, shared: bool) -> None:
