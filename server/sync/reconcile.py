@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loyalty_desk.domain.canonical import INT64_MAX
 from loyalty_desk.domain.record import block_digest
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import BlockIds, ReconcileAnswer, ReconcileRequest
@@ -10,7 +11,9 @@ from server.sync.store import SyncStores
 
 
 async def reconcile(stores: SyncStores, message: ReconcileRequest) -> ReconcileAnswer:
-    """Return the ids held of every block that differs; raises `ApiError` 409 STALE_INCARNATION."""
+    """Return the ids held of every block that differs; raises `ApiError` 400, 409 STALE_INCARNATION."""
+    if any(one.first_seq + one.count - 1 > INT64_MAX for one in message.blocks):
+        raise ApiError(400, ErrorCode.BAD_BODY, "A block ends beyond 64 bits.")
     async with stores.snapshot(message.network) as store:
         life = await store.life()
         if life is None or life != message.incarnation:

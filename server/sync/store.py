@@ -218,7 +218,7 @@ class PostgresStore:
             self._connection,
             """
             with wanted as (
-                select position, first_seq, first_seq + count - 1 as last_seq
+                select position, first_seq, first_seq - 1 + count as last_seq
                 from unnest($4::bigint[], $5::bigint[]) with ordinality as t (first_seq, count, position)
             )
             select w.position, x.seq, x.id, x.hash from wanted w join ledger_tx x on x.network_id = $1

@@ -22,6 +22,7 @@ _REFUSALS = {
     "pairing_expired": (403, ErrorCode.PAIRING_CODE, _CODE_TEXT),
     "pairing_waits": (202, ErrorCode.PAIRING_WAITS, "Compare the characters and confirm on the server."),
     "till_known": (403, ErrorCode.PAIRING_CODE, "This till is enrolled already."),
+    "till_name": (400, ErrorCode.BAD_BODY, "A till's name has 1 to 60 characters that can be printed."),
     "enrol_signature": (403, ErrorCode.BAD_SIGNATURE, "The request is not signed by the till that started."),
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -6,7 +6,8 @@ import msgspec
 import psycopg
 import pytest
 
-from tests.server.world import World, refusal
+from loyalty_desk.wire.v1.sync import RECONCILE_BLOCK, Block, ReconcileAnswer
+from tests.server.world import World, read, refusal
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
@@ -20,6 +21,16 @@ async def test_equal_blocks_are_silent_and_a_lost_tail_is_named(world: World) ->
     assert [(one.first_seq, len(one.ids)) for one in answer.mismatching] == [(257, 244), (513, 0)]
     await world.push(till, till.push(till.journal[500:]))
     assert (await world.reconcile(till)).mismatching == []
+
+
+async def test_a_block_beyond_64_bits_is_refused_and_one_at_the_edge_is_answered(world: World) -> None:
+    till, most = await world.till(), (1 << 63) - 1
+    await world.push(till)
+    for first, count in ((most, 2), (most - 254, RECONCILE_BLOCK)):
+        wrong = msgspec.structs.replace(till.reconcile(), blocks=[Block(first, count, bytes(16))])
+        assert refusal(await world.post(till, "reconcile", wrong)) == (400, "BAD_BODY")
+    edge = msgspec.structs.replace(till.reconcile(most), blocks=[Block(most, 1, bytes(16))])
+    assert [one.ids for one in read(ReconcileAnswer, await world.post(till, "reconcile", edge)).mismatching] == [[]]
 
 
 async def test_quarantined_records_count_as_held(world: World) -> None:
