@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8765, ge=1, le=65_535, description="port to listen on")
     workers: int = Field(default=1, ge=1, le=64, description="worker processes")
     data_dir: Path = Field(default_factory=_platform_folder, description="where the server keeps its data")
-    witness_dir: Path | None = Field(default=None, description="where it notes how far the data was; better on another disk")
+    witness_dir: Path | None = Field(
+        default=None, description="where it notes how far the data was; better on another disk"
+    )
     master_key: SecretStr | None = Field(
         default=None, description="the key over personal data, base64; absent: made in the data folder"
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from loyalty_desk.domain.errors import ForPerson
+from loyalty_desk.domain.money import MAX_MAJOR
 from loyalty_desk.services.wording import Words
 
 
@@ -132,6 +133,9 @@ SENTENCES: Mapping[str, str] = {
         "The till’s journal was damaged; a new one was begun, the old one is kept. Call the manager."
     ),
     "journal_lost": _("The till’s journal was missing; a new one was begun. Call the manager."),
+    "journal_behind_server": _(
+        "The server has {records} records of this till that are not here any more. Nothing is lost; tell the manager."
+    ),
     "journal_chain_broken": _("The till’s journal did not fit together; a new part was begun. Call the manager."),
     "journal_rolled_back": _("The till’s journal is older than it was: was a backup put back? Call the manager."),
     "disk_nearly_full": _("The disk of this computer is nearly full. Call the manager."),
@@ -165,6 +169,8 @@ class _Gaps(dict[str, str]):
 def _shown(name: str, value: object, words: Words) -> str:
     if isinstance(value, datetime):
         return words.time(value)
+    if name == "limit" and value == MAX_MAJOR:
+        return words.bare_money((MAX_MAJOR + 1) * words.currency.unit - 1)
     if name in _POINTS and isinstance(value, int):
         return words.number_of_points(value)
     if isinstance(value, int) and value > 9999:
