@@ -36,6 +36,7 @@ RECONCILE_EVERY_MS = 24 * 60 * 60 * 1_000
 ROUNDS = 4
 MOST_ROUNDS = 16
 _INCARNATION = "incarnation"
+_LOST = "records_only_at_server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,14 @@ class SyncEngine:
         self._puller = Puller(journal, cache, client, clock, self._trust, Cashier(identity, journal, cache))
         self._reconciled_at: int | None = None
         self._resynced = False
+        self._proved = False
+        self._lacking: list[tuple[int, int]] = []
 
     def step(self, stopping: Callable[[], bool] = lambda: False) -> SyncOutcome:
         """Do one attempt to be level with the server; `stopping` is looked at between requests."""
         self._pusher.acknowledged = self._puller.applied = 0
         self._pusher.has_told = False
+        self._proved = False
         self._journal.witness()
         try:
             fruitless = 0
@@ -122,10 +126,10 @@ class SyncEngine:
 
     def _said(self, said: ServerSaid) -> SyncOutcome:
         if said.code == ErrorCode.DEVICE_REVOKED:
-            # A revoked till keeps its facts and gives up everybody's data (section 8).
-            self._cache.wipe(None)
-            self._notify("till_revoked")
-            return self._outcome(online=True, error="till_revoked", retry_after=said.retry_after)
+            if not self._proved:
+                # Errors are not signed: a server that hello has not proved cannot take a till off the network.
+                return self._outcome(online=False, error="server_foreign")
+            return self._outcome(online=True, error=self._give_up_data(), retry_after=said.retry_after)
         known = {
             ErrorCode.DEVICE_SUSPENDED: "till_suspended",
             ErrorCode.UNKNOWN_DEVICE: "till_unknown",
@@ -139,6 +143,12 @@ class SyncEngine:
             code = "server_busy"
         return self._outcome(online=True, error=code, retry_after=said.retry_after)
 
+    def _give_up_data(self) -> str:
+        """Be a revoked till: it keeps its facts and gives up everybody's data (section 8)."""
+        self._cache.wipe(None)
+        self._notify("till_revoked")
+        return "till_revoked"
+
     def _round(self, stopping: Callable[[], bool]) -> str | None:
         answer = self._hello()
         proved = self._trust.knows(answer.kid)
@@ -148,10 +158,11 @@ class SyncEngine:
             if not self._trust.knows(answer.kid):
                 raise NotOurServer("hello is signed by a key that the root has not signed")
             raise _Again
+        self._proved = True
         self._meet(answer.incarnation)
         self._journal.put_changed("max_payload", answer.max_payload)
         self._obey(answer)
-        if self._reconcile_due():
+        if self._differs(answer) or self._reconcile_due():
             self._reconcile(answer.incarnation)
         try:
             self._pusher.push_all(answer.incarnation, stopping)
@@ -165,6 +176,8 @@ class SyncEngine:
             raise _Again from shrank
         if stopping():
             return None
+        if Command.REVOKE in answer.commands:
+            return self._give_up_data()
         if Command.SUSPEND in answer.commands:
             self._notify("till_suspended")
             return "till_suspended"
@@ -228,6 +241,19 @@ class SyncEngine:
         if Command.ROTATE_EPOCH in answer.commands and current.acked_seq > 0:
             self._recorder.open_epoch("fork")
             self._reconciled_at = None
+
+    def _differs(self, answer: HelloAnswer) -> bool:
+        """Tell people what only the server holds; return whether it newly lacks what it had acknowledged."""
+        theirs = {head.epoch: head.head_seq for head in answer.epochs}
+        mine = {epoch.epoch: epoch for epoch in self._journal.epochs()}
+        beyond = {epoch: seq - mine[epoch].head_seq if epoch in mine else seq for epoch, seq in theirs.items()}
+        lost = sum(count for count in beyond.values() if count > 0)
+        if lost and self._journal.get(_LOST) != lost:
+            self._journal.notify("journal_behind_server", {"records": lost}, self._clock.now_ms())
+        self._journal.put_changed(_LOST, lost)
+        lacking = [(key, theirs.get(key, 0)) for key, one in mine.items() if theirs.get(key, 0) < one.acked_seq]
+        new, self._lacking = lacking != self._lacking and bool(lacking), lacking
+        return new
 
     def _reconcile_due(self) -> bool:
         return (

@@ -48,6 +48,9 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime) -> Hel
     commands = [Command.ROTATE_EPOCH.value] if forked else []
     if state in _DATA_REFUSED:
         commands.append(Command.SUSPEND.value)
+    if state == "revoked":
+        # Beside `suspend`, which tills from before this command obey: they get no data either.
+        commands.append(Command.REVOKE.value)
     server_time = to_ms(now)
     sig = key.sign(signing.hello_message(network, message.nonce, server_time, life))
     return HelloAnswer(life, server_time, heads, keyset, MIN_APP, MAX_PAYLOAD_BYTES, kid, sig, commands)

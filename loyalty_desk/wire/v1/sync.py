@@ -62,6 +62,7 @@ class Command(StrEnum):
     ROTATE_EPOCH = "rotate_epoch"
     RESYNC_CACHE = "resync_cache"
     SUSPEND = "suspend"
+    REVOKE = "revoke"
 
 
 class HelloAnswer(msgspec.Struct, frozen=True):

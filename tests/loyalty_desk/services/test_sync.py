@@ -212,7 +212,7 @@ def test_a_gap_is_closed_by_going_back(line: Line) -> None:
     assert line.step().done
     assert line.ledger.posted() == line.ids()
     # Before anything is pushed again the server hears what it had acknowledged.
-    assert [[one.seq for one in request.acked] for request in asked] == [[7], [7]]
+    assert [[one.seq for one in request.acked] for request in asked] == [[7]]
     assert {request.acked_in for request in asked} == {line.ledger.incarnation}
 
 
@@ -389,6 +389,42 @@ def test_a_revoked_till_gives_up_the_data_and_keeps_the_facts(line: Line) -> Non
     assert line.counter.cache.state().guests == 0
     assert len(line.ids()) == 2
     assert line.notices() == ["till_revoked"]
+
+
+def test_an_error_before_a_proved_hello_takes_nothing_away(line: Line) -> None:
+    line.step()
+    line.ledger.faults.append(ServerSaid(403, "DEVICE_REVOKED"))
+    outcome = line.step()
+    assert (outcome.online, outcome.error) == (False, "server_foreign")
+    assert (line.counter.cache.state().guests, line.notices()) == (1, [])
+
+
+def test_a_signed_revocation_takes_the_data_after_the_facts_are_handed_over(line: Line) -> None:
+    line.step()
+    line.counter.sell(CARD, 1_000)
+    line.ledger.commands = ["suspend", "revoke"]
+    assert line.step().error == "till_revoked"
+    assert (line.waiting(), line.counter.cache.state().guests, line.notices()) == (0, 0, ["till_revoked"])
+
+
+def test_what_only_the_server_holds_is_told_once(line: Line) -> None:
+    line.step()
+    record = line.ledger.branches[next(iter(line.ledger.branches))][0]
+    line.ledger.branches[77, 0] = [record]
+    line.step()
+    line.step()
+    [notice] = line.counter.parts.journal.notices()
+    assert (notice.code, notice.facts) == ("journal_behind_server", {"records": 1})
+
+
+def test_a_server_that_lost_acknowledged_sales_gets_them_at_the_next_hello(line: Line) -> None:
+    line.step()
+    line.counter.sell(CARD, 1_000)
+    line.step()
+    for branch in line.ledger.branches.values():
+        del branch[1:]
+    assert line.step().done
+    assert line.ledger.posted() == line.ids()
 
 
 def test_a_suspended_till_hands_over_facts_and_gets_no_data(line: Line) -> None:

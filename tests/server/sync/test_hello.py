@@ -86,6 +86,11 @@ async def test_a_suspended_till_is_told_and_may_still_push(world: World) -> None
     assert refusal(await world.get_page(till)) == (403, "DEVICE_SUSPENDED")
 
 
+async def test_a_revoked_till_is_told_in_the_signed_answer(world: World) -> None:
+    till = await world.till(state="revoked")
+    assert (await world.hello(till)).commands == [Command.SUSPEND, Command.REVOKE]
+
+
 async def test_a_hello_that_is_none_is_refused_with_a_sentence(world: World) -> None:
     till = await world.till()
     assert refusal(await world.post(till, "hello", till.hello(monotonic_ms=1 << 63))) == (400, "BAD_BODY")
