@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.services.ports import Identity
@@ -37,12 +38,13 @@ def load_config(path: Path) -> TillConfig | None:
         kept: dict[str, Any] = {
             field.name: _from_text(field.type, data["identity"][field.name]) for field in fields(Identity)
         }
+        ZoneInfo(str(kept["zone"]))
         return TillConfig(
             Identity(**kept),
             str(data["keys_in"]),
             str(data["keys_id"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise Refused("till_file_damaged", path=str(path)) from error
 
 

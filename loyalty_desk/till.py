@@ -27,6 +27,7 @@ from loyalty_desk.services.enrolment import Enrolled, Enrolment
 from loyalty_desk.services.guests import Guests
 from loyalty_desk.services.ports import EnrolClient
 from loyalty_desk.services.program_in_force import ProgramInForce
+from loyalty_desk.services.pulling import program_of_row
 from loyalty_desk.services.recording import Recorder
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.status import TillStatus
@@ -40,6 +41,7 @@ from loyalty_desk.store.lock import ProcessLock
 from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.witness import Witness
 from loyalty_desk.wire.v1.enrol import Pairing
+from loyalty_desk.wire.v1.sync import FeedTable
 
 _LOG = logging.getLogger(__name__)
 _SYNC_ERROR = "sync_error"
@@ -134,6 +136,7 @@ class Till:
             recorder.open_epoch(finding.reason)
         if finding.notice is not None:
             journal.notify(finding.notice, finding.facts, clock.now_ms())
+        _adopt_program(journal, cache)
         programs = ProgramInForce(journal)
         cashier = Cashier(config.identity, journal, cache)
         guests = Guests(config.identity, journal, cache, clock, programs, self._language)
@@ -159,7 +162,7 @@ class Till:
         """Return whether this key made the journal, as far as the file beside it knows: junk and a lost key differ."""
         try:
             made_with = sealed_key_id(self.paths.sealed_key.read_bytes())
-        except FileNotFoundError:
+        except OSError:
             return True
         return made_with in ("", key_id(journal_key))
 
@@ -340,6 +343,14 @@ def _connect(pairing: Pairing) -> EnrolClient:
     from loyalty_desk.remote.client import HttpEnrolClient
 
     return HttpEnrolClient(pairing)
+
+
+def _adopt_program(journal: SqliteJournal, cache: SqliteCache) -> None:
+    """Let a journal that had to begin anew sell by the rules that the cache still has, before any connection."""
+    row = cache.document(FeedTable.PROGRAM) if journal.program() is None else None
+    stored = program_of_row(row) if row is not None else None
+    if stored is not None:
+        journal.remember_program(stored)
 
 
 def _check(journal: SqliteJournal, paths: TillPaths, clock: TrustedClock) -> None:

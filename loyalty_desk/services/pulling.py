@@ -103,7 +103,7 @@ class Puller:
             self._journal.notify("keyset_refused", {}, self._clock.now_ms())
         program = self._cache.document(FeedTable.PROGRAM)
         if program is not None:
-            stored = _program(program)
+            stored = program_of_row(program)
             if stored is None:
                 self._journal.notify("program_refused", {"version": program.get("version")}, self._clock.now_ms())
             else:
@@ -111,7 +111,7 @@ class Puller:
         self._adopted = True
 
 
-def _program(row: Mapping[str, Json]) -> StoredProgram | None:
+def program_of_row(row: Mapping[str, Json]) -> StoredProgram | None:
     """Return the program of a feed row; None where its bytes are not what the row says or cannot be understood."""
     try:
         body = text_to_bytes(str(row.get("bytes")))

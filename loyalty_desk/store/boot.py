@@ -12,6 +12,7 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.store.engine import Unreadable, companions
 from loyalty_desk.store.journal import SqliteJournal
+from loyalty_desk.store.journal_file import mark
 from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.salvage import salvage
 from loyalty_desk.store.witness import Witness
@@ -37,7 +38,13 @@ def open_journal(
 ) -> tuple[SqliteJournal, Path | None]:
     """Return the journal, and where an unreadable one was set aside to; `key` must be known to be the file's."""
     try:
-        return SqliteJournal(path, key, witness, reserve, vfs=vfs), None
+        journal = SqliteJournal(path, key, witness, reserve, vfs=vfs)
+        try:
+            journal.prove_readable()
+        except BaseException:
+            journal.abandon()
+            raise
+        return journal, None
     except Unreadable:
         aside = set_aside(path)
         _LOG.exception("the journal cannot be read and is set aside as %s", aside.name)
@@ -65,6 +72,7 @@ def set_aside(path: Path) -> Path:
     for old, new in zip(companions(path), companions(aside), strict=True):
         if old.exists():
             old.rename(new)
+    mark(path).unlink(missing_ok=True)
     return aside
 
 
@@ -72,8 +80,7 @@ def examine(journal: SqliteJournal, witness: Witness, aside: Path | None) -> Fin
     """Compare the journal with its witness and its own chain (section 3, Boot)."""
     seen = witness.read()
     if journal.is_empty or aside is not None:
-        if aside is None and seen is None:
-            return Finding("enrol")
+        # A till that has joined a network has had an epoch: an empty journal is a lost one, with or without a witness.
         saved = sum(len(journal.members(epoch.epoch)) for epoch in journal.epochs())
         facts: dict[str, Json] = {"file": aside.name if aside is not None else "", "saved": saved}
         if seen is not None:

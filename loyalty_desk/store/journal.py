@@ -16,9 +16,9 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.errors import Broken, Refused
 from loyalty_desk.domain.record import Record, SealedRecord, Totals, chain_hash
 from loyalty_desk.services.ports import Build, Effect, JournalHead, Waiting
-from loyalty_desk.store.engine import Unreadable, row, rows, transaction
+from loyalty_desk.store.engine import Unreadable, is_damage, row, rows, transaction
 from loyalty_desk.store.journal_acks import HELD, AcknowledgedJournal, Reach, signed
-from loyalty_desk.store.journal_file import FAILED, FULL
+from loyalty_desk.store.journal_file import FAILED, FULL, mark
 from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.witness import Witness, Witnessed
 
@@ -156,7 +156,12 @@ class SqliteJournal(AcknowledgedJournal):
             self._failed = True
             self._reopen()
             # A commit whose sync failed may be on the disk all the same: what the file says now is the truth.
-            if row(self._connection, "SELECT 1 FROM record WHERE id = ?", (sealed.id.bytes,)) is None:
+            try:
+                found = row(self._connection, "SELECT 1 FROM record WHERE id = ?", (sealed.id.bytes,))
+            except FAILED as again:
+                self._failed = True
+                raise Refused("journal_unavailable") from again
+            if found is None:
                 raise Refused("journal_unavailable") from error
         self._head, self._last_at = JournalHead(sealed.epoch, sealed.seq, sealed.hash, totals, receipt), at
         there = self._epochs.setdefault(sealed.epoch, Reach(1, 0, sealed.prev))
@@ -190,6 +195,8 @@ class SqliteJournal(AcknowledgedJournal):
     @contextmanager
     def _ready(self) -> Iterator[None]:
         with self._lock:
+            if self._damaged:
+                raise Refused("journal_unavailable", path=str(self.path.parent))
             if self._failed:
                 self._reopen()
             if self._full:
@@ -274,6 +281,29 @@ class SqliteJournal(AcknowledgedJournal):
             before = digest
         return None if start + len(found) == upto + 1 else (epoch, start + len(found))
 
+    def prove_readable(self) -> None:
+        """Read what the next sale and the next push read; raises `Unreadable` where a page of it is damaged."""
+        if mark(self.path).exists():
+            raise Unreadable(f"{self.path} was found damaged earlier")
+        try:
+            self.broken_at()
+            with self._lock:
+                for _ in self._connection.execute("SELECT * FROM effect WHERE settled = 0"):
+                    pass
+                unsent = "SELECT * FROM record WHERE epoch = ? AND seq > ?"
+                for epoch, there in self._epochs.items():
+                    for _ in self._connection.execute(unsent, (epoch, there.acked)):
+                        pass
+        except apsw.Error as error:
+            if is_damage(error):
+                raise Unreadable(str(self.path)) from error
+            raise
+
+    def abandon(self) -> None:
+        """Close the file as it is, writing nothing more, not even the witness."""
+        with self._lock:
+            self._connection.close()
+
     # -- guarding --------------------------------------------------------------------------------------------------
 
     def witness(self) -> None:
@@ -291,7 +321,7 @@ class SqliteJournal(AcknowledgedJournal):
 
     def usable(self) -> bool:
         """Return whether a record could be committed now, as far as is known."""
-        return not (self._full or self._failed)
+        return not (self._full or self._failed or self._damaged)
 
     def close(self) -> None:
         """Write the witness and close the file."""

@@ -40,6 +40,7 @@ class JournalFile:
         self._program: StoredProgram | None = None
         self._notices: list[Notice] = []
         self._checked = False
+        self._damaged = False
         self._connection = self._open()
 
     def _open(self) -> apsw.Connection:
@@ -165,8 +166,25 @@ class JournalFile:
                 found = row(other, "PRAGMA quick_check(1)")
             finally:
                 other.close()
-        except (Unreadable, apsw.Error):
+        except (Unreadable, Refused, apsw.Error) as error:
             _LOG.exception("the journal's check failed")
+            if isinstance(error, Unreadable) or is_damage(error):
+                self.note_damage()
             return False
         self._checked = found is not None and found[0] == "ok"
+        if not self._checked:
+            self.note_damage()
         return self._checked
+
+    def note_damage(self) -> None:
+        """Write nothing on into a damaged file: the next opening sets it aside and takes over what proves itself."""
+        self._damaged = True
+        try:
+            mark(self.path).touch(mode=0o600)
+        except OSError:
+            _LOG.exception("the mark of a damaged journal could not be kept")
+
+
+def mark(path: Path) -> Path:
+    """Return the file that says that a journal was found damaged and has to be set aside at the next opening."""
+    return path.with_name(f"{path.name}.damaged")

@@ -58,7 +58,7 @@ class Witness:
 
     def _slots(self) -> list[Witnessed]:
         data = b""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             data = self._path.read_bytes()
         found = []
         for start in (0, SLOT_BYTES):

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from loyalty_desk.credentials import unseal_key
+from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.services.enrolment import Enrolment
 from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid
@@ -25,6 +26,7 @@ from loyalty_desk.store.engine import companions
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolledStore, EnrolPending, EnrolStart, Pairing
 from loyalty_desk.wire.v1.signing import enrol_message, fingerprint
+from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer
 from tests.loyalty_desk.services.fake_ledger import ROOT, FakeLedger
 from tests.loyalty_desk.till_parts import DEVICE, NETWORK, STORE, stored_program
 
@@ -318,3 +320,29 @@ def test_a_till_that_has_just_joined_alarms_nobody(tmp_path: Path, language: str
         till._note(SyncOutcome(online=True, done=False, error="till_unknown"))
         said = [value for _, value in status_lines(till.status(), Words(language), datetime.now(UTC))]
         assert sentence_of("till_unknown", {}, Words(language)) in said
+
+
+@pytest.mark.parametrize("what", ["gone", "gone with its witness", "damaged"])
+def test_a_lost_journal_does_not_stop_the_next_sale(tmp_path: Path, what: str, expect_log) -> None:
+    """Offline: the rules are in the cache, and nobody has to wait for a connection."""
+    expect_log("set aside|could be taken over")
+    enrolled(tmp_path)
+    program = stored_program()
+    row = {"version": 3, "hash": bytes_to_text(program.hash), "bytes": bytes_to_text(program.bytes)}
+    with open_till(tmp_path) as till:
+        cache = till._selling.cache
+        cache.apply(PullAnswer(UUID(int=6), [FeedRow(1, "program", "current", row)], 1, has_more=False))
+    journal = tmp_path / "journal.db"
+    if what == "damaged":
+        journal.write_bytes(os.urandom(8192))
+    else:
+        for file in companions(journal):
+            file.unlink(missing_ok=True)
+    if what == "gone with its witness":
+        (tmp_path / "witness" / "head.wit").unlink()
+    with open_till(tmp_path) as till:
+        sell(till)
+        status = till.status()
+        assert status.journal_ok
+        assert [one.code for one in status.notices] == ["journal_set_aside" if what == "damaged" else "journal_lost"]
+        assert till._selling.journal.redemption_held()

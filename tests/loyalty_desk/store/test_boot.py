@@ -149,8 +149,14 @@ def test_what_a_damaged_journal_still_proves_is_taken_over(parts: Parts, expect_
         other = Witness(folder / "head.wit")
         journal, aside = open_journal(folder / "journal.db", KEY, other, Reserve(folder / "r", 4096))
         if aside is None:
-            # The page holds nothing that a start reads; the check behind the counter's back finds it.
+            # The page holds nothing that a start reads; the check behind the counter's back finds it, and from then on
+            # nothing is written into the file: the next opening sets it aside.
             assert not journal.check_whole()
+            assert not journal.usable()
+            journal.abandon()
+            journal, aside = open_journal(folder / "journal.db", KEY, other, Reserve(folder / "r", 4096))
+            assert aside is not None
+            assert journal.usable()
         else:
             found = [record for one in journal.epochs() for record in journal.records(one.epoch, 1, 100)]
             assert all(sold[record.id] == record for record in found)
@@ -171,10 +177,10 @@ def test_a_journal_that_is_gone_names_the_last_head_known(parts: Parts) -> None:
     journal.close()
 
 
-def test_a_first_start_is_an_enrolment(tmp_path: Path) -> None:
+def test_an_empty_journal_without_a_witness_is_a_lost_one(tmp_path: Path) -> None:
     seen = Witness(tmp_path / "head.wit")
     journal, aside = open_journal(tmp_path / "journal.db", KEY, seen, Reserve(tmp_path / "r", 4096))
-    assert examine(journal, seen, aside) == Finding("enrol")
+    assert examine(journal, seen, aside) == Finding("restore", "journal_lost", {"file": "", "saved": 0})
     journal.close()
 
 
