@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from loyalty_desk.domain.errors import Broken, ForPerson
 from server import (
     cli_attention,
+    cli_backup,
     cli_guests,
     cli_jobs,
     cli_keys,
@@ -81,6 +82,7 @@ app.add_typer(database, name="db")
 app.add_typer(cli_networks.app)
 app.add_typer(cli_tills.app, name="till")
 app.add_typer(cli_staff.app)
+app.add_typer(cli_backup.app)
 app.add_typer(cli_guests.app, name="guests")
 app.add_typer(cli_programs.app, name="program")
 app.add_typer(cli_keys.app, name="keys")

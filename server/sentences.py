@@ -69,6 +69,8 @@ SENTENCES = {
     "key_last": "Key {kid} is the only one in use. First make another: loyalty-server keys publish --at-once",
     "sheet_kind": "That is another sheet: this one begins with {wants}.",
     "sheet_malformed": "The sheet's text is mistyped ({part}). Compare it letter by letter.",
+    "backup_malformed": "The file {file} is no backup, or not a whole one. Nothing has been changed.",
+    "backup_elsewhere": "This database is your own PostgreSQL: back it up and restore it with its own tools.",
     "file_exists": "There is a file {file} already. Choose another name.",
     "list_header": "The first line of the list names its columns, of these: {wants}. Not known: {found}.",
     "list_line": "Line {line} of the list is not understood: {column} should be {wants}.",

@@ -180,6 +180,10 @@ class Embedded:
             return URL.create("postgresql+asyncpg", role, password, database=database, query=query)
         return URL.create("postgresql+asyncpg", role, password, self.address.host, self.address.port, database)
 
+    def tool(self, name: str) -> Path:
+        """Return one of PostgreSQL's own programs."""
+        return self._place.bin / name
+
     # Starting
 
     def _make_folders(self) -> None:
