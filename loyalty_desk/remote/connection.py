@@ -19,6 +19,7 @@ from loyalty_desk.wire.v1.errors import ErrorAnswer
 BASE = "/api/v1"
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 PACK_FROM_BYTES = 1_024
+MOST_WAIT_S = 900
 NO_PIN = bytes(32)
 _LOOPBACK = re.compile(r"https?://(127\.|localhost|\[::1\])")
 _TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
@@ -150,4 +151,6 @@ def _is_untrusted(error: BaseException | None) -> bool:
 
 
 def _seconds(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+    if text is None or not (text.isascii() and text.isdigit()):
+        return None
+    return int(text) if len(text) <= len(str(MOST_WAIT_S)) and int(text) <= MOST_WAIT_S else MOST_WAIT_S

@@ -85,7 +85,8 @@ def _print(line: str, stream: TextIO) -> None:
 def _files(path: Path) -> Iterator[tuple[Path, str | None]]:
     try:
         if not path.is_dir():
-            yield path, None
+            is_other = path.exists() and not path.is_file()
+            yield path, f"{path} is not a file." if is_other else None
             return
         known = IMAGE_SUFFIXES | VIDEO_SUFFIXES
         found = sorted(file for file in path.iterdir() if file.suffix.lower() in known and file.is_file())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import ALPHABET, encode32
 
 _PREFIX = "LDP1"
+_CHECK_LETTERS = 2
+_LOOKALIKE = str.maketrans("ILO", "110")
 _PLAIN_HTTP = bytes(32)
 _LAYOUT_BYTES = 1 + 16 + 16 + 32 + 32
 _LOOPBACK = re.compile(r"http://(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d{1,5})?/?\Z")
@@ -30,9 +33,9 @@ class Pairing:
     address: str
 
     def to_text(self) -> str:
-        """Return ``LDP1`` and base32 of version, code, network, root, pin and address."""
+        """Return ``LDP1``, base32 of version, code, network, root, pin and address, and two check characters."""
         raw = b"\x01" + self.code + self.network.bytes + self.root + self.spki_pin + self.address.encode("ascii")
-        return _PREFIX + encode32(raw)
+        return _PREFIX + encode32(raw) + _check(raw)
 
     @classmethod
     def from_text(cls, text: str) -> Pairing:
@@ -41,9 +44,12 @@ class Pairing:
         Plain http (a pin of zeros) is accepted for the loopback address alone: `pairing_insecure`.
         """
         typed = re.sub(r"[\s-]", "", text).upper()
-        if not typed.startswith(_PREFIX):
+        if not typed.startswith(_PREFIX) or len(typed) < len(_PREFIX) + _CHECK_LETTERS:
             raise BadInput("pairing_malformed", part="prefix")
-        raw = _decode_any(typed[len(_PREFIX) :])
+        body = typed[len(_PREFIX) :].translate(_LOOKALIKE)
+        raw = _decode_any(body[:-_CHECK_LETTERS])
+        if body[-_CHECK_LETTERS:] != _check(raw):
+            raise BadInput("pairing_malformed", part="check")
         if len(raw) <= _LAYOUT_BYTES or raw[0] != 1:
             raise BadInput("pairing_malformed", part="version" if raw[:1] != b"\x01" else "length")
         try:
@@ -104,9 +110,14 @@ class EnrolAnswer(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+def _check(raw: bytes) -> str:
+    first = int.from_bytes(sha256(_PREFIX.encode() + raw).digest()[:2], "big") >> 6
+    return ALPHABET[first >> 5] + ALPHABET[first & 31]
+
+
 def _decode_any(text: str) -> bytes:
     number = 0
-    for letter in text.translate(str.maketrans("ILO", "110")):
+    for letter in text:
         value = ALPHABET.find(letter)
         if value < 0:
             raise BadInput("pairing_malformed", part="letter")

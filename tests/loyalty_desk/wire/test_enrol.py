@@ -18,7 +18,7 @@ LOCAL = Pairing(
 FROZEN = (
     "LDP1040020G30G2GC1R81450P30D1R7G340000000W00G000000000002001081G81860W40J2GB1G6GW3RG249165"
     "0N2RBHG68T3CE1T7GZ0000000000000000000000000000000000000000000000000006GX3ME0X2YBSH68VJWC1E"
-    "60Q32EHR6WV3A"
+    "60Q32EHR6WV3AMT"
 )
 
 
@@ -44,6 +44,11 @@ def test_every_pairing_is_read_back(code, network, root, port):
         ("", "pairing_malformed"),
         ("LD104HMASW9NF6YY54", "pairing_malformed"),
         ("LDP1", "pairing_malformed"),
+        ("LDP100", "pairing_malformed"),
+        (
+            LOCAL.to_text()[:30] + ("0" if LOCAL.to_text()[30] != "0" else "1") + LOCAL.to_text()[31:],
+            "pairing_malformed",
+        ),
         (LOCAL.to_text()[:-40], "pairing_malformed"),
         (LOCAL.to_text()[:20] + "U" + LOCAL.to_text()[21:], "pairing_malformed"),
         (replace(LOCAL, address="http://10.0.0.5").to_text(), "pairing_insecure"),
