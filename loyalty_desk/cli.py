@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -43,6 +44,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def main() -> None:
     """Run the command line; what a person can act on is one sentence on stderr and exit code 2."""
+    # Business days are counted with the pinned zones, never with the system's: both sides must use the same rules.
+    zoneinfo.reset_tzpath(to=())
     try:
         app()
     except ForPerson as error:
@@ -236,8 +239,6 @@ def _opened(data_dir: Path | None, lang: str) -> Iterator[tuple[Till, Words]]:
     from loyalty_desk.services.wording import Words
     from loyalty_desk.till import open_till
 
-    # Business days are counted with the pinned zones, never with the system's.
-    os.environ.setdefault("PYTHONTZPATH", "")
     chosen = language.choose(lang)
     try:
         with open_till(data_dir, language=chosen) as till:

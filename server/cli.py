@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zoneinfo
 from typing import Annotated
 
 import typer
@@ -37,6 +38,8 @@ database = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
 def main() -> None:
     """Run the command line; every error that a person can act on is one sentence and exit code 1."""
+    # The pinned zones, never the system's: tills count their business days with the same.
+    zoneinfo.reset_tzpath(to=())
     try:
         app()
     except ForPerson as error:

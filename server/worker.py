@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import zoneinfo
 
 from server.app import create_app
 from server.kit.logging import configure
@@ -18,6 +19,7 @@ if PARENT in os.environ:
     die_with_parent(signal.SIGTERM)
     if os.environ[PARENT] != str(os.getppid()):
         sys.exit("the server that started this worker has ended")
+zoneinfo.reset_tzpath(to=())  # a worker is a new process: see `server.cli`
 _settings = Settings()
 configure(dev=_settings.dev)
 app = create_app(_settings)

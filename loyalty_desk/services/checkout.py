@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -24,6 +25,7 @@ from loyalty_desk.services.redemption import FLOOR_SHARE, Allowance, share_cap
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trusted_clock import TrustedClock
 
+_LOG = logging.getLogger(__name__)
 __all__ = ["Allowance", "CheckDraft", "Checkout", "GuestCard", "SaleDone"]
 
 QUOTE_LIFE = timedelta(minutes=15)
@@ -155,8 +157,10 @@ class Checkout:
     def _after(self, guest: GuestCard | None) -> GuestCard | None:
         try:
             return None if guest is None else self._guests.refresh(guest)
-        except Refused:
-            # The sale is on the disk: that its guest went away at this very moment must not look like a refusal.
+        except Exception:  # noqa: BLE001 - see below
+            # The sale is on the disk. Whatever fails from here on, from a guest that went away at this very moment to a
+            # broken cache, must not look as if nothing had been recorded: the cashier would sell it again.
+            _LOG.exception("the sale is recorded; its guest could not be read again")
             return None
 
     def refresh(self, card: GuestCard) -> GuestCard:

@@ -44,14 +44,21 @@ class SyncLoop:
             except Exception:  # noqa: BLE001 - facts wait on this thread; whatever broke, it must come back
                 _LOG.exception("sync failed by a fault of ours; it is tried again")
                 outcome = SyncOutcome(online=False, done=False, error="sync_fault")
-            if self._on_step is not None and not self._stop.is_set():
-                self._on_step(outcome)
+            self._tell(outcome)
             patience = self.delay(outcome)
             if outcome.retry_after is not None:
                 # The server asked for time: a new sale does not cut it short.
                 self._stop.wait(patience)
             elif not self._stop.is_set():
                 self._wake.wait(patience)
+
+    def _tell(self, outcome: SyncOutcome) -> None:
+        if self._on_step is None or self._stop.is_set():
+            return
+        try:
+            self._on_step(outcome)
+        except Exception:  # noqa: BLE001 - whoever listens may meet a full disk; the facts must go on being sent
+            _LOG.exception("what listens to sync failed; sync goes on")
 
     def delay(self, outcome: SyncOutcome) -> float:
         """Return the seconds to wait after an attempt: full jitter from 1 s, doubling up to 5 min (section 5)."""
@@ -60,7 +67,8 @@ class SyncLoop:
             return IDLE_S
         ceiling = min(MOST_S, FIRST_S * 2.0 ** min(self._failures, 16))
         self._failures += 1
-        return max(self._random.random() * ceiling, float(outcome.retry_after or 0))
+        # A server may ask for patience, within the same bound that we set ourselves.
+        return max(self._random.random() * ceiling, min(float(outcome.retry_after or 0), MOST_S))
 
     def wake(self) -> None:
         """Sync now."""

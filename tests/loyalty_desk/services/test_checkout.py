@@ -241,7 +241,8 @@ def test_a_cache_lost_in_the_middle_of_a_check_costs_redemption_alone(counter: C
     assert refused.value.facts["reason"] == "guests_loading"
 
 
-def test_a_guest_who_is_gone_after_the_commit_does_not_undo_the_sale(counter: Counter, monkeypatch) -> None:
+def test_a_guest_who_is_gone_after_the_commit_does_not_undo_the_sale(counter: Counter, monkeypatch, expect_log) -> None:
+    expect_log("the sale is recorded")
     draft = counter.draft(CARD, 1_000)
     quote = counter.checkout.price(draft)
     real = counter.parts.recorder.record
@@ -252,6 +253,27 @@ def test_a_guest_who_is_gone_after_the_commit_does_not_undo_the_sale(counter: Co
         return done
 
     monkeypatch.setattr(counter.parts.recorder, "record", recorded_then_erased)
+    done = counter.checkout.confirm(draft, quote)
+    assert (done.guest, done.balance_after) == (None, None)
+    assert last_record(counter).id == done.record_id
+
+
+def test_a_cache_that_breaks_after_the_commit_does_not_undo_the_sale(counter: Counter, monkeypatch, expect_log) -> None:
+    expect_log("the sale is recorded")
+    draft = counter.draft(CARD, 1_000)
+    quote = counter.checkout.price(draft)
+    real = counter.parts.recorder.record
+
+    def recorded_then_broken(fact):
+        done = real(fact)
+
+        def broken(card):
+            raise OSError("disk I/O error")
+
+        monkeypatch.setattr(counter.checkout._guests, "refresh", broken)
+        return done
+
+    monkeypatch.setattr(counter.parts.recorder, "record", recorded_then_broken)
     done = counter.checkout.confirm(draft, quote)
     assert (done.guest, done.balance_after) == (None, None)
     assert last_record(counter).id == done.record_id

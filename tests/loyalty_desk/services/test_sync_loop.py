@@ -100,3 +100,25 @@ def test_a_stopped_loop_does_not_begin(early: bool) -> None:
     thread.join(10)
     assert not thread.is_alive()
     assert engine.steps <= (0 if early else 1)
+
+
+def test_a_listener_that_fails_does_not_end_the_thread(expect_log) -> None:
+    expect_log("what listens to sync failed")
+    engine = ScriptedEngine(DONE)
+
+    def listen(outcome: SyncOutcome) -> None:
+        raise OSError("no space left")
+
+    loop = SyncLoop(engine, Highest(), listen)
+    thread = running(loop)
+    for _ in range(3):
+        assert engine.stepped.acquire(timeout=10)
+        loop.wake()
+    loop.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_server_that_asks_for_a_day_is_asked_again_within_five_minutes() -> None:
+    loop = SyncLoop(ScriptedEngine(DONE), Highest())
+    assert loop.delay(SyncOutcome(online=True, done=False, error="server_busy", retry_after=10**12)) == MOST_S
