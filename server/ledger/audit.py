@@ -177,11 +177,14 @@ _BALANCES = (
     # Points that are pending or past their end make the stored figure a matter of when it was written.
     (
         """
-        select 'guest ' || s.guest_id, 'shows ' || s.points || ' points, the ledger has ' || a.posted - a.pending_out
+        select 'guest ' || s.guest_id,
+            'shows ' || s.points || ' points, the ledger has ' || a.posted - a.pending_out - h.held
         from guest_state s join account a on a.network_id = s.network_id and a.guest_id = s.guest_id
-        where s.network_id = $1 and a.kind = 'guest' and s.points <> a.posted - a.pending_out and not exists (
+        cross join lateral (select coalesce(sum(l.remaining), 0) as held from lot l
+            where l.network_id = $1 and l.account_id = a.id and l.state = 'held') h
+        where s.network_id = $1 and a.kind = 'guest' and s.points <> a.posted - a.pending_out - h.held and not exists (
             select 1 from lot l where l.network_id = $1 and l.account_id = a.id and l.remaining > 0
-                and (l.state = 'held' or l.usable_at is not null or l.expires_at <= now()))
+                and (l.usable_at is not null or l.expires_at <= now()))
         """,
         "INV-12",
     ),

@@ -20,6 +20,7 @@ from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import Hole, PushRequest, PushResult, QuarantineReason, Status
 from server.kit.errors import ApiError
 from server.ledger.branching import Branch, Gap, Placement, place
+from server.ledger.ceiling import Ceiling, earners
 from server.ledger.intake import Incoming
 from server.ledger.lots import next_expiries
 from server.ledger.posting import (
@@ -28,6 +29,7 @@ from server.ledger.posting import (
     AccountKind,
     Fact,
     GuestState,
+    HeldOf,
     Plan,
     Posted,
     Raised,
@@ -280,8 +282,16 @@ class Batch:
             {guest: one.state for guest, one in guests.items()},
             terms,
             tier,
+            await self._held_of(facts, in_force),
         )
         return guests, planned
+
+    async def _held_of(self, facts: Sequence[Fact], in_force: Program | None) -> HeldOf:
+        given = earners(facts)
+        if not given or in_force is None:
+            return lambda _: 0
+        granted = await self._store.granted(given, in_force.zone, self._now)
+        return Ceiling(in_force.zone, in_force.point_unit, self._now, granted).held
 
     async def _write(
         self, placed: Placement, sorted_out: _Sorted, guests: Mapping[UUID, GuestAccount], planned: Plan
@@ -298,7 +308,8 @@ class Batch:
             )
             if new != len(planned.posted):
                 raise Raced
-            lots = {lot.tx_id: lot.id for guest in guests.values() for lot in guest.holdings.made}
+            # Of a posting that is held in part, the entry names the lot that can be spent: it was made first.
+            lots = {lot.tx_id: lot.id for guest in guests.values() for lot in reversed(guest.holdings.made)}
             await store.insert_entries(planned.posted, accounts, lots)
             await store.store_lots(list(guests.values()))
         now = to_ms(self._now)

@@ -22,6 +22,7 @@ class Lot:
     earned_at: int
     expires_at: int | None
     usable_at: int | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,10 @@ class LotUse:
 
 @dataclass(slots=True)
 class Holdings:
-    """A guest's open lots and debt while a batch is being posted; `made`, `used` and `touched` are to be stored."""
+    """A guest's open lots and debt while a batch is being posted; `made`, `used` and `touched` are to be stored.
+
+    Held lots are in `made` alone: they pay for nothing, not even for a debt, and are not to be spent.
+    """
 
     lots: list[Lot] = field(default_factory=list)
     debt: int = 0
@@ -71,6 +75,10 @@ class Holdings:
         self.lots.append(lot)
         self.made.append(lot)
         return lot
+
+    def hold(self, tx_id: UUID, leg: int, amount: int, earned_at: int, expires_at: int | None) -> None:
+        """Add a lot of `amount` > 0 points that nobody can spend before a manager has looked."""
+        self.made.append(Lot(uuid5(tx_id, f"held:{leg}"), tx_id, amount, amount, earned_at, expires_at, held=True))
 
     def debit(self, tx_id: UUID, amount: int, at: int) -> int:
         """Take `amount` > 0 points and return the part nothing covered, which is owed from now on.

@@ -130,6 +130,7 @@ class Terms:
 FOR_EVER = Terms()
 TermsOf = Callable[[Record, int], Terms]
 TierOf = Callable[[GuestState], str]
+HeldOf = Callable[[Fact], int]
 
 
 def flag_bits(kinds: Iterable[ExceptionKind]) -> int:
@@ -161,10 +162,12 @@ def plan(
     states: Mapping[UUID, GuestState],
     terms_of: TermsOf,
     tier_of: TierOf,
+    held_of: HeldOf = lambda _: 0,
 ) -> Plan:
     """Plan a batch in the order given; `holdings` and `states` of the guests named are changed in place.
 
-    `terms_of(record, effective_at)` says how points of a sale live, `tier_of(state)` which tier a state deserves.
+    `terms_of(record, effective_at)` says how points of a sale live, `tier_of(state)` which tier a state deserves,
+    `held_of(fact)` how many of the points earned wait for a manager.
     """
     made = Plan()
     for fact in facts:
@@ -182,10 +185,14 @@ def plan(
         if fact.unknown_guest:
             raised.append(Raised(ExceptionKind.UNKNOWN_GUEST, record.guest_id, _credential(record)))
         terms = FOR_EVER if fact.guest is None else terms_of(record, fact.effective_at)
+        held = held_of(fact)
+        if held:
+            facts_held: dict[str, Json] = {"earned": record.points_earned, "held": held}
+            raised.append(Raised(ExceptionKind.VELOCITY, fact.guest, facts_held))
         for position, leg in enumerate(entries):
             made.moved[leg.account] = made.moved.get(leg.account, 0) + leg.amount
             if leg.account.kind is AccountKind.GUEST and fact.guest is not None:
-                owed = _move(holdings[fact.guest], fact, position, leg.amount, terms)
+                owed = _move(holdings[fact.guest], fact, position, leg.amount, terms, held)
                 if owed:
                     raised.append(Raised(ExceptionKind.OVERDRAFT, fact.guest, {"points": owed}))
         if fact.guest is not None:
@@ -209,10 +216,14 @@ def continuity(record: Record, before: Totals) -> Raised | None:
     return Raised(ExceptionKind.HOLE, None, missing)
 
 
-def _move(held: Holdings, fact: Fact, leg: int, amount: int, terms: Terms) -> int:
+def _move(held: Holdings, fact: Fact, leg: int, amount: int, terms: Terms, waiting: int) -> int:
     if amount < 0:
         return held.debit(fact.record.id, -amount, fact.effective_at)
-    held.credit(fact.record.id, leg, amount, fact.effective_at, terms.expires_at, terms.usable_at)
+    if amount > waiting:
+        free = amount - waiting
+        held.credit(fact.record.id, leg, free, fact.effective_at, terms.expires_at, terms.usable_at)
+    if waiting:
+        held.hold(fact.record.id, leg, waiting, fact.effective_at, terms.expires_at)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,7 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.record import Totals
 from server.kit.db import fetch
 from server.ledger.branching import Branch
+from server.ledger.ceiling import OLDEST
 from server.ledger.lots import Holdings, Lot
 from server.ledger.posting import AccountKey, AccountKind, GuestState
 from server.ledger.timing import ClockSight
@@ -209,6 +210,32 @@ async def lock_guests(connection: AsyncConnection, network: UUID, guests: Iterab
             Lot(lot, tx_id, amount, remaining, to_ms(earned_at), _ms(expires_at), _ms(usable_at))
         )
     return accounts
+
+
+async def granted(
+    connection: AsyncConnection, network: UUID, guests: Iterable[UUID], zone: str, now: datetime
+) -> dict[tuple[UUID, date], int]:
+    """Return what the sales of guests gave them by the days of a zone, as far back as counts; held points do not."""
+    found = await fetch(
+        connection,
+        """
+        select x.guest_id, (greatest(x.effective_at, x.recorded_at - $4::interval) at time zone $5)::date as day,
+            sum(l.amount)::bigint as points
+        from ledger_tx x
+        join entry e on e.network_id = x.network_id and e.tx_id = x.id and e.lot_id is not null
+        join lot l on l.network_id = e.network_id and l.id = e.lot_id
+        where x.network_id = $1 and x.guest_id = any($2::uuid[]) and x.recorded_at >= $3 and x.origin = 'till'
+            and e.amount > 0 and l.state <> 'held'
+        group by 1, 2
+        """,
+        network,
+        list(guests),
+        # The earliest day that a fact of now can count on began at most a day before.
+        now - OLDEST - timedelta(days=1),
+        OLDEST,
+        zone,
+    )
+    return {(row.guest_id, row.day): row.points for row in found}
 
 
 async def _lock_guests(connection: AsyncConnection, network: UUID, wanted: Iterable[UUID]) -> dict[UUID, GuestAccount]:

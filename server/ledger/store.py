@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -61,6 +61,13 @@ class LedgerStore(Protocol):
 
     async def system_accounts(self, wanted: Iterable[AccountKey]) -> dict[AccountKey, int]:
         """Return the ids of accounts that are no guest's, made where they are missing."""
+        ...
+
+    async def granted(self, guests: Iterable[UUID], zone: str, now: datetime) -> dict[tuple[UUID, date], int]:
+        """Return what the sales of guests gave them by the days of a zone, as far back as counts; held points do not.
+
+        A fact that was more than `OLDEST` old when it came counts where that time ended.
+        """
         ...
 
     async def program(self, version: int | None) -> Program | None:
@@ -201,6 +208,10 @@ class PostgresStore:
     async def system_accounts(self, wanted: Iterable[AccountKey]) -> dict[AccountKey, int]:
         """As `repository.system_accounts`."""
         return await repository.system_accounts(*self._at, wanted)
+
+    async def granted(self, guests: Iterable[UUID], zone: str, now: datetime) -> dict[tuple[UUID, date], int]:
+        """As `repository.granted`."""
+        return await repository.granted(*self._at, guests, zone, now)
 
     async def program(self, version: int | None) -> Program | None:
         """Return a version of the program, the one in force for None."""

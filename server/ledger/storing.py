@@ -197,10 +197,10 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
             insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
                 state)
             select $1, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
-                case when remaining = 0 then 'spent' else 'open' end
+                case when held then 'held' when remaining = 0 then 'spent' else 'open' end
             from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::timestamptz[],
-                $8::timestamptz[], $9::timestamptz[])
-                as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at)
+                $8::timestamptz[], $9::timestamptz[], $10::boolean[])
+                as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held)
             """,
             (
                 network,
@@ -212,6 +212,7 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
                 [from_ms(lot.earned_at) for _, lot in made],
                 [_moment(lot.expires_at) for _, lot in made],
                 [_moment(lot.usable_at) for _, lot in made],
+                [lot.held for _, lot in made],
             ),
         )
     fresh = {lot.id for _, lot in made}

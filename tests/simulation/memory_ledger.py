@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Totals, handle_text
 from loyalty_desk.wire.v1 import rows
@@ -21,6 +22,7 @@ from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from loyalty_desk.wire.v1.sync import Block, FeedTable
 from server.kit import feed
 from server.ledger.branching import Branch
+from server.ledger.ceiling import OLDEST
 from server.ledger.lots import Holdings, Lot, LotUse
 from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
@@ -81,6 +83,7 @@ class LotRow:
     earned_at: int
     expires_at: int | None
     usable_at: int | None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +268,7 @@ class MemoryStore:
             lots = [
                 Lot(lot_id, row.tx, row.amount, row.remaining, row.earned_at, row.expires_at, row.usable_at)
                 for lot_id, row in self.tables.lots.items()
-                if row.account == number and row.remaining
+                if row.account == number and row.remaining and not row.held
             ]
             holdings = Holdings(lots, self.tables.accounts[number].debt)
             made[guest] = GuestAccount(number, guest, holdings, GuestState(*self.tables.guests[guest].state))
@@ -282,6 +285,18 @@ class MemoryStore:
                 self.tables.account_ids[key] = number
                 self.tables.accounts[number] = Account(key)
             made[key] = self.tables.account_ids[key]
+        return made
+
+    async def granted(self, guests: Iterable[UUID], zone: str, now: datetime) -> dict[tuple[UUID, date], int]:
+        wanted, tables = set(guests), self.tables
+        made: dict[tuple[UUID, date], int] = {}
+        for lot in tables.lots.values():
+            tx, owner = tables.txs.get(lot.tx), tables.accounts[lot.account].key.owner
+            if owner not in wanted or lot.held or tx is None or tx.recorded_at < to_ms(now - OLDEST) - 86_400_000:
+                continue
+            at = max(tx.effective_at, tx.recorded_at - OLDEST // timedelta(milliseconds=1))
+            key = (owner, from_ms(at).astimezone(ZoneInfo(zone)).date())
+            made[key] = made.get(key, 0) + lot.amount
         return made
 
     async def program(self, version: int | None) -> Program | None:
@@ -365,7 +380,14 @@ class MemoryStore:
         for one in guests:
             for lot in [*one.holdings.made, *one.holdings.touched.values()]:
                 self.tables.lots[lot.id] = LotRow(
-                    one.account_id, lot.tx_id, lot.amount, lot.remaining, lot.earned_at, lot.expires_at, lot.usable_at
+                    one.account_id,
+                    lot.tx_id,
+                    lot.amount,
+                    lot.remaining,
+                    lot.earned_at,
+                    lot.expires_at,
+                    lot.usable_at,
+                    lot.held,
                 )
             self.tables.uses += one.holdings.used
 
