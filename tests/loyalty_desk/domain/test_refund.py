@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -384,85 +383,6 @@ def test_the_object_of_a_refund_says_everything():
 
 
 BLOCKS = {"effects": [{"type": "earn_blocks", "points": 1, "per": 1_000}]}
-
-
-def test_the_formula_prices_what_came_back_by_weight_and_unit_by_unit():
-    half_off = {"effects": [{"type": "percentage", "rate_bp": 5_000, "max_units": 1}]}
-    of = program(BLOCKS, half_off, points_reversal="formula")
-    cheese = Line(id="cheese", unit_price=99_900, quantity_milli=1_250)
-    sale = sold(of, cheese, line("a", 3_100, 3))
-    assert [(run.price, run.units) for run in sale.quote.units(1)] == [(1_550, 1), (3_100, 2)]
-    assert refund(sale, [Return("cheese", 250)]).earned_reversed == 24
-    assert refund(sale, one("a")).earned_reversed == 3
-    assert refund(sale, one("a", 2)).earned_reversed == 6
-    assert refund(sale, one("a", 3)).earned_reversed == 7
-    assert refund(sale, [*one("a", 3), Return("cheese", 250)]).earned_reversed == 32
-    assert sale.quote.earned_points == 132
-
-
-def test_the_formula_leaves_tax_out_where_earning_does():
-    of = program(
-        {"effects": [{"type": "earn_rate", "points": 1, "per": 1}]}, points_reversal="formula",
-    )  # fmt: skip
-    of = Program.from_dict({**of.data, "settings": {**of.data["settings"], "earning_base": "net_of_tax"}})
-    sale = sold(of, line("a", 1_200, 3, tax=600), Line(id="w", unit_price=1_000, quantity_milli=1_500, tax=300))
-    assert sale.quote.earned_points == 3_000 + 1_200
-    assert refund(sale, one("a")).earned_reversed == 1_000
-    assert refund(sale, [Return("w", 500)]).earned_reversed == 400
-
-
-def test_what_is_kept_keeps_its_share_of_tax_and_weighed_goods_stay_weighed():
-    of = program(
-        {"effects": [{"type": "earn_rate", "points": 1, "per": 1}]},
-        {"effects": [{"type": "free_unit", "set_of": 2}], "conditions": [{"type": "products", "products": ["b"]}]},
-        {"effects": [{"type": "earn_per_unit", "points": 1}]},
-    )
-    of = Program.from_dict({**of.data, "settings": {"earning_base": "net_of_tax"}})
-    cheese = Line(id="w", product="w", unit_price=1_000, quantity_milli=2_500, tax=500)
-    sale = sold(of, cheese, line("b", 500, 2))
-    assert sale.quote.earned_points == 2_000 + 500 + 3
-    back = refund(sale, [Return("w", 500)])
-    # 2 kg are left with 400 of tax, still one unit: 1 600 and one point stay.
-    assert (back.how, back.money, back.earned_reversed) == ("repriced", 500, 400)
-
-
-def test_an_own_coupon_that_a_void_keeps_is_not_given_back():
-    mine = GuestFacts(points=5, coupons=(Coupon("OWN", "r1"), Coupon("OTHER", "r2")))
-    once = {"type": "coupon", "reusable_after_void": False}
-    of = program(tenth_off(conditions=[once]), tenth_off(conditions=[{"type": "coupon"}]))
-    sale = sold(of, line("a", 1_000), guest=mine, choices=Choices(coupons=("own", "Other")))
-    assert sale.quote.discount_total == 190
-    assert void(sale).coupons_freed == ("Other",)
-    nobody = sold(program(tenth_off()), line("a", 1_000), guest=None, choices=Choices(coupons=("x",)))
-    assert void(nobody).coupons_freed == ("x",)
-
-
-def test_points_by_amount_are_whole():
-    sale = Sale.priced(Basket.of_amount("RUB", 1_000), ANNA, program(), NOON, Choices(points_asked=100))
-    back = refund_amount(sale, 333)
-    assert (back.spent_returned, type(back.spent_returned)) == (37, int)
-
-
-def test_a_second_exchange_goes_on_from_the_first_return():
-    of = program()
-    sale = sold(of, line("a", 1_000, 2), guest=None)
-    first = refund(sale, one("a"))
-    swap = exchange(sale, one("a"), Basket("RUB", (line("b", 300),)), of, NOON, before=first.after)
-    assert (swap.refund.is_whole, swap.to_pay) == (True, -700)
-    with pytest.raises(Refused, match="return_more_than_left"):
-        exchange(sale, one("a"), Basket("RUB", (line("b", 300),)), of, NOON, before=swap.refund.after)
-
-
-def test_uses_go_from_the_stores_day_and_a_first_visit_is_none_again():
-    daily = {"type": "usage", "times": 5, "period": "day"}
-    late = datetime(2026, 3, 2, 23, tzinfo=UTC)
-    basket = Basket("RUB", (line("a", 1_000),), zone=ZoneInfo("Europe/Moscow"))
-    sale = Sale.priced(basket, GuestFacts(), program(tenth_off(conditions=[daily])), late)
-    uses = {("r1", "day:2026-03-02"): 1, ("r1", "day:2026-03-03"): 1}
-    after = guest_after(GuestFacts(visits=1, visits_ever=1, uses=uses), sale, void(sale))
-    assert after is not None
-    assert (after.visits, after.visits_ever) == (0, 0)
-    assert after.uses == {("r1", "day:2026-03-02"): 1, ("r1", "day:2026-03-03"): 0}
 
 
 BLOCKS = {"effects": [{"type": "earn_blocks", "points": 1, "per": 1_000}]}
