@@ -7,12 +7,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from loyalty_desk import __version__
 from loyalty_desk.domain.clock import Clock
 from loyalty_desk.wire.v1 import codec
+from server import metrics
 from server.guests import service as guests
 from server.guests.leaving import erase_again
 from server.jobs.bench import Bench
@@ -31,6 +32,7 @@ from server.sync import router as sync
 from server.tills import router as tills
 
 _READY_WITHIN_S = 2.0
+_THIS_MACHINE = ("127.0.0.1", "::1")
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
@@ -95,6 +97,13 @@ def _add_health(app: FastAPI, services: Services) -> None:
     async def healthz() -> dict[str, str]:
         """Say that the process answers."""
         return {"status": "ok"}
+
+    @app.get("/metrics", tags=["health"], responses={403: {"description": "Asked from another machine"}})
+    async def get_metrics(request: Request) -> Response:
+        """Give Prometheus its figures; to this machine alone, for they say how business goes."""
+        if request.client is None or request.client.host not in _THIS_MACHINE:
+            return JSONResponse({"code": "LOCAL_ONLY", "text": "Metrics are read on the server's own machine."}, 403)
+        return Response(await metrics.exposition(services.ground.db), media_type=metrics.CONTENT_TYPE)
 
     @app.get("/readyz", tags=["health"], responses={503: {"description": "The database does not answer"}})
     async def readyz() -> Response:

@@ -58,6 +58,10 @@ class Vault:
         """Return the secret; raises `CannotOpen`."""
         return _open(self._own, sealed, b"LDS1" + network.bytes + name.encode())
 
+    def own_key(self, purpose: str) -> bytes:
+        """Return a key of this server for one purpose, 32 bytes; with another master key it is another."""
+        return _derive(self._master, b"own " + purpose.encode())
+
     def lookup_hash(self, network: UUID, value: str) -> bytes:
         """Return the 32 bytes by which a phone is found in one network and compared with nothing outside it."""
         pepper = self._peppers.get(network)
