@@ -28,6 +28,7 @@ from server.ledger.shelf import ProgramShelf
 from server.ledger.store import Tools, postgres
 from server.services import Services
 from server.settings import Settings
+from server.staff import router as staff
 from server.sync import router as sync
 from server.tills import router as tills
 
@@ -70,6 +71,7 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
     errors.install(app)
     app.include_router(sync.make_router(services))
     app.include_router(tills.make_router(services))
+    app.include_router(staff.make_router(services))
     _add_health(app, services)
     return app
 

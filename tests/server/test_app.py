@@ -45,6 +45,7 @@ async def test_every_path_of_the_document_says_what_it_takes_and_answers(world: 
     assert set(document["paths"]) == {
         "/api/v1/sync/hello", "/api/v1/sync/push", "/api/v1/sync/reconcile", "/api/v1/sync/pull",
         "/api/v1/enrol/start", "/api/v1/enrol/finish", "/healthz", "/readyz", "/metrics",
+        "/api/v1/staff/login", "/api/v1/staff/refresh", "/api/v1/staff/logout",
     }  # fmt: skip
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
