@@ -97,7 +97,8 @@ async def _wipe(connection: AsyncConnection, network: UUID, guests: Sequence[UUI
 
 def _note(path: Path, network: UUID, guest: UUID) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    line = json.dumps({"network": str(network), "guest": str(guest)}) + "\n"
+    # A line before that a power cut tore ends without a newline: this one must not be glued to it.
+    line = "\n" + json.dumps({"network": str(network), "guest": str(guest)}) + "\n"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
         file.write(line)
         file.flush()
@@ -107,7 +108,7 @@ def _note(path: Path, network: UUID, guest: UUID) -> None:
 def _noted(path: Path) -> list[tuple[UUID, UUID]]:
     """Return who is on the list; raises `Broken` where it cannot be read: then nothing may serve."""
     try:
-        lines = path.read_text().splitlines()
+        lines = [line for line in path.read_text(errors="replace").splitlines() if line]
     except FileNotFoundError:
         return []
     except OSError as error:
