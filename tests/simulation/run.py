@@ -1,14 +1,19 @@
-"""Play seeds: `run.py SEEDS=2000 [SEED=17] [REAL=1] [MUTATION=name] [-v]`; the last line says what was found.
+"""Play seeds: `run.py SEEDS=2000 [SEED=17] [FROM=1] [REAL=1] [MUTATION=name] [JOBS=2] [-v]`; the last line says it all.
 
 `run.py MUTATIONS=1` puts in one defect after another and says by which seed each was caught.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +28,7 @@ from tests.simulation.world import World  # noqa: E402
 
 _SHOWN = 10
 _BITE_WITHIN = 60
+_WORTH_A_PROCESS = 100
 
 
 @dataclass(slots=True)
@@ -63,9 +69,21 @@ def play(seed: int, plan: Plan | None = None, *, real_keys: bool = False, lines:
         world = World(seed, plan, real_keys=real_keys)
         stack.callback(world.server.close)
         world.lines = lines
-        world.play()
-        world.settle()
+        try:
+            world.play()
+            world.settle()
+        except Exception as error:  # whatever broke is a finding, with a seed to see it again
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            world.find("FAULT", f"{type(error).__name__} {error} at {Path(place.filename).name}:{place.lineno}")
         return judge(world)
+
+
+def play_with(mutation: Mutation | None, real_keys: bool, lines: list[str] | None, seed: int) -> Verdict:
+    """Play one seed, with a defect where one is named."""
+    with ExitStack() as stack:
+        if mutation is not None:
+            stack.enter_context(mutated(mutation))
+        return play(seed, real_keys=real_keys, lines=lines)
 
 
 def play_all(seeds: range, *, real_keys: bool = False) -> Totals:
@@ -105,17 +123,25 @@ def main(arguments: list[str]) -> int:
         return show_bites()
     real = given.get("REAL", "0") not in ("", "0")
     lines: list[str] | None = [] if "-v" in arguments else None
-    first, count = (int(given["SEED"]), 1) if given.get("SEED") else (1, int(given.get("SEEDS") or 2_000))
+    mutation = Mutation(given["MUTATION"]) if given.get("MUTATION") else None
     totals, started = Totals(), time.perf_counter()
-    with ExitStack() as stack:
-        if given.get("MUTATION"):
-            stack.enter_context(mutated(Mutation(given["MUTATION"])))
-        for seed in range(first, first + count):
-            verdict = play(seed, real_keys=real, lines=lines)
-            totals.add(verdict)
-            if count == 1:
-                print("\n".join(lines or []))
-                print(f"seed {seed}, trace {verdict.trace}, facts {verdict.facts}")
+    if given.get("SEED"):
+        verdict = play_with(mutation, real, lines, int(given["SEED"]))
+        totals.add(verdict)
+        print("\n".join(lines or []))
+        print(f"seed {verdict.seed}, trace {verdict.trace}, facts {verdict.facts}")
+    else:
+        first, count = int(given.get("FROM") or 1), int(given.get("SEEDS") or 2_000)
+        jobs = min(int(given.get("JOBS") or os.cpu_count() or 1), 1 + count // _WORTH_A_PROCESS)
+        one = partial(play_with, mutation, real, None)
+        seeds = range(first, first + count)
+        if jobs == 1:
+            for verdict in map(one, seeds):
+                totals.add(verdict)
+        else:
+            with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+                for verdict in pool.map(one, seeds, chunksize=20):
+                    totals.add(verdict)
     for verdict in totals.bad[:_SHOWN]:
         print(f"SEED={verdict.seed} trace {verdict.trace}: lost {verdict.lost}, doubled {verdict.doubled}")
         for text in verdict.invariants[:_SHOWN]:

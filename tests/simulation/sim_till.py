@@ -87,6 +87,7 @@ class SimTill:
         self.clock = clock
         self.busy = False
         self.honest_since_pull = True
+        self.in_doubt = False
         self.engine_key = key
         self._random = random
         self.client = client(self)
