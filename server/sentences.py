@@ -23,7 +23,7 @@ SENTENCES = {
     "network_unknown": "There is no network {network}. List them with: loyalty-server networks",
     "network_missing": "There is no network yet. Make one with: loyalty-server create-network NAME",
     "network_unclear": "There are several networks. Say which with --network: {networks}",
-    "store_missing": "A network needs at least one store: --store NAME",
+    "store_missing": "A network needs at least one store. Name it with --store.",
     "store_name": "A store's name has 1 to {limit} printable letters.",
     "store_unknown": "There is no store {store} in this network.",
     "store_unclear": "There are several stores. Say which with --store: {stores}",
