@@ -168,8 +168,11 @@ class Journal(Protocol):
         """
         ...
 
-    def open_epoch(self, epoch: int, prev: bytes, build: Build, *, occurred_at: int) -> SealedRecord:
-        """Begin a new epoch with its `epoch_open` record; redemption waits for `clear_redemption_hold`."""
+    def open_epoch(self, epoch: int, first: bytes, build: Build, *, occurred_at: int) -> SealedRecord:
+        """Begin a new epoch with its `epoch_open` record; redemption waits for `clear_redemption_hold`.
+
+        Its parent is the head at the moment of writing; `first` is its `prev` where the journal has no epoch yet.
+        """
         ...
 
     def head(self) -> JournalHead:

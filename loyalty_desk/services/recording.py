@@ -97,13 +97,12 @@ class Recorder:
         epoch = self._random.getrandbits(63) or 1
         moment = to_ms(self._clock.now())
         first = genesis(self._identity.network, self._identity.device, epoch)
-        prev = self._journal.head().hash if self._journal.epochs() else first
 
         def build(head: JournalHead) -> tuple[SealedRecord, Totals, Effect | None]:
             record = self._record(Fact(RecordKind.EPOCH_OPEN), head, moment, opened_reason=reason)
             return self._seal(record, head), record.totals, None
 
-        return self._journal.open_epoch(epoch, prev, build, occurred_at=moment)
+        return self._journal.open_epoch(epoch, first, build, occurred_at=moment)
 
     def receipt_no(self, number: int) -> str:
         """Return what is printed: four characters of the till, and its own running number."""

@@ -107,12 +107,15 @@ class SqliteJournal(AcknowledgedJournal):
             self._commit(sealed, totals, effect or Effect(), head.receipts, occurred_at, prev=None)
             return sealed
 
-    def open_epoch(self, epoch: int, prev: bytes, build: Build, *, occurred_at: int) -> SealedRecord:
-        """Begin a new epoch with its `epoch_open` record; redemption waits for `clear_redemption_hold`."""
+    def open_epoch(self, epoch: int, first: bytes, build: Build, *, occurred_at: int) -> SealedRecord:
+        """Begin a new epoch with its `epoch_open` record; redemption waits for `clear_redemption_hold`.
+
+        Its parent is the head at the moment of writing; `first` is its `prev` where the journal has no epoch yet.
+        """
         with self._ready():
             self.witness()
             last = self._head
-            totals, receipts = (last.totals, last.receipts) if last else (Totals(), 0)
+            prev, totals, receipts = (last.hash, last.totals, last.receipts) if last else (first, Totals(), 0)
             sealed, totals, effect = build(JournalHead(epoch, 0, prev, totals, receipts))
             self._commit(sealed, totals, effect or Effect(), receipts, occurred_at, prev=prev)
             return sealed
@@ -163,6 +166,8 @@ class SqliteJournal(AcknowledgedJournal):
                 raise Refused("journal_unavailable") from again
             if found is None:
                 raise Refused("journal_unavailable") from error
+        if prev is not None:
+            self._meta[HELD] = True
         self._head, self._last_at = JournalHead(sealed.epoch, sealed.seq, sealed.hash, totals, receipt), at
         there = self._epochs.setdefault(sealed.epoch, Reach(1, 0, sealed.prev))
         there.head_seq, there.head_hash = sealed.seq, sealed.hash

@@ -60,8 +60,10 @@ class JournalFile:
     def _load(self, connection: apsw.Connection) -> None:
         self._meta = {key: json.loads(value) for key, value in rows(connection, "SELECT key, value FROM meta")}
         if "file_id" not in self._meta:
+            made = str(uuid4())
             with transaction(connection):
-                self._write_meta(connection, "file_id", str(uuid4()))
+                self._write_meta(connection, "file_id", made)
+            self._meta["file_id"] = made
         stored = row(connection, "SELECT version, hash, bytes FROM program ORDER BY ordinal DESC LIMIT 1")
         self._program = StoredProgram(*stored) if stored else None
         self._notices = self._read_notices(connection)
@@ -109,8 +111,10 @@ class JournalFile:
 
     def put(self, key: str, value: Json) -> None:
         """Keep a small setting durably."""
-        with self._lock, transaction(self._connection):
-            self._write_meta(self._connection, key, value)
+        with self._lock:
+            with transaction(self._connection):
+                self._write_meta(self._connection, key, value)
+            self._meta[key] = value
 
     def put_changed(self, key: str, value: Json) -> None:
         """Keep a small setting if it differs from what is kept."""
@@ -122,7 +126,6 @@ class JournalFile:
         connection.execute(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, text)
         )
-        self._meta[key] = value
 
     def notices(self) -> list[Notice]:
         """Return what nobody has read yet, oldest first; from memory, so that the main thread may ask."""

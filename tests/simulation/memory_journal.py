@@ -147,10 +147,10 @@ class MemoryJournal:
         self._commit(sealed, totals, effect or Effect(), head.receipts, occurred_at)
         return sealed
 
-    def open_epoch(self, epoch: int, prev: bytes, build: Build, *, occurred_at: int) -> SealedRecord:
+    def open_epoch(self, epoch: int, first: bytes, build: Build, *, occurred_at: int) -> SealedRecord:
         self.witness()
         last = self._head
-        totals, receipts = (last.totals, last.receipts) if last else (Totals(), 0)
+        prev, totals, receipts = (last.hash, last.totals, last.receipts) if last else (first, Totals(), 0)
         sealed, totals, effect = build(JournalHead(epoch, 0, prev, totals, receipts))
         self._medium.opened[epoch] = prev
         self._medium.meta[_HELD] = True

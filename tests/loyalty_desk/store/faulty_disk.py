@@ -9,10 +9,12 @@ import apsw
 
 @dataclass
 class FaultyDisk:
-    """Fails the n-th write or sync from now on with an error, or lets everything through."""
+    """Fails the n-th write, sync or opening from now on, or lets everything through; may heal when it is opened."""
 
     fail_write: type[Exception] | None = None
     fail_sync: type[Exception] | None = None
+    fail_open: type[Exception] | None = None
+    heal_on_open: bool = False
     after: int = 0
     once: bool = False
     name: str = "faulty"
@@ -39,6 +41,9 @@ class FaultyDisk:
                 super().__init__(disk.name, "")
 
             def xOpen(self, name, flags):
+                if disk.heal_on_open:
+                    disk.fail_write = disk.fail_sync = disk.fail_open = None
+                disk.meet("fail_open")
                 return File(name, flags)
 
         self.layer = Layer()

@@ -62,6 +62,22 @@ def test_a_new_epoch_hangs_on_its_parent_and_holds_redemption(parts: Parts) -> N
     assert parts.journal.redemption_held()
 
 
+def test_a_new_epoch_hangs_on_the_head_there_is_when_it_is_opened(parts: Parts, monkeypatch) -> None:
+    """A sale committed by another thread while the epoch is being prepared is its parent, not forked off."""
+    late: list[bytes] = []
+    opened = parts.journal.open_epoch
+
+    def with_a_sale_between(*args, **named):
+        late.append(parts.recorder.record(sale(earned=4)).sealed.hash)
+        return opened(*args, **named)
+
+    monkeypatch.setattr(parts.journal, "open_epoch", with_a_sale_between)
+    opening = parts.recorder.open_epoch("rollback")
+    assert [opening.prev] == late
+    assert Record.from_payload(opening.payload).totals.earned == 4
+    assert parts.journal.broken_at() is None
+
+
 def test_waiting_sinks_with_acknowledgement_and_rises_with_rewind(parts: Parts) -> None:
     parts.clock.advance(seconds=60)
     for _ in range(3):

@@ -28,7 +28,7 @@ def disk():
 def parts(tmp_path: Path, disk: FaultyDisk):
     made = make_parts(tmp_path, vfs=disk.vfs)
     yield made
-    disk.fail_write = disk.fail_sync = None
+    disk.fail_write = disk.fail_sync = disk.fail_open = None
     made.journal.close()
 
 
@@ -169,3 +169,25 @@ def test_the_journal_is_synced_before_it_says_so(tmp_path: Path) -> None:
         assert "fail_write" in order
     parts.journal.close()
     disk.layer.unregister()
+
+
+def test_a_setting_that_the_disk_refused_is_not_remembered(parts: Parts, disk: FaultyDisk) -> None:
+    disk.fail_write = apsw.FullError
+    with pytest.raises(apsw.FullError):
+        parts.journal.put("clock", {"offset": 5})
+    assert parts.journal.get("clock") is None
+    disk.fail_write = None
+    parts.journal.put_changed("clock", {"offset": 5})
+    parts.journal.close()
+    again = make_parts(parts.folder)
+    assert again.journal.get("clock") == {"offset": 5}
+    again.journal.close()
+
+
+def test_an_epoch_that_the_disk_refused_holds_no_redemption(parts: Parts, disk: FaultyDisk, expect_log) -> None:
+    expect_log("the disk is full")
+    parts.journal.clear_redemption_hold()
+    disk.fail_write = apsw.FullError
+    with pytest.raises(Refused, match="disk_full"):
+        parts.recorder.open_epoch("fork")
+    assert not parts.journal.redemption_held()
