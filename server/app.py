@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -32,6 +33,7 @@ from server.staff import router as staff
 from server.sync import router as sync
 from server.tills import router as tills
 
+_LOG = logging.getLogger(__name__)
 _READY_WITHIN_S = 2.0
 _THIS_MACHINE = ("127.0.0.1", "::1")
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
@@ -86,12 +88,18 @@ def _tools(opened: Ground, shelf: ProgramShelf) -> Tools:
 @contextlib.asynccontextmanager
 async def _running(work: Any) -> AsyncIterator[None]:
     task = asyncio.create_task(work)
+    task.add_done_callback(_say_if_early)
     try:
         yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        # An error of a task that ended early was logged when it did; it must not keep the others from being closed.
+        await asyncio.wait([task])
+
+
+def _say_if_early(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        _LOG.error("a background task has ended early: %s", task.get_coro(), exc_info=task.exception())
 
 
 def _add_health(app: FastAPI, services: Services) -> None:

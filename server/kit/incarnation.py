@@ -8,8 +8,8 @@ a till that knows more than we do (`server.sync` calls `rotate` for that).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import logging
 import os
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,7 +19,9 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.kit.db import Database, fetch, fetch_one, fetch_value
+from server.kit.errors import is_outage
 
+_LOG = logging.getLogger(__name__)
 _LOCK = 7_242_002
 INTERVAL_SECONDS = 1.0
 
@@ -119,12 +121,16 @@ async def keep_witness(database: Database, witness: Witness, interval: float = I
     """Write the witness whenever the feeds have grown, at most `interval` seconds late; runs until cancelled."""
     written: tuple[UUID, dict[UUID, int]] | None = None
     while True:
-        with contextlib.suppress(OSError):  # the database or the witness's disk is away: the next round tries again
+        try:
             async with database.without_network() as connection:
                 present, feeds = await current(connection), await _feeds(connection)
             if present is not None and written != (present.id, feeds):
                 await asyncio.to_thread(witness.write, present.id, feeds)
                 written = (present.id, feeds)
+        except Exception as error:  # noqa: BLE001 - whatever it is, without a witness a restore goes unnoticed: go on
+            # The database or the witness's disk is away: the next round tries again.
+            if not is_outage(error):
+                _LOG.error("the witness could not be written: %s", type(error).__name__, exc_info=True)
         await asyncio.sleep(interval)
 
 

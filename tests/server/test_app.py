@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import PushAnswer
+from server import app as app_module
 from server.kit.ground import Base, Ground
 from server.networks.service import MadeNetwork
 from server.settings import Settings
@@ -128,3 +130,20 @@ def server_process(base: Base, settings: Settings) -> Iterator[tuple[str, subpro
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("a fault")])
+async def test_a_background_task_that_ends_early_is_logged_and_stops_nothing(
+    error: Exception | None, expect_log: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    expect_log("a background task has ended early")
+
+    async def short() -> None:
+        if error is not None:
+            raise error
+
+    async with app_module._running(short()):
+        async with asyncio.timeout(5):
+            while not caplog.records:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert [one.name for one in caplog.records] == ["server.app"]

@@ -1,10 +1,13 @@
 """A database that was put back begins another life, and says why; one that goes on does not."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed, incarnation
@@ -112,8 +115,6 @@ async def test_two_who_notice_one_restore_make_one_new_life(ground: Ground, made
 
 
 async def test_the_witness_follows_the_feed(ground: Ground, made: MadeNetwork) -> None:
-    import asyncio
-
     life = await start(ground)
     keeping = asyncio.create_task(incarnation.keep_witness(ground.db, ground.witness, interval=0.01))
     await grow(ground, made)
@@ -124,6 +125,52 @@ async def test_the_witness_follows_the_feed(ground: Ground, made: MadeNetwork) -
             await asyncio.sleep(0.01)
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)
+
+
+class Stumbling(Witness):
+    """A witness whose first writing fails with `error`."""
+
+    error: Exception | None
+
+    def write(self, life: UUID, feeds: dict[UUID, int]) -> None:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        super().write(life, feeds)
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (OSError("full"), 0),
+        (DBAPIError("select 1", None, Exception("killed"), connection_invalidated=True), 0),
+        (DBAPIError("select 1", None, Exception("no such column")), 1),
+        (RuntimeError("a fault"), 1),
+    ],
+)
+async def test_the_witness_goes_on_after_an_error_and_says_what_is_no_outage(
+    ground: Ground,
+    tmp_path: Path,
+    error: Exception,
+    logged: int,
+    caplog: pytest.LogCaptureFixture,
+    expect_log: Callable[[str], None],
+) -> None:
+    if logged:
+        expect_log("the witness could not be written")
+    life = await start(ground)
+    witness = Stumbling(tmp_path, tmp_path / "data")
+    witness.error = error
+    keeping = asyncio.create_task(incarnation.keep_witness(ground.db, witness, interval=0.01))
+    async with asyncio.timeout(10):
+        while witness.read() is None and not keeping.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    seen = witness.read()
+    assert seen is not None
+    assert seen[0] == life.id
+    assert len([one for one in caplog.records if one.name == "server.kit.incarnation"]) == logged
 
 
 def test_witnesses_of_two_data_folders_stand_apart_and_outside(tmp_path: Path) -> None:
