@@ -35,8 +35,10 @@ _PATIENCE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Queued:
+    """`record` is None where the stored bytes cannot be read any more."""
+
     id: UUID
-    record: Record
+    record: Record | None
     program: Program | None
 
 
@@ -57,13 +59,15 @@ class Repricer:
         while True:
             self._woken.clear()
             try:
-                for network in await self._db.networks():
-                    await self._drain(network)
+                networks = await self._db.networks()
             except Exception as error:  # noqa: BLE001 - the queue keeps what was not done
-                if is_outage(error):
-                    _LOG.warning("pricing again waits for the database")
-                else:
-                    _LOG.exception("pricing again failed")
+                _say(error)
+                networks = []
+            for network in networks:
+                try:
+                    await self._drain(network)
+                except Exception as error:  # noqa: BLE001 - what stops one network must not stop the others
+                    _say(error)
             try:
                 await asyncio.wait_for(self._woken.wait(), _IDLE_S)
             except TimeoutError:
@@ -98,8 +102,8 @@ class Repricer:
             )
             queued: list[_Queued] = []
             for tx_id, payload in rows:
-                record = Record.from_payload(bytes(payload))
-                version = program_version(record)
+                record = _read(tx_id, bytes(payload))
+                version = None if record is None else program_version(record)
                 program = None if version is None else await self._shelf.find(connection, network, version)
                 queued.append(_Queued(tx_id, record, program))
             if not queued:
@@ -115,6 +119,21 @@ class Repricer:
         return len(queued)
 
 
+def _say(error: Exception) -> None:
+    if is_outage(error):
+        _LOG.warning("pricing again waits for the database")
+    else:
+        _LOG.error("pricing again failed", exc_info=error)
+
+
+def _read(tx_id: UUID, payload: bytes) -> Record | None:
+    try:
+        return Record.from_payload(payload)
+    except Exception:  # noqa: BLE001 - noted beside the sale; it must not keep the others waiting for ever
+        _LOG.exception("the stored record of sale %s cannot be read", tx_id)
+        return None
+
+
 def _findings(queued: Sequence[_Queued]) -> list[RaisedRow]:
     found: list[RaisedRow] = []
     for one in queued:
@@ -125,6 +144,8 @@ def _findings(queued: Sequence[_Queued]) -> list[RaisedRow]:
 
 
 def _finding(one: _Queued) -> Mapping[str, Json]:
+    if one.record is None:
+        return {"reason": "record_unreadable"}
     check = one.record.check or {}
     if one.program is None:
         return {"reason": "program_unknown", "version": program_version(one.record)}

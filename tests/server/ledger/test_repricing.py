@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 
 from loyalty_desk.domain.basket import Basket
@@ -14,6 +17,7 @@ from loyalty_desk.domain.check import check_to_payload
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.pricing import Choices, quote
 from loyalty_desk.domain.program import Program
+from server.kit.db import Database
 from server.ledger.repricing import Repricer
 from server.ledger.shelf import ProgramShelf
 from server.programs import service as programs
@@ -84,3 +88,65 @@ async def test_what_waits_is_done_once_by_two_workers_after_a_restart(world: Wor
     assert (await world.sql("select count(*) from reprice_queue")) == [(0,)]
     assert len(await drained(world)) == 30
     assert done == 30
+
+
+class PoisonedFirst(Repricer):
+    """A repricer whose first network cannot be worked on."""
+
+    async def step(self, network: UUID, limit: int = 200) -> int:
+        if network == FIRST:
+            raise RuntimeError("poison")
+        return await super().step(network, limit)
+
+
+class TwoNetworks(Database):
+    """The database of one network that names another before it."""
+
+    def __init__(self, real: Database) -> None:
+        self.begin = real.begin  # type: ignore[method-assign]
+        self._found = real.networks
+
+    async def networks(self) -> list[UUID]:
+        return [FIRST, *await self._found()]
+
+
+FIRST = UUID(int=1)
+QUEUE_AGAIN = "insert into reprice_queue (network_id, tx_id) select network_id, id from ledger_tx where kind = 'sale'"
+
+
+async def test_what_stops_one_network_does_not_stop_the_next(world: World, expect_log: Callable[[str], None]) -> None:
+    expect_log("pricing again failed")
+    till, program = await world.till(), await in_force(world)
+    sell(till, program, total=1)
+    await world.push(till)
+    await drained(world)
+    await world.sql(f"{QUEUE_AGAIN} returning 1")
+    working = asyncio.create_task(PoisonedFirst(TwoNetworks(world.ground.db), ProgramShelf()).run())
+    assert len(await drained(world)) == 1
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+
+
+async def test_a_stored_record_that_cannot_be_read_is_said_and_stops_nothing(
+    world: World, admin: psycopg.Connection, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("cannot be read")
+    till, program = await world.till(), await in_force(world)
+    sell(till, program)
+    sell(till, program, total=1)
+    await world.push(till)
+    await drained(world)
+    admin.execute("set session_replication_role = replica")
+    admin.execute("delete from exception")
+    admin.execute("update ledger_tx set payload = 'x' where seq = 2")
+    await world.sql(f"{QUEUE_AGAIN} returning 1")
+    assert await Repricer(world.ground.db, ProgramShelf()).step(world.network) == 2
+    assert sorted(str(facts.get("reason")) for (facts,) in await drained(world)) == ["None", "record_unreadable"]
+
+
+async def test_another_program_under_the_same_version_is_a_difference(world: World) -> None:
+    till, program = await world.till(), await in_force(world)
+    sell(till, program, program_hash="A" * 43)
+    await world.push(till)
+    ((facts,),) = await drained(world)
+    assert [one["field"] for one in facts["differences"]] == ["program_hash"]
