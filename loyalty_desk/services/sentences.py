@@ -128,6 +128,9 @@ SENTENCES: Mapping[str, str] = {
     "program_refused": _("New rules of the program could not be read; the earlier ones stay. Call the manager."),
     "sale_quarantined": _("The server did not post the sale {receipt} ({reason}). Call the manager."),
     "sale_flagged": _("The server asks to look at the sale {receipt} ({kinds}). Tell the manager."),
+    "sale_recorded_after_all": _(
+        "The sale {receipt} was refused, but it is recorded after all. Do not enter it again; tell the manager."
+    ),
     "journal_damaged": _("A part of this till’s journal is damaged. Sales can go on; call the manager."),
     "journal_set_aside": _(
         "The till’s journal was damaged; a new one was begun, the old one is kept. Call the manager."

@@ -68,7 +68,7 @@ class SqliteJournal(AcknowledgedJournal):
         self._last_at: int | None = None
         self._witnessed: tuple[int, int] | None = None
         self._full = False
-        self._failed = False
+        self._limbo: SealedRecord | None = None
         super().__init__(path, key, vfs=vfs)
 
     def _load(self, connection: apsw.Connection) -> None:
@@ -123,7 +123,7 @@ class SqliteJournal(AcknowledgedJournal):
     def take_over(self, epoch: int, prev: bytes, opened_at: int, found: Sequence[Taken]) -> None:
         """Put records of another file into this one as an epoch of their own, none of them acknowledged."""
         with self._lock:
-            with transaction(self._connection):
+            with transaction(self._live()):
                 self._connection.execute(
                     "INSERT INTO epoch (epoch, prev, opened_at) VALUES (?, ?, ?)", (epoch, prev, opened_at)
                 )
@@ -157,15 +157,18 @@ class SqliteJournal(AcknowledgedJournal):
         except FAILED as error:
             _LOG.exception("the journal could not be written; reopening it")
             self._failed = True
-            self._reopen()
-            # A commit whose sync failed may be on the disk all the same: what the file says now is the truth.
             try:
-                found = row(self._connection, "SELECT 1 FROM record WHERE id = ?", (sealed.id.bytes,))
-            except FAILED as again:
-                self._failed = True
-                raise Refused("journal_unavailable") from again
-            if found is None:
-                raise Refused("journal_unavailable") from error
+                self._reopen()
+                there_after_all = self._has(self._connection, sealed)
+            except (Refused, *FAILED) as again:
+                # Whether it is on the disk is known at a later reopening: it is told then, never sold twice in silence.
+                self._failed, self._limbo = True, sealed
+                raise Refused("journal_unavailable", path=str(self.path.parent)) from again
+            # A commit whose sync failed may be on the disk all the same: what the file says now is the truth, and
+            # `_load` has read it.
+            if there_after_all:
+                return
+            raise Refused("journal_unavailable", path=str(self.path.parent)) from error
         if prev is not None:
             self._meta[HELD] = True
         self._head, self._last_at = JournalHead(sealed.epoch, sealed.seq, sealed.hash, totals, receipt), at
@@ -202,24 +205,36 @@ class SqliteJournal(AcknowledgedJournal):
         with self._lock:
             if self._damaged:
                 raise Refused("journal_unavailable", path=str(self.path.parent))
-            if self._failed:
-                self._reopen()
+            self._live()
             if self._full:
                 if self._reserve is None or not self._reserve.hold():
                     raise Refused("disk_full", path=str(self.path.parent))
                 self._full = False
             yield
 
-    def _reopen(self) -> None:
-        try:
-            self._connection.close()
-            self._connection = self._open()
-            if self.broken_at() is not None:
-                raise Unreadable(str(self.path))
-        except (Unreadable, Refused, apsw.Error) as error:
-            _LOG.exception("the journal cannot be reopened")
-            raise Refused("journal_unavailable") from error
-        self._failed = False
+    def _prove(self, connection: apsw.Connection) -> None:
+        super()._prove(connection)
+        if self._broken_in(connection, TAIL) is not None:
+            raise Unreadable(str(self.path))
+        limbo = self._limbo
+        if limbo is None:
+            return
+        if self._has(connection, limbo):
+            _LOG.warning("record %s was refused and is recorded after all", limbo.id)
+            told = Record.from_payload(limbo.payload)
+            if told.receipt_no is not None:
+                # Not through `notify`, which keeps going without the notice: until it is kept, nothing may be sold on.
+                facts = canonical.encode({"receipt": told.receipt_no}).decode()
+                with transaction(connection):
+                    connection.execute(
+                        "INSERT OR IGNORE INTO notice (code, facts, at) VALUES (?, ?, ?)",
+                        ("sale_recorded_after_all", facts, told.occurred_at),
+                    )
+                self._notices = self._read_notices(connection)
+        self._limbo = None
+
+    def _has(self, connection: apsw.Connection, sealed: SealedRecord) -> bool:
+        return row(connection, "SELECT 1 FROM record WHERE id = ?", (sealed.id.bytes,)) is not None
 
     # -- reading facts ---------------------------------------------------------------------------------------------
 
@@ -237,7 +252,7 @@ class SqliteJournal(AcknowledgedJournal):
         """Return up to `limit` records of an epoch from a seq on, in order."""
         with self._lock:
             found = rows(
-                self._connection,
+                self._live(),
                 "SELECT epoch, seq, id, prev, hash, sig, payload FROM record WHERE epoch = ? AND seq >= ?"
                 " ORDER BY seq LIMIT ?",
                 (epoch, from_seq, limit),
@@ -249,36 +264,37 @@ class SqliteJournal(AcknowledgedJournal):
     def private(self, record_id: UUID) -> bytes | None:
         """Return the personal fields that go with a record, None where it has none."""
         with self._lock:
-            found = row(
-                self._connection, "SELECT salt || ciphertext FROM private WHERE record_id = ?", (record_id.bytes,)
-            )
+            found = row(self._live(), "SELECT salt || ciphertext FROM private WHERE record_id = ?", (record_id.bytes,))
         return found[0] if found else None
 
     def members(self, epoch: int) -> list[tuple[int, UUID, bytes]]:
         """Return (seq, id, hash) of every record of an epoch, in order."""
         with self._lock:
-            found = rows(self._connection, "SELECT seq, id, hash FROM record WHERE epoch = ? ORDER BY seq", (epoch,))
+            found = rows(self._live(), "SELECT seq, id, hash FROM record WHERE epoch = ? ORDER BY seq", (epoch,))
         return [(seq, UUID(bytes=i), digest) for seq, i, digest in found]
 
     def holds(self, epoch: int, seq: int) -> bytes | None:
         """Return the hash of one record, None where the journal has no such."""
         with self._lock:
-            found = row(self._connection, "SELECT hash FROM record WHERE epoch = ? AND seq = ?", (epoch, seq))
+            found = row(self._live(), "SELECT hash FROM record WHERE epoch = ? AND seq = ?", (epoch, seq))
         return found[0] if found else None
 
     def broken_at(self, tail: int = TAIL) -> tuple[int, int] | None:
         """Return (epoch, seq) of the first record of the present epoch's tail whose chain does not hold, else None."""
         with self._lock:
-            if self._head is None:
-                return None
-            epoch, upto = self._head.epoch, self._head.seq
-            start = max(1, upto - tail + 1)
-            found = rows(
-                self._connection,
-                "SELECT seq, prev, hash, payload FROM record WHERE epoch = ? AND seq >= ? ORDER BY seq",
-                (epoch, start),
-            )
-            [(opened,)] = rows(self._connection, "SELECT prev FROM epoch WHERE epoch = ?", (epoch,))
+            return self._broken_in(self._live(), tail)
+
+    def _broken_in(self, connection: apsw.Connection, tail: int) -> tuple[int, int] | None:
+        if self._head is None:
+            return None
+        epoch, upto = self._head.epoch, self._head.seq
+        start = max(1, upto - tail + 1)
+        found = rows(
+            connection,
+            "SELECT seq, prev, hash, payload FROM record WHERE epoch = ? AND seq >= ? ORDER BY seq",
+            (epoch, start),
+        )
+        [(opened,)] = rows(connection, "SELECT prev FROM epoch WHERE epoch = ?", (epoch,))
         before = opened if start == 1 else found[0][1] if found else b""
         for expected, (seq, prev, digest, payload) in enumerate(found, start=start):
             if seq != expected or prev != before or chain_hash(prev, payload) != digest:
@@ -293,7 +309,7 @@ class SqliteJournal(AcknowledgedJournal):
         try:
             self.broken_at()
             with self._lock:
-                for _ in self._connection.execute("SELECT * FROM effect WHERE settled = 0"):
+                for _ in self._live().execute("SELECT * FROM effect WHERE settled = 0"):
                     pass
                 unsent = "SELECT * FROM record WHERE epoch = ? AND seq > ?"
                 for epoch, there in self._epochs.items():

@@ -54,39 +54,43 @@ class AcknowledgedJournal(JournalFile):
     def acknowledge(self, epoch: int, upto_seq: int, incarnation: UUID, feed_seq: int) -> None:
         """Note that the server holds an epoch up to a seq, their effects shown by a cursor of `feed_seq`."""
         with self._lock:
+            connection = self._live()
             there = self._epochs[epoch]
             upto = max(upto_seq, there.acked)
-            with transaction(self._connection):
-                self._connection.execute(
+            with transaction(connection):
+                connection.execute(
                     "INSERT INTO ack VALUES (?, ?, ?, ?) ON CONFLICT (epoch) DO UPDATE SET"
                     " upto_seq = excluded.upto_seq, incarnation = excluded.incarnation, feed_seq = excluded.feed_seq",
                     (epoch, upto, incarnation.bytes, feed_seq),
                 )
-                self._connection.execute(
+                connection.execute(
                     "UPDATE effect SET feed_seq = ? WHERE epoch = ? AND seq > ? AND seq <= ? AND feed_seq IS NULL",
                     (feed_seq, epoch, there.acked, upto),
                 )
             there.acked = upto
-            self._waiting = self._count_waiting(self._connection)
+            self._waiting = self._count_waiting(connection)
 
     def rewind(self, epoch: int, upto_seq: int) -> None:
         """Forget acknowledgements after `upto_seq`: these records will be pushed again."""
         with self._lock:
+            connection = self._live()
             there = self._epochs[epoch]
             upto = min(upto_seq, there.acked)
-            with transaction(self._connection):
-                self._connection.execute("UPDATE ack SET upto_seq = ? WHERE epoch = ?", (upto, epoch))
-                self._connection.execute(
+            with transaction(connection):
+                connection.execute("UPDATE ack SET upto_seq = ? WHERE epoch = ?", (upto, epoch))
+                connection.execute(
                     "UPDATE effect SET feed_seq = NULL, settled = 0 WHERE epoch = ? AND seq > ?", (epoch, upto)
                 )
             there.acked = upto
-            self._waiting = self._count_waiting(self._connection)
+            self._waiting = self._count_waiting(connection)
 
     def rebind(self, incarnation: UUID) -> None:
         """Note that what is acknowledged is so in a new life of the server, and shown by any page read from now on."""
-        with self._lock, transaction(self._connection):
-            self._connection.execute("UPDATE ack SET incarnation = ?, feed_seq = 0", (incarnation.bytes,))
-            self._connection.execute("UPDATE effect SET feed_seq = 0 WHERE settled = 0 AND feed_seq IS NOT NULL")
+        with self._lock:
+            connection = self._live()
+            with transaction(connection):
+                connection.execute("UPDATE ack SET incarnation = ?, feed_seq = 0", (incarnation.bytes,))
+                connection.execute("UPDATE effect SET feed_seq = 0 WHERE settled = 0 AND feed_seq IS NOT NULL")
 
     def waiting(self) -> Waiting:
         """Return how much is not acknowledged; from memory, so that the main thread may ask."""
@@ -106,9 +110,10 @@ class AcknowledgedJournal(JournalFile):
         wanted = "SELECT earned, redeemed, uses, day FROM effect WHERE settled = 0"
         wanted += " AND (feed_seq IS NULL OR feed_seq > ?) AND"
         with self._lock:
-            found = rows(self._connection, f"{wanted} guest = ?", (shown, guest.bytes))
+            connection = self._live()
+            found = rows(connection, f"{wanted} guest = ?", (shown, guest.bytes))
             if handle is not None:
-                found += rows(self._connection, f"{wanted} guest IS NULL AND handle = ?", (shown, signed(handle)))
+                found += rows(connection, f"{wanted} guest IS NULL AND handle = ?", (shown, signed(handle)))
         uses = [(rule, day, n) for *_, text, day in found if text for rule, n in json.loads(text).items()]
         return Overlay(sum(row[0] for row in found), sum(row[1] for row in found), tuple(uses))
 
@@ -116,7 +121,7 @@ class AcknowledgedJournal(JournalFile):
         """Return redemptions since the last sync."""
         with self._lock:
             [(points, count, device)] = rows(
-                self._connection,
+                self._live(),
                 "SELECT coalesce(sum(redeemed) FILTER (WHERE guest = ?1), 0), count(*) FILTER (WHERE guest = ?1),"
                 " coalesce(sum(redeemed), 0) FROM effect WHERE settled = 0 AND redeemed > 0",
                 (guest.bytes,),
@@ -126,19 +131,18 @@ class AcknowledgedJournal(JournalFile):
     def settle(self, cursor: int) -> bool:
         """Begin counting redemptions anew if a completed pull at `cursor` has seen every acknowledged one."""
         with self._lock:
-            with transaction(self._connection):
-                self._connection.execute(
-                    "UPDATE effect SET feed_seq = ? WHERE feed_seq = ?", (cursor, SEEN_BY_NEXT_PULL)
-                )
+            connection = self._live()
+            with transaction(connection):
+                connection.execute("UPDATE effect SET feed_seq = ? WHERE feed_seq = ?", (cursor, SEEN_BY_NEXT_PULL))
             behind = row(
-                self._connection,
+                connection,
                 "SELECT 1 FROM effect WHERE settled = 0 AND redeemed > 0 AND feed_seq > ? LIMIT 1",
                 (cursor,),
             )
             if behind is not None:
                 return False
-            with transaction(self._connection):
-                self._connection.execute("UPDATE effect SET settled = 1 WHERE settled = 0 AND feed_seq <= ?", (cursor,))
+            with transaction(connection):
+                connection.execute("UPDATE effect SET settled = 1 WHERE settled = 0 AND feed_seq <= ?", (cursor,))
         return True
 
     def redemption_held(self) -> bool:

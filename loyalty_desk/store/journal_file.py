@@ -41,6 +41,7 @@ class JournalFile:
         self._notices: list[Notice] = []
         self._checked = False
         self._damaged = False
+        self._failed = False
         self._connection = self._open()
 
     def _open(self) -> apsw.Connection:
@@ -56,6 +57,35 @@ class JournalFile:
                 raise Refused("disk_full", path=str(self.path.parent)) from error
             raise
         return connection
+
+    def _live(self) -> apsw.Connection:
+        """Return the connection, under the lock; reopened where the disk has failed it, `_load` having run again.
+
+        Raises `Refused` `journal_unavailable` while the disk is away.
+        """
+        if self._failed:
+            self._reopen()
+        return self._connection
+
+    def _reopen(self) -> None:
+        try:
+            self._connection.close()
+        except apsw.Error:
+            # Closing copies the WAL into the file where it can; where it cannot, the WAL stays for the opening.
+            _LOG.info("the journal could not be closed properly", exc_info=True)
+        try:
+            self._connection = self._open()
+            self._prove(self._connection)
+        except (Unreadable, Refused, apsw.Error) as error:
+            _LOG.exception("the journal cannot be reopened")
+            raise Refused("journal_unavailable", path=str(self.path.parent)) from error
+        self._failed = False
+
+    def _prove(self, connection: apsw.Connection) -> None:
+        """Raise unless what was read at a reopening is on the disk: a failed sync may have left it in memory only."""
+        [(busy, _, _)] = rows(connection, "PRAGMA wal_checkpoint(FULL)")
+        if busy:
+            raise Refused("journal_unavailable", path=str(self.path.parent))
 
     def _load(self, connection: apsw.Connection) -> None:
         self._meta = {key: json.loads(value) for key, value in rows(connection, "SELECT key, value FROM meta")}
@@ -82,18 +112,18 @@ class JournalFile:
         with self._lock:
             if self._program == program:
                 return
-            self._store_program(program)
+            self._store_program(self._live(), program)
             self._program = program
 
-    def _store_program(self, program: StoredProgram) -> None:
-        with transaction(self._connection):
-            self._connection.execute(
+    def _store_program(self, connection: apsw.Connection, program: StoredProgram) -> None:
+        with transaction(connection):
+            connection.execute(
                 "INSERT INTO program (ordinal, version, hash, bytes) VALUES"
                 " ((SELECT coalesce(max(ordinal), 0) + 1 FROM program), ?, ?, ?)"
                 " ON CONFLICT (hash) DO UPDATE SET ordinal = excluded.ordinal",
                 (program.version, program.hash, program.bytes),
             )
-            self._connection.execute(
+            connection.execute(
                 "DELETE FROM program WHERE ordinal NOT IN (SELECT ordinal FROM program ORDER BY ordinal DESC LIMIT ?)"
                 " AND hash NOT IN (SELECT program FROM effect WHERE feed_seq IS NULL AND program IS NOT NULL)",
                 (KEPT_PROGRAMS,),
@@ -102,7 +132,7 @@ class JournalFile:
     def programs(self) -> list[StoredProgram]:
         """Return every program kept, newest first."""
         with self._lock:
-            found = rows(self._connection, "SELECT version, hash, bytes FROM program ORDER BY ordinal DESC")
+            found = rows(self._live(), "SELECT version, hash, bytes FROM program ORDER BY ordinal DESC")
         return [StoredProgram(*row) for row in found]
 
     def get(self, key: str) -> Json:
@@ -112,8 +142,9 @@ class JournalFile:
     def put(self, key: str, value: Json) -> None:
         """Keep a small setting durably."""
         with self._lock:
-            with transaction(self._connection):
-                self._write_meta(self._connection, key, value)
+            connection = self._live()
+            with transaction(connection):
+                self._write_meta(connection, key, value)
             self._meta[key] = value
 
     def put_changed(self, key: str, value: Json) -> None:
@@ -135,23 +166,25 @@ class JournalFile:
         """Keep a notice until it is dismissed; the same code and facts are kept once."""
         with self._lock:
             try:
-                with transaction(self._connection):
-                    self._connection.execute(
+                connection = self._live()
+                with transaction(connection):
+                    connection.execute(
                         "INSERT OR IGNORE INTO notice (code, facts, at) VALUES (?, ?, ?)",
                         (code, canonical.encode(facts).decode(), at),
                     )
-            except (*FULL, *FAILED):
+            except (Refused, *FULL, *FAILED):
                 # A disk that takes no notice takes no sale either, and that is said where the sale is refused.
                 _LOG.exception("the notice %s could not be kept", code)
                 return
-            self._notices = self._read_notices(self._connection)
+            self._notices = self._read_notices(connection)
 
     def dismiss(self, notice: int) -> None:
         """Forget a notice that somebody has read."""
         with self._lock:
-            with transaction(self._connection):
-                self._connection.execute("DELETE FROM notice WHERE id = ?", (notice,))
-            self._notices = self._read_notices(self._connection)
+            connection = self._live()
+            with transaction(connection):
+                connection.execute("DELETE FROM notice WHERE id = ?", (notice,))
+            self._notices = self._read_notices(connection)
 
     def _read_notices(self, connection: apsw.Connection) -> list[Notice]:
         found = rows(connection, "SELECT id, code, facts, at FROM notice ORDER BY id")

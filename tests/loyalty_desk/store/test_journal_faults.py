@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import apsw
 import pytest
 
 from loyalty_desk.domain.errors import Refused
+from loyalty_desk.services.ports import StoredProgram
+from loyalty_desk.services.sentences import sentence_of
+from loyalty_desk.services.wording import Words
 from tests.loyalty_desk.store.faulty_disk import FaultyDisk
-from tests.loyalty_desk.till_parts import Parts, make_parts, sale
+from tests.loyalty_desk.till_parts import GUEST, HANDLE, Parts, make_parts, sale
 
 _NAMES = itertools.count()
 
@@ -169,6 +173,82 @@ def test_the_journal_is_synced_before_it_says_so(tmp_path: Path) -> None:
         assert "fail_write" in order
     parts.journal.close()
     disk.layer.unregister()
+
+
+def test_a_refused_sale_that_the_disk_kept_is_told_when_the_disk_is_back(
+    parts: Parts, disk: FaultyDisk, expect_log
+) -> None:
+    """The sync fails and goes on failing: refused, and on the disk all the same. The cashier must come to know."""
+    expect_log("could not be written|cannot be reopened|recorded after all")
+    disk.fail_sync = apsw.IOError
+    for _ in range(2):
+        with pytest.raises(Refused, match="journal_unavailable"):
+            parts.recorder.record(sale(earned=5))
+        assert not parts.journal.usable()
+    disk.fail_sync = None
+    again = parts.recorder.record(sale(earned=7))
+    assert again.record.receipt_no == "DE71-000002"
+    [told] = parts.journal.notices()
+    assert (told.code, told.facts) == ("sale_recorded_after_all", {"receipt": "DE71-000001"})
+    assert "DE71-000001" in sentence_of(told.code, told.facts, Words("en"))
+    assert parts.journal.waiting().count == 3
+    assert len(ids_on_disk(parts)) == 3
+
+
+def test_a_refused_sale_that_the_disk_lost_is_not_told_as_sold(parts: Parts, disk: FaultyDisk, expect_log) -> None:
+    expect_log("could not be written|cannot be reopened")
+    disk.fail_write = disk.fail_open = apsw.IOError
+    with pytest.raises(Refused, match="journal_unavailable"):
+        parts.recorder.record(sale())
+    disk.fail_write = disk.fail_open = None
+    assert parts.recorder.record(sale()).record.receipt_no == "DE71-000001"
+    assert parts.journal.notices() == []
+
+
+def test_a_commit_found_after_its_sync_failed_waits_once(parts: Parts, disk: FaultyDisk, expect_log) -> None:
+    expect_log("could not be written")
+    disk.fail_sync, disk.heal_on_open = apsw.IOError, True
+    done = parts.recorder.record(sale())
+    assert parts.journal.waiting().count == 2
+    assert parts.journal.head().hash == done.sealed.hash
+    assert parts.journal.notices() == []
+    assert parts.recorder.record(sale()).sealed.seq == 3
+    assert parts.journal.waiting().count == 3
+
+
+def test_everything_goes_on_once_a_disk_that_was_away_is_back(parts: Parts, disk: FaultyDisk, expect_log) -> None:
+    """Reads and small writes reopen the file as a sale does; while it is away they say so in one way."""
+    expect_log("could not be written|cannot be reopened|could not be kept")
+    journal, epoch = parts.journal, parts.journal.head().epoch
+    uses = [
+        lambda: journal.overlay(GUEST, HANDLE, None),
+        lambda: journal.offline_use(GUEST),
+        lambda: journal.records(epoch, 1, 10),
+        lambda: journal.members(epoch),
+        lambda: journal.holds(epoch, 1),
+        lambda: journal.private(UUID(int=1)),
+        journal.programs,
+        lambda: journal.put("clock", 1),
+        lambda: journal.dismiss(1),
+        lambda: journal.settle(1),
+        lambda: journal.rebind(UUID(int=7)),
+        lambda: journal.rewind(epoch, 0),
+        lambda: journal.acknowledge(epoch, 1, UUID(int=7), 1),
+        lambda: journal.remember_program(StoredProgram(1, bytes(32), b"p")),
+        journal.broken_at,
+    ]
+    for use in uses:
+        disk.fail_write = disk.fail_open = apsw.IOError
+        with pytest.raises(Refused, match="journal_unavailable"):
+            parts.recorder.record(sale())
+        with pytest.raises(Refused, match="journal_unavailable"):
+            use()
+        journal.notify("till_forked", {}, 1)
+        disk.fail_write = disk.fail_open = None
+        use()
+        assert journal.usable()
+    journal.notify("till_forked", {}, 1)
+    assert [one.code for one in journal.notices()] == ["till_forked"]
 
 
 def test_a_setting_that_the_disk_refused_is_not_remembered(parts: Parts, disk: FaultyDisk) -> None:
