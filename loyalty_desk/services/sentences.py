@@ -173,7 +173,7 @@ def _shown(name: str, value: object, words: Words) -> str:
     if isinstance(value, datetime):
         return words.time(value)
     if name == "limit" and value == MAX_MAJOR:
-        return words.bare_money((MAX_MAJOR + 1) * words.currency.unit - 1)
+        return words.money((MAX_MAJOR + 1) * words.currency.unit - 1)
     if name in _POINTS and isinstance(value, int):
         return words.number_of_points(value)
     if isinstance(value, int) and value > 9999:

@@ -49,7 +49,7 @@ def test_a_sentence_without_its_facts_is_still_one(code: str, language: str) -> 
 
 def test_numbers_are_written_in_the_language() -> None:
     error = BadInput("amount_too_large", limit=99_999_999)
-    assert sentence(error, Words("ru")) == "Слишком большая сумма: можно не больше 99999999,99."
+    assert sentence(error, Words("ru")) == "Слишком большая сумма: можно не больше 99\u00a0999\u00a0999,99."
     said = sentence_of("limit_split_sale", {"used": 1200, "limit": 1500, "points": 300}, Words("ru"))
     assert said == "после последней связи с сервером здесь списано 1\u00a0200, разрешено 1500."
 
