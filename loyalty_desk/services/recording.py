@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.guest_code import ALPHABET
 from loyalty_desk.domain.ids import IdMaker
 from loyalty_desk.domain.record import (
     MAX_PAYLOAD_BYTES,
@@ -27,6 +28,9 @@ from loyalty_desk.domain.record import (
 )
 from loyalty_desk.services.ports import Effect, Identity, Journal, JournalHead, Random
 from loyalty_desk.services.trusted_clock import TrustedClock
+
+# The low bits of an epoch's number are its receipts' series, three letters; the epoch of an enrolment has none.
+_SERIES = (1 << 15) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class Recorder:
 
     def open_epoch(self, reason: str) -> SealedRecord:
         """Begin a new epoch: `enrol`, `rollback`, `fork`, `restore` or `manual`. Its parent is the present head."""
-        epoch = self._random.getrandbits(63) or 1
+        epoch = _epoch_number(self._random, first_of_device=reason == "enrol")
         moment = to_ms(self._clock.now())
         first = genesis(self._identity.network, self._identity.device, epoch)
 
@@ -104,9 +108,14 @@ class Recorder:
 
         return self._journal.open_epoch(epoch, first, build, occurred_at=moment)
 
-    def receipt_no(self, number: int) -> str:
-        """Return what is printed: four characters of the till, and its own running number."""
-        return f"{self._identity.device.hex[:4].upper()}-{number:06d}"
+    def receipt_no(self, epoch: int, number: int) -> str:
+        """Return what is printed: four characters of the till, the epoch's series, and the till's running number.
+
+        A till that has lost its journal and its witness counts from 1 again: the series keeps its numbers apart.
+        """
+        series = epoch & _SERIES
+        till = self._identity.device.hex[:4].upper()
+        return f"{till}-{number:06d}" if series == 0 else f"{till}-{_letters(series)}-{number:06d}"
 
     def _record(self, fact: Fact, head: JournalHead, moment: int, *, opened_reason: str | None = None) -> Record:
         return Record(
@@ -124,7 +133,7 @@ class Recorder:
             business_day=self.business_day().isoformat(),
             totals=head.totals.after(fact.kind, fact.earned, fact.redeemed),
             cashier=fact.cashier,
-            receipt_no=self.receipt_no(head.receipts) if fact.has_receipt else None,
+            receipt_no=self.receipt_no(head.epoch, head.receipts) if fact.has_receipt else None,
             check=fact.check,
             guest_id=fact.guest_id,
             credential=fact.credential,
@@ -146,3 +155,14 @@ class Recorder:
         if isinstance(limit, int) and len(sealed.payload) > limit and record.kind is not RecordKind.EPOCH_OPEN:
             raise Refused("check_too_large", limit=limit)
         return sealed
+
+
+def _epoch_number(random: Random, *, first_of_device: bool) -> int:
+    above, series = random.getrandbits(48), 0
+    while series == 0 and not first_of_device:
+        series = random.getrandbits(15)
+    return (above or 1) << 15 | series
+
+
+def _letters(series: int) -> str:
+    return "".join(ALPHABET[series >> shift & 31] for shift in (10, 5, 0))

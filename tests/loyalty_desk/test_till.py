@@ -173,7 +173,9 @@ def test_a_journal_put_back_begins_a_new_epoch_before_any_sale(tmp_path: Path) -
         assert till._selling.journal.redemption_held()
         [notice] = till.status().notices
         assert (notice.code, notice.facts["records"]) == ("journal_rolled_back", 2)
-        assert sell(till) == "DE71-000005"
+        number = sell(till)
+        # A new epoch prints a series of its own, and what the witness knew to be printed is not printed again.
+        assert (len(number), number[-7:]) == (15, "-000005")
         till.dismiss(notice.id)
     with open_till(tmp_path) as till:
         assert len(till._selling.journal.epochs()) == 2

@@ -83,8 +83,11 @@ class Parts:
     trusted: TrustedClock
 
 
-def make_parts(folder: Path, *, clock: KnownBootClock | None = None, vfs: str | None = None) -> Parts:
+def make_parts(
+    folder: Path, *, clock: KnownBootClock | None = None, vfs: str | None = None, reason: str = "enrol"
+) -> Parts:
     """Open the journal of a folder; a fresh one gets its first epoch."""
+    folder.mkdir(exist_ok=True)
     clock = clock or KnownBootClock()
     journal = SqliteJournal(
         folder / "journal.db", KEY, Witness(folder / "head.wit"), Reserve(folder / "reserve.bin", 1 << 20), vfs=vfs
@@ -92,7 +95,7 @@ def make_parts(folder: Path, *, clock: KnownBootClock | None = None, vfs: str | 
     trusted = TrustedClock(clock, journal)
     recorder = Recorder(IDENTITY, DEVICE_KEY, journal, trusted, random.SystemRandom())
     if journal.is_empty:
-        recorder.open_epoch("enrol")
+        recorder.open_epoch(reason)
     return Parts(folder, journal, recorder, clock, trusted)
 
 

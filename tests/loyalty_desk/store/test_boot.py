@@ -71,7 +71,7 @@ def test_a_journal_put_back_from_a_copy_is_known_by_its_witness(parts: Parts) ->
     opening = Record.from_payload(again.recorder.open_epoch(finding.reason).payload)
     assert opening.totals == Totals(3, 10, 0)
     # Numbers that were printed before the copy was put back are not printed again.
-    assert again.recorder.record(sale()).record.receipt_no == "DE71-000005"
+    assert again.recorder.record(sale()).record.receipt_no.endswith("-000005")
     again.journal.close()
     last = make_parts(parts.folder)
     assert examine(last.journal, witness(last), None) == Finding(None)
@@ -124,7 +124,7 @@ def test_an_unreadable_journal_is_set_aside_and_selling_goes_on(parts: Parts, ex
     done = again.recorder.record(sale())
     assert again.journal.head().seq == 2
     assert again.journal.waiting().count == saved + 2
-    assert (done.record.receipt_no > "DE71-000030") == (saved > 0)
+    assert (done.record.receipt_no[-6:] > "000030") == (saved > 0)
     again.journal.close()
 
 
@@ -182,6 +182,17 @@ def test_an_empty_journal_without_a_witness_is_a_lost_one(tmp_path: Path) -> Non
     journal, aside = open_journal(tmp_path / "journal.db", KEY, seen, Reserve(tmp_path / "r", 4096))
     assert examine(journal, seen, aside) == Finding("restore", "journal_lost", {"file": "", "saved": 0})
     journal.close()
+
+
+def test_no_receipt_number_comes_twice_however_often_journal_and_witness_are_lost(tmp_path: Path) -> None:
+    printed: list[str] = []
+    for life in range(4):
+        parts = make_parts(tmp_path / str(life), reason="restore" if life else "enrol")
+        printed += [parts.recorder.record(sale()).record.receipt_no for _ in range(5)]
+        parts.journal.close()
+    assert len(set(printed)) == 20
+    assert printed[:5] == [f"DE71-{number:06d}" for number in range(1, 6)]
+    assert all(len(number) == 15 for number in printed[5:])
 
 
 def test_a_reserve_takes_its_room_and_gives_it_up(tmp_path: Path) -> None:
