@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from uuid import UUID
 
-from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.canonical import Json, text_to_bytes
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import BadInput
 
@@ -65,6 +65,31 @@ class Fields:
         if not isinstance(value, str) or (one_of and value not in one_of):
             raise self.wrong(field, "one_of:" + ",".join(one_of) if one_of else "text")
         return value
+
+    def natural(self, field: str) -> int:
+        """Return an integer that is not negative. Required."""
+        return self.integer(field, None, low=0)
+
+    def instant(self, field: str) -> datetime:
+        """Return the UTC time of milliseconds since 1970. Required."""
+        moment = self.moment(field)
+        if moment is None:
+            raise BadInput("field_missing", place=self.place, field=field)
+        return moment
+
+    def identifier(self, field: str) -> UUID:
+        """Return an identifier in its one spelling. Required."""
+        text, value = self.text(field, None), self.uuid(field)
+        if value is None or str(value) != text:
+            raise self.wrong(field, "uuid")
+        return value
+
+    def raw(self, field: str) -> bytes:
+        """Return the bytes of base64url without padding. Required."""
+        try:
+            return text_to_bytes(self.text(field, None))
+        except ValueError:
+            raise self.wrong(field, "base64url") from None
 
     def flag(self, field: str, *, default: bool = False) -> bool:
         """Return true or false."""
