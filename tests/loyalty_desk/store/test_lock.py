@@ -32,3 +32,15 @@ def test_one_process_can_take_it_again_after_release(tmp_path: Path) -> None:
     first.release()
     first.release()
     ProcessLock(tmp_path / "lock").release()
+
+
+def test_scenario_43_a_deleted_lock_file_lets_nobody_in(tmp_path: Path) -> None:
+    path = tmp_path / "till.lock"
+    held = ProcessLock(path)
+    path.unlink()
+    with pytest.raises(Refused, match="till_already_open"):
+        ProcessLock(path)
+    with pytest.raises(Refused, match="till_already_open"):
+        ProcessLock(path)
+    held.release()
+    ProcessLock(path).release()
