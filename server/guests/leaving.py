@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -19,8 +20,10 @@ from loyalty_desk.domain.errors import Broken, Refused
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed
 from server.kit.db import fetch
+from server.kit.errors import outage
 from server.kit.feed import Change
 from server.kit.ground import Ground
+from server.ledger.own import OwnPosting
 
 LIST = "erased"
 
@@ -58,14 +61,11 @@ async def erase_again(ground: Ground) -> int:
 
 async def _forget(ground: Ground, network: UUID, guests: Sequence[UUID]) -> int:
     async with ground.db.begin(network) as connection:
-        rows = await fetch(
-            connection,
-            "select guest_id from guest_state where network_id = $1"
-            " and (guest_id = any($2::uuid[]) or merged_into = any($2::uuid[])) order by guest_id for no key update",
-            network,
-            list(guests),
-        )
-        everybody = [row.guest_id for row in rows]
+        everybody = await _with_aliases(connection, network, guests)
+        # In the order in which pushes lock guests: by account. Whoever was merged meanwhile is waited for.
+        posting = await OwnPosting.lock(connection, network, everybody, datetime.now(UTC))
+        if set(await _with_aliases(connection, network, guests)) - posting.accounts.keys():
+            raise outage()
         await _wipe(connection, network, everybody)
         cards = await fetch(
             connection,
@@ -78,6 +78,17 @@ async def _forget(ground: Ground, network: UUID, guests: Sequence[UUID]) -> int:
         changes += [Change(FeedTable.GUEST, str(guest), None) for guest in everybody]
         await feed.record(connection, network, changes)
     return len(cards)
+
+
+async def _with_aliases(connection: AsyncConnection, network: UUID, guests: Sequence[UUID]) -> list[UUID]:
+    rows = await fetch(
+        connection,
+        "select guest_id from guest_state where network_id = $1"
+        " and (guest_id = any($2::uuid[]) or merged_into = any($2::uuid[])) order by guest_id",
+        network,
+        list(guests),
+    )
+    return [row.guest_id for row in rows]
 
 
 async def _wipe(connection: AsyncConnection, network: UUID, guests: Sequence[UUID]) -> None:

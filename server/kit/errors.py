@@ -33,10 +33,11 @@ class ApiError(Exception):
         retry_after_s: int | None = None,
         expected_seq: int | None = None,
         epoch: int | None = None,
+        feed_seq: int | None = None,
     ) -> None:
         super().__init__(f"{status} {code}: {text}")
         self.status = status
-        self.answer = ErrorAnswer(code.value, text, expected_seq, epoch)
+        self.answer = ErrorAnswer(code.value, text, expected_seq, epoch, feed_seq)
         self.retry_after_s = retry_after_s
 
 

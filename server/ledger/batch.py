@@ -79,6 +79,7 @@ class Batch:
         self._push = push
         self._now = now
         self._results: dict[int, PushResult] = {}
+        self._ids = {one.seq: one.id for one in push.records}
 
     async def run(self, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done:
         """Write everything and return what to answer after the commit; raises `ApiError` 401, 409 and `Raced`."""
@@ -257,7 +258,8 @@ class Batch:
         store = self._store
         wanted = {fact.guest for fact in facts if fact.guest is not None}
         guests = await store.lock_guests(wanted)
-        if guests.keys() != wanted:
+        if guests.keys() != wanted or any(one.merged_into is not None for one in guests.values()):
+            # Merged between the look and the lock: their points belong to somebody else by now.
             raise Raced
         programs: dict[int | None, Program | None] = {}
         for version in {program_version(fact.record) for fact in facts if fact.guest is not None}:
@@ -328,6 +330,7 @@ class Batch:
         if sorted_out.quarantined:
             await store.insert_quarantined(self._push.device, self._push.epoch, placed.branch, sorted_out.quarantined)
         raised = [_row(one, raised, accounts) for one in planned.posted for raised in one.raised]
+        raised += self._raised_unposted(sorted_out, planned)
         raised += [
             RaisedRow(ExceptionKind.ID_REUSE, record_id, None, {"epoch": self._push.epoch, "seq": seq}, "alarm")
             for seq, record_id in sorted_out.reused
@@ -338,6 +341,16 @@ class Batch:
             seq, flags = one.fact.record.seq, one.flags
             self._results[seq] = PushResult(seq, Status.POSTED_FLAGGED if flags else Status.POSTED, flags)
         return accounts
+
+    def _raised_unposted(self, sorted_out: _Sorted, planned: Plan) -> list[RaisedRow]:
+        """Return what is wrong around records that are not posted: a hole or a fork is one whatever it begins with."""
+        posted = {one.fact.record.seq for one in planned.posted}
+        return [
+            RaisedRow(one.kind, self._ids[seq], None, one.details, _severity(one.kind))
+            for seq, found in sorted_out.raised.items()
+            if seq not in posted
+            for one in found
+        ]
 
 
 def _holds_unposted(row: EpochRow, one: Incoming) -> bool:
@@ -358,5 +371,8 @@ def _opened_reason(first: Incoming) -> str:
 
 def _row(posted: Posted, raised: Raised, accounts: Mapping[AccountKey, int]) -> RaisedRow:
     account = None if raised.guest is None else accounts.get(AccountKey(AccountKind.GUEST, raised.guest))
-    severity = "alarm" if raised.kind in _ALARMS else "warning"
-    return RaisedRow(raised.kind, posted.fact.record.id, account, raised.details, severity)
+    return RaisedRow(raised.kind, posted.fact.record.id, account, raised.details, _severity(raised.kind))
+
+
+def _severity(kind: ExceptionKind) -> str:
+    return "alarm" if kind in _ALARMS else "warning"

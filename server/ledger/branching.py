@@ -14,12 +14,16 @@ class Branch:
     """One line of records of an epoch as the server holds it; branch 0 is the one seen first.
 
     `held` maps the sequence numbers around the push to the hashes held in this branch, quarantined ones included.
+    `first` is where it parts from the others (1: it is the line itself), `next_prev` what the record behind the push
+    is chained to, where this branch holds that one.
     """
 
     number: int
     head_seq: int
     head_hash: bytes
     held: Mapping[int, bytes]
+    first: int = 1
+    next_prev: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def place(incoming: Sequence[Incoming], branches: Sequence[Branch], holes: Seque
             return Gap(1)
         return Placement(0, opens=True, forked=False, fresh=tuple(incoming), holes=open_holes)
     fresh = tuple(one for one in incoming if all(branch.held.get(one.seq) != one.hash for branch in branches))
-    agreeing = [branch for branch in branches if _agrees(branch, incoming)]
+    agreeing = [branch for branch in branches if _agrees(branch, incoming, branches)]
     for branch in sorted(agreeing, key=lambda one: (-_overlap(one, incoming), one.number)):
         open_holes = _holes_after(branch.head_seq, first.seq, holes)
         if open_holes is not None:
@@ -63,12 +67,30 @@ def place(incoming: Sequence[Incoming], branches: Sequence[Branch], holes: Seque
     return Placement(number, opens=True, forked=True, fresh=fresh, holes=())
 
 
-def _agrees(branch: Branch, incoming: Sequence[Incoming]) -> bool:
-    first = incoming[0]
+def _agrees(branch: Branch, incoming: Sequence[Incoming], branches: Sequence[Branch]) -> bool:
+    """Return whether the records can stand in this branch: nothing it holds, or parted from, says otherwise."""
+    first, last = incoming[0], incoming[-1]
     before = branch.head_hash if first.seq == branch.head_seq + 1 else branch.held.get(first.seq - 1)
+    if before is None and 1 < first.seq <= branch.first:
+        # The record before it is of the line that this branch parted from.
+        shared = _of_ancestors(branch, first.seq - 1, branches)
+        if shared and first.prev not in shared:
+            return False
     if before is not None and before != first.prev:
         return False
-    return all(branch.held.get(one.seq, one.hash) == one.hash for one in incoming)
+    if branch.next_prev is not None and branch.next_prev != last.hash:
+        return False
+    for one in incoming:
+        # Below its first record a branch has none of its own: what it shares there is held by the others.
+        if one.seq < branch.first and one.hash not in _of_ancestors(branch, one.seq, branches):
+            return False
+        if branch.held.get(one.seq, one.hash) != one.hash:
+            return False
+    return True
+
+
+def _of_ancestors(branch: Branch, seq: int, branches: Sequence[Branch]) -> set[bytes]:
+    return {one.held[seq] for one in branches if one.number < branch.number and seq in one.held}
 
 
 def _overlap(branch: Branch, incoming: Sequence[Incoming]) -> int:

@@ -43,12 +43,16 @@ class EpochRow:
 
 @dataclass(slots=True)
 class GuestAccount:
-    """A guest's account, locked: what posting changes of it and what it changes of the guest."""
+    """A guest's account, locked: what posting changes of it and what it changes of the guest.
+
+    `merged_into` names who the guest is today, where that is somebody else.
+    """
 
     account_id: int
     guest: UUID
     holdings: Holdings
     state: GuestState
+    merged_into: UUID | None = None
 
 
 async def lock_device(connection: AsyncConnection, network: UUID, device: UUID) -> DeviceRow | None:
@@ -77,7 +81,7 @@ async def epoch_branches(
     heads = await fetch(
         connection,
         """
-        select branch, head_seq, head_hash, count, cum_count, cum_earned, cum_redeemed from device_epoch
+        select branch, head_seq, head_hash, forked_at, count, cum_count, cum_earned, cum_redeemed from device_epoch
         where network_id = $1 and device_id = $2 and epoch = $3 order by branch
         """,
         network,
@@ -86,14 +90,15 @@ async def epoch_branches(
     )
     held: dict[int, dict[int, bytes]] = {row[0]: {} for row in heads}
     unposted: dict[int, dict[int, str]] = {row[0]: {} for row in heads}
-    for branch, seq, digest, reason in await fetch(
+    next_prevs: dict[int, bytes] = {}
+    for branch, seq, digest, prev, reason in await fetch(
         connection,
         """
-        select branch, seq, hash, null from ledger_tx
+        select branch, seq, hash, prev_hash, null from ledger_tx
         where network_id = $1 and device_id = $2 and epoch = $3 and branch = any($4::int[]) and seq between $5 and $6
             and origin = 'till'
         union all
-        select branch, seq, hash, reason from quarantine
+        select branch, seq, hash, prev_hash, reason from quarantine
         where network_id = $1 and device_id = $2 and epoch = $3 and seq between $5 and $6 and state <> 'replayed'
         """,
         network,
@@ -101,14 +106,21 @@ async def epoch_branches(
         epoch,
         list(held),
         first,
-        last,
+        last + 1,
     ):
         held[branch][seq] = digest
+        if seq == last + 1:
+            next_prevs[branch] = prev
         if reason is not None:
             unposted[branch][seq] = reason
     return [
-        EpochRow(Branch(branch, seq, digest, held[branch]), count, Totals(*totals), unposted[branch])
-        for branch, seq, digest, count, *totals in heads
+        EpochRow(
+            Branch(branch, seq, digest, held[branch], forked_at or 1, next_prevs.get(branch)),
+            count,
+            Totals(*totals),
+            unposted[branch],
+        )
+        for branch, seq, digest, forked_at, count, *totals in heads
     ]
 
 
@@ -242,7 +254,7 @@ async def _lock_guests(connection: AsyncConnection, network: UUID, wanted: Itera
     found = await fetch(
         connection,
         """
-        select a.id, a.guest_id, a.debt, s.tier, s.spend, s.visits, s.earned, s.first_visit
+        select a.id, a.guest_id, a.debt, s.tier, s.spend, s.visits, s.earned, s.first_visit, s.merged_into
         from account a join guest_state s on s.network_id = a.network_id and s.guest_id = a.guest_id
         where a.network_id = $1 and a.kind = 'guest' and a.store_id is null and a.unit = $3
             and a.guest_id = any($2::uuid[])
@@ -258,8 +270,9 @@ async def _lock_guests(connection: AsyncConnection, network: UUID, wanted: Itera
             guest,
             Holdings(debt=debt),
             GuestState(tier, spend, visits, None if first is None else first.isoformat(), earned),
+            merged_into,
         )
-        for account, guest, debt, tier, spend, visits, earned, first in found
+        for account, guest, debt, tier, spend, visits, earned, first, merged_into in found
     }
 
 

@@ -55,7 +55,7 @@ class Ledger:
             self._on_queued()
         if done.forked:
             text = "This till's journal has forked. Everything is stored; begin a new epoch."
-            raise ApiError(409, ErrorCode.FORK, text, epoch=push.epoch)
+            raise ApiError(409, ErrorCode.FORK, text, epoch=push.epoch, feed_seq=done.feed_seq)
         return PushAnswer(push.incarnation, done.results, done.feed_seq)
 
     @asynccontextmanager

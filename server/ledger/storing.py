@@ -124,14 +124,14 @@ async def insert_postings(
         """
         insert into ledger_tx (network_id, id, kind, origin, device_id, epoch, branch, seq, payload, payload_hash, hash,
             prev_hash, occurred_at, clock_conf, effective_at, recorded_at, guest_id, store_id, program_version,
-            reverses_id, flags)
+            reverses_id, flags, receipt_no)
         select $1, id, kind, 'till', device_id, epoch, $2, seq, payload, payload_hash, hash, prev_hash, occurred_at,
-            clock_conf, effective_at, $3, guest_id, store_id, program_version, reverses_id, flags
+            clock_conf, effective_at, $3, guest_id, store_id, program_version, reverses_id, flags, receipt_no
         from unnest($4::uuid[], $5::text[], $6::uuid[], $7::bigint[], $8::bigint[], $9::bytea[], $10::bytea[],
             $11::bytea[], $12::bytea[], $13::bigint[], $14::text[], $15::timestamptz[], $16::uuid[], $17::uuid[],
-            $18::int[], $19::uuid[], $20::bigint[])
+            $18::int[], $19::uuid[], $20::bigint[], $21::text[])
             as t (id, kind, device_id, epoch, seq, payload, payload_hash, hash, prev_hash, occurred_at, clock_conf,
-                effective_at, guest_id, store_id, program_version, reverses_id, flags)
+                effective_at, guest_id, store_id, program_version, reverses_id, flags, receipt_no)
         on conflict (network_id, id) do nothing returning id
         """,
         network,
@@ -154,6 +154,7 @@ async def insert_postings(
         [program_version(one) for one in records],
         [one.reverses_id for one in records],
         [one.posted.flags for one in rows],
+        [one.receipt_no for one in records],
     )
     return len(found)
 

@@ -28,7 +28,7 @@ from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
 from server.ledger.timing import ClockSight
-from server.sync.store import BranchHead
+from server.sync.store import BranchHead, LifeClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,7 @@ class Tables:
     """Everything the database holds of one network, and its incarnations. Values are frozen; containers are copied."""
 
     lives: list[UUID] = field(default_factory=list)
+    life_claims: dict[tuple[UUID, UUID], LifeClaim] = field(default_factory=dict)
     devices: dict[UUID, Device] = field(default_factory=dict)
     txs: dict[UUID, Tx] = field(default_factory=dict)
     doubles: list[Tx] = field(default_factory=list)
@@ -149,6 +150,7 @@ class Tables:
         """Return tables that can be changed without changing these."""
         return Tables(
             self.lives.copy(),
+            self.life_claims.copy(),
             self.devices.copy(),
             self.txs.copy(),
             self.doubles.copy(),
@@ -222,14 +224,18 @@ class MemoryStore:
             row = tables.epochs[device, epoch, branch]
             held: dict[int, bytes] = {}
             unposted: dict[int, str] = {}
-            for seq in range(first, last + 1):
+            next_prev = None
+            for seq in range(first, last + 2):
                 tx = tables.places.get((device, epoch, branch, seq))
                 if tx is not None:
                     held[seq] = tx.hash
+                    next_prev = tx.prev if seq == last + 1 else None
             for (d, e, seq, _), one in tables.quarantine.items():
-                if d == device and e == epoch and one.branch == branch and first <= seq <= last:
+                if d == device and e == epoch and one.branch == branch and first <= seq <= last + 1:
                     held[seq], unposted[seq] = one.hash, one.reason
-            made.append(EpochRow(Branch(branch, row.head_seq, row.head_hash, held), row.count, row.totals, unposted))
+                    next_prev = one.prev if seq == last + 1 else next_prev
+            found = Branch(branch, row.head_seq, row.head_hash, held, row.forked_at or 1, next_prev)
+            made.append(EpochRow(found, row.count, row.totals, unposted))
         return made
 
     def _branches(self, device: UUID, epoch: int) -> list[int]:
@@ -470,6 +476,15 @@ class MemoryStore:
             for (owner, epoch, branch), row in self.tables.epochs.items()
             if owner == device
         ]
+
+    async def life_claims(self, since: datetime) -> list[LifeClaim]:
+        return [one for one in self.tables.life_claims.values() if one.at > since]
+
+    async def put_life_claim(self, claim: LifeClaim) -> None:
+        self.written = True
+        before = self.tables.life_claims.get((claim.device, claim.life))
+        ended = claim.ended or (before is not None and before.ended)
+        self.tables.life_claims[claim.device, claim.life] = replace(claim, ended=ended)
 
     async def signing_key(self, now: datetime) -> tuple[int, Any]:
         return self._signer

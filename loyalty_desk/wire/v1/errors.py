@@ -31,9 +31,10 @@ class ErrorCode(StrEnum):
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of every answer that is not 2xx. `expected_seq` goes with GAP, `epoch` with FORK."""
+    """The body of every answer that is not 2xx. `expected_seq` goes with GAP, `epoch` and `feed_seq` with FORK."""
 
     code: str
     text: str
     expected_seq: int | None = None
     epoch: int | None = None
+    feed_seq: int | None = None

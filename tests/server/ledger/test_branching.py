@@ -94,3 +94,35 @@ def test_a_fork_seen_at_the_head_alone_is_a_fork(till: FakeTill) -> None:
     placed = place(incoming(till.journal[10:]), held, ())
     assert isinstance(placed, Placement)
     assert (placed.branch, seqs(placed)) == (1, [11, 12])
+
+
+def test_a_piece_from_before_a_fork_is_not_put_on_the_fork(till: FakeTill) -> None:
+    first = branch(list(till.journal))
+    kept = list(till.journal)
+    till.rewind(6)
+    till.sale()
+    fork = Branch(1, 7, till.journal[-1].hash, {7: till.journal[-1].hash}, first=7)
+    till.journal[:] = kept
+    till.rewind(2)
+    for _ in range(3):
+        till.sale()
+    placed = place(incoming(till.journal[2:]), [first, fork], ())
+    assert isinstance(placed, Placement)
+    assert (placed.branch, placed.opens, seqs(placed)) == (2, True, [3, 4, 5])
+    assert place(incoming(till.journal[3:]), [first, fork], ()) == Placement(
+        2, opens=True, forked=True, fresh=tuple(incoming(till.journal[3:])), holes=()
+    )
+
+
+def test_a_piece_that_its_successor_is_not_chained_to_does_not_close_a_hole(till: FakeTill) -> None:
+    kept = list(till.journal)
+    head = kept[-1]
+    around = {one.seq: one.hash for one in (*kept[:3], *kept[5:])}
+    held = Branch(0, head.seq, head.hash, around, next_prev=kept[5].prev)
+    assert seqs(place(incoming(kept[3:5]), [held], ())) == [4, 5]
+    till.rewind(3)
+    till.sale()
+    till.sale()
+    placed = place(incoming(till.journal[3:5]), [held], ())
+    assert isinstance(placed, Placement)
+    assert (placed.branch, placed.opens) == (1, True)

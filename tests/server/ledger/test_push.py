@@ -15,6 +15,9 @@ from loyalty_desk.domain.record import ExceptionKind, RecordKind
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import Command, Hole, PushAnswer, Status
+from server.kit.db import fetch
+from server.kit.feed import Change
+from server.ledger.own import OwnPosting
 from server.ledger.posting import flag_bits
 from tests.server.fake_till import T0, FakeTill
 from tests.server.world import World, refusal
@@ -387,6 +390,73 @@ async def test_what_is_larger_than_allowed_is_413_packed_and_unpacked(world: Wor
     body = b"not zstd"
     headers = till.headers("POST", target, body) | {"Content-Encoding": "zstd"}
     assert refusal(await world.client.post(target, content=body, headers=headers)) == (400, "BAD_BODY")
+
+
+async def test_a_hole_or_a_fork_is_told_of_whatever_it_begins_with(world: World) -> None:
+    till = await world.till()
+    for _ in range(5):
+        till.sale()
+    await world.push(till, till.push(till.journal[:2]))
+    spoilt = till.push(till.journal[4:], holes=[Hole(3, 4, "disk")])
+    spoilt.records[0] = msgspec.structs.replace(spoilt.records[0], payload=b'{"v":1}')
+    for _ in range(2):
+        assert statuses(await world.push(till, spoilt))[0] == "BAD_HASH"
+    assert await world.sql("select tx_id from exception where kind = 'HOLE'") == [(till.journal[4].id,)]
+    await world.sql("update device set state = 'revoked' returning 1")
+    till.rewind(1)
+    till.sale()
+    assert refusal(await world.post(till, "push", till.push())) == (409, "FORK")
+    kinds = await world.sql("select kind, count(*), max(severity) from exception group by kind order by kind")
+    assert kinds == [("FORK", 1, "alarm"), ("HOLE", 1, "warning")]
+
+
+async def test_a_fork_names_the_feed_number_that_its_records_reached(world: World) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    till.sale(guest.id, earned=1)
+    first = await world.push(till)
+    till.rewind(1)
+    till.sale(guest.id, earned=2)
+    response = await world.post(till, "push", till.push())
+    assert refusal(response) == (409, "FORK")
+    assert codec.decode(ErrorAnswer, response.content).feed_seq == first.feed_seq + 1
+
+
+async def test_a_push_that_meets_a_merge_posts_to_the_survivor(world: World) -> None:
+    till = await world.till()
+    old, new = await world.guests(2)
+    till.sale(old.id, earned=5)
+    await world.push(till)
+    till.sale(old.id, earned=7)
+    async with world.ground.db.begin(world.network) as connection:
+        # The merge holds both guests; the push has looked who they are and waits for them.
+        posting = await OwnPosting.lock(connection, world.network, [old.id, new.id], world.clock.now())
+        pushing = asyncio.create_task(world.push(till))
+        await waits_for_a_lock(world)
+        posting.merge(old.id, new.id)
+        await connection.exec_driver_sql(
+            "update guest_state set merged_into = $2 where network_id = $1 and guest_id = $3",
+            (world.network, new.id, old.id),
+        )
+        await posting.write(no_rows, shown=[old.id, new.id])
+    assert statuses(await pushing)[-1] == "posted"
+    assert (await world.balance(old.id), await world.balance(new.id)) == (0, 12)
+
+
+async def no_rows(*_: object) -> list[Change]:
+    return []
+
+
+async def waits_for_a_lock(world: World) -> None:
+    """Return when some backend of this database waits for a lock."""
+    async with asyncio.timeout(10):
+        while True:
+            async with world.ground.db.without_network() as connection:
+                if await fetch(
+                    connection,
+                    "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+                ):
+                    return
+            await asyncio.sleep(0.01)
 
 
 def plant_failure(admin: psycopg.Connection, state: str, *, deferred: bool = False) -> None:

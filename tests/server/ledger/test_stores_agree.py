@@ -56,6 +56,8 @@ class Both:
             return (answer.incarnation, answer.epochs, answer.commands)
         if isinstance(answer, PushAnswer):
             return (answer.incarnation, answer.results)
+        if isinstance(answer, ErrorAnswer):
+            return msgspec.structs.replace(answer, feed_seq=None)  # the network's own rows are counted in one alone
         if isinstance(answer, ReconcileAnswer):
             # Of several branches' records with one number either may come first.
             return [(one.first_seq, sorted(one.ids)) for one in answer.mismatching]
