@@ -1,6 +1,7 @@
-"""What a guest shows and what a till accepts (guest-code.md): LD1 card codes and member numbers, from any scanner.
+"""What a guest shows and what a till accepts (guest-code.md): any kind of code, from any scanner, or typed.
 
-Parsing never decides who somebody is: it says what kind of code this is and what is in it.
+Parsing never decides who somebody is or what is allowed: it says what kind of code this is and what is in it
+(`code_proof` says what it is worth).
 """
 
 from __future__ import annotations
@@ -10,21 +11,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
+from loyalty_desk.domain.base32 import ALPHABET, decode32, encode32, length32
 from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.scan_text import clean_scan
+from loyalty_desk.domain.signed_codes import SignedCode, read_issued, read_rotating
 
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 HANDLE_BYTES = 8
-MAX_SCAN_BYTES = 4096
-_VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+COUNTER_DIGITS = 8
+_HANDLE_LETTERS = length32(HANDLE_BYTES)
 _READ_AS = str.maketrans({"I": "1", "L": "1", "O": "0"})
-# A Russian layout turns LD1AB into ДВ1ФИ: the same keys, other letters.
-_CYRILLIC = "йцукенгшщзхъфывапролджэячсмитьбюё"
-_LATIN = "qwertyuiop[]asdfghjkl;'zxcvbnm,.`"
-_LAYOUT = str.maketrans(_CYRILLIC + _CYRILLIC.upper(), (_LATIN + _LATIN).upper())
-_HAS_CYRILLIC = re.compile("[А-Яа-яЁё]")
-# AIM symbology identifiers of QR, Code 128, Data Matrix, EAN, ITF, PDF417, Aztec: `]Q1` and the like.
-_AIM = re.compile(r"\A\][A-Za-z][0-9A-Za-z]")
-_FRAMING = "\x02\x03\x00\r\n\t \ufeff"
+_BEGINS_LIKE_OURS = re.compile(r"[L1I]D[0-9]")
+# `+` and as many digits as E.164 allows, or what people write in Russia: 8 or 7 and ten digits, or the ten alone.
+_INTERNATIONAL = re.compile(r"\+[1-9][0-9]{7,14}")
+_PHONE_SIGNS = re.compile(r"[\s().-]")
+_NATIONAL = re.compile(r"[78]?[0-9]{10}")
 
 
 class CodeKind(StrEnum):
@@ -41,31 +41,21 @@ class CodeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GuestCode:
-    """A well-formed code. `handle` (64 bits) for LD codes, `digits` for what is typed as digits."""
+    """A well-formed code. `handle` (64 bits) for LD codes; `signed` what LD3 and LD4 say, unverified.
+
+    `digits` are what is typed as digits: a member number, a short code, a phone as it was written (with its `+`),
+    and the 8 digits that an LD2 shows now.
+    """
 
     kind: CodeKind
     handle: int | None = None
     digits: str = ""
+    signed: SignedCode | None = None
 
-
-def clean_scan(data: bytes | str) -> str:
-    """Return what a scanner meant: framing, AIM identifier and a foreign keyboard layout removed.
-
-    Raises `BadInput`: `scan_empty`, `scan_too_long`, `scan_not_text`.
-    """
-    if len(data) > MAX_SCAN_BYTES:
-        raise BadInput("scan_too_long", limit=MAX_SCAN_BYTES)
-    if isinstance(data, bytes):
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            raise BadInput("scan_not_text") from error
-    else:
-        text = data
-    text = _AIM.sub("", text.strip(_FRAMING)).strip(_FRAMING)
-    if not text:
-        raise BadInput("scan_empty")
-    return text.translate(_LAYOUT) if _HAS_CYRILLIC.search(text) else text
+    @property
+    def evidence(self) -> bytes | None:
+        """Return the raw bytes that prove an LD3 or LD4 to whoever was not there, None for the others."""
+        return None if self.signed is None else self.signed.to_bytes()
 
 
 def parse(data: bytes | str) -> GuestCode:
@@ -76,11 +66,13 @@ def parse(data: bytes | str) -> GuestCode:
     """
     text = clean_scan(data)
     typed = re.sub(r"[\s-]", "", text).upper()
-    prefix = typed[:2].translate({ord("1"): "L", ord("I"): "L"}) + typed[2:3]
-    if re.fullmatch(r"LD[0-9]", prefix):
-        return _parse_ld(int(prefix[2]), typed[3:])
+    if _BEGINS_LIKE_OURS.match(typed):
+        return _parse_ld(int(typed[2]), typed[3:])
     if re.fullmatch(r"[0-9]+", typed):
         return _parse_digits(typed)
+    phone = _PHONE_SIGNS.sub("", text)
+    if _INTERNATIONAL.fullmatch(phone) or (phone != text and _NATIONAL.fullmatch(phone)):
+        return GuestCode(CodeKind.PHONE, digits=phone)
     raise BadInput("code_foreign")
 
 
@@ -88,6 +80,13 @@ def ld1(handle: int) -> str:
     """Return the 18 characters of a card code for a 64-bit handle."""
     raw = handle.to_bytes(HANDLE_BYTES, "big")
     return f"LD1{encode32(raw)}{_ld1_check(raw)}"
+
+
+def ld2(handle: int, digits: str) -> str:
+    """Return the 24 characters of a wallet pass that shows the 8 digits of `rotating_digits` now."""
+    if not re.fullmatch(r"[0-9]{8}", digits):
+        raise ValueError(f"a wallet pass shows {COUNTER_DIGITS} digits: {digits!r}")
+    return f"LD2{encode32(handle.to_bytes(HANDLE_BYTES, 'big'))}{digits}"
 
 
 def member_number(serial: int) -> str:
@@ -111,39 +110,37 @@ def is_member_number(digits: str) -> bool:
     return len(digits) == 10 and digits[0] != "0" and luhn_digit(digits[:-1]) == digits[-1]
 
 
-def encode32(data: bytes) -> str:
-    """Return Crockford base32, most significant bit first, zero padding at the end."""
-    bits = len(data) * 8
-    length = -(-bits // 5)
-    number = int.from_bytes(data, "big") << (length * 5 - bits)
-    return "".join(ALPHABET[(number >> shift) & 31] for shift in range((length - 1) * 5, -1, -5))
-
-
-def decode32(text: str, size: int) -> bytes:
-    """Return `size` bytes of base32 text; raises `BadInput` `code_malformed` for anything but their one spelling."""
-    if len(text) != -(-size * 8 // 5):
-        raise BadInput("code_malformed", part="length")
-    number = 0
-    for letter in text:
-        if letter not in _VALUES:
-            raise BadInput("code_malformed", part="letter")
-        number = number << 5 | _VALUES[letter]
-    padding = len(text) * 5 - size * 8
-    if number & ((1 << padding) - 1):
-        raise BadInput("code_malformed", part="padding")
-    return (number >> padding).to_bytes(size, "big")
-
-
 def _parse_ld(kind: int, body: str) -> GuestCode:
-    if kind != 1:
-        raise BadInput("code_kind_unknown", kind=f"LD{kind}")
     body = body.translate(_READ_AS)
-    if len(body) != 15:
+    if kind == 1:
+        return _parse_card(body)
+    if kind == 2:
+        return _parse_wallet(body)
+    if kind == 3:
+        issued = read_issued(body)
+        return GuestCode(CodeKind.LD3, handle=issued.handle, signed=issued)
+    if kind == 4:
+        rotating = read_rotating(body)
+        return GuestCode(CodeKind.LD4, handle=rotating.handle, signed=rotating)
+    raise BadInput("code_kind_unknown", kind=f"LD{kind}")
+
+
+def _parse_card(body: str) -> GuestCode:
+    if len(body) != _HANDLE_LETTERS + 2:
         raise BadInput("code_malformed", part="length")
-    raw = decode32(body[:13], HANDLE_BYTES)
-    if body[13:] != _ld1_check(raw):
+    raw = decode32(body[:_HANDLE_LETTERS], HANDLE_BYTES)
+    if body[_HANDLE_LETTERS:] != _ld1_check(raw):
         raise BadInput("code_malformed", part="check")
     return GuestCode(CodeKind.LD1, handle=int.from_bytes(raw, "big"))
+
+
+def _parse_wallet(body: str) -> GuestCode:
+    if len(body) != _HANDLE_LETTERS + COUNTER_DIGITS:
+        raise BadInput("code_malformed", part="length")
+    raw, digits = decode32(body[:_HANDLE_LETTERS], HANDLE_BYTES), body[_HANDLE_LETTERS:]
+    if not re.fullmatch(r"[0-9]+", digits):
+        raise BadInput("code_malformed", part="digits")
+    return GuestCode(CodeKind.LD2, handle=int.from_bytes(raw, "big"), digits=digits)
 
 
 def _ld1_check(raw: bytes) -> str:

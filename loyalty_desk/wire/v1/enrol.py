@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from loyalty_desk.domain.errors import BadInput
-from loyalty_desk.domain.guest_code import ALPHABET, encode32
+from loyalty_desk.domain.base32 import ALPHABET, encode32
 
 _PREFIX = "LDP1"
 _CHECK_LETTERS = 2

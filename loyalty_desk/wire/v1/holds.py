@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from loyalty_desk.domain.guest_code import MAX_SCAN_BYTES
+from loyalty_desk.domain.scan_text import MAX_SCAN_BYTES
 from loyalty_desk.wire.v1.sync import Natural, Positive
 
 HOLD_TTL_S = 120

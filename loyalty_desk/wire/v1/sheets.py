@@ -7,7 +7,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from loyalty_desk.domain.errors import BadInput
-from loyalty_desk.domain.guest_code import decode32, encode32
+from loyalty_desk.domain.base32 import decode32, encode32
 
 KEY_BYTES = 32
 _CHECK_BYTES = 3

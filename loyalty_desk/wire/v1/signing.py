@@ -30,7 +30,7 @@ def enrol_message(network: UUID, pending: UUID, nonce: bytes) -> bytes:
 
 def fingerprint(public_key: bytes, nonce: bytes, network: UUID) -> str:
     """Return the 8 characters that both screens show while a till is paired: 40 bits of SHA-256."""
-    from loyalty_desk.domain.guest_code import encode32
+    from loyalty_desk.domain.base32 import encode32
 
     return encode32(sha256(public_key + nonce + network.bytes).digest()[:5])
 
