@@ -85,6 +85,10 @@ class Effect:
 
     `uses` counts uses of limited rules; `day` is the record's business day. An unknown guest has a handle alone.
     `program` is the hash of the program that the record names: its bytes stay until the record is acknowledged.
+    `offline` are the points that count as redeemed without the server (None: `redeemed`), or not before `hold_until`
+    (ms by the till's clock) where the server holds them. `reverses` is the sale that comes back; `tier_discount` is
+    what a weak code was given by its tier, minor units; `registers` says that the record registers its guest, `numbered`
+    that it has a receipt number of its own; `private` are the personal fields that go with the record.
     """
 
     guest: UUID | None = None
@@ -94,6 +98,22 @@ class Effect:
     day: str = ""
     uses: Mapping[str, int] = field(default_factory=dict)
     program: bytes | None = None
+    offline: int | None = None
+    hold_until: int | None = None
+    reverses: UUID | None = None
+    tier_discount: int = 0
+    registers: bool = False
+    numbered: bool = False
+    private: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PinTries:
+    """Wrong PINs in a row since `since`; none is taken before `until` (ms UTC by the till's clock)."""
+
+    failed: int = 0
+    until: int = 0
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +239,8 @@ class Journal(Protocol):
         """Return own effects on a guest, or by handle while it was unknown, that a cache at `cursor` lacks."""
         ...
 
-    def offline_use(self, guest: UUID) -> OfflineUse:
-        """Return redemptions since the last sync."""
+    def offline_use(self, guest: UUID, now: int | None = None) -> OfflineUse:
+        """Return redemptions since the last sync; those that the server still holds at `now` (ms) are not among them."""
         ...
 
     def settle(self, cursor: int) -> bool:
@@ -277,6 +297,54 @@ class Journal(Protocol):
 
     def checked(self) -> bool:
         """Return whether the whole file has been read and found sound since it was opened."""
+        ...
+
+
+class Archive(Protocol):
+    """Looking things up among the till's own facts."""
+
+    def find(self, record_id: UUID) -> SealedRecord | None:
+        """Return a record by its id, None where this journal has none."""
+        ...
+
+    def numbered(self, number: int) -> list[SealedRecord]:
+        """Return the records whose receipt has a running number; series of different epochs may share one."""
+        ...
+
+    def returns_of(self, sale: UUID) -> list[SealedRecord]:
+        """Return the voids, refunds and exchanges of a sale, oldest first."""
+        ...
+
+    def of_guest(self, guest: UUID, limit: int) -> list[SealedRecord]:
+        """Return the newest records of a guest at this till, newest first."""
+        ...
+
+    def newest(self, limit: int) -> list[SealedRecord]:
+        """Return the newest records with a receipt, newest first."""
+        ...
+
+    def registered(self, handle: int | None = None, guest: UUID | None = None) -> SealedRecord | None:
+        """Return the registration made here of a card's handle or of a guest, the newest."""
+        ...
+
+    def tier_discounts(self, guest: UUID, day: str) -> tuple[int, int]:
+        """Return how many checks of a guest got the tier's discount by a weak code on a business day, and how much."""
+        ...
+
+    def private(self, record_id: UUID) -> bytes | None:
+        """Return the personal fields that go with a record, None where it has none."""
+        ...
+
+
+class PinLog(Protocol):
+    """Tries of PINs, kept across restarts."""
+
+    def pin_tries(self, staff: str) -> PinTries:
+        """Return how often a PIN was wrong lately."""
+        ...
+
+    def note_pin(self, staff: str, tries: PinTries) -> None:
+        """Keep the tries of somebody durably, before the PIN is looked at."""
         ...
 
 

@@ -26,6 +26,7 @@ from loyalty_desk.domain.record import (
     genesis,
     seal,
 )
+from loyalty_desk.domain.return_contents import Returned
 from loyalty_desk.services.ports import Effect, Identity, Journal, JournalHead, Random
 from loyalty_desk.services.trusted_clock import TrustedClock
 
@@ -33,9 +34,18 @@ from loyalty_desk.services.trusted_clock import TrustedClock
 _SERIES = (1 << 15) - 1
 
 
+# The journal's setting that says which shift is open.
+SHIFT = "shift"
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What happened, without its place in the journal. Points in smallest units, money in minor units."""
+    """What happened, without its place in the journal. Points in smallest units, money in minor units.
+
+    `returned` is the return half of an exchange, whose points are not in `earned` and `redeemed`. `uses_day` is the
+    business day that `uses` belong to, where it is another one. `hold_until` is when the server lets go of the points
+    redeemed (ms by this till's clock), None where they are redeemed offline. `private` goes beside the record.
+    """
 
     kind: RecordKind
     cashier: str | None = None
@@ -51,6 +61,13 @@ class Fact:
     uses: Mapping[str, int] = field(default_factory=dict)
     program: bytes | None = None
     has_receipt: bool = False
+    reverses_id: UUID | None = None
+    returned: Returned | None = None
+    uses_day: str = ""
+    hold_until: int | None = None
+    tier_discount: int = 0
+    evidence: bytes | None = None
+    private: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +76,29 @@ class Recorded:
 
     record: Record
     sealed: SealedRecord
+
+
+def _effect(fact: Fact, record: Record) -> Effect:
+    """Return what a record does to its guest; only a sale or an exchange redeems, the debits of others do not count."""
+    registers = fact.kind is RecordKind.REGISTER
+    handle = fact.credential.handle if fact.credential is not None and (fact.guest_id is None or registers) else None
+    back = fact.returned
+    return Effect(
+        fact.guest_id,
+        handle,
+        fact.earned + (back.spent_returned if back is not None else 0),
+        fact.redeemed + (back.earned_reversed if back is not None else 0),
+        fact.uses_day or record.business_day,
+        fact.uses,
+        fact.program,
+        offline=fact.redeemed if fact.kind in (RecordKind.SALE, RecordKind.EXCHANGE) else 0,
+        hold_until=fact.hold_until,
+        reverses=fact.reverses_id,
+        tier_discount=fact.tier_discount,
+        registers=registers,
+        numbered=fact.has_receipt,
+        private=fact.private,
+    )
 
 
 class Recorder:
@@ -76,8 +116,15 @@ class Recorder:
         self._zone = ZoneInfo(identity.zone)
 
     def business_day(self) -> date:
-        """Return the store's local date now."""
+        """Return the day of the open shift, else the store's local date now."""
+        shift = self._journal.get(SHIFT)
+        if isinstance(shift, Mapping) and isinstance(shift.get("day"), str):
+            return date.fromisoformat(str(shift["day"]))
         return self._clock.corrected().astimezone(self._zone).date()
+
+    def new_id(self) -> UUID:
+        """Return a new id, of a guest or a shift."""
+        return self._ids()
 
     def record(self, fact: Fact) -> Recorded:
         """Commit a fact durably before returning; raises `Refused` as `Journal.append`, and `check_too_large`."""
@@ -87,11 +134,7 @@ class Recorder:
         def build(head: JournalHead) -> tuple[SealedRecord, Totals, Effect | None]:
             record = self._record(fact, head, moment)
             made[:] = [record]
-            handle = fact.credential.handle if fact.credential is not None and fact.guest_id is None else None
-            effect = Effect(
-                fact.guest_id, handle, fact.earned, fact.redeemed, record.business_day, fact.uses, fact.program
-            )
-            return self._seal(record, head), record.totals, effect
+            return self._seal(record, head), record.totals, _effect(fact, record)
 
         sealed = self._journal.append(build, receipt=fact.has_receipt, occurred_at=moment)
         return Recorded(made[0], sealed)
@@ -143,6 +186,8 @@ class Recorder:
             cache_feed_seq=fact.cache_feed_seq,
             known_balance=fact.known_balance,
             decision_bits=fact.decision_bits,
+            token_evidence=fact.evidence,
+            reverses_id=fact.reverses_id,
             opened_reason=opened_reason,
         )
 

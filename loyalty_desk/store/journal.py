@@ -17,7 +17,8 @@ from loyalty_desk.domain.errors import Broken, Refused
 from loyalty_desk.domain.record import Record, SealedRecord, Totals, chain_hash
 from loyalty_desk.services.ports import Build, Effect, JournalHead, Waiting
 from loyalty_desk.store.engine import Unreadable, is_damage, row, rows, transaction
-from loyalty_desk.store.journal_acks import HELD, AcknowledgedJournal, Reach, signed
+from loyalty_desk.store.journal_acks import HELD, Reach, signed
+from loyalty_desk.store.journal_archive import ArchivedJournal
 from loyalty_desk.store.journal_file import FAILED, FULL, mark
 from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.witness import Witness, Witnessed
@@ -26,7 +27,8 @@ TAIL = 1_000
 _LOG = logging.getLogger(__name__)
 _EFFECT = (
     "INSERT INTO effect (epoch, seq, at, guest, handle, earned, redeemed, day, uses, program, receipt, cum_count,"
-    " cum_earned, cum_redeemed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " cum_earned, cum_redeemed, offline, hold_until, reverses, tier_discount, registers, numbered)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 
 
@@ -49,7 +51,7 @@ class Taken(Protocol):
         ...
 
 
-class SqliteJournal(AcknowledgedJournal):
+class SqliteJournal(ArchivedJournal):
     """The facts themselves: appended, chained, read back and guarded."""
 
     def __init__(
@@ -198,7 +200,13 @@ class SqliteJournal(AcknowledgedJournal):
         )
         place = (sealed.epoch, sealed.seq, at, guest, signed(effect.handle))
         points = (effect.earned, effect.redeemed, effect.day, uses, effect.program, receipt)
-        self._connection.execute(_EFFECT, (*place, *points, totals.count, totals.earned, totals.redeemed))
+        offline = effect.redeemed if effect.offline is None else effect.offline
+        reverses = effect.reverses.bytes if effect.reverses else None
+        more = (offline, effect.hold_until, reverses, effect.tier_discount, effect.registers, effect.numbered)
+        self._connection.execute(_EFFECT, (*place, *points, totals.count, totals.earned, totals.redeemed, *more))
+        if effect.private is not None:
+            # The file is encrypted as a whole; the salt is inside, where the record's digest finds it.
+            self._connection.execute("INSERT INTO private VALUES (?, ?, ?)", (sealed.id.bytes, b"", effect.private))
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
@@ -264,7 +272,7 @@ class SqliteJournal(AcknowledgedJournal):
     def private(self, record_id: UUID) -> bytes | None:
         """Return the personal fields that go with a record, None where it has none."""
         with self._lock:
-            found = row(self._live(), "SELECT salt || ciphertext FROM private WHERE record_id = ?", (record_id.bytes,))
+            found = row(self._live(), "SELECT CAST(salt || ciphertext AS BLOB) FROM private WHERE record_id = ?", (record_id.bytes,))
         return found[0] if found else None
 
     def members(self, epoch: int) -> list[tuple[int, UUID, bytes]]:

@@ -117,14 +117,15 @@ class AcknowledgedJournal(JournalFile):
         uses = [(rule, day, n) for *_, text, day in found if text for rule, n in json.loads(text).items()]
         return Overlay(sum(row[0] for row in found), sum(row[1] for row in found), tuple(uses))
 
-    def offline_use(self, guest: UUID) -> OfflineUse:
-        """Return redemptions since the last sync."""
+    def offline_use(self, guest: UUID, now: int | None = None) -> OfflineUse:
+        """Return redemptions since the last sync; those that the server still holds at `now` (ms) are not among them."""
         with self._lock:
             [(points, count, device)] = rows(
                 self._live(),
-                "SELECT coalesce(sum(redeemed) FILTER (WHERE guest = ?1), 0), count(*) FILTER (WHERE guest = ?1),"
-                " coalesce(sum(redeemed), 0) FROM effect WHERE settled = 0 AND redeemed > 0",
-                (guest.bytes,),
+                "SELECT coalesce(sum(offline) FILTER (WHERE guest = ?1), 0), count(*) FILTER (WHERE guest = ?1),"
+                " coalesce(sum(offline), 0) FROM effect WHERE settled = 0 AND offline > 0"
+                " AND (hold_until IS NULL OR ?2 IS NULL OR hold_until < ?2)",
+                (guest.bytes, now),
             )
         return OfflineUse(points, count, device)
 

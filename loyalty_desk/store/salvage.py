@@ -13,7 +13,7 @@ import apsw
 
 from loyalty_desk.domain.canonical import text_to_bytes
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.domain.record import BadRecord, Record, SealedRecord, chain_hash
+from loyalty_desk.domain.record import BadRecord, Record, RecordKind, SealedRecord, chain_hash
 from loyalty_desk.services.ports import Effect
 from loyalty_desk.store.engine import Unreadable, connect, rows
 from loyalty_desk.store.journal import SqliteJournal
@@ -108,6 +108,18 @@ def _effect(record: Record) -> Effect:
         with suppress(ValueError):
             program = text_to_bytes(str(record.check.get("program_hash")))
     handle = record.credential.handle if record.credential is not None and record.guest_id is None else None
+    if record.kind is RecordKind.REGISTER and record.credential is not None:
+        handle = record.credential.handle
     return Effect(
-        record.guest_id, handle, record.points_earned, record.points_redeemed, record.business_day, {}, program
+        record.guest_id,
+        handle,
+        record.points_earned,
+        record.points_redeemed,
+        record.business_day,
+        {},
+        program,
+        offline=record.points_redeemed if record.kind in (RecordKind.SALE, RecordKind.EXCHANGE) else 0,
+        reverses=record.reverses_id,
+        registers=record.kind is RecordKind.REGISTER,
+        numbered=record.receipt_no is not None,
     )

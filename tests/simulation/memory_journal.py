@@ -186,7 +186,8 @@ class MemoryJournal:
         return [one for one in found if one is not None][:limit]
 
     def private(self, record_id: UUID) -> bytes | None:
-        return None
+        effects, records = self._medium.effects, self._medium.records
+        return next((effects[place].effect.private for place, one in records.items() if one.id == record_id), None)
 
     def members(self, epoch: int) -> list[tuple[int, UUID, bytes]]:
         return [(one.seq, one.id, one.hash) for one in self.records(epoch, 1, 1 << 31)]
@@ -246,10 +247,15 @@ class MemoryJournal:
         uses = [(rule, one.day, count) for one in found for rule, count in one.uses.items()]
         return Overlay(sum(one.earned for one in found), sum(one.redeemed for one in found), tuple(uses))
 
-    def offline_use(self, guest: UUID) -> OfflineUse:
-        found = [row.effect for row in self._medium.effects.values() if not row.settled and row.effect.redeemed > 0]
-        mine = [one.redeemed for one in found if one.guest == guest]
-        return OfflineUse(sum(mine), len(mine), sum(one.redeemed for one in found))
+    def offline_use(self, guest: UUID, now: int | None = None) -> OfflineUse:
+        unsettled = (row.effect for row in self._medium.effects.values() if not row.settled)
+        found = [
+            (one.guest, one.redeemed if one.offline is None else one.offline)
+            for one in unsettled
+            if one.hold_until is None or now is None or one.hold_until < now
+        ]
+        mine = [points for of, points in found if of == guest and points > 0]
+        return OfflineUse(sum(mine), len(mine), sum(points for _, points in found))
 
     def settle(self, cursor: int) -> bool:
         effects = self._medium.effects

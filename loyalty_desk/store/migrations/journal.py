@@ -44,4 +44,28 @@ def first(connection: apsw.Connection) -> None:
     """)
 
 
-STEPS = (first,)
+def second(connection: apsw.Connection) -> None:
+    """Say of each effect what came back of which sale, what was redeemed without the server, and what was registered.
+
+    Until now every record but the first of an epoch was a sale with a receipt, and every redemption one made offline.
+    """
+    connection.execute("""
+        ALTER TABLE effect ADD COLUMN offline INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE effect ADD COLUMN hold_until INTEGER;
+        ALTER TABLE effect ADD COLUMN reverses BLOB;
+        ALTER TABLE effect ADD COLUMN tier_discount INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE effect ADD COLUMN registers INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE effect ADD COLUMN numbered INTEGER NOT NULL DEFAULT 0;
+        UPDATE effect SET offline = redeemed;
+        UPDATE effect SET numbered = seq > 1;
+        DROP INDEX effect_redeeming;
+        CREATE INDEX effect_redeeming ON effect(offline) WHERE settled = 0 AND offline > 0;
+        CREATE INDEX effect_reversing ON effect(reverses) WHERE reverses IS NOT NULL;
+        CREATE INDEX effect_numbered ON effect(receipt) WHERE numbered = 1;
+        CREATE INDEX effect_registering ON effect(handle, guest) WHERE registers = 1;
+        CREATE INDEX effect_of_guest_at ON effect(guest, at) WHERE guest IS NOT NULL;
+        ALTER TABLE pin_tries ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+    """)
+
+
+STEPS = (first, second)
