@@ -34,9 +34,10 @@ from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.sync import SyncEngine, SyncOutcome
 from loyalty_desk.services.sync_loop import SyncLoop
 from loyalty_desk.services.trusted_clock import TrustedClock
-from loyalty_desk.store.boot import examine, open_journal, set_aside, with_room
+from loyalty_desk.store.boot import Finding, examine, open_journal, renew, with_room
 from loyalty_desk.store.cache import SqliteCache
 from loyalty_desk.store.journal import SqliteJournal
+from loyalty_desk.store.journal_file import set_aside
 from loyalty_desk.store.lock import ProcessLock
 from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.witness import Witness
@@ -130,13 +131,14 @@ class Till:
         clock = TrustedClock(SystemClock(), journal)
         key = Ed25519PrivateKey.from_private_bytes(secrets.device_key)
         recorder = Recorder(config.identity, key, journal, clock, random.SystemRandom())
-        finding = examine(journal, witness, aside)
-        if finding.reason is not None:
-            journal.skip_receipts(finding.receipts)
-            recorder.open_epoch(finding.reason)
-        if finding.notice is not None:
-            journal.notify(finding.notice, finding.facts, clock.now_ms())
+        _go_on(examine(journal, witness, aside), journal, recorder, clock)
         _adopt_program(journal, cache)
+
+        def mend() -> None:
+            _go_on(renew(journal, key_bytes, witness), journal, recorder, clock)
+            _adopt_program(journal, cache)
+
+        journal.on_damage(mend)
         programs = ProgramInForce(journal)
         cashier = Cashier(config.identity, journal, cache)
         guests = Guests(config.identity, journal, cache, clock, programs, self._language)
@@ -345,6 +347,15 @@ def _connect(pairing: Pairing) -> EnrolClient:
     return HttpEnrolClient(pairing)
 
 
+def _go_on(finding: Finding, journal: SqliteJournal, recorder: Recorder, clock: TrustedClock) -> None:
+    """Open a new epoch where the old one cannot be continued, and tell people why."""
+    if finding.reason is not None:
+        journal.skip_receipts(finding.receipts)
+        recorder.open_epoch(finding.reason)
+    if finding.notice is not None:
+        journal.notify(finding.notice, finding.facts, clock.now_ms())
+
+
 def _adopt_program(journal: SqliteJournal, cache: SqliteCache) -> None:
     """Let a journal that had to begin anew sell by the rules that the cache still has, before any connection."""
     row = cache.document(FeedTable.PROGRAM) if journal.program() is None else None
@@ -356,7 +367,9 @@ def _adopt_program(journal: SqliteJournal, cache: SqliteCache) -> None:
 def _check(journal: SqliteJournal, paths: TillPaths, clock: TrustedClock) -> None:
     """Read the whole journal and take the reserve, behind the counter's back."""
     if not journal.check_whole():
+        # Telling it also replaces the file: from here on the till sells into a sound one.
         journal.notify("journal_damaged", {}, clock.now_ms())
+        journal.check_whole()
     if not Reserve(paths.reserve).hold():
         journal.notify("disk_nearly_full", {}, clock.now_ms())
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.store.engine import Unreadable, companions
-from loyalty_desk.store.journal import SqliteJournal
-from loyalty_desk.store.journal_file import mark
+from loyalty_desk.store.engine import Unreadable
+from loyalty_desk.store.journal import EPOCH_DUE, SqliteJournal
+from loyalty_desk.store.journal_file import set_aside
 from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.salvage import salvage
 from loyalty_desk.store.witness import Witness
@@ -65,15 +64,13 @@ def with_room[T](reserve: Reserve, work: Callable[[], T]) -> T:
         return work()
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a database and what belongs to it; return its new name."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    aside = path.with_name(f"{path.name}.unreadable-{stamp}")
-    for old, new in zip(companions(path), companions(aside), strict=True):
-        if old.exists():
-            old.rename(new)
-    mark(path).unlink(missing_ok=True)
-    return aside
+def renew(journal: SqliteJournal, key: bytes, witness: Witness) -> Finding:
+    """Replace a journal that was found damaged, or taken away, while it is open; return what people should hear."""
+    aside = journal.begin_anew()
+    _LOG.error("the journal is damaged and is set aside as %s while the till runs", aside.name)
+    found = salvage(aside, key, journal)
+    _LOG.warning("%d records of the damaged journal could be taken over", found)
+    return examine(journal, witness, aside)
 
 
 def examine(journal: SqliteJournal, witness: Witness, aside: Path | None) -> Finding:
@@ -87,6 +84,9 @@ def examine(journal: SqliteJournal, witness: Witness, aside: Path | None) -> Fin
             facts |= {"seq": seen.seq, "records": seen.totals.count}
         notice = "journal_set_aside" if aside is not None else "journal_lost"
         return Finding("restore", notice, facts, seen.totals.count if seen else 0)
+    if journal.get(EPOCH_DUE):
+        # The till ended between taking records over and opening the epoch behind them.
+        return Finding("restore", "journal_set_aside", {"file": ""}, seen.totals.count if seen else 0)
     broken = journal.broken_at()
     if broken is not None:
         return Finding("restore", "journal_chain_broken", {"seq": broken[1]}, seen.totals.count if seen else 0)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import apsw
@@ -24,6 +24,10 @@ from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.witness import Witness, Witnessed
 
 TAIL = 1_000
+EPOCH_DUE = "epoch_due"
+# What a salvage carries over beside the records, and what of the settings belongs to one file alone.
+CARRIED = ("private", "step", "pin_tries", "program", "notice", "meta")
+_OF_THE_FILE = frozenset({"file_id", HELD, EPOCH_DUE})
 _LOG = logging.getLogger(__name__)
 _EFFECT = (
     "INSERT INTO effect (epoch, seq, at, guest, handle, earned, redeemed, day, uses, program, receipt, cum_count,"

@@ -11,7 +11,7 @@ import apsw
 
 from loyalty_desk.services.ports import SEEN_BY_NEXT_PULL, EpochHead, OfflineUse, Overlay, Waiting
 from loyalty_desk.store.engine import row, rows, transaction
-from loyalty_desk.store.journal_file import JournalFile
+from loyalty_desk.store.journal_file import JournalFile, mended
 
 HELD = "redemption_held"
 
@@ -51,6 +51,7 @@ class AcknowledgedJournal(JournalFile):
         with self._lock:
             return [EpochHead(e, k.first_seq, k.head_seq, k.head_hash, k.acked) for e, k in self._epochs.items()]
 
+    @mended
     def acknowledge(self, epoch: int, upto_seq: int, incarnation: UUID, feed_seq: int) -> None:
         """Note that the server holds an epoch up to a seq, their effects shown by a cursor of `feed_seq`."""
         with self._lock:
@@ -70,6 +71,7 @@ class AcknowledgedJournal(JournalFile):
             there.acked = upto
             self._waiting = self._count_waiting(connection)
 
+    @mended
     def rewind(self, epoch: int, upto_seq: int) -> None:
         """Forget acknowledgements after `upto_seq`: these records will be pushed again."""
         with self._lock:
@@ -84,6 +86,7 @@ class AcknowledgedJournal(JournalFile):
             there.acked = upto
             self._waiting = self._count_waiting(connection)
 
+    @mended
     def rebind(self, incarnation: UUID) -> None:
         """Note that what is acknowledged is so in a new life of the server, and shown by any page read from now on."""
         with self._lock:
@@ -104,6 +107,7 @@ class AcknowledgedJournal(JournalFile):
         ages = [at for epoch, k in behind for (at,) in rows(connection, first, (epoch, k.acked))]
         return Waiting(sum(k.head_seq - max(k.acked, k.first_seq - 1) for _, k in behind), min(ages, default=None))
 
+    @mended
     def overlay(self, guest: UUID, handle: int | None, cursor: int | None) -> Overlay:
         """Return own effects on a guest, or by handle while it was unknown, that a cache at `cursor` lacks."""
         shown = -1 if cursor is None else cursor
@@ -117,6 +121,7 @@ class AcknowledgedJournal(JournalFile):
         uses = [(rule, day, n) for *_, text, day in found if text for rule, n in json.loads(text).items()]
         return Overlay(sum(row[0] for row in found), sum(row[1] for row in found), tuple(uses))
 
+    @mended
     def offline_use(self, guest: UUID, now: int | None = None) -> OfflineUse:
         """Return redemptions since the last sync; those that the server still holds at `now` (ms) are not among them."""
         with self._lock:
@@ -129,6 +134,7 @@ class AcknowledgedJournal(JournalFile):
             )
         return OfflineUse(points, count, device)
 
+    @mended
     def settle(self, cursor: int) -> bool:
         """Begin counting redemptions anew if a completed pull at `cursor` has seen every acknowledged one."""
         with self._lock:

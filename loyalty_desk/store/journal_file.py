@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate
 from uuid import UUID, uuid4
 
 import apsw
@@ -16,7 +20,7 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.services.ports import Notice, StoredProgram
-from loyalty_desk.store.engine import Unreadable, connect, is_damage, migrate, row, rows, transaction
+from loyalty_desk.store.engine import Unreadable, companions, connect, is_damage, migrate, row, rows, transaction
 from loyalty_desk.store.migrations.journal import STEPS
 
 CACHE_KIB = 8 * 1024
@@ -25,6 +29,22 @@ KEPT_PROGRAMS = 2
 FULL = (apsw.FullError,)
 FAILED = (apsw.IOError, apsw.CorruptError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.NotADBError, apsw.NoMemError)
 _LOG = logging.getLogger(__name__)
+
+
+def mended[S: JournalFile, **P, T](work: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Do again, in a new file, what met a damaged page in the old one."""
+
+    @wraps(work)
+    def again(journal: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return work(journal, *args, **kwargs)
+        except apsw.Error as error:
+            if not is_damage(error) or not journal.note_damage():
+                raise
+            _LOG.exception("the journal is damaged")
+        return work(journal, *args, **kwargs)
+
+    return again
 
 
 class JournalFile:
@@ -42,6 +62,9 @@ class JournalFile:
         self._checked = False
         self._damaged = False
         self._failed = False
+        self._mend: Callable[[], None] | None = None
+        self._aside: Path | None = None
+        self._file = (0, 0)
         self._connection = self._open()
 
     def _open(self) -> apsw.Connection:
@@ -56,13 +79,69 @@ class JournalFile:
             if isinstance(error, FULL):
                 raise Refused("disk_full", path=str(self.path.parent)) from error
             raise
+        self._file = self._file_there()
         return connection
+
+    def _file_there(self) -> tuple[int, int]:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return -1, -1
+        return found.st_dev, found.st_ino
+
+    def on_damage(self, mend: Callable[[], None]) -> None:
+        """Let `mend` put a damaged journal right while the till runs: it begins anew and opens an epoch."""
+        self._mend = mend
+
+    def begin_anew(self) -> Path:
+        """Go on in an empty file; return where the damaged one, or what could be kept of one taken away, lies now.
+
+        Called again after a failure half-way it returns the same: what it made before holds nothing of its own.
+        """
+        with self._lock:
+            taken_away = self._file_there() != self._file
+            if self._aside is None and taken_away:
+                # The file was deleted or another put in its place; the open connection still has all of the old one.
+                self._aside = aside_name(self.path)
+                with suppress(apsw.Error):
+                    self._connection.execute("VACUUM INTO ?", (str(self._aside),))
+            with suppress(apsw.Error):
+                self._connection.close()
+            if self._aside is None:
+                self._aside = set_aside(self.path)
+            elif taken_away and self.path.exists():
+                set_aside(self.path)
+            else:
+                for half_made in companions(self.path):
+                    half_made.unlink(missing_ok=True)
+            mark(self.path).unlink(missing_ok=True)
+            self._checked = False
+            self._connection = self._open()
+            self._damaged = self._failed = False
+            return self._aside
+
+    def _heal(self) -> None:
+        mend = self._mend
+        if mend is None:
+            return
+        self._mend = None  # what mending itself writes goes into the new file
+        try:
+            mend()
+        except (Unreadable, Refused, OSError, apsw.Error) as error:
+            self._damaged = True
+            _LOG.exception("the damaged journal could not be replaced")
+            raise Refused("journal_unavailable", path=str(self.path.parent)) from error
+        finally:
+            self._mend = mend
+        self._aside = None
 
     def _live(self) -> apsw.Connection:
         """Return the connection, under the lock; reopened where the disk has failed it, `_load` having run again.
 
         Raises `Refused` `journal_unavailable` while the disk is away.
         """
+        if self._damaged:
+            self._heal()
         if self._failed:
             self._reopen()
         return self._connection
@@ -77,6 +156,8 @@ class JournalFile:
             self._connection = self._open()
             self._prove(self._connection)
         except (Unreadable, Refused, apsw.Error) as error:
+            if isinstance(error, Unreadable) or is_damage(error):
+                self.note_damage()
             _LOG.exception("the journal cannot be reopened")
             raise Refused("journal_unavailable", path=str(self.path.parent)) from error
         self._failed = False
@@ -107,6 +188,7 @@ class JournalFile:
         """Return the program in force; from memory, so that the main thread may ask."""
         return self._program
 
+    @mended
     def remember_program(self, program: StoredProgram) -> None:
         """Put a program in force; older ones stay while an unacknowledged record names them."""
         with self._lock:
@@ -129,6 +211,7 @@ class JournalFile:
                 (KEPT_PROGRAMS,),
             )
 
+    @mended
     def programs(self) -> list[StoredProgram]:
         """Return every program kept, newest first."""
         with self._lock:
@@ -139,6 +222,7 @@ class JournalFile:
         """Return a small setting kept with the facts, None where absent."""
         return self._meta.get(key)
 
+    @mended
     def put(self, key: str, value: Json) -> None:
         """Keep a small setting durably."""
         with self._lock:
@@ -172,12 +256,15 @@ class JournalFile:
                         "INSERT OR IGNORE INTO notice (code, facts, at) VALUES (?, ?, ?)",
                         (code, canonical.encode(facts).decode(), at),
                     )
-            except (Refused, *FULL, *FAILED):
+            except (Refused, *FULL, *FAILED) as error:
+                if is_damage(error):
+                    self.note_damage()
                 # A disk that takes no notice takes no sale either, and that is said where the sale is refused.
                 _LOG.exception("the notice %s could not be kept", code)
                 return
             self._notices = self._read_notices(connection)
 
+    @mended
     def dismiss(self, notice: int) -> None:
         """Forget a notice that somebody has read."""
         with self._lock:
@@ -212,15 +299,31 @@ class JournalFile:
             self.note_damage()
         return self._checked
 
-    def note_damage(self) -> None:
-        """Write nothing on into a damaged file: the next opening sets it aside and takes over what proves itself."""
+    def note_damage(self) -> bool:
+        """Write nothing on into a damaged file: it is set aside now or at the next opening; return whether now."""
         self._damaged = True
         try:
             mark(self.path).touch(mode=0o600)
         except OSError:
             _LOG.exception("the mark of a damaged journal could not be kept")
+        return self._mend is not None
 
 
 def mark(path: Path) -> Path:
     """Return the file that says that a journal was found damaged and has to be set aside at the next opening."""
     return path.with_name(f"{path.name}.damaged")
+
+
+def aside_name(path: Path) -> Path:
+    """Return a name for a database that is set aside now."""
+    return path.with_name(f"{path.name}.unreadable-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')}")
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a database and what belongs to it; return its new name."""
+    aside = aside_name(path)
+    for old, new in zip(companions(path), companions(aside), strict=True):
+        if old.exists():
+            old.rename(new)
+    mark(path).unlink(missing_ok=True)
+    return aside

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import apsw
@@ -16,7 +17,7 @@ from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import BadRecord, Record, RecordKind, SealedRecord, chain_hash
 from loyalty_desk.services.ports import Effect
 from loyalty_desk.store.engine import Unreadable, connect, rows
-from loyalty_desk.store.journal import SqliteJournal
+from loyalty_desk.store.journal import CARRIED, SqliteJournal
 from loyalty_desk.store.journal_file import CACHE_KIB
 
 _LOG = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ def salvage(damaged: Path, key: bytes, into: SqliteJournal) -> int:
             if records:
                 into.take_over(epoch, prev or records[0].sealed.prev, opened_at, records)
                 found += len(records)
+        for table in CARRIED:
+            into.take_rows(table, *_readable(connection, table))
         return found
     finally:
         connection.close()
@@ -87,6 +90,16 @@ def _records(connection: apsw.Connection, epoch: int) -> Iterator[Salvaged]:
                 continue
             sealed = SealedRecord(epoch, seq, UUID(bytes=key), prev, digest, sig, payload)
             yield Salvaged(sealed, record, _effect(record))
+
+
+def _readable(connection: apsw.Connection, table: str) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
+    """Return the columns of a table and its rows up to the first that cannot be read."""
+    columns: list[str] = []
+    found: list[tuple[Any, ...]] = []
+    with suppress(*_DAMAGED):
+        columns = [str(one[1]) for one in rows(connection, f"PRAGMA table_info({table})")]
+        found.extend(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608 - one of ours
+    return columns, found
 
 
 def _seqs(connection: apsw.Connection, epoch: int) -> range:
