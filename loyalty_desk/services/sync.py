@@ -13,6 +13,7 @@ from uuid import UUID
 
 from loyalty_desk.services.ports import (
     Cache,
+    EpochHead,
     Identity,
     Journal,
     LedgerClient,
@@ -204,7 +205,7 @@ class SyncEngine:
             epochs=[Head(one.epoch, one.head_seq, one.head_hash) for one in epochs],
             incarnation=state.incarnation,
             cursor=state.cursor,
-            acked=[Acked(one.epoch, one.acked_seq) for one in epochs if one.acked_seq > 0],
+            acked=[self._acked(one) for one in epochs if one.acked_seq > 0],
             acked_in=None if known is None else UUID(str(known)),
         )
         answer = self._client.hello(request)
@@ -213,6 +214,13 @@ class SyncEngine:
         elif self._trust.knows(answer.kid):
             raise NotOurServer("hello is not signed by the network")
         return answer
+
+    def _acked(self, epoch: EpochHead) -> Acked:
+        """Return how far the server said it holds an epoch, proved by the record itself where it is still here."""
+        for one in self._journal.records(epoch.epoch, epoch.acked_seq, 1):
+            if one.seq == epoch.acked_seq:
+                return Acked(one.epoch, one.seq, one.hash, one.sig)
+        return Acked(epoch.epoch, epoch.acked_seq)
 
     def _cache_of(self, incarnation: UUID) -> UUID:
         if self._cache.state().incarnation not in (None, incarnation):

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from loyalty_desk.domain.canonical import INT64_MAX, INT64_MIN
 from loyalty_desk.domain.clock import to_ms
-from loyalty_desk.domain.record import MAX_PAYLOAD_BYTES
+from loyalty_desk.domain.record import MAX_PAYLOAD_BYTES, head_is_signed
 from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import Acked, Command, Head, HelloAnswer, HelloRequest
 from server.kit.errors import ApiError
+from server.sync.lives import end_life
 from server.sync.store import BranchHead, SyncStores
 
 MIN_APP = "0.1.0"
 _DATA_REFUSED = ("suspended", "revoked")
 
 
-async def hello(stores: SyncStores, message: HelloRequest, now: datetime) -> HelloAnswer:
-    """Answer a till and remember where its clock stands.
+async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: Ed25519PublicKey) -> HelloAnswer:
+    """Answer a till, whose key is `key`, and remember where its clock stands.
 
     Raises `ApiError` 409 STALE_INCARNATION where the till has seen more of the feed than there is, or was told that
     more of its records are held: the database was put back without telling anybody, so a new life begins and every
-    till reconciles.
+    till reconciles. A till that has said so a moment ago and stands alone with it again is told 429 to wait.
     """
     network, device = message.network, message.device
     if not INT64_MIN <= message.monotonic_ms <= INT64_MAX:
@@ -33,16 +36,16 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime) -> Hel
         if life is None:
             raise ApiError(503, ErrorCode.OUTAGE, "The server is still starting. Try again.", retry_after_s=2)
         found = await store.heads(device)
-        beyond = message.acked_in == life and _lacks(found, message.acked)
+        beyond = message.acked_in == life and _lacks(found, _proved(message, key))
         if not beyond and message.cursor is not None and message.incarnation == life:
             beyond = message.cursor > (await store.feed_count()).n
         if not beyond:
             state = await store.see(device, now, message.boot_id, message.monotonic_ms)
             heads, forked = _heads(found, message.epochs)
-            kid, key = await store.signing_key(now)
+            kid, network_key = await store.signing_key(now)
             keyset = await store.keyset_version()
     if beyond:
-        await stores.rotate("a till has seen more than is here", unless_past=life)
+        await end_life(stores, network, device, life, now)
         text = "The server's data was put back to an earlier state. Say hello again."
         raise ApiError(409, ErrorCode.STALE_INCARNATION, text)
     commands = [Command.ROTATE_EPOCH.value] if forked else []
@@ -52,11 +55,19 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime) -> Hel
         # Beside `suspend`, which tills from before this command obey: they get no data either.
         commands.append(Command.REVOKE.value)
     server_time = to_ms(now)
-    sig = key.sign(signing.hello_message(network, message.nonce, server_time, life))
+    sig = network_key.sign(signing.hello_message(network, message.nonce, server_time, life))
     return HelloAnswer(life, server_time, heads, keyset, MIN_APP, MAX_PAYLOAD_BYTES, kid, sig, commands)
 
 
-def _lacks(found: Sequence[BranchHead], acked: Sequence[Acked]) -> bool:
+def _proved(message: HelloRequest, key: Ed25519PublicKey) -> Iterator[Acked]:
+    """Give those claims whose record this till has really written."""
+    place = (key, message.network, message.device)
+    for one in message.acked:
+        if one.hash and one.sig and head_is_signed(*place, one.epoch, one.seq, one.hash, one.sig):
+            yield one
+
+
+def _lacks(found: Sequence[BranchHead], acked: Iterable[Acked]) -> bool:
     """Return whether an epoch that was acknowledged up to some record ends before it in every branch."""
     ends: dict[int, int] = {}
     for one in found:

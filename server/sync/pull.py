@@ -37,7 +37,7 @@ async def pull(
 
     Raises `ApiError`: 400 for a cursor that is none, 403 for a till that gets no data, 410 MUST_BOOTSTRAP for a cursor
     of another life, and without a cursor where there are more than `from_zero_guests` guests; 409 STALE_INCARNATION for
-    a cursor beyond the feed's end, which says what hello's does: the database was put back silently.
+    a cursor beyond the feed's end: the database was put back silently. The hello that follows begins a new life.
     """
     async with stores.snapshot(signer.network) as store:
         state = await store.state(signer.device)
@@ -53,7 +53,6 @@ async def pull(
         has_more, marks = len(marks) > page, marks[:page]
         rows = await _rendered(store, marks)
     if after > total.n:
-        await stores.rotate("a till has seen more than is here", unless_past=life)
         text = "The server's data was put back to an earlier state. Say hello again."
         raise ApiError(409, ErrorCode.STALE_INCARNATION, text)
     if has_more:

@@ -64,7 +64,7 @@ def make_router(services: Services) -> APIRouter:
         signer, body = await read_signed(request, find)
         message = decode_body(HelloRequest, request, body)
         _same(signer, message.network, message.device)
-        return answer(await hello(PostgresStores(services.ground), message, services.clock.now()))
+        return answer(await hello(PostgresStores(services.ground), message, services.clock.now(), signer.key))
 
     @router.post("/push", **_documented("PushAnswer", "PushRequest", 400, 401, 403, 409, 413, 429, 503))
     async def post_push(request: Request) -> Response:

@@ -35,6 +35,16 @@ class BranchHead:
     hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class LifeClaim:
+    """That a till has seen more than there is in a life of the database; `ended` is whether that ended it."""
+
+    device: UUID
+    life: UUID
+    at: datetime
+    ended: bool
+
+
 class SyncStore(Protocol):
     """One transaction of one network."""
 
@@ -56,6 +66,14 @@ class SyncStore(Protocol):
 
     async def heads(self, device: UUID) -> list[BranchHead]:
         """Return every branch of a till, epochs in the order they were seen."""
+        ...
+
+    async def life_claims(self, since: datetime) -> list[LifeClaim]:
+        """Return which tills have said since then that they had seen more than there was."""
+        ...
+
+    async def put_life_claim(self, claim: LifeClaim) -> None:
+        """Remember that a till says so."""
         ...
 
     async def signing_key(self, now: datetime) -> tuple[int, Ed25519PrivateKey]:
@@ -179,6 +197,25 @@ class PostgresStore:
             device,
         )
         return [BranchHead(row.epoch, row.branch, row.head_seq, bytes(row.head_hash)) for row in found]
+
+    async def life_claims(self, since: datetime) -> list[LifeClaim]:
+        """Return which tills have said since then that they had seen more than there was."""
+        found = await fetch(
+            self._connection,
+            "select device_id, incarnation, at, ended from life_claim where network_id = $1 and at > $2",
+            self._network,
+            since,
+        )
+        return [LifeClaim(UUID(str(row[0])), UUID(str(row[1])), row[2], row[3]) for row in found]
+
+    async def put_life_claim(self, claim: LifeClaim) -> None:
+        """Remember that a till says so."""
+        await self._connection.exec_driver_sql(
+            "insert into life_claim (network_id, device_id, incarnation, at, ended) values ($1, $2, $3, $4, $5)"
+            " on conflict (network_id, device_id, incarnation) do update"
+            " set at = excluded.at, ended = life_claim.ended or excluded.ended",
+            (self._network, claim.device, claim.life, claim.at, claim.ended),
+        )
 
     async def signing_key(self, now: datetime) -> tuple[int, Ed25519PrivateKey]:
         """As `networks.signing_key`."""

@@ -247,10 +247,10 @@ def _blind_to_restore() -> Iterable[_Patch]:
         with mock.patch.object(sim_server, "hello", _hello_without_proof):
             return real(engine)
 
-    async def _hello_without_proof(stores: Any, message: Any, now: Any) -> HelloAnswer:
+    async def _hello_without_proof(stores: Any, message: Any, now: Any, key: Any) -> HelloAnswer:
         from server.sync.hello import hello as answer
 
-        return await answer(stores, msgspec.structs.replace(message, acked=[], cursor=None), now)
+        return await answer(stores, msgspec.structs.replace(message, acked=[], cursor=None), now, key)
 
     async def _pull_without_proof(stores: Any, signer: Any, cursor: str | None, limit: int) -> Any:
         from server.sync.pull import pull as answer

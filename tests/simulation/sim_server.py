@@ -218,7 +218,7 @@ class SimServer:
 
     async def _answer(self, path: str, device: UUID, found: Device, body: bytes) -> object:
         if path == "hello":
-            return await hello(self, codec.decode(HelloRequest, body), self.now())
+            return await hello(self, codec.decode(HelloRequest, body), self.now(), found.public)
         if path == "push":
             return await self._ledger.push(codec.decode(PushRequest, body), found.public)
         if path == "reconcile":

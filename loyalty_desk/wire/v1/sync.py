@@ -30,11 +30,16 @@ class Head(msgspec.Struct, frozen=True):
     head_hash: Digest
 
 
-class Acked(msgspec.Struct, frozen=True):
-    """How far the server said that it holds an epoch."""
+class Acked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far the server said that it holds an epoch.
+
+    `hash` is that record's and `sig` the device's over it, as the journal has them; without both it proves nothing.
+    """
 
     epoch: Natural
     seq: Positive
+    hash: Digest | None = None
+    sig: Signature | None = None
 
 
 class HelloRequest(msgspec.Struct, frozen=True):

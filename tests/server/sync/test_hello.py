@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import uuid4
 
 import msgspec
@@ -13,6 +14,7 @@ from loyalty_desk.domain.canonical import text_to_bytes
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.sync import Acked, Command, Head
+from tests.server.fake_till import FakeTill
 from tests.server.world import World, refusal
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -64,11 +66,66 @@ async def test_a_till_that_was_told_of_more_than_is_held_begins_a_new_life(world
     till.sale()
     await world.push(till)
     life = world.incarnation
-    for acked, acked_in in (([Acked(till.epoch, 2)], life), ([Acked(till.epoch, 3)], uuid4()), ([], life)):
-        assert (await world.hello(till, acked=acked, acked_in=acked_in)).incarnation == life
-    beyond = till.hello(acked=[Acked(till.epoch, 3)], acked_in=life)
-    assert refusal(await world.post(till, "hello", beyond)) == (409, "STALE_INCARNATION")
+    held, beyond = acked(till, 2), acked(till, till.sale().seq)
+    for claims, acked_in in (([held], life), ([beyond], uuid4()), ([], life)):
+        assert (await world.hello(till, acked=claims, acked_in=acked_in)).incarnation == life
+    asked = till.hello(acked=[beyond], acked_in=life)
+    assert refusal(await world.post(till, "hello", asked)) == (409, "STALE_INCARNATION")
     assert (await world.hello(till)).incarnation != life
+
+
+def acked(till: FakeTill, seq: int) -> Acked:
+    """Return the claim that a record of this journal was acknowledged, proved as a till proves it."""
+    one = till.of_epoch[seq - 1]
+    return Acked(one.epoch, one.seq, one.hash, one.sig)
+
+
+async def test_a_claim_that_the_till_has_not_signed_ends_nothing(world: World) -> None:
+    till, other = await world.till(), await world.till()
+    await world.push(till)
+    for one in (till, other):
+        one.sale()
+    mine, theirs = acked(till, 2), acked(other, 2)
+    for claim in (
+        Acked(till.epoch, 2),
+        msgspec.structs.replace(mine, sig=None),
+        msgspec.structs.replace(mine, hash=bytes(32)),
+        msgspec.structs.replace(mine, seq=99),
+        msgspec.structs.replace(mine, epoch=99),
+        msgspec.structs.replace(mine, sig=theirs.sig, hash=theirs.hash),
+    ):
+        answer = await world.hello(till, acked=[claim], acked_in=world.incarnation)
+        assert answer.incarnation == world.incarnation, claim
+
+
+async def test_one_till_ends_a_life_once_in_ten_minutes_and_two_whenever_they_agree(world: World) -> None:
+    one, two = await world.till(), await world.till()
+    lives = [world.incarnation]
+
+    async def claims(till: FakeTill) -> tuple[int, str]:
+        response = await world.post(till, "hello", till.hello(cursor=10_000, incarnation=lives[-1]))
+        if response.status_code == 409:
+            lives.append((await world.hello(till)).incarnation)
+        else:
+            assert 0 < int(response.headers["Retry-After"]) <= 600
+        return refusal(response)
+
+    assert await claims(one) == (409, "STALE_INCARNATION")
+    for _ in range(3):
+        assert await claims(one) == (429, "TOO_MANY")
+    world.clock.at += timedelta(minutes=9)
+    assert await claims(one) == (429, "TOO_MANY")
+    assert await claims(two) == (409, "STALE_INCARNATION")
+    assert await claims(two) == (429, "TOO_MANY")
+    world.clock.at += timedelta(minutes=10)
+    assert await claims(one) == (409, "STALE_INCARNATION")
+    assert len(set(lives)) == len(lives) == 4
+
+
+async def test_a_cursor_beyond_the_end_sends_a_till_to_say_hello(world: World, admin: psycopg.Connection) -> None:
+    till = await world.till()
+    assert refusal(await world.get_page(till, 10_000)) == (409, "STALE_INCARNATION")
+    assert admin.execute("select count(*) from server_meta").fetchone() == (1,)
 
 
 async def test_a_rotated_life_is_not_rotated_again_by_late_tills(world: World, admin: psycopg.Connection) -> None:

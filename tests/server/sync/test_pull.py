@@ -107,9 +107,11 @@ async def test_too_many_guests_for_reading_one_by_one_is_410(world: World) -> No
         await pull(PostgresStores(world.ground), signer, None, from_zero_guests=2)
 
 
-async def test_a_cursor_beyond_the_end_begins_a_new_life(world: World) -> None:
+async def test_a_cursor_beyond_the_end_begins_a_new_life_when_hello_repeats_it(world: World) -> None:
     till = await world.till()
     assert refusal(await world.get_page(till, 10_000)) == (409, "STALE_INCARNATION")
+    asked = till.hello(cursor=10_000)
+    assert refusal(await world.post(till, "hello", asked)) == (409, "STALE_INCARNATION")
     assert (await world.hello(till)).incarnation != world.incarnation
     assert refusal(await world.get_page(till, 10_000)) == (410, "MUST_BOOTSTRAP")
 
