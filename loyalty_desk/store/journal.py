@@ -19,7 +19,7 @@ from loyalty_desk.services.ports import Build, Effect, JournalHead, Waiting
 from loyalty_desk.store.engine import Unreadable, is_damage, row, rows, transaction
 from loyalty_desk.store.journal_acks import HELD, Reach, signed
 from loyalty_desk.store.journal_archive import ArchivedJournal
-from loyalty_desk.store.journal_file import FAILED, FULL, mark
+from loyalty_desk.store.journal_file import FAILED, FULL, mark, mended
 from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.witness import Witness, Witnessed
 
@@ -130,6 +130,8 @@ class SqliteJournal(ArchivedJournal):
         """Put records of another file into this one as an epoch of their own, none of them acknowledged."""
         with self._lock:
             with transaction(self._live()):
+                # Until a new epoch is open nothing may be written on behind these: more of them may be with the server.
+                self._write_meta(self._connection, EPOCH_DUE, True)
                 self._connection.execute(
                     "INSERT INTO epoch (epoch, prev, opened_at) VALUES (?, ?, ?)", (epoch, prev, opened_at)
                 )
@@ -138,6 +140,33 @@ class SqliteJournal(ArchivedJournal):
                     receipt = int(number) if number.isascii() and number.isdigit() else 0
                     self._write(one.sealed, one.record.totals, one.effect, receipt, one.record.occurred_at)
             self._load(self._connection)
+
+    def begin_anew(self) -> Path:
+        """As `JournalFile.begin_anew`; what is known from memory is in the new file from the start."""
+        with self._lock:
+            self.witness()
+            program, settings = self._program, dict(self._meta)
+            aside = super().begin_anew()
+            kept = [(key, canonical.encode(value).decode()) for key, value in settings.items()]
+            self.take_rows("meta", ("key", "value"), kept)
+            if program is not None:
+                self.remember_program(program)
+            return aside
+
+    def take_rows(self, table: str, columns: Sequence[str], found: Sequence[tuple[Any, ...]]) -> None:
+        """Take over what another file, perhaps of an older schema, kept beside its facts in one of `CARRIED`."""
+        lasting = [one for one in found if table != "meta" or one[0] not in _OF_THE_FILE]
+        if not lasting:
+            return
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        with self._lock:
+            connection = self._live()
+            with transaction(connection):
+                connection.executemany(
+                    f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - names of our own
+                    lasting,
+                )
+            self._load(connection)
 
     def skip_receipts(self, upto: int) -> None:
         """Never give a receipt number up to `upto` again: a journal put back from a copy has given some of them."""
@@ -163,9 +192,10 @@ class SqliteJournal(ArchivedJournal):
         except FAILED as error:
             _LOG.exception("the journal could not be written; reopening it")
             self._failed = True
+            if is_damage(error):
+                self.note_damage()
             try:
-                self._reopen()
-                there_after_all = self._has(self._connection, sealed)
+                there_after_all = self._has(self._again(), sealed)
             except (Refused, *FAILED) as again:
                 # Whether it is on the disk is known at a later reopening: it is told then, never sold twice in silence.
                 self._failed, self._limbo = True, sealed
@@ -176,12 +206,22 @@ class SqliteJournal(ArchivedJournal):
                 return
             raise Refused("journal_unavailable", path=str(self.path.parent)) from error
         if prev is not None:
-            self._meta[HELD] = True
+            self._meta |= {HELD: True, EPOCH_DUE: False}
         self._head, self._last_at = JournalHead(sealed.epoch, sealed.seq, sealed.hash, totals, receipt), at
         there = self._epochs.setdefault(sealed.epoch, Reach(1, 0, sealed.prev))
         there.head_seq, there.head_hash = sealed.seq, sealed.hash
         oldest = self._waiting.oldest
         self._waiting = Waiting(self._waiting.count + 1, at if oldest is None else oldest)
+
+    def _again(self) -> apsw.Connection:
+        """Return a connection to what the disk really has: the file reopened, a new one where it is damaged."""
+        if not self._damaged:
+            try:
+                self._reopen()
+            except Refused:
+                if not self._damaged or self._mend is None:
+                    raise
+        return self._live()
 
     def _insert(
         self, sealed: SealedRecord, totals: Totals, effect: Effect, receipt: int, at: int, prev: bytes | None
@@ -193,6 +233,7 @@ class SqliteJournal(ArchivedJournal):
                     "INSERT INTO epoch (epoch, prev, opened_at) VALUES (?, ?, ?)", (sealed.epoch, prev, at)
                 )
                 self._write_meta(connection, HELD, True)
+                self._write_meta(connection, EPOCH_DUE, False)
             self._write(sealed, totals, effect, receipt, at)
 
     def _write(self, sealed: SealedRecord, totals: Totals, effect: Effect, receipt: int, at: int) -> None:
@@ -215,9 +256,12 @@ class SqliteJournal(ArchivedJournal):
     @contextmanager
     def _ready(self) -> Iterator[None]:
         with self._lock:
+            if self._file_there() != self._file:
+                _LOG.error("the journal's file was taken away or replaced while it is open")
+                self._damaged = True
+            self._live()
             if self._damaged:
                 raise Refused("journal_unavailable", path=str(self.path.parent))
-            self._live()
             if self._full:
                 if self._reserve is None or not self._reserve.hold():
                     raise Refused("disk_full", path=str(self.path.parent))
@@ -260,6 +304,7 @@ class SqliteJournal(ArchivedJournal):
         """Return the newest record's `occurred_at`, None in an empty journal."""
         return self._last_at
 
+    @mended
     def records(self, epoch: int, from_seq: int, limit: int) -> list[SealedRecord]:
         """Return up to `limit` records of an epoch from a seq on, in order."""
         with self._lock:
@@ -273,18 +318,25 @@ class SqliteJournal(ArchivedJournal):
             SealedRecord(e, s, UUID(bytes=i), prev, digest, sig, body) for e, s, i, prev, digest, sig, body in found
         ]
 
+    @mended
     def private(self, record_id: UUID) -> bytes | None:
         """Return the personal fields that go with a record, None where it has none."""
         with self._lock:
-            found = row(self._live(), "SELECT CAST(salt || ciphertext AS BLOB) FROM private WHERE record_id = ?", (record_id.bytes,))
+            found = row(
+                self._live(),
+                "SELECT CAST(salt || ciphertext AS BLOB) FROM private WHERE record_id = ?",
+                (record_id.bytes,),
+            )
         return found[0] if found else None
 
+    @mended
     def members(self, epoch: int) -> list[tuple[int, UUID, bytes]]:
         """Return (seq, id, hash) of every record of an epoch, in order."""
         with self._lock:
             found = rows(self._live(), "SELECT seq, id, hash FROM record WHERE epoch = ? ORDER BY seq", (epoch,))
         return [(seq, UUID(bytes=i), digest) for seq, i, digest in found]
 
+    @mended
     def holds(self, epoch: int, seq: int) -> bytes | None:
         """Return the hash of one record, None where the journal has no such."""
         with self._lock:
