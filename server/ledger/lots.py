@@ -38,10 +38,12 @@ class LotUse:
 class Holdings:
     """A guest's open lots and debt while a batch is being posted; `made`, `used` and `touched` are to be stored.
 
-    Held lots are in `made` alone: they pay for nothing, not even for a debt, and are not to be spent.
+    Held lots are in `waiting`, never in `lots`: they pay for nothing, not even for a debt, and are not to be spent;
+    only what made them can be taken back of them.
     """
 
     lots: list[Lot] = field(default_factory=list)
+    waiting: list[Lot] = field(default_factory=list)
     debt: int = 0
     made: list[Lot] = field(default_factory=list)
     used: list[LotUse] = field(default_factory=list)
@@ -78,14 +80,19 @@ class Holdings:
 
     def hold(self, tx_id: UUID, leg: int, amount: int, earned_at: int, expires_at: int | None) -> None:
         """Add a lot of `amount` > 0 points that nobody can spend before a manager has looked."""
-        self.made.append(Lot(uuid5(tx_id, f"held:{leg}"), tx_id, amount, amount, earned_at, expires_at, held=True))
+        lot = Lot(uuid5(tx_id, f"held:{leg}"), tx_id, amount, amount, earned_at, expires_at, held=True)
+        self.waiting.append(lot)
+        self.made.append(lot)
 
-    def debit(self, tx_id: UUID, amount: int, at: int) -> int:
+    def debit(self, tx_id: UUID, amount: int, at: int, of: UUID | None = None) -> int:
         """Take `amount` > 0 points and return the part nothing covered, which is owed from now on.
 
+        Where the posting `of` is being taken back, its own lots give first, those that wait for a manager before all.
         Pending points, and dead ones that no job has expired yet, go last: a debt beside points would break INV-15.
         """
-        for lot in sorted(self.lots, key=lambda one: (not is_spendable(one, at), *_spending_order(one))):
+        order = [lot for lot in self.waiting if of is not None and lot.tx_id == of]
+        order += sorted(self.lots, key=lambda one: (one.tx_id != of, not is_spendable(one, at), *_spending_order(one)))
+        for lot in order:
             if not amount:
                 break
             taken = min(lot.remaining, amount)

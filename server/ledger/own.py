@@ -122,6 +122,12 @@ class OwnPosting:
             held.expire(tx, lot)
             self.holdings(into).credit(tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at, lot.usable_at)
             self._add(_own(tx, name, "merge", guest, -amount, other, facts, lot=lot.id))
+        for lot in [one for one in held.waiting if one.remaining]:
+            name, amount = f"merge:{guest}:{lot.id}", lot.remaining
+            tx = derived_id(self.network, name)
+            held.expire(tx, lot)
+            self.holdings(into).hold(tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at)
+            self._add(_own(tx, name, "merge", guest, -amount, other, facts, lot=lot.id))
         if held.debt:
             name, owed = f"merge:{guest}:debt", held.debt
             tx = derived_id(self.network, name)

@@ -209,17 +209,18 @@ async def lock_guests(connection: AsyncConnection, network: UUID, guests: Iterab
         )
         accounts = await _lock_guests(connection, network, wanted)
     by_account = {one.account_id: one for one in accounts.values()}
-    for account_id, lot, tx_id, amount, remaining, earned_at, expires_at, usable_at in await fetch(
+    for account_id, lot, tx_id, amount, remaining, earned_at, expires_at, usable_at, held in await fetch(
         connection,
         """
-        select account_id, id, tx_id, amount, remaining, earned_at, expires_at, usable_at from lot
-        where network_id = $1 and account_id = any($2::bigint[]) and state = 'open'
+        select account_id, id, tx_id, amount, remaining, earned_at, expires_at, usable_at, state = 'held' from lot
+        where network_id = $1 and account_id = any($2::bigint[]) and state in ('open', 'held')
         """,
         network,
         list(by_account),
     ):
-        by_account[account_id].holdings.lots.append(
-            Lot(lot, tx_id, amount, remaining, to_ms(earned_at), _ms(expires_at), _ms(usable_at))
+        holdings = by_account[account_id].holdings
+        (holdings.waiting if held else holdings.lots).append(
+            Lot(lot, tx_id, amount, remaining, to_ms(earned_at), _ms(expires_at), _ms(usable_at), held)
         )
     return accounts
 

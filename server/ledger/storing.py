@@ -198,7 +198,8 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
             insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
                 state)
             select $1, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
-                case when held then 'held' when remaining = 0 then 'spent' else 'open' end
+                case when held and remaining = 0 then 'reversed' when held then 'held' when remaining = 0 then 'spent'
+                    else 'open' end
             from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::timestamptz[],
                 $8::timestamptz[], $9::timestamptz[], $10::boolean[])
                 as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held)
@@ -222,7 +223,8 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
         await connection.exec_driver_sql(
             """
             update lot set remaining = t.remaining, expires_at = t.expires_at,
-                state = case when t.remaining = 0 then 'spent' else 'open' end
+                state = case when t.remaining > 0 then lot.state when lot.state = 'held' then 'reversed'
+                    else 'spent' end
             from unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) as t (id, remaining, expires_at)
             where lot.network_id = $1 and lot.id = t.id
             """,

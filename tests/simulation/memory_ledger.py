@@ -272,11 +272,12 @@ class MemoryStore:
             guest = key.owner
             assert guest is not None
             lots = [
-                Lot(lot_id, row.tx, row.amount, row.remaining, row.earned_at, row.expires_at, row.usable_at)
+                Lot(lot_id, row.tx, row.amount, row.remaining, row.earned_at, row.expires_at, row.usable_at, row.held)
                 for lot_id, row in self.tables.lots.items()
-                if row.account == number and row.remaining and not row.held
+                if row.account == number and row.remaining
             ]
-            holdings = Holdings(lots, self.tables.accounts[number].debt)
+            holdings = Holdings([one for one in lots if not one.held], debt=self.tables.accounts[number].debt)
+            holdings.waiting += [one for one in lots if one.held]
             made[guest] = GuestAccount(number, guest, holdings, GuestState(*self.tables.guests[guest].state))
         return made
 

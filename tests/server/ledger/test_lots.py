@@ -66,3 +66,20 @@ def test_next_expiries_are_summed_by_instant_and_leave_out_the_dead() -> None:
     for tx, (amount, expires_at) in zip(TX, [(1, 50), (2, 200), (3, 200), (4, 300), (5, 400), (6, 500)], strict=False):
         held.credit(tx, 0, amount, 0, expires_at)
     assert next_expiries(held.lots, 50) == [(200, 5), (300, 4), (400, 5)]
+
+
+def test_a_posting_taken_back_gives_of_its_own_lots_first_and_of_those_that_wait_before_all() -> None:
+    held, sale, other = Holdings(), UUID(int=1), UUID(int=2)
+    held.credit(other, 0, 50, 0, 10)
+    held.credit(sale, 0, 30, 0, 1_000)
+    held.hold(sale, 0, 20, 0, 1_000)
+    assert held.debit(UUID(int=3), 25, 5, of=sale) == 0
+    assert [(one.tx_id, one.amount, one.remaining) for one in held.made] == [
+        (other, 50, 50),
+        (sale, 30, 25),
+        (sale, 20, 0),
+    ]
+    assert held.debit(UUID(int=4), 60, 5, of=sale) == 0
+    assert [(one.tx_id, one.remaining) for one in held.lots] == [(other, 15), (sale, 0)]
+    assert held.debit(UUID(int=5), 20, 5) == 5
+    assert (held.debt, held.posted) == (5, -5)
