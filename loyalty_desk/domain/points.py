@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 
 from loyalty_desk.domain.errors import BadInput, Refused
+from loyalty_desk.domain.lots import Activity, drawn, is_live, is_spendable, next_expiries, spending_order
 
 RETURNED_LIVE = timedelta(days=30)
+_FREE, _REMAINING = attrgetter("free"), attrgetter("remaining")
 
 
 class EntryKind(StrEnum):
@@ -30,7 +33,7 @@ class EntryKind(StrEnum):
 class Lot:
     """Points that came together: `amount` then, `remaining` now (of which `held`); dead from `expires_at` on.
 
-    `usable_at` is None where they can be spent at once.
+    `usable_at` is None where they can be spent at once. An end of its `own` is not the policy's: no check moves it.
     """
 
     id: str
@@ -40,15 +43,20 @@ class Lot:
     expires_at: datetime | None = None
     usable_at: datetime | None = None
     held: int = 0
+    own_expiry: bool = False
+
+    @property
+    def free(self) -> int:
+        """Return the points left that no hold keeps."""
+        return self.remaining - self.held
 
     def is_live(self, at: datetime) -> bool:
         """Return whether the lot is alive at `at`; its expiry instant is already too late."""
-        return self.expires_at is None or at < self.expires_at
+        return is_live(self, at)
 
     def spendable(self, at: datetime) -> int:
         """Return the points of the lot that can be spent at `at`."""
-        is_pending = self.usable_at is not None and at < self.usable_at
-        return self.remaining - self.held if self.is_live(at) and not is_pending else 0
+        return self.free if is_spendable(self, at) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ class PointsLedger:
     holds: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     _owed: dict[str, int] = field(default_factory=dict)
     _sources: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    _activity: Activity[datetime] = field(default_factory=Activity)
 
     @property
     def debt(self) -> int:
@@ -94,15 +103,11 @@ class PointsLedger:
 
     def expiring_by(self, at: datetime) -> int:
         """Return the points that will be dead at `at` if nobody spends them, held ones left out."""
-        return sum(lot.remaining - lot.held for lot in self.lots.values() if not lot.is_live(at))
+        return sum(lot.free for lot in self.lots.values() if not lot.is_live(at))
 
     def next_expiries(self, at: datetime, count: int = 3) -> list[tuple[datetime, int]]:
         """Return the next instants after `at` at which points die, with how many, soonest first."""
-        sums: dict[datetime, int] = {}
-        for lot in self.open_lots:
-            if lot.expires_at is not None and at < lot.expires_at:
-                sums[lot.expires_at] = sums.get(lot.expires_at, 0) + lot.remaining
-        return sorted(sums.items())[:count]
+        return next_expiries(self.lots.values(), at, count)
 
     def credit(
         self,
@@ -112,13 +117,18 @@ class PointsLedger:
         *,
         expires_at: datetime | None = None,
         usable_at: datetime | None = None,
+        own_expiry: bool = False,
     ) -> Entry:
-        """Add a lot of `points`, named as the entry; a debt eats of it first. Raises `BadInput` below zero."""
+        """Add a lot of `points`, named as the entry; a debt eats of it first. Raises `BadInput` below zero.
+
+        Paid checks known already lengthen its life (see `restart`) unless its end is its own.
+        """
         known = self.entries.get(entry_id)
         if known is not None:
             return known
         _natural(points)
-        self.lots[entry_id] = Lot(entry_id, points, 0, at, expires_at, usable_at)
+        ends = self._ends(expires_at, own_expiry=own_expiry)
+        self.lots[entry_id] = Lot(entry_id, points, 0, at, ends, usable_at, own_expiry=own_expiry)
         self._land(entry_id, points)
         return self._note(Entry(entry_id, EntryKind.CREDIT, points, at, ((entry_id, points),)))
 
@@ -145,14 +155,10 @@ class PointsLedger:
             available = self.available(at)
             if points > available:
                 raise Refused("points_short", asked=points, available=max(available, 0))
-            parts = []
-            for lot in self.open_lots:
-                part = min(lot.spendable(at), points)
-                if part:
-                    points -= part
-                    parts.append((lot.id, part))
-                    self.lots[lot.id] = replace(lot, held=lot.held + part)
-            self.holds[hold_id] = tuple(parts)
+            parts = list(drawn(self.open_lots, points, lambda lot: lot.spendable(at)))
+            for lot, part in parts:
+                self.lots[lot.id] = replace(lot, held=lot.held + part)
+            self.holds[hold_id] = tuple((lot.id, part) for lot, part in parts)
         return sum(part for _, part in self.holds[hold_id])
 
     def release(self, hold_id: str, at: datetime) -> list[Entry]:
@@ -188,16 +194,19 @@ class PointsLedger:
         The grace lets late facts come in; dead points cannot be spent meanwhile.
         """
         return [
-            self._expire(lot, lot.remaining - lot.held, at, lot.id)
+            self._expire(lot, lot.free, at, lot.id)
             for lot in self.open_lots
-            if lot.remaining > lot.held and lot.expires_at is not None and lot.expires_at + grace <= at
+            if lot.free and lot.expires_at is not None and lot.expires_at + grace <= at
         ]
 
     def restart(self, at: datetime, expires_at: datetime | None) -> None:
-        """Give every live lot a new end: a paid check under the `inactivity` policy."""
-        for lot in self.open_lots:
-            if lot.is_live(at):
-                self.lots[lot.id] = replace(lot, expires_at=expires_at)
+        """Lengthen the life of every lot alive at `at`: a paid check under the `inactivity` policy.
+
+        A check that comes late shortens nothing, and the ends are the same in whatever order checks and credits come.
+        """
+        self._activity.note(at, expires_at)
+        for lot in self.lots.values():
+            self.lots[lot.id] = replace(lot, expires_at=self._ends(lot.expires_at, own_expiry=lot.own_expiry))
 
     def reverse(
         self, entry_id: str, of: str, at: datetime, points: int | None = None, *, clamp_to_zero: bool = False
@@ -248,10 +257,14 @@ class PointsLedger:
         if lot.expires_at is not None and lot.expires_at < least:
             name = f"{entry_id}<{name}"
             if name not in self.lots:
-                self.lots[name] = Lot(name, 0, 0, lot.earned_at, least)
+                ends = self._ends(least, own_expiry=lot.own_expiry)
+                self.lots[name] = Lot(name, 0, 0, lot.earned_at, ends, own_expiry=lot.own_expiry)
             self.lots[name] = replace(self.lots[name], amount=self.lots[name].amount + points)
         self._land(name, points)
         return name
+
+    def _ends(self, expires_at: datetime | None, *, own_expiry: bool) -> datetime | None:
+        return expires_at if own_expiry else self._activity.end_of(expires_at)
 
     def _land(self, name: str, points: int) -> None:
         """Put points into a lot; those who owe take of them first, the eldest debt before the younger."""
@@ -276,14 +289,11 @@ class PointsLedger:
         """Draw points from the lot `first`, then live ones, then dead ones, held points last; the rest is owed."""
         taken: dict[str, int] = {}
         order = sorted(self.open_lots, key=lambda lot: (lot.id != first, lot.spendable(at) == 0, *_spending_order(lot)))
-        for even_held in (False, True):
-            for lot in order:
-                had = self.lots[lot.id]
-                part = min(points, had.remaining if even_held else had.remaining - had.held)
-                if part > 0:
-                    points -= part
-                    taken[lot.id] = taken.get(lot.id, 0) + part
-                    self._draw(lot.id, part)
+        for has in (_FREE, _REMAINING):
+            for lot, part in drawn([self.lots[lot.id] for lot in order], points, has):
+                points -= part
+                taken[lot.id] = taken.get(lot.id, 0) + part
+                self._draw(lot.id, part)
         self._sources[entry_id] = list(taken.items())
         self._owed[entry_id] = points
         return tuple(taken.items())
@@ -317,7 +327,7 @@ class PointsLedger:
 
 
 def _spending_order(lot: Lot) -> tuple[bool, datetime, datetime, str]:
-    return (lot.expires_at is None, lot.expires_at or lot.earned_at, lot.earned_at, lot.id)
+    return (*spending_order(lot), lot.id)
 
 
 def _natural(points: int) -> None:

@@ -27,8 +27,8 @@ class ReadLedger:
 def ledger_of(document: Node, at: datetime | None) -> ReadLedger:
     """Return the ledger of a document as it stood at `at` (None: after all moves). Raises `BadInput` or `Refused`.
 
-    Moves run in order of time, those of one moment as written. An `earn` without `expires_at` follows the document's
-    `expiry`; under `inactivity` every earn gives the lots their whole life again.
+    Moves run in order of time, those of one moment as written. An `earn` keeps the `expires_at` it names; without one
+    it follows the document's `expiry`, and under `inactivity` every later earn gives it its whole life again.
     """
     document.only("zone", "point_decimals", "expiry", "moves")
     zone = document.zone(UTC)
@@ -66,10 +66,12 @@ def _move(ledger: PointsLedger, node: Node, at: datetime, decimals: int, zone: t
     of = node.text("of", None if kind in _NEEDS_OF else "")
     match kind:
         case "earn":
-            expires = node.moment("expires_at", zone) or policy.expires_at(at, zone)
+            own = node.moment("expires_at", zone)
+            expires = own or policy.expires_at(at, zone)
             if policy.restarts:
                 ledger.restart(at, policy.expires_at(at, zone))
-            ledger.credit(name, points, at, expires_at=expires, usable_at=node.moment("usable_at", zone))
+            usable = node.moment("usable_at", zone)
+            ledger.credit(name, points, at, expires_at=expires, usable_at=usable, own_expiry=own is not None)
         case "spend":
             ledger.debit(name, points, at)
         case "redeem":

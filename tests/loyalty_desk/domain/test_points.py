@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty_desk.domain.errors import BadInput, Refused
-from loyalty_desk.domain.points import PointsLedger
+from loyalty_desk.domain.points import EntryKind, PointsLedger
 
 JAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -181,6 +181,74 @@ def test_inactivity_restarts_live_lots_only():
     assert ledger.expiring_by(day(49)) == 10
 
 
+def test_a_late_check_shortens_no_life():
+    ledger = PointsLedger()
+    ledger.credit("a", 10, day(0), expires_at=day(30))
+    ledger.restart(day(20), day(50))
+    ledger.restart(day(10), day(40))
+    assert ledger.next_expiries(day(0)) == [(day(50), 10)]
+    ledger.credit("late", 5, day(5), expires_at=day(35))
+    assert ledger.next_expiries(day(0)) == [(day(50), 15)]
+
+
+def test_checks_move_no_end_that_is_the_lots_own_and_none_that_never_comes():
+    ledger = PointsLedger()
+    ledger.credit("birthday", 10, day(0), expires_at=day(9), own_expiry=True)
+    ledger.credit("for ever", 20, day(0))
+    ledger.restart(day(5), day(50))
+    ledger.credit("another birthday", 30, day(6), expires_at=day(12), own_expiry=True)
+    assert ledger.next_expiries(day(0)) == [(day(9), 10), (day(12), 30)]
+    assert ledger.lots["for ever"].expires_at is None
+
+
+def test_points_that_come_back_have_had_the_checks_since():
+    ledger = PointsLedger()
+    for name, own in (("policy", False), ("own", True)):
+        ledger.credit(name, 10, day(0), expires_at=day(30), own_expiry=own)
+    ledger.debit("sale", 20, day(1))
+    ledger.restart(day(20), day(90))
+    ledger.give_back("void", "sale", day(25))
+    assert ledger.next_expiries(day(25)) == [(day(55), 10), (day(90), 10)]
+    assert [(lot.id, lot.own_expiry) for lot in ledger.open_lots] == [("void<own", True), ("policy", False)]
+
+
+def test_points_that_came_back_to_a_dead_lot_live_on_with_the_next_check():
+    ledger = PointsLedger()
+    ledger.credit("a", 10, day(0), expires_at=day(10))
+    ledger.debit("sale", 10, day(1))
+    ledger.give_back("void", "sale", day(20))
+    ledger.restart(day(30), day(60))
+    assert ledger.next_expiries(day(20)) == [(day(60), 10)]
+    again = PointsLedger()
+    again.credit("a", 10, day(0), expires_at=day(10))
+    again.debit("sale", 10, day(1))
+    again.restart(day(30), day(60))
+    again.give_back("void", "sale", day(20))
+    assert again.next_expiries(day(20)) == [(day(60), 10)]
+
+
+FACTS = st.lists(
+    st.tuples(st.sampled_from(["earn", "bonus", "check"]), st.integers(0, 100), st.integers(1, 30), st.integers(1, 50)),
+    max_size=10,
+)
+
+
+@given(FACTS, st.randoms())
+def test_lives_do_not_depend_on_the_order_in_which_facts_come(facts, random):
+    def lives(order: list[int]) -> dict[str, object]:
+        ledger = PointsLedger()
+        for n in order:
+            kind, at, life, points = facts[n]
+            if kind == "check":
+                ledger.restart(day(at), day(at + life))
+            else:
+                ledger.credit(f"{n}", points, day(at), expires_at=day(at + life), own_expiry=kind == "bonus")
+        return {lot.id: (lot.remaining, lot.expires_at) for lot in ledger.lots.values()}
+
+    in_order = list(range(len(facts)))
+    assert lives(in_order) == lives(random.sample(in_order, len(facts)))
+
+
 def test_below_zero_and_unknown_entries_are_refused():
     ledger = PointsLedger()
     with pytest.raises(BadInput, match="points_negative"):
@@ -283,6 +351,114 @@ def test_points_returned_exactly_thirty_days_before_their_end_keep_their_lot():
     ledger.credit("a", 10, day(0), expires_at=day(40))
     ledger.debit("sale", 10, day(1))
     assert ledger.give_back("void", "sale", day(10)).lots == (("a", 10),)
+
+
+def test_the_same_credit_again_gives_back_nothing_that_was_spent():
+    ledger = PointsLedger()
+    first = ledger.credit("a", 100, day(0))
+    ledger.debit("sale", 30, day(1))
+    assert ledger.credit("a", 100, day(0)) is first
+    assert (ledger.balance, remaining(ledger)) == (70, {"a": 70})
+
+
+def test_three_expiries_are_shown_unless_more_are_asked_for():
+    ledger = PointsLedger()
+    for n in range(5):
+        ledger.credit(f"{n}", n + 1, day(0), expires_at=day(10 + n))
+    assert ledger.next_expiries(day(0)) == [(day(10), 1), (day(11), 2), (day(12), 3)]
+    assert len(ledger.next_expiries(day(0), 5)) == 5
+
+
+def test_held_points_of_a_lot_go_after_free_ones_of_a_later_lot():
+    ledger = PointsLedger()
+    ledger.credit("soon", 50, day(0), expires_at=day(10))
+    ledger.credit("late", 50, day(0), expires_at=day(20))
+    ledger.hold("h", 20, day(1))
+    assert ledger.debit("sale", 70, day(1)).lots == (("soon", 30), ("late", 40))
+    assert ledger.lots["soon"].held == 20
+    assert ledger.debit("more", 20, day(1)).lots == (("late", 10), ("soon", 10))
+    assert ledger.lots["soon"].held == 10
+
+
+def test_what_a_debit_takes_twice_of_one_lot_is_one_part():
+    ledger = PointsLedger()
+    ledger.credit("a", 50, day(0), expires_at=day(10))
+    ledger.hold("h", 20, day(1))
+    assert ledger.debit("sale", 45, day(1)).lots == (("a", 45),)
+    assert (ledger.lots["a"].remaining, ledger.lots["a"].held) == (5, 5)
+
+
+def test_a_capture_and_a_reversal_owe_under_their_own_names():
+    ledger = PointsLedger()
+    ledger.credit("a", 100, day(0))
+    ledger.hold("h", 60, day(1))
+    ledger.debit("offline", 70, day(1))
+    ledger.capture("h", "sale", day(2))
+    assert ledger.debt == 30
+    ledger.give_back("void", "sale", day(3))
+    assert (ledger.balance, ledger.debt, remaining(ledger)) == (30, 0, {"a": 30})
+    undone = PointsLedger()
+    undone.credit("earn", 100, day(0))
+    undone.debit("spend", 100, day(1))
+    undone.reverse("first", "earn", day(2), 40)
+    undone.reverse("second", "earn", day(2), 60)
+    assert undone.debt == 100
+    undone.give_back("void", "spend", day(3))
+    assert (undone.balance, undone.debt) == (0, 0)
+    assert undone.lots["earn"].remaining == 0
+
+
+def test_a_reversal_owes_unless_it_is_told_to_clamp_and_a_debtor_has_nothing_left_to_clamp_to():
+    ledger = PointsLedger()
+    ledger.credit("earn", 10, day(0))
+    ledger.debit("spend", 10, day(1))
+    assert ledger.reverse("clamped", "earn", day(2), clamp_to_zero=True) is None
+    assert ledger.reverse("refund", "earn", day(2)).points == -10
+    assert ledger.debt == 10
+
+
+def test_a_sale_paid_back_in_pieces_returns_what_is_left_of_a_part_from_the_same_lot():
+    ledger = PointsLedger()
+    ledger.credit("a", 50, day(0), expires_at=day(100))
+    ledger.debit("sale", 30, day(1))
+    assert [ledger.give_back(f"r{n}", "sale", day(2), 12).lots for n in range(3)] == [
+        (("a", 12),), (("a", 12),), (("a", 6),)
+    ]  # fmt: skip
+    assert remaining(ledger) == {"a": 50}
+
+
+def test_what_was_reversed_of_one_credit_does_not_shield_another():
+    ledger = PointsLedger()
+    ledger.credit("a", 50, day(0))
+    ledger.credit("b", 50, day(0))
+    ledger.reverse("ra", "a", day(1), 40)
+    ledger.debit("sale", 20, day(1))
+    ledger.give_back("back", "sale", day(1), 20)
+    assert ledger.reverse("rb", "b", day(2)).points == -50
+    assert ledger.reverse("ra again", "a", day(2)).points == -10
+
+
+def test_points_that_die_again_in_one_lot_are_named_by_how_often():
+    ledger = PointsLedger()
+    ledger.credit("a", 30, day(0), expires_at=day(40))
+    ledger.debit("first", 10, day(1))
+    ledger.debit("second", 10, day(1))
+    ids = [entry.id for entry in ledger.expire(day(40))]
+    for n, sale in enumerate(("first", "second")):
+        # Dated before the lot's last thirty days, so the points go where they came from.
+        ledger.give_back(f"void {n}", sale, day(10))
+        ids += [entry.id for entry in ledger.expire(day(41 + n))]
+    assert ids == ["expire:a", "expire:a:2", "expire:a:3"]
+    assert {entry.kind for name, entry in ledger.entries.items() if name.startswith("expire")} == {EntryKind.EXPIRE}
+    assert [entry.kind for entry in ledger.entries.values() if not entry.points] == []
+    assert ledger.balance == 0
+
+
+def test_a_lot_whose_every_point_is_held_makes_no_entry_when_it_dies():
+    ledger = PointsLedger()
+    ledger.credit("a", 30, day(0), expires_at=day(10))
+    ledger.hold("h", 30, day(1))
+    assert ledger.expire(day(20)) == []
 
 
 MOVES = st.lists(
