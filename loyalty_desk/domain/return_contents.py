@@ -82,18 +82,23 @@ class ReturnContents:
     currency: str
     at: datetime
     returned: Returned
+    approved_by: str = ""
 
     @staticmethod
-    def to_check(currency: str, at: datetime, refund: Refund, *, is_void: bool = False) -> dict[str, Json]:
-        """Return the `check` of a void or refund."""
-        how: dict[str, Json] = {"how": VOID} if is_void else {}
-        return {"currency": currency, "at": to_ms(at), **refund.to_dict(), **how}
+    def to_check(
+        currency: str, at: datetime, refund: Refund, *, is_void: bool = False, approved_by: str = ""
+    ) -> dict[str, Json]:
+        """Return the `check` of a void or refund; `approved_by` is the manager's staff id where one was needed."""
+        more: dict[str, Json] = {"how": VOID} if is_void else {}
+        if approved_by:
+            more["approved_by"] = approved_by
+        return {"currency": currency, "at": to_ms(at), **refund.to_dict(), **more}
 
     @classmethod
     def from_check(cls, check: Mapping[str, Json] | None) -> ReturnContents:
         """Return what a void or refund carries; raises `BadInput`."""
         f = check_fields(check)
-        return cls(f.text("currency", None), f.instant("at"), Returned.from_fields(f))
+        return cls(f.text("currency", None), f.instant("at"), Returned.from_fields(f), f.text("approved_by"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ class Effect:
     `offline` are the points that count as redeemed without the server (None: `redeemed`), or not before `hold_until`
     (ms by the till's clock) where the server holds them. `reverses` is the sale that comes back; `tier_discount` is
     what a weak code was given by its tier, minor units; `registers` says that the record registers its guest, `numbered`
-    that it has a receipt number of its own; `private` are the personal fields that go with the record.
+    that it has a receipt number of its own; `private` are the personal fields that go with the record. `settings` are
+    kept in the same commit: a fact and what follows from it are there together or not at all.
     """
 
     guest: UUID | None = None
@@ -105,6 +106,7 @@ class Effect:
     registers: bool = False
     numbered: bool = False
     private: bytes | None = None
+    settings: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,7 @@ class Journal(Protocol):
         ...
 
     def remember_program(self, program: StoredProgram) -> None:
-        """Put a program in force; older ones stay while an unacknowledged record names them."""
+        """Put a program in force; older ones stay while a record here names them: its return is worked out with it."""
         ...
 
     def get(self, key: str) -> Json:
@@ -333,6 +335,10 @@ class Archive(Protocol):
 
     def private(self, record_id: UUID) -> bytes | None:
         """Return the personal fields that go with a record, None where it has none."""
+        ...
+
+    def programs(self) -> list[StoredProgram]:
+        """Return every program kept, newest first."""
         ...
 
 

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from loyalty_desk.domain.base32 import ALPHABET
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.domain.guest_code import ALPHABET
 from loyalty_desk.domain.ids import IdMaker
 from loyalty_desk.domain.record import (
     MAX_PAYLOAD_BYTES,
@@ -68,6 +68,7 @@ class Fact:
     tier_discount: int = 0
     evidence: bytes | None = None
     private: bytes | None = None
+    settings: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def _effect(fact: Fact, record: Record) -> Effect:
         registers=registers,
         numbered=fact.has_receipt,
         private=fact.private,
+        settings=fact.settings,
     )
 
 

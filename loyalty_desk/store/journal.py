@@ -208,6 +208,7 @@ class SqliteJournal(ArchivedJournal):
         if prev is not None:
             self._meta |= {HELD: True, EPOCH_DUE: False}
         self._head, self._last_at = JournalHead(sealed.epoch, sealed.seq, sealed.hash, totals, receipt), at
+        self._meta |= effect.settings
         there = self._epochs.setdefault(sealed.epoch, Reach(1, 0, sealed.prev))
         there.head_seq, there.head_hash = sealed.seq, sealed.hash
         oldest = self._waiting.oldest
@@ -252,6 +253,8 @@ class SqliteJournal(ArchivedJournal):
         if effect.private is not None:
             # The file is encrypted as a whole; the salt is inside, where the record's digest finds it.
             self._connection.execute("INSERT INTO private VALUES (?, ?, ?)", (sealed.id.bytes, b"", effect.private))
+        for key, value in effect.settings.items():
+            self._write_meta(self._connection, key, value)
 
     @contextmanager
     def _ready(self) -> Iterator[None]:

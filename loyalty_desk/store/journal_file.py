@@ -190,7 +190,7 @@ class JournalFile:
 
     @mended
     def remember_program(self, program: StoredProgram) -> None:
-        """Put a program in force; older ones stay while an unacknowledged record names them."""
+        """Put a program in force; older ones stay while a record here names them: its return is worked out with it."""
         with self._lock:
             if self._program == program:
                 return
@@ -207,7 +207,7 @@ class JournalFile:
             )
             connection.execute(
                 "DELETE FROM program WHERE ordinal NOT IN (SELECT ordinal FROM program ORDER BY ordinal DESC LIMIT ?)"
-                " AND hash NOT IN (SELECT program FROM effect WHERE feed_seq IS NULL AND program IS NOT NULL)",
+                " AND hash NOT IN (SELECT program FROM effect WHERE program IS NOT NULL)",
                 (KEPT_PROGRAMS,),
             )
 

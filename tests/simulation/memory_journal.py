@@ -164,6 +164,7 @@ class MemoryJournal:
         first = self._heads.get(sealed.epoch, (1, 0, b""))[0]
         self._heads[sealed.epoch] = (first, sealed.seq, sealed.hash)
         self._head, self._at = JournalHead(sealed.epoch, sealed.seq, sealed.hash, totals, receipt), at
+        self._medium.meta |= effect.settings
         self._on_commit("record")
 
     # -- reading facts ---------------------------------------------------------------------------------------------

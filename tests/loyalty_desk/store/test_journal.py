@@ -137,7 +137,7 @@ def test_a_new_life_of_the_server_shows_what_it_holds_at_once(parts: Parts) -> N
     assert parts.journal.overlay(GUEST, HANDLE, 3).earned == 5
 
 
-def test_a_program_named_by_an_unacknowledged_record_stays(parts: Parts) -> None:
+def test_a_program_named_by_a_record_stays_for_its_return(parts: Parts) -> None:
     programs = [StoredProgram(n, bytes([n]) * 32, b"p%d" % n) for n in range(1, 6)]
     parts.journal.remember_program(programs[0])
     fact = sale()
@@ -149,7 +149,7 @@ def test_a_program_named_by_an_unacknowledged_record_stays(parts: Parts) -> None
     assert [p.version for p in parts.journal.programs()] == [5, 4, 1]
     parts.journal.acknowledge(parts.journal.head().epoch, 2, INCARNATION, 9)
     parts.journal.remember_program(programs[3])
-    assert [p.version for p in parts.journal.programs()] == [4, 5]
+    assert [p.version for p in parts.journal.programs()] == [4, 5, 1]
 
 
 def test_notices_are_kept_once_until_dismissed(parts: Parts) -> None:
