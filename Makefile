@@ -4,7 +4,7 @@ PY := .venv/bin/python
 export PYTHONTZPATH :=
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-thorough check vectors bench simulate mutate format clean clean-demo
+.PHONY: demo test test-thorough check vectors bench simulate scenarios mutations mutate format clean clean-demo
 
 demo: .venv/.ready
 	@$(PY) -m loyalty_desk.demo $(DEMO)
@@ -31,6 +31,12 @@ test-thorough: .venv/.ready
 
 simulate: .venv/.ready
 	@$(PY) tests/simulation/run.py $(if $(SEEDS),SEEDS=$(SEEDS)) $(if $(SEED),SEED=$(SEED))
+
+scenarios: .venv/.ready
+	@$(PY) tests/scenarios/run.py $(if $(N),N=$(N))
+
+mutations: .venv/.ready
+	@$(PY) tests/scenarios/planted.py
 
 mutate: .venv/.ready
 	@sh .ci/setup --group mutate
