@@ -26,8 +26,8 @@ from server.sync.reconcile import reconcile
 from tests.simulation.memory_ledger import Device, MemoryStore, Tables, put_document, register_guest
 
 
-class Crash(Exception):
-    """The server's process has died; nobody is answered."""
+class Crash(BaseException):
+    """The server's process has died; nobody is answered, and no `except Exception` of it tries again."""
 
 
 class SimServer:
