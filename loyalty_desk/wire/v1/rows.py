@@ -27,6 +27,15 @@ def _cvm() -> dict[str, int]:
     return {"ld1": 100, "ld3": 100, "ld4": 1_000_000_000, "number": 0, "phone": 0, "short": 0}
 
 
+def _online_cvm() -> dict[str, int]:
+    much = 1_000_000_000
+    return {"ld1": 100, "ld2": much, "ld3": 100, "ld4": much, "short": much, "number": 0, "phone": 0}
+
+
+def _tier_codes() -> list[str]:
+    return ["ld2", "ld4", "short"]
+
+
 class GuestRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a till may know of a guest; key: the guest's id.
 
@@ -56,12 +65,18 @@ class GuestRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CredentialRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A credential; key: its handle as base64url. Kinds: card, phone, wallet, pass, import."""
+    """A credential; key: its handle as base64url. Kinds: card, phone, wallet, pass, import.
+
+    LD3 and LD4 below `generation` are revoked. `root` (base64url) and `step` name the rotating code that paid last:
+    that chain pays no more at this step or below.
+    """
 
     guest: str
     kind: str
     state: str = "active"
     generation: int = 0
+    root: str = ""
+    step: int = 0
 
 
 class ProgramRow(msgspec.Struct, frozen=True):
@@ -82,11 +97,12 @@ class StoreRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StaffRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody who works at the tills; key: their id. Roles: cashier, manager, owner."""
+    """Somebody who works at the tills; key: their id. Roles: cashier, manager, owner. `pin` is its Argon2id form."""
 
     name: str
     role: str
     stores: list[str] = []
+    pin: str = ""
 
 
 class KeysetRow(msgspec.Struct, frozen=True):
@@ -99,7 +115,12 @@ class KeysetRow(msgspec.Struct, frozen=True):
 class ProfileRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """Offline limits of section 6; key: the profile's name. Amounts in smallest point units.
 
-    `mode`: deny, floor or known_balance. `cvm` maps a code's kind to the points it may redeem offline.
+    `mode`: deny, floor or known_balance. `cvm` maps a code's kind to the points it may redeem offline, `online_cvm`
+    to those of one online redemption; above `confirm_points` a day the guest confirms with a short code.
+    `random_online_bp` of offline redemptions wait up to `random_online_wait_s` for an answer.
+
+    `tier_codes` give the tier's percent without bounds; all others on `tier_checks` checks and up to `tier_discount`
+    (minor units) a guest, business day and till, beyond it with a manager's PIN.
     """
 
     mode: str = "floor"
@@ -112,6 +133,13 @@ class ProfileRow(msgspec.Struct, frozen=True, omit_defaults=True):
     max_age_hours: int = 24
     margin: int = 0
     cvm: dict[str, int] = msgspec.field(default_factory=_cvm)
+    online_cvm: dict[str, int] = msgspec.field(default_factory=_online_cvm)
+    confirm_points: int = 2_000
+    random_online_bp: int = 500
+    random_online_wait_s: int = 15
+    tier_codes: list[str] = msgspec.field(default_factory=_tier_codes)
+    tier_checks: int = 2
+    tier_discount: int = 300_000
 
 
 class CounterRow(msgspec.Struct, frozen=True):
