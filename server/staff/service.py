@@ -1,4 +1,4 @@
-"""Staff: names, roles and PINs. A PIN is kept as Argon2id; it is asked for once shifts exist."""
+"""Staff: names, roles and PINs. A PIN is kept as Argon2id and goes to the tills so, which must ask for it offline."""
 
 from __future__ import annotations
 
@@ -83,12 +83,15 @@ async def feed_rows(connection: AsyncConnection, network: UUID, keys: Sequence[s
     """Return the rows of staff by key; who has left is left out."""
     found = await fetch(
         connection,
-        "select id, name, role, stores from staff where network_id = $1 and id = any($2::uuid[]) and state = 'active'",
+        "select id, name, role, stores, pin_hash from staff"
+        " where network_id = $1 and id = any($2::uuid[]) and state = 'active'",
         network,
         [UUID(key) for key in keys],
     )
     return {
-        str(row.id): rows.write(rows.StaffRow(row.name, row.role, sorted(str(one) for one in row.stores)))
+        str(row.id): rows.write(
+            rows.StaffRow(row.name, row.role, sorted(str(one) for one in row.stores), row.pin_hash or "")
+        )
         for row in found
     }
 
