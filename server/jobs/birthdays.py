@@ -39,7 +39,10 @@ async def birthdays_page(
     names = {f"birthday:{guest}:{due[guest].year}": guest for guest in posting.accounts}
     ends = _ends(program, bonus, now)
     for name in sorted(await posting.unposted(names)):
-        posting.credit(names[name], name, "adjust", bonus.points, PROMO_COST, {"reason": "birthday"}, expires_at=ends)
+        posting.credit(
+            names[name], name, "adjust", bonus.points, PROMO_COST, {"reason": "birthday"},
+            expires_at=ends, own_expiry=bonus.lives_days is not None,
+        )  # fmt: skip
     return page[-1], await posting.write(bench.render)
 
 

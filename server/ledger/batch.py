@@ -14,6 +14,7 @@ from uuid import UUID
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.guest_code import HANDLE_BYTES
+from loyalty_desk.domain.lots import next_expiries
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, Totals, genesis
 from loyalty_desk.wire.v1.errors import ErrorCode
@@ -22,7 +23,6 @@ from server.kit.errors import ApiError
 from server.ledger.branching import Branch, Gap, Placement, place
 from server.ledger.ceiling import Ceiling, earners
 from server.ledger.intake import Incoming
-from server.ledger.lots import next_expiries
 from server.ledger.posting import (
     POSTABLE,
     AccountKey,

@@ -1,19 +1,26 @@
-"""Lots of points: spent earliest expiry first, a debt eaten by the next credit (section 2; pricing.md, rule 13).
+"""A guest's lots as the ledger stores them: what a posting makes, uses and touches (section 2; pricing.md, rule 13).
 
-Pure and on the server alone: a till never knows lots. `sum(remaining) - debt` is what the account has posted, and
-never are both above zero (INV-15).
+Which lot is alive, goes first and lives on is the kernel's arithmetic, and a property holds the kernel's own ledger and
+this one to each other. `sum(remaining) - debt` is what the account has posted, and never are both above zero (INV-15).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from uuid import UUID, uuid5
+
+from loyalty_desk.domain.lots import Activity, drawn, is_spendable, spending_order
+
+_REMAINING = attrgetter("remaining")
 
 
 @dataclass(slots=True)
 class Lot:
-    """Points credited by one leg: `amount` > 0. Times are milliseconds UTC; `expires_at` None is never."""
+    """Points credited by one leg: `amount` > 0. Times are milliseconds UTC; `expires_at` None is never.
+
+    `own_expiry`: the end is not the program's, so no check lengthens this life.
+    """
 
     id: UUID
     tx_id: UUID
@@ -23,6 +30,7 @@ class Lot:
     expires_at: int | None
     usable_at: int | None = None
     held: bool = False
+    own_expiry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,7 @@ class Holdings:
     made: list[Lot] = field(default_factory=list)
     used: list[LotUse] = field(default_factory=list)
     touched: dict[UUID, Lot] = field(default_factory=dict)
+    activity: Activity[int] = field(default_factory=Activity)
 
     @property
     def posted(self) -> int:
@@ -66,9 +75,12 @@ class Holdings:
         earned_at: int,
         expires_at: int | None,
         usable_at: int | None = None,
+        *,
+        own_expiry: bool = False,
     ) -> Lot:
-        """Add a lot of `amount` > 0 points; an existing debt eats of it first."""
-        lot = Lot(lot_id(tx_id, leg), tx_id, amount, amount, earned_at, expires_at, usable_at)
+        """Add a lot of `amount` > 0 points; an existing debt eats of it first, known checks lengthen its life."""
+        ends = self._ends(expires_at, own_expiry=own_expiry)
+        lot = Lot(lot_id(tx_id, leg), tx_id, amount, amount, earned_at, ends, usable_at, own_expiry=own_expiry)
         repaid = min(self.debt, amount)
         if repaid:
             self.debt -= repaid
@@ -78,9 +90,19 @@ class Holdings:
         self.made.append(lot)
         return lot
 
-    def hold(self, tx_id: UUID, leg: int, amount: int, earned_at: int, expires_at: int | None) -> None:
+    def hold(
+        self,
+        tx_id: UUID,
+        leg: int,
+        amount: int,
+        earned_at: int,
+        expires_at: int | None,
+        *,
+        own_expiry: bool = False,
+    ) -> None:
         """Add a lot of `amount` > 0 points that nobody can spend before a manager has looked."""
-        lot = Lot(uuid5(tx_id, f"held:{leg}"), tx_id, amount, amount, earned_at, expires_at, held=True)
+        lot = Lot(uuid5(tx_id, f"held:{leg}"), tx_id, amount, amount, earned_at, None, held=True, own_expiry=own_expiry)
+        lot.expires_at = self._ends(expires_at, own_expiry=own_expiry)
         self.waiting.append(lot)
         self.made.append(lot)
 
@@ -91,16 +113,14 @@ class Holdings:
         Pending points, and dead ones that no job has expired yet, go last: a debt beside points would break INV-15.
         """
         order = [lot for lot in self.waiting if of is not None and lot.tx_id == of]
-        order += sorted(self.lots, key=lambda one: (one.tx_id != of, not is_spendable(one, at), *_spending_order(one)))
-        for lot in order:
-            if not amount:
-                break
-            taken = min(lot.remaining, amount)
-            if taken:
-                lot.remaining -= taken
-                amount -= taken
-                self.used.append(LotUse(tx_id, lot.id, taken))
-                self.touched[lot.id] = lot
+        order += sorted(
+            self.lots, key=lambda one: (one.tx_id != of, not is_spendable(one, at), *spending_order(one), one.id)
+        )
+        for lot, taken in drawn(order, amount, _REMAINING):
+            lot.remaining -= taken
+            amount -= taken
+            self.used.append(LotUse(tx_id, lot.id, taken))
+            self.touched[lot.id] = lot
         self.debt += amount
         return amount
 
@@ -111,36 +131,26 @@ class Holdings:
         self.touched[lot.id] = lot
 
     def restart(self, at: int, expires_at: int | None) -> None:
-        """Give every live lot a new end."""
-        for lot in self.lots:
-            if lot.remaining and is_live(lot, at) and lot.expires_at != expires_at:
-                lot.expires_at = expires_at
+        """Lengthen the life of every lot alive at `at`: a paid check, which shortens nothing when it comes late."""
+        self.activity.note(at, expires_at)
+        self._lengthen()
+
+    def join(self, other: Holdings) -> None:
+        """Let the checks of an account merged into this one count here; its lots are credited each by itself."""
+        self.activity.join(other.activity.spans)
+        self._lengthen()
+
+    def _lengthen(self) -> None:
+        for lot in (*self.lots, *self.waiting):
+            ends = self._ends(lot.expires_at, own_expiry=lot.own_expiry)
+            if lot.remaining and ends != lot.expires_at:
+                lot.expires_at = ends
                 self.touched[lot.id] = lot
+
+    def _ends(self, expires_at: int | None, *, own_expiry: bool) -> int | None:
+        return expires_at if own_expiry else self.activity.end_of(expires_at)
 
 
 def lot_id(tx_id: UUID, leg: int) -> UUID:
     """Return the id of the lot that leg `leg` of a transaction makes."""
     return uuid5(tx_id, f"lot:{leg}")
-
-
-def is_live(lot: Lot, at: int) -> bool:
-    """Return whether a lot can be spent at `at`; its expiry instant is already too late."""
-    return lot.expires_at is None or at < lot.expires_at
-
-
-def is_spendable(lot: Lot, at: int) -> bool:
-    """Return whether a lot is alive and no longer pending at `at`."""
-    return is_live(lot, at) and (lot.usable_at is None or lot.usable_at <= at)
-
-
-def next_expiries(lots: Iterable[Lot], at: int, count: int = 3) -> list[tuple[int, int]]:
-    """Return the next instants at which points expire, with how many, soonest first."""
-    sums: dict[int, int] = {}
-    for lot in lots:
-        if lot.remaining and lot.expires_at is not None and is_live(lot, at):
-            sums[lot.expires_at] = sums.get(lot.expires_at, 0) + lot.remaining
-    return sorted(sums.items())[:count]
-
-
-def _spending_order(lot: Lot) -> tuple[bool, int, int, bytes]:
-    return (lot.expires_at is None, lot.expires_at or 0, lot.earned_at, lot.id.bytes)

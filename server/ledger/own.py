@@ -18,9 +18,10 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.ids import derived_id
+from loyalty_desk.domain.lots import next_expiries
 from server.kit import feed
 from server.ledger import repository, storing
-from server.ledger.lots import Holdings, Lot, next_expiries
+from server.ledger.lots import Holdings, Lot
 from server.ledger.posting import AccountKey, AccountKind
 from server.ledger.repository import GuestAccount
 from server.ledger.storing import GuestChange
@@ -91,11 +92,15 @@ class OwnPosting:
         facts: Mapping[str, Json],
         *,
         expires_at: datetime | None = None,
+        own_expiry: bool = False,
     ) -> UUID:
-        """Give `amount` > 0 points at the cost of `other`; what the guest owes is repaid first. Returns the id."""
+        """Give `amount` > 0 points at the cost of `other`; what the guest owes is repaid first. Returns the id.
+
+        `own_expiry`: the end is not the program's, so no check lengthens this life.
+        """
         tx = derived_id(self.network, name)
         ends = None if expires_at is None else to_ms(expires_at)
-        lot = self.holdings(guest).credit(tx, _GUEST_LEG, amount, to_ms(self.now), ends)
+        lot = self.holdings(guest).credit(tx, _GUEST_LEG, amount, to_ms(self.now), ends, own_expiry=own_expiry)
         self._add(_own(tx, name, kind, guest, amount, other, facts, lot=lot.id))
         return tx
 
@@ -116,17 +121,22 @@ class OwnPosting:
         new.first_visit = min(filter(None, (old.first_visit, new.first_visit)), default=None)
         old.spend = old.visits = old.earned = 0
         facts: dict[str, Json] = {"into": str(into)}
+        self.holdings(into).join(held)
         for lot in [one for one in held.lots if one.remaining]:
             name, amount = f"merge:{guest}:{lot.id}", lot.remaining
             tx = derived_id(self.network, name)
             held.expire(tx, lot)
-            self.holdings(into).credit(tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at, lot.usable_at)
+            own = lot.own_expiry
+            self.holdings(into).credit(
+                tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at, lot.usable_at, own_expiry=own
+            )
             self._add(_own(tx, name, "merge", guest, -amount, other, facts, lot=lot.id))
         for lot in [one for one in held.waiting if one.remaining]:
             name, amount = f"merge:{guest}:{lot.id}", lot.remaining
             tx = derived_id(self.network, name)
             held.expire(tx, lot)
-            self.holdings(into).hold(tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at)
+            own = lot.own_expiry
+            self.holdings(into).hold(tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at, own_expiry=own)
             self._add(_own(tx, name, "merge", guest, -amount, other, facts, lot=lot.id))
         if held.debt:
             name, owed = f"merge:{guest}:debt", held.debt

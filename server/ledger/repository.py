@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.lots import Activity
 from loyalty_desk.domain.record import Totals
 from server.kit.db import fetch
 from server.ledger.branching import Branch
@@ -209,18 +210,18 @@ async def lock_guests(connection: AsyncConnection, network: UUID, guests: Iterab
         )
         accounts = await _lock_guests(connection, network, wanted)
     by_account = {one.account_id: one for one in accounts.values()}
-    for account_id, lot, tx_id, amount, remaining, earned_at, expires_at, usable_at, held in await fetch(
+    for account_id, lot, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry in await fetch(
         connection,
         """
-        select account_id, id, tx_id, amount, remaining, earned_at, expires_at, usable_at, state = 'held' from lot
-        where network_id = $1 and account_id = any($2::bigint[]) and state in ('open', 'held')
+        select account_id, id, tx_id, amount, remaining, earned_at, expires_at, usable_at, state = 'held', own_expiry
+        from lot where network_id = $1 and account_id = any($2::bigint[]) and state in ('open', 'held')
         """,
         network,
         list(by_account),
     ):
         holdings = by_account[account_id].holdings
         (holdings.waiting if held else holdings.lots).append(
-            Lot(lot, tx_id, amount, remaining, to_ms(earned_at), _ms(expires_at), _ms(usable_at), held)
+            Lot(lot, tx_id, amount, remaining, to_ms(earned_at), _ms(expires_at), _ms(usable_at), held, own_expiry)
         )
     return accounts
 
@@ -255,7 +256,7 @@ async def _lock_guests(connection: AsyncConnection, network: UUID, wanted: Itera
     found = await fetch(
         connection,
         """
-        select a.id, a.guest_id, a.debt, s.tier, s.spend, s.visits, s.earned, s.first_visit, s.merged_into
+        select a.id, a.guest_id, a.debt, a.activity, s.tier, s.spend, s.visits, s.earned, s.first_visit, s.merged_into
         from account a join guest_state s on s.network_id = a.network_id and s.guest_id = a.guest_id
         where a.network_id = $1 and a.kind = 'guest' and a.store_id is null and a.unit = $3
             and a.guest_id = any($2::uuid[])
@@ -269,11 +270,11 @@ async def _lock_guests(connection: AsyncConnection, network: UUID, wanted: Itera
         guest: GuestAccount(
             account,
             guest,
-            Holdings(debt=debt),
+            Holdings(debt=debt, activity=Activity([(start, until) for start, until in activity])),
             GuestState(tier, spend, visits, None if first is None else first.isoformat(), earned),
             merged_into,
         )
-        for account, guest, debt, tier, spend, visits, earned, first, merged_into in found
+        for account, guest, debt, activity, tier, spend, visits, earned, first, merged_into in found
     }
 
 

@@ -196,13 +196,13 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
         await connection.exec_driver_sql(
             """
             insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
-                state)
-            select $1, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
+                own_expiry, state)
+            select $1, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, own_expiry,
                 case when held and remaining = 0 then 'reversed' when held then 'held' when remaining = 0 then 'spent'
                     else 'open' end
             from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::timestamptz[],
-                $8::timestamptz[], $9::timestamptz[], $10::boolean[])
-                as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held)
+                $8::timestamptz[], $9::timestamptz[], $10::boolean[], $11::boolean[])
+                as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry)
             """,
             (
                 network,
@@ -215,6 +215,7 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
                 [_moment(lot.expires_at) for _, lot in made],
                 [_moment(lot.usable_at) for _, lot in made],
                 [lot.held for _, lot in made],
+                [lot.own_expiry for _, lot in made],
             ),
         )
     fresh = {lot.id for _, lot in made}
@@ -253,8 +254,9 @@ async def store_guests(connection: AsyncConnection, network: UUID, rows: Sequenc
     """Write guests' accounts and states."""
     await connection.exec_driver_sql(
         """
-        update account set posted = account.posted + t.moved, debt = t.debt, version = account.version + 1
-        from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as t (id, moved, debt)
+        update account set posted = account.posted + t.moved, debt = t.debt, activity = t.activity::jsonb,
+            version = account.version + 1
+        from unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) as t (id, moved, debt, activity)
         where account.network_id = $1 and account.id = t.id
         """,
         (
@@ -262,6 +264,7 @@ async def store_guests(connection: AsyncConnection, network: UUID, rows: Sequenc
             [one.account.account_id for one in rows],
             [one.moved for one in rows],
             [one.account.holdings.debt for one in rows],
+            [json.dumps(one.account.holdings.activity.spans) for one in rows],
         ),
     )
     await connection.exec_driver_sql(

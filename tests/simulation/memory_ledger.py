@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms, to_ms
+from loyalty_desk.domain.lots import Activity
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Totals, handle_text
 from loyalty_desk.wire.v1 import rows
@@ -72,6 +73,7 @@ class Account:
     key: AccountKey
     posted: int = 0
     debt: int = 0
+    activity: tuple[tuple[int, int | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class LotRow:
     expires_at: int | None
     usable_at: int | None
     held: bool = False
+    own_expiry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,11 +275,22 @@ class MemoryStore:
             guest = key.owner
             assert guest is not None
             lots = [
-                Lot(lot_id, row.tx, row.amount, row.remaining, row.earned_at, row.expires_at, row.usable_at, row.held)
+                Lot(
+                    lot_id,
+                    row.tx,
+                    row.amount,
+                    row.remaining,
+                    row.earned_at,
+                    row.expires_at,
+                    row.usable_at,
+                    row.held,
+                    row.own_expiry,
+                )
                 for lot_id, row in self.tables.lots.items()
                 if row.account == number and row.remaining
             ]
             holdings = Holdings([one for one in lots if not one.held], debt=self.tables.accounts[number].debt)
+            holdings.activity = Activity(list(self.tables.accounts[number].activity))
             holdings.waiting += [one for one in lots if one.held]
             made[guest] = GuestAccount(number, guest, holdings, GuestState(*self.tables.guests[guest].state))
         return made
@@ -395,6 +409,7 @@ class MemoryStore:
                     lot.expires_at,
                     lot.usable_at,
                     lot.held,
+                    lot.own_expiry,
                 )
             self.tables.uses += one.holdings.used
 
@@ -402,7 +417,10 @@ class MemoryStore:
         for one in rows:
             number, state = one.account.account_id, one.account.state
             account = self.tables.accounts[number]
-            self.tables.accounts[number] = Account(account.key, account.posted + one.moved, one.account.holdings.debt)
+            holdings = one.account.holdings
+            self.tables.accounts[number] = Account(
+                account.key, account.posted + one.moved, holdings.debt, tuple(holdings.activity.spans)
+            )
             self.tables.guests[one.account.guest] = replace(
                 self.tables.guests[one.account.guest],
                 state=(state.tier, state.spend, state.visits, state.first_visit, state.earned),

@@ -7,7 +7,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ledger.lots import Holdings, next_expiries
+from loyalty_desk.domain.lots import next_expiries
+from server.ledger.lots import Holdings
 
 TX = [UUID(int=number) for number in range(200)]
 MOVES = st.lists(
