@@ -1,9 +1,10 @@
-"""Who sells at this till. Until shifts come it is the first cashier of this store in the staff the server sent."""
+"""Who sells at this till: whoever is logged in; in no shift, the first cashier of this store the server sent."""
 
 from __future__ import annotations
 
 from loyalty_desk.services.ports import Cache, Identity, Journal
 
+CASHIER_NOW = "cashier_now"
 _KEY = "cashier"
 
 
@@ -17,19 +18,13 @@ class Cashier:
 
     def id(self) -> str | None:
         """Return the staff id, None while no staff has arrived."""
-        found = self._find()
-        if found is not None:
-            return found[0]
-        kept = self._journal.get(_KEY)
-        return str(kept[0]) if isinstance(kept, list) and kept else None
+        found = self._known()
+        return None if found is None else found[0]
 
     def name(self) -> str:
         """Return what people call them, empty while no staff has arrived."""
-        found = self._find()
-        if found is not None:
-            return found[1]
-        kept = self._journal.get(_KEY)
-        return str(kept[1]) if isinstance(kept, list) and len(kept) == 2 else ""
+        found = self._known()
+        return "" if found is None else found[1]
 
     def remember(self) -> None:
         """Keep who it is now; called when a pull has completed."""
@@ -37,9 +32,16 @@ class Cashier:
         if found is not None and self._journal.get(_KEY) != list(found):
             self._journal.put(_KEY, list(found))
 
+    def _known(self) -> tuple[str, str] | None:
+        return _pair(self._journal.get(CASHIER_NOW)) or self._find() or _pair(self._journal.get(_KEY))
+
     def _find(self) -> tuple[str, str] | None:
         store = str(self._identity.store)
         for key, row in self._cache.staff():
             if row.role == "cashier" and (not row.stores or store in row.stores):
                 return key, row.name
         return None
+
+
+def _pair(kept: object) -> tuple[str, str] | None:
+    return (str(kept[0]), str(kept[1])) if isinstance(kept, list) and len(kept) == 2 else None
