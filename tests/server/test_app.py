@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -48,6 +50,7 @@ async def test_every_path_of_the_document_says_what_it_takes_and_answers(world: 
         "/api/v1/sync/hello", "/api/v1/sync/push", "/api/v1/sync/reconcile", "/api/v1/sync/pull",
         "/api/v1/enrol/start", "/api/v1/enrol/finish", "/healthz", "/readyz", "/metrics",
         "/api/v1/staff/login", "/api/v1/staff/refresh", "/api/v1/staff/logout",
+        "/api/v1/holds", "/api/v1/holds/void", "/api/v1/holds/{hold}",
     }  # fmt: skip
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -56,6 +59,9 @@ async def test_every_path_of_the_document_says_what_it_takes_and_answers(world: 
                 assert "application/msgpack" in operation["responses"]["200"]["content"]
                 assert "403" in operation["responses"]
                 assert ("requestBody" in operation) == (method == "post")
+    text = json.dumps(document)
+    for name in re.findall(r"#/components/schemas/([A-Za-z0-9]+)", text):
+        assert name in document["components"]["schemas"], name
 
 
 async def test_errors_repeat_nothing_that_was_sent(world: World) -> None:
