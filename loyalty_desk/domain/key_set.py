@@ -28,6 +28,19 @@ class CodeKey:
     not_after: int | None = None
     revoked_at: int | None = None
 
+    @classmethod
+    def from_document(cls, value: Json) -> CodeKey:
+        """Return the key of an entry in a key set's document; raises `ValueError` naming what is wrong."""
+        if not isinstance(value, Mapping):
+            raise ValueError("key")
+        kid, public = _number(value, "kid"), text_to_bytes(str(value.get("public")))
+        if not 0 <= kid <= MAX_KID:
+            raise ValueError("kid")
+        if len(public) != PUBLIC_BYTES:
+            raise ValueError("public")
+        ends = (_number(value, name) if value.get(name) is not None else None for name in ("not_after", "revoked_at"))
+        return cls(kid, public, _number(value, "not_before"), *ends)
+
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
@@ -67,7 +80,7 @@ class KeySet:
         keys = document.get("keys")
         if not isinstance(keys, list | tuple):
             raise ValueError("keys")
-        found = tuple(_read(key) for key in keys)
+        found = tuple(CodeKey.from_document(key) for key in keys)
         if len({key.kid for key in found}) != len(found):
             raise ValueError("a key id twice")
         return cls(UUID(str(document.get("network"))), _number(document, "version"), _number(document, "issued"), found)
@@ -80,18 +93,6 @@ def _named(key: CodeKey) -> dict[str, Json]:
     if key.revoked_at is not None:
         named["revoked_at"] = key.revoked_at
     return named
-
-
-def _read(value: Json) -> CodeKey:
-    if not isinstance(value, Mapping):
-        raise ValueError("key")
-    kid, public = _number(value, "kid"), text_to_bytes(str(value.get("public")))
-    if not 0 <= kid <= MAX_KID:
-        raise ValueError("kid")
-    if len(public) != PUBLIC_BYTES:
-        raise ValueError("public")
-    ends = (_number(value, name) if value.get(name) is not None else None for name in ("not_after", "revoked_at"))
-    return CodeKey(kid, public, _number(value, "not_before"), *ends)
 
 
 def _number(value: Mapping[str, Json], name: str) -> int:

@@ -186,6 +186,7 @@ class Checkout:
             decision_bits=guest.allowance.bits_for(asked, priced.share) if guest is not None and asked > 0 else None,
             uses=dict(quote.uses),
             program=program.hash,
+            evidence=guest.evidence if guest is not None and quote.redeemed_points > 0 else None,
             has_receipt=True,
         )
 

@@ -8,19 +8,25 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.clock import from_ms, to_ms
+from loyalty_desk.domain.code_proof import Doubt, Permit, doubt_of, permit
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest import Coupon, GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind, GuestCode, parse
+from loyalty_desk.domain.hash_chain import SeenChains
 from loyalty_desk.domain.record import Credential
+from loyalty_desk.domain.signed_codes import RotatingCode, SignedCode
 from loyalty_desk.services.ports import Cache, CachedGuest, CredentialState, Identity, Journal, Overlay
 from loyalty_desk.services.program_in_force import ProgramInForce
+from loyalty_desk.services.proof import NEEDS_SERVER, narrowed, replay_of
 from loyalty_desk.services.redemption import LOADING, NOBODY, Allowance, Standing, allowance
+from loyalty_desk.services.trust import Trust
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.rows import ProfileRow
 
-# LD1 carries no proof: only what is printed or handed over as a card may be used with it.
-_LD1_KINDS = frozenset({"card", "pass", "import"})
+# What carries no proof that a till can check is taken only for what shows such a code: LD1 for what is printed or handed
+# over as a card, LD2 for a wallet. LD3 and LD4 are signed for their handle.
+_KINDS = {CodeKind.LD1: frozenset({"card", "pass", "import"}), CodeKind.LD2: frozenset({"wallet"})}
 _ACTIVE = "active"
 
 
@@ -29,7 +35,8 @@ class GuestCard:
     """A guest at the counter. `points` = what the server said at the cursor and own effects since, each once (INV-23).
 
     `guest_id` and `facts` are None while guests are still loading and only the card's handle is known: no tier, no
-    redemption, the server finds the guest. `tier_name` is in the till's language.
+    redemption, the server finds the guest. `tier_name` is in the till's language. `shown` is the code as it was scanned,
+    `doubt` why it proves nothing: then it is an identity and no more.
     """
 
     guest_id: UUID | None
@@ -42,6 +49,18 @@ class GuestCard:
     member_no: str
     facts: GuestFacts | None
     allowance: Allowance
+    shown: GuestCode | None = None
+    doubt: Doubt | None = None
+
+    @property
+    def permit(self) -> Permit:
+        """Return what the code allows without the server."""
+        return permit(self.credential.code, self.doubt)
+
+    @property
+    def evidence(self) -> bytes | None:
+        """Return the raw bytes of an LD3 or LD4, which a redemption's record carries; None for other codes."""
+        return None if self.shown is None else self.shown.evidence
 
 
 class Guests:
@@ -62,6 +81,8 @@ class Guests:
         self._clock = clock
         self._programs = programs
         self._language = language
+        self._trust = Trust(identity, journal)
+        self._chains = SeenChains()
 
     @property
     def identity(self) -> Identity:
@@ -71,8 +92,8 @@ class Guests:
     def identify(self, data: bytes | str) -> GuestCard:
         """Return whose card, number or code this is; errors as `Checkout.identify`."""
         code = parse(data)
-        if code.kind is CodeKind.LD1:
-            return self._by_card(code)
+        if code.handle is not None:
+            return self._by_handle(code, code.handle)
         if code.kind is CodeKind.NUMBER:
             found = self._cache.by_member_number(code.digits)
             if found is None:
@@ -81,32 +102,67 @@ class Guests:
         raise Refused("short_code_needs_network" if code.kind is CodeKind.SHORT else "phone_later")
 
     def refresh(self, card: GuestCard) -> GuestCard:
-        """Return the same guest as known now; while guests load again, as known before, without redemption."""
+        """Return the same guest as known now; while guests load again, as known before, without redemption.
+
+        A code is not scanned again: what was in order then stays so, unless it has been revoked or has paid since.
+        """
         if card.guest_id is None:
-            return self._by_card(GuestCode(card.credential.code, card.credential.handle))
+            shown = card.shown or GuestCode(card.credential.code, card.credential.handle)
+            return self._of_handle(shown, shown.handle or 0, card.doubt)
         found = self._cache.guest(card.guest_id)
         if found is not None:
-            return self._card(card.credential, found)
+            return self._card(card.credential, found, card.shown, card.doubt)
         if self._cache.state().complete:
             raise Refused("number_unknown" if card.credential.handle is None else "card_unknown")
         return replace(card, allowance=LOADING)
 
-    def _by_card(self, code: GuestCode) -> GuestCard:
-        credential = Credential(code.kind, code.handle)
-        found = self._cache.by_handle(code.handle or 0)
+    def _by_handle(self, code: GuestCode, handle: int) -> GuestCard:
+        row = self._credential(handle)
+        doubt = None
+        if code.signed is not None:
+            at, clock = to_ms(self._clock.corrected()), self._clock.confidence()
+            lowest = 0 if row is None else row.generation
+            network, keys = self._identity.network, self._trust.keys()
+            doubt = doubt_of(code.signed, network, keys, at, clock, self._chains, lowest)
+        if permit(code.kind, doubt) is Permit.NOTHING:
+            raise Refused(doubt or "code_foreign")
+        return self._of_handle(code, handle, doubt)
+
+    def _of_handle(self, code: GuestCode, handle: int, doubt: Doubt | None) -> GuestCard:
+        credential = Credential(code.kind, handle)
+        found = self._cache.by_handle(handle)
         row = found.credential if isinstance(found, CachedGuest) else found
         if row is not None:
-            _check(row)
+            _check(code.kind, row)
         if isinstance(found, CachedGuest):
-            return self._card(credential, found)
-        if self._cache.state().complete:
-            raise Refused("card_unknown")
-        return self._unknown(credential)
+            return self._card(credential, found, code, doubt)
+        if self._cache.state().complete and (code.signed is None or doubt is not None):
+            raise Refused(doubt or "card_unknown")
+        return self._unknown(credential, code, doubt)
 
-    def _unknown(self, credential: Credential) -> GuestCard:
-        return GuestCard(None, credential, "", "", "", 0, None, "", None, NOBODY)
+    def _credential(self, handle: int) -> CredentialState | None:
+        found = self._cache.by_handle(handle)
+        return found.credential if isinstance(found, CachedGuest) else found
 
-    def _card(self, credential: Credential, found: CachedGuest) -> GuestCard:
+    def _unknown(self, credential: Credential, code: GuestCode, doubt: Doubt | None) -> GuestCard:
+        """Return the card of somebody whose data is not here; an LD4 in order tells the tier, so that it counts."""
+        tier = self._tier_of(code.signed) if doubt is None else ""
+        facts = GuestFacts(tier=tier) if tier else None
+        return GuestCard(None, credential, "", tier, "", 0, None, "", facts, NOBODY, code, doubt)
+
+    def _tier_of(self, code: SignedCode | None) -> str:
+        program = self._programs.known()
+        if program is None or not isinstance(code, RotatingCode) or code.tier >= len(program.tiers):
+            return ""
+        return program.tiers[code.tier].code
+
+    def _card(
+        self,
+        credential: Credential,
+        found: CachedGuest,
+        shown: GuestCode | None = None,
+        doubt: Doubt | None = None,
+    ) -> GuestCard:
         state = self._cache.state()
         overlay = self._journal.overlay(found.id, credential.handle, state.cursor)
         points = found.row.points + overlay.earned - overlay.redeemed
@@ -137,18 +193,38 @@ class Guests:
             as_of=as_of,
             member_no=found.row.member_no,
             facts=_facts(found, points, overlay, self._cache.uses(str(found.id)), as_of),
-            allowance=allowance(self._profile(), standing),
+            allowance=self._narrowed(allowance(self._profile(), standing), credential, shown, doubt),
+            shown=shown,
+            doubt=doubt,
         )
+
+    def _narrowed(
+        self, allowed: Allowance, credential: Credential, shown: GuestCode | None, doubt: Doubt | None
+    ) -> Allowance:
+        """Return what the code leaves of the limits: nothing where it is in doubt, revoked since, or has paid."""
+        if credential.code is CodeKind.LD2:
+            return narrowed(allowed, NEEDS_SERVER)
+        if doubt is None and shown is not None and shown.signed is not None:
+            doubt = self._doubt_since(shown.signed)
+        return allowed if doubt is None else narrowed(allowed, doubt)
+
+    def _doubt_since(self, code: SignedCode) -> Doubt | None:
+        row, key = self._credential(code.handle), self._trust.keys().key(code.kid)
+        if row is not None and code.generation < row.generation:
+            return Doubt.REVOKED
+        if key is None or key.revoked_at is not None:
+            return Doubt.KEY_REVOKED
+        return replay_of(code, row, self._journal)
 
     def _profile(self) -> ProfileRow:
         store = self._cache.store(self._identity.store)
         return self._cache.profile(store.profile if store is not None else "default") or ProfileRow()
 
 
-def _check(row: CredentialState) -> None:
+def _check(kind: CodeKind, row: CredentialState) -> None:
     if row.state != _ACTIVE:
         raise Refused("card_blocked")
-    if row.kind not in _LD1_KINDS:
+    if kind in _KINDS and row.kind not in _KINDS[kind]:
         raise Refused("card_kind")
 
 

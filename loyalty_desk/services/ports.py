@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.code_proof import ShownStep
 from loyalty_desk.domain.record import SealedRecord, Totals
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow, StaffRow, StoreRow
@@ -85,6 +86,7 @@ class Effect:
 
     `uses` counts uses of limited rules; `day` is the record's business day. An unknown guest has a handle alone.
     `program` is the hash of the program that the record names: its bytes stay until the record is acknowledged.
+    `step` is the step of a rotating code that pays with this record and never again.
     `offline` are the points that count as redeemed without the server (None: `redeemed`), or not before `hold_until`
     (ms by the till's clock) where the server holds them. `reverses` is the sale that comes back; `tier_discount` is
     what a weak code was given by its tier, minor units; `registers` says that the record registers its guest, `numbered`
@@ -106,6 +108,7 @@ class Effect:
     registers: bool = False
     numbered: bool = False
     private: bytes | None = None
+    step: ShownStep | None = None
     settings: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -245,6 +248,10 @@ class Journal(Protocol):
         """Return redemptions since the last sync; those that the server still holds at `now` (ms) are not among them."""
         ...
 
+    def redeemed_step(self, handle: int, root: bytes) -> int:
+        """Return the highest step of a rotating code's chain that has paid here, 0 where none has."""
+        ...
+
     def settle(self, cursor: int) -> bool:
         """Begin counting redemptions anew if a completed pull at `cursor` has seen every acknowledged one."""
         ...
@@ -355,11 +362,16 @@ class PinLog(Protocol):
 
 
 class CredentialState(msgspec.Struct, frozen=True):
-    """What a credential is and whether it may be used, as `rows.CredentialRow` says."""
+    """What a credential is and whether it may be used, as `rows.CredentialRow` says.
+
+    `root` and `step` are the chain of the rotating code that paid last anywhere, and its highest step that did.
+    """
 
     kind: str
     state: str
     generation: int = 0
+    root: bytes = b""
+    step: int = 0
 
 
 class CachedGuest(msgspec.Struct, frozen=True):

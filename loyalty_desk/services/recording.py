@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from loyalty_desk.domain.base32 import ALPHABET
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.code_proof import ShownStep, read_evidence, step_of
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.ids import IdMaker
 from loyalty_desk.domain.record import (
@@ -71,6 +72,13 @@ class Fact:
     settings: Mapping[str, Json] = field(default_factory=dict)
 
 
+def _paying_step(fact: Fact) -> ShownStep | None:
+    """Return the step of a rotating code that pays with this fact; naming the guest alone uses none up."""
+    if fact.redeemed == 0 or fact.credential is None:
+        return None
+    return step_of(read_evidence(fact.credential.code, fact.evidence))
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """A fact on the disk."""
@@ -99,6 +107,7 @@ def _effect(fact: Fact, record: Record) -> Effect:
         registers=registers,
         numbered=fact.has_receipt,
         private=fact.private,
+        step=_paying_step(fact),
         settings=fact.settings,
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from loyalty_desk.domain.canonical import Json, text_to_bytes
+from loyalty_desk.domain.key_set import CodeKey, KeySet
 from loyalty_desk.services.ports import Identity, Journal
 from loyalty_desk.wire.v1.rows import keyset_message
 from loyalty_desk.wire.v1.signing import hello_message
@@ -47,6 +49,15 @@ class Trust:
         version = self._document().get("version", 0)
         return version if isinstance(version, int) else 0
 
+    def keys(self) -> KeySet:
+        """Return the keys in force; those that this program cannot read are left out, and prove nothing."""
+        listed = self._document().get("keys")
+        found = []
+        for key in listed if isinstance(listed, list) else []:
+            with suppress(ValueError):
+                found.append(CodeKey.from_document(key))
+        return KeySet(self._identity.network, self.version(), keys=tuple(found))
+
     def knows(self, kid: int) -> bool:
         """Return whether a key of that id is in force."""
         return self._key(kid) is not None
@@ -69,11 +80,5 @@ class Trust:
         return document if isinstance(document, Mapping) else {}
 
     def _key(self, kid: int) -> Ed25519PublicKey | None:
-        keys = self._document().get("keys")
-        for key in keys if isinstance(keys, list) else []:
-            if isinstance(key, Mapping) and key.get("kid") == kid and key.get("revoked_at") is None:
-                try:
-                    return Ed25519PublicKey.from_public_bytes(text_to_bytes(str(key.get("public"))))
-                except ValueError:
-                    return None
-        return None
+        key = self.keys().key(kid)
+        return None if key is None or key.revoked_at is not None else Ed25519PublicKey.from_public_bytes(key.public)

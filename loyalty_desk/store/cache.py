@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 _GUEST = msgspec.msgpack.Decoder(StoredGuest)
 # A subquery: as a LEFT JOIN the same two look-ups cost twice as much (measured, 100 000 guests).
 _BY_HANDLE = (
-    "SELECT guest, kind, state, generation, (SELECT row FROM guest WHERE id = credential.guest) FROM credential"
+    "SELECT guest, kind, state, generation, root, step, (SELECT row FROM guest WHERE id = credential.guest) FROM credential"
     " WHERE handle = ?"
 )
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError)
@@ -139,8 +139,8 @@ class SqliteCache:
         found = self._one(_BY_HANDLE, (handle - _SIGNED if handle >= _SIGN else handle,))
         if found is None:
             return None
-        guest, kind, state, generation, body = found
-        credential = CredentialState(kind, state, generation)
+        guest, kind, state, generation, root, step, body = found
+        credential = CredentialState(kind, state, generation, root, step)
         if body is None:
             return credential
         row = _GUEST.decode(body)

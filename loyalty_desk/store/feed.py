@@ -12,7 +12,7 @@ from uuid import UUID
 import apsw
 import msgspec
 
-from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.canonical import Json, text_to_bytes
 from loyalty_desk.domain.record import handle_from_text
 from loyalty_desk.store.engine import row as one
 from loyalty_desk.store.journal_acks import signed
@@ -146,8 +146,9 @@ def _bind_credential(key: str) -> tuple[Any, ...]:
 def _put_credential(connection: apsw.Connection, key: str, row: Mapping[str, Json], digest: bytes) -> None:
     found = read(CredentialRow, row)
     connection.execute(
-        "INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?)",
-        (*_bind_credential(key), UUID(found.guest).bytes, found.kind, found.state, found.generation, digest),
+        "INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (*_bind_credential(key), UUID(found.guest).bytes, found.kind, found.state, found.generation,
+         text_to_bytes(found.root), found.step, digest),
     )
 
 

@@ -253,6 +253,11 @@ class SqliteJournal(ArchivedJournal):
         if effect.private is not None:
             # The file is encrypted as a whole; the salt is inside, where the record's digest finds it.
             self._connection.execute("INSERT INTO private VALUES (?, ?, ?)", (sealed.id.bytes, b"", effect.private))
+        if effect.step is not None:
+            self._connection.execute(
+                "INSERT INTO step VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET highest = max(highest, excluded.highest)",
+                (signed(effect.step.handle), effect.step.root, effect.step.step),
+            )
         for key, value in effect.settings.items():
             self._write_meta(self._connection, key, value)
 
@@ -340,6 +345,14 @@ class SqliteJournal(ArchivedJournal):
         return [(seq, UUID(bytes=i), digest) for seq, i, digest in found]
 
     @mended
+    def redeemed_step(self, handle: int, root: bytes) -> int:
+        """Return the highest step of a rotating code's chain that has paid here, 0 where none has."""
+        with self._lock:
+            found = row(
+                self._live(), "SELECT highest FROM step WHERE handle = ? AND root = ?", (signed(handle), root)
+            )
+        return int(found[0]) if found else 0
+
     def holds(self, epoch: int, seq: int) -> bytes | None:
         """Return the hash of one record, None where the journal has no such."""
         with self._lock:

@@ -75,6 +75,8 @@ class Credential:
     kind: str
     state: str = "active"
     generation: int = 0
+    last_root: bytes = b""
+    last_step: int = 0
 
 
 async def insert_guests(connection: AsyncConnection, network: UUID, guests: Sequence[SealedGuest]) -> None:
@@ -241,12 +243,15 @@ async def sealed_birthdays(
 async def credentials(connection: AsyncConnection, network: UUID, handles: Sequence[bytes]) -> list[Credential]:
     found = await fetch(
         connection,
-        "select handle, guest_id, kind, state, generation from credential"
+        "select handle, guest_id, kind, state, generation, last_root, last_step from credential"
         " where network_id = $1 and handle = any($2::bytea[])",
         network,
         list(handles),
     )
-    return [Credential(bytes(row[0]), UUID(str(row[1])), row[2], row[3], row[4]) for row in found]
+    return [
+        Credential(bytes(row[0]), UUID(str(row[1])), row[2], row[3], row[4], bytes(row[5] or b""), row[6] or 0)
+        for row in found
+    ]
 
 
 async def guest_of_handle(connection: AsyncConnection, network: UUID, handle: bytes) -> UUID | None:

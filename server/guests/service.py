@@ -131,7 +131,9 @@ async def feed_rows(
         cards = await repository.credentials(connection, network, [text_to_bytes(key) for key in keys])
         return {
             bytes_to_text(one.handle): rows.write(
-                rows.CredentialRow(str(one.guest), one.kind, one.state, one.generation)
+                rows.CredentialRow(
+                    str(one.guest), one.kind, one.state, one.generation, bytes_to_text(one.last_root), one.last_step
+                )
             )
             for one in cards
         }

@@ -126,7 +126,7 @@ def fill(cache: SqliteCache, ids: list[UUID], handles: list[int]) -> int:
                 ),
             )
             connection.executemany(
-                "INSERT INTO credential VALUES (?, ?, 'card', 'active', 0, ?)",
+                "INSERT INTO credential VALUES (?, ?, 'card', 'active', 0, x'', 0, ?)",
                 ((signed(handles[n]), ids[n].bytes, nothing) for n in page),
             )
     return 0

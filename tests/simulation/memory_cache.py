@@ -7,10 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.canonical import Json, text_to_bytes
 from loyalty_desk.domain.record import handle_text
 from loyalty_desk.services.ports import CachedGuest, CacheState, CredentialState
-from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, GuestRow, ProfileRow, StaffRow, StoreRow, read, row_digest
+from loyalty_desk.wire.v1.rows import (
+    DIGEST_MODULUS,
+    CredentialRow,
+    GuestRow,
+    ProfileRow,
+    StaffRow,
+    StoreRow,
+    read,
+    row_digest,
+)
 from loyalty_desk.wire.v1.sync import FeedTable, PullAnswer
 
 
@@ -41,7 +50,8 @@ class MemoryCache:
         row = self._stored.rows.get((FeedTable.CREDENTIAL, handle_text(handle)))
         if row is None:
             return None
-        credential = CredentialState(row["kind"], row.get("state", "active"), row.get("generation", 0))
+        told = read(CredentialRow, row)
+        credential = CredentialState(told.kind, told.state, told.generation, text_to_bytes(told.root), told.step)
         guest = UUID(row["guest"])
         found = self._stored.rows.get((FeedTable.GUEST, str(guest)))
         return credential if found is None else CachedGuest(guest, read(GuestRow, found), credential)

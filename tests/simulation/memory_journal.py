@@ -258,6 +258,10 @@ class MemoryJournal:
         mine = [points for of, points in found if of == guest and points > 0]
         return OfflineUse(sum(mine), len(mine), sum(points for _, points in found))
 
+    def redeemed_step(self, handle: int, root: bytes) -> int:
+        steps = (found.effect.step for found in self._medium.effects.values())
+        return max((one.step for one in steps if one and (one.handle, one.root) == (handle, root)), default=0)
+
     def settle(self, cursor: int) -> bool:
         effects = self._medium.effects
         for place, row in effects.items():

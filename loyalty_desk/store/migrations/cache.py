@@ -11,7 +11,7 @@ CREATE INDEX guest_member_no ON guest(member_no) WHERE member_no IS NOT NULL;
 CREATE INDEX guest_phone_hash ON guest(phone_hash) WHERE phone_hash IS NOT NULL;
 CREATE TABLE credential (
     handle INTEGER PRIMARY KEY, guest BLOB NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
-    generation INTEGER NOT NULL, digest BLOB NOT NULL
+    generation INTEGER NOT NULL, root BLOB NOT NULL, step INTEGER NOT NULL, digest BLOB NOT NULL
 ) STRICT;
 CREATE TABLE counter (
     owner TEXT NOT NULL, rule TEXT NOT NULL, period TEXT NOT NULL, used INTEGER NOT NULL, digest BLOB NOT NULL,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from loyalty_desk.domain.errors import BadInput
-from loyalty_desk.domain.guest_code import CodeKind, is_member_number, parse
+from loyalty_desk.domain.guest_code import is_member_number, parse
 from loyalty_desk.domain.money import Currency, parse_amount
 from loyalty_desk.ui.sale.state import FieldMode
 
@@ -84,7 +84,7 @@ def _named(bare: str, typed: str) -> Reading:
     if _PHONE_LIKE.fullmatch(typed):
         return Reading.PHONE
     try:
-        return Reading.CARD if parse(typed).kind is CodeKind.LD1 else Reading.CODE
+        return Reading.CARD if parse(typed).handle is not None else Reading.CODE
     except BadInput as error:
         return Reading.CODE if error.code == "code_foreign" else Reading.CARD
 
