@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import overload
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loyalty_desk.domain.lots import next_expiries
-from server.ledger.lots import Holdings
+from loyalty_desk.domain.clock import from_ms, to_ms
+from loyalty_desk.domain.lots import is_live, next_expiries
+from loyalty_desk.domain.points import PointsLedger
+from server.ledger.lots import Holdings, lot_id
 
 TX = [UUID(int=number) for number in range(200)]
 MOVES = st.lists(
@@ -84,3 +88,94 @@ def test_a_posting_taken_back_gives_of_its_own_lots_first_and_of_those_that_wait
     assert [(one.tx_id, one.remaining) for one in held.lots] == [(other, 15), (sale, 0)]
     assert held.debit(UUID(int=5), 20, 5) == 5
     assert (held.debt, held.posted) == (5, -5)
+
+
+def test_a_late_check_shortens_no_life_and_reaches_what_a_later_one_met_as_dead() -> None:
+    held = Holdings()
+    first, own = held.credit(TX[0], 0, 10, 0, 100), held.credit(TX[1], 0, 10, 0, 100, own_expiry=True)
+    held.hold(TX[2], 0, 5, 0, 100)
+    held.restart(150, 250)
+    assert (first.expires_at, own.expires_at) == (100, 100)
+    held.restart(80, 180)
+    assert (first.expires_at, own.expires_at, held.waiting[0].expires_at) == (250, 100, 250)
+    assert held.credit(TX[3], 0, 1, 90, 190).expires_at == 250
+    assert held.credit(TX[4], 0, 1, 90, None).expires_at is None
+
+
+def test_a_merge_unites_what_kept_points_alive() -> None:
+    one, other = Holdings(), Holdings()
+    lot = one.credit(TX[0], 0, 10, 0, 100)
+    other.restart(90, 190)
+    one.restart(180, 280)
+    one.join(other)
+    assert lot.expires_at == 280
+    assert one.touched == {lot.id: lot}
+
+
+HISTORY = st.lists(
+    st.tuples(
+        st.sampled_from(["credit", "credit", "debit", "debit", "reverse", "check", "expire"]),
+        st.integers(0, 60),
+        st.integers(1, 120),
+        st.none() | st.integers(1, 40),
+        st.sampled_from([(None, False), (5, False), (None, True)]),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=500)
+@given(HISTORY)
+def test_the_kernels_ledger_and_the_stored_one_agree_on_every_history(
+    history: list[tuple[str, int, int, int | None, tuple[int | None, bool]]],
+) -> None:
+    kernel, stored = PointsLedger(), Holdings()
+    made: list[UUID] = []
+    for tx, (move, at, points, life, (pending, own)) in zip(TX, history, strict=False):
+        ends = None if life is None else at + life
+        match move:
+            case "credit":
+                usable = None if pending is None else at + pending
+                lot = stored.credit(tx, 0, points, at, ends, usable, own_expiry=own)
+                kernel.credit(
+                    str(lot.id), points, moment(at), expires_at=moment(ends), usable_at=moment(usable), own_expiry=own
+                )
+                made.append(tx)
+            case "debit":
+                before = len(stored.used)
+                stored.debit(tx, points, at)
+                parts = tuple((str(use.lot_id), use.amount) for use in stored.used[before:])
+                assert kernel.debit(str(tx), points, moment(at)).lots == parts
+            case "reverse" if made:
+                of = made[points % len(made)]
+                undone = kernel.reverse(str(tx), str(lot_id(of, 0)), moment(at), points)
+                if undone is not None:
+                    stored.debit(tx, -undone.points, at, of)
+            case "check":
+                stored.restart(at, ends)
+                kernel.restart(moment(at), moment(ends))
+            case "expire":
+                kernel.expire(moment(at))
+                for lot in stored.lots:
+                    if lot.remaining and not is_live(lot, at):
+                        stored.expire(tx, lot)
+        assert kernel.balance == stored.posted
+        assert kernel.debt == stored.debt
+        for later in (at, at + 7, at + 50):
+            assert kernel.available(moment(later)) == stored.available(later)
+            expiries = [(to_ms(when), lost) for when, lost in kernel.next_expiries(moment(later))]
+            assert expiries == next_expiries(stored.lots, later)
+        assert {(str(lot.id), lot.amount, lot.remaining, lot.own_expiry) for lot in stored.lots} == {
+            (lot.id, lot.amount, lot.remaining, lot.own_expiry) for lot in kernel.lots.values()
+        }
+        assert {str(lot.id): moment(lot.expires_at) for lot in stored.lots if lot.remaining} == {
+            lot.id: lot.expires_at for lot in kernel.open_lots
+        }
+
+
+@overload
+def moment(milliseconds: int) -> datetime: ...
+@overload
+def moment(milliseconds: None) -> None: ...
+def moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else from_ms(milliseconds)
