@@ -17,11 +17,14 @@ from loyalty_desk.wire.v1 import codec
 from server import metrics
 from server.guests import service as guests
 from server.guests.leaving import erase_again
+from server.holds import router as holds
+from server.holds.service import Holds
 from server.jobs.bench import Bench
 from server.jobs.schedule import scheduled
 from server.kit import errors, incarnation, schema
 from server.kit.clock import SystemClock
-from server.kit.db import fetch_value
+from server.kit.db import Database, fetch_value
+from server.kit.documented import schemas
 from server.kit.ground import Base, Ground, ground, running
 from server.ledger.repricing import Repricer
 from server.ledger.service import Ledger
@@ -35,6 +38,7 @@ from server.tills import router as tills
 
 _LOG = logging.getLogger(__name__)
 _READY_WITHIN_S = 2.0
+_HOLDS_AT_ONCE = 6
 _THIS_MACHINE = ("127.0.0.1", "::1")
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
@@ -55,7 +59,10 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
             await erase_again(opened)
             shelf = ProgramShelf()
             repricer = Repricer(opened.db, shelf)
-            services.open(opened, Ledger(postgres(opened.db, _tools(opened, shelf)), services.clock, repricer.wake))
+            ledger = Ledger(postgres(opened.db, _tools(opened, shelf)), services.clock, repricer.wake)
+            quick = Database(found.app, pool_size=_HOLDS_AT_ONCE, overflow=0)
+            stack.push_async_callback(quick.close)
+            services.open(opened, ledger, Holds(quick, opened.vault))
             await stack.enter_async_context(_running(repricer.run()))
             bench = Bench(opened.db, opened.vault, shelf)
             await stack.enter_async_context(scheduled(bench, services.clock.now))
@@ -74,8 +81,22 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
     app.include_router(sync.make_router(services))
     app.include_router(tills.make_router(services))
     app.include_router(staff.make_router(services))
+    app.include_router(holds.make_router(services))
     _add_health(app, services)
+    _describe_bodies(app)
     return app
+
+
+def _describe_bodies(app: FastAPI) -> None:
+    """Put the structs that routes name into the document: the framework knows nothing of them."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _tools(opened: Ground, shelf: ProgramShelf) -> Tools:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from loyalty_desk.domain.clock import Clock
+from server.holds.service import Holds
 from server.kit.ground import Ground
 from server.ledger.service import Ledger
 
@@ -16,10 +17,11 @@ class Services:
     clock: Clock
     _ground: Ground | None = field(default=None)
     _ledger: Ledger | None = field(default=None)
+    _holds: Holds | None = field(default=None)
 
-    def open(self, ground: Ground, ledger: Ledger) -> None:
+    def open(self, ground: Ground, ledger: Ledger, holds: Holds) -> None:
         """Put in what the routes use from now on."""
-        self._ground, self._ledger = ground, ledger
+        self._ground, self._ledger, self._holds = ground, ledger, holds
 
     @property
     def ground(self) -> Ground:
@@ -34,3 +36,10 @@ class Services:
         if self._ledger is None:
             raise RuntimeError("the application has not been started")
         return self._ledger
+
+    @property
+    def holds(self) -> Holds:
+        """Return the holds."""
+        if self._holds is None:
+            raise RuntimeError("the application has not been started")
+        return self._holds

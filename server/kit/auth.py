@@ -89,6 +89,22 @@ def require_bearer(request: Request, signer: Signer) -> None:
         raise ApiError(401, ErrorCode.BAD_TOKEN, "This till's access has ended. Enrol it again.")
 
 
+def require_same(signer: Signer, network: UUID, device: UUID) -> None:
+    """Refuse a body that speaks for another till than the one that signed it; raises `ApiError` 403."""
+    if (signer.network, signer.device) != (network, device):
+        raise ApiError(403, ErrorCode.BAD_SIGNATURE, "The request speaks for another till than the one that signed it.")
+
+
+def require_active(signer: Signer) -> None:
+    """Refuse a till that gets no data and may ask for nothing; raises `ApiError` 403."""
+    if signer.state == "revoked":
+        raise ApiError(403, ErrorCode.DEVICE_REVOKED, "This till was removed from the network.")
+    if signer.state == "cloned":
+        raise ApiError(403, ErrorCode.DEVICE_SUSPENDED, "Two tills work with this till's journal. Enrol both again.")
+    if signer.state != "active":
+        raise ApiError(403, ErrorCode.DEVICE_SUSPENDED, "This till is suspended. Its sales are still accepted.")
+
+
 def _named(request: Request, header: str) -> UUID:
     try:
         return UUID(request.headers.get(header, ""))

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch_one
+from loyalty_desk.wire.v1.errors import ErrorCode
+from server.kit.db import Database, fetch_one
+from server.kit.errors import ApiError
 
 _DAY_S = 86_400
 
@@ -26,6 +28,7 @@ class Limit:
 LOGIN = Limit("login", 5, timedelta(minutes=10))
 PIN = Limit("pin", 5, timedelta(minutes=10))
 LOOKUP = Limit("lookup", 60, timedelta(minutes=1), 2_000)
+SHORT_CODE = Limit("short code", 5, timedelta(minutes=10))
 
 
 async def take(connection: AsyncConnection, network: UUID, limit: Limit, subject: str, now: datetime) -> int | None:
@@ -58,6 +61,14 @@ async def take(connection: AsyncConnection, network: UUID, limit: Limit, subject
         (network, limit.what, subject, [*recent, now], day, of_day + 1),
     )
     return None
+
+
+async def require(db: Database, network: UUID, limit: Limit, subject: str, now: datetime) -> None:
+    """Count one try in a transaction of its own, kept whatever becomes of the try; raises `ApiError` 429."""
+    async with db.begin(network) as connection:
+        wait = await take(connection, network, limit, subject, now)
+    if wait is not None:
+        raise ApiError(429, ErrorCode.TOO_MANY, f"Tried too often. Wait {wait} seconds.", retry_after_s=wait)
 
 
 async def forgive(connection: AsyncConnection, network: UUID, limit: Limit, subject: str) -> None:

@@ -21,6 +21,7 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import BadInput, Broken, Refused
+from loyalty_desk.domain.key_set import KeySet
 from loyalty_desk.domain.money import currency as known_currency
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
@@ -193,6 +194,19 @@ async def feed_rows(
     return {
         str(one.id): rows.write(rows.StoreRow(one.name, one.zone, one.currency, one.profile)) for one in found_stores
     }
+
+
+async def key_set(connection: AsyncConnection, network_id: UUID) -> KeySet:
+    """Return the public keys of a network, as its newest set names them."""
+    found = await repository.keyset(connection, network_id)
+    return KeySet(network_id) if found is None else KeySet.from_document(canonical.decode_object(found[1]))
+
+
+async def profile_of(connection: AsyncConnection, network_id: UUID, store: UUID) -> rows.ProfileRow:
+    """Return the limits that hold in a store; raises `Refused` `store_unknown`."""
+    name = (await get_store(connection, network_id, store)).profile
+    found = await repository.profiles(connection, network_id, [name])
+    return rows.read(rows.ProfileRow, found.get(name, {}))
 
 
 async def changes_of(

@@ -8,10 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from loyalty_desk.wire.v1 import codec
-from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import MAX_PULL_ROWS, HelloRequest, PushRequest, ReconcileRequest
-from server.kit.auth import Signer, decode_body, read_signed, require_bearer
-from server.kit.errors import ApiError, answer
+from server.kit.auth import Signer, decode_body, read_signed, require_bearer, require_same
+from server.kit.errors import answer
 from server.services import Services
 from server.sync.hello import hello
 from server.sync.pull import pull
@@ -63,7 +62,7 @@ def make_router(services: Services) -> APIRouter:
         """Say who is there; the answer, signed by the network, gives the server's life, time and heads."""
         signer, body = await read_signed(request, find)
         message = decode_body(HelloRequest, request, body)
-        _same(signer, message.network, message.device)
+        require_same(signer, message.network, message.device)
         return answer(await hello(PostgresStores(services.ground), message, services.clock.now(), signer.key))
 
     @router.post("/push", **_documented("PushAnswer", "PushRequest", 400, 401, 403, 409, 413, 429, 503))
@@ -71,7 +70,7 @@ def make_router(services: Services) -> APIRouter:
         """Upload records; each is posted, a duplicate or quarantined, and stored durably before the answer."""
         signer, body = await read_signed(request, find)
         message = decode_body(PushRequest, request, body)
-        _same(signer, message.network, message.device)
+        require_same(signer, message.network, message.device)
         return answer(await services.ledger.push(message, signer.key))
 
     @router.post("/reconcile", **_documented("ReconcileAnswer", "ReconcileRequest", 400, 401, 403, 409, 413, 503))
@@ -79,7 +78,7 @@ def make_router(services: Services) -> APIRouter:
         """Compare an epoch block by block; ids are listed for blocks that differ."""
         signer, body = await read_signed(request, find)
         message = decode_body(ReconcileRequest, request, body)
-        _same(signer, message.network, message.device)
+        require_same(signer, message.network, message.device)
         return answer(await reconcile(PostgresStores(services.ground), message))
 
     @router.get("/pull", **_documented("PullAnswer", None, 400, 401, 403, 410, 503))
@@ -94,8 +93,3 @@ def make_router(services: Services) -> APIRouter:
         return answer(await pull(PostgresStores(services.ground), signer, cursor, limit))
 
     return router
-
-
-def _same(signer: Signer, network: UUID, device: UUID) -> None:
-    if (signer.network, signer.device) != (network, device):
-        raise ApiError(403, ErrorCode.BAD_SIGNATURE, "The request speaks for another till than the one that signed it.")

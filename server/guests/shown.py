@@ -1,0 +1,133 @@
+"""SQL of what guests show: credentials with their last use, and short codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from server.kit.db import fetch_one
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A credential as a code names it, with its guest after merges; `root`, `step` and `counter` of the last use."""
+
+    guest: UUID
+    kind: str
+    state: str
+    generation: int
+    root: bytes | None
+    step: int | None
+    counter: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShortCode:
+    """A short code: `used_by` is the till that has shown it first, `used_at` when it paid."""
+
+    guest: UUID
+    expires_at: datetime
+    used_at: datetime | None
+    used_by: UUID | None
+    phone_last4: str
+
+
+async def shown(connection: AsyncConnection, network: UUID, handle: bytes) -> Shown | None:
+    """Return a credential by its handle."""
+    row = await fetch_one(
+        connection,
+        "select coalesce(s.merged_into, s.guest_id) as guest, c.kind, c.state, c.generation, c.last_root, c.last_step,"
+        " c.last_counter from credential c"
+        " join guest_state s on s.network_id = c.network_id and s.guest_id = c.guest_id"
+        " where c.network_id = $1 and c.handle = $2 and not s.deleted",
+        network,
+        handle,
+    )
+    if row is None:
+        return None
+    root = None if row.last_root is None else bytes(row.last_root)
+    return Shown(row.guest, row.kind, row.state, row.generation, root, row.last_step, row.last_counter)
+
+
+async def put_counter(connection: AsyncConnection, network: UUID, handle: bytes, counter: int) -> bool:
+    """Remember the counter that a wallet's digits belonged to; False where it is not above the last any more."""
+    done = await connection.exec_driver_sql(
+        "update credential set last_counter = $3 where network_id = $1 and handle = $2"
+        " and (last_counter is null or last_counter < $3)",
+        (network, handle, counter),
+    )
+    return bool(done.rowcount == 1)
+
+
+async def short_code(connection: AsyncConnection, network: UUID, code_hash: bytes) -> ShortCode | None:
+    """Return a short code whose guest is not erased."""
+    row = await fetch_one(
+        connection,
+        "select coalesce(s.merged_into, s.guest_id) as guest, c.expires_at, c.used_at, c.used_by,"
+        " coalesce(g.phone_last4, '') as last4 from short_code c"
+        " join guest_state s on s.network_id = c.network_id and s.guest_id = c.guest_id"
+        " join guest g on g.network_id = s.network_id and g.id = coalesce(s.merged_into, s.guest_id)"
+        " where c.network_id = $1 and c.code_hash = $2 and not s.deleted",
+        network,
+        code_hash,
+    )
+    return None if row is None else ShortCode(row.guest, row.expires_at, row.used_at, row.used_by, row.last4)
+
+
+async def put_short_code(
+    connection: AsyncConnection, network: UUID, code_hash: bytes, guest: UUID, expires_at: datetime, now: datetime
+) -> bool:
+    """Give a guest a code; False where somebody has it at the moment."""
+    done = await connection.exec_driver_sql(
+        "insert into short_code as c (network_id, code_hash, guest_id, expires_at) values ($1, $2, $3, $4)"
+        " on conflict (network_id, code_hash) do update set guest_id = excluded.guest_id,"
+        " expires_at = excluded.expires_at, used_at = null, used_by = null where c.expires_at <= $5",
+        (network, code_hash, guest, expires_at, now),
+    )
+    return bool(done.rowcount == 1)
+
+
+async def end_short_codes(connection: AsyncConnection, network: UUID, guest: UUID, now: datetime) -> None:
+    """End what codes a guest still has: there is one at a time."""
+    await connection.exec_driver_sql(
+        "update short_code set used_at = $3 where network_id = $1 and guest_id = $2 and used_at is null",
+        (network, guest, now),
+    )
+
+
+async def claim_short_code(connection: AsyncConnection, network: UUID, code_hash: bytes, device: UUID) -> bool:
+    """Bind a code to the till that shows it first; False where another one was first."""
+    done = await connection.exec_driver_sql(
+        "update short_code set used_by = $3 where network_id = $1 and code_hash = $2 and used_at is null"
+        " and (used_by is null or used_by = $3)",
+        (network, code_hash, device),
+    )
+    return bool(done.rowcount == 1)
+
+
+async def use_short_code(
+    connection: AsyncConnection, network: UUID, code_hash: bytes, device: UUID, now: datetime
+) -> bool:
+    """Let a code pay, once; False where it has, or is another till's."""
+    done = await connection.exec_driver_sql(
+        "update short_code set used_at = $4, used_by = $3 where network_id = $1 and code_hash = $2 and used_at is null"
+        " and (used_by is null or used_by = $3)",
+        (network, code_hash, device, now),
+    )
+    return bool(done.rowcount == 1)
+
+
+async def survivor(connection: AsyncConnection, network: UUID, guest: UUID) -> UUID | None:
+    """Return who a guest is today, None for somebody unknown or erased."""
+    row = await fetch_one(
+        connection,
+        "select coalesce(t.merged_into, t.guest_id) as id from guest_state t"
+        " join guest_state s on s.network_id = t.network_id and s.guest_id = coalesce(t.merged_into, t.guest_id)"
+        " where t.network_id = $1 and t.guest_id = $2 and not s.deleted",
+        network,
+        guest,
+    )
+    return None if row is None else row.id

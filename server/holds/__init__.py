@@ -1,0 +1,1 @@
+"""Holds: points set apart for a check that is about to be paid."""

@@ -1,0 +1,145 @@
+"""SQL of holds. Every function runs in a transaction of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from server.kit.db import fetch, fetch_one, fetch_value
+
+_COLUMNS = "id, account_id, asked, amount, device_id, state, made_at, expires_at, code, root, step"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One hold as stored: `asked` is the guest as named by the till, `root` and `step` what an LD4 showed."""
+
+    id: UUID
+    account: int
+    asked: UUID
+    amount: int
+    device: UUID
+    state: str
+    made_at: datetime
+    expires_at: datetime
+    code: str = ""
+    root: bytes | None = None
+    step: int | None = None
+
+
+async def find(connection: AsyncConnection, network: UUID, hold: UUID) -> Hold | None:
+    """Return a hold."""
+    row = await fetch_one(
+        connection,
+        f"select {_COLUMNS} from hold where network_id = $1 and id = $2",  # noqa: S608 - constant columns
+        network,
+        hold,
+    )
+    return None if row is None else Hold(*row)
+
+
+async def insert(connection: AsyncConnection, network: UUID, hold: Hold) -> bool:
+    """Store a hold; False where its id is taken."""
+    done = await connection.exec_driver_sql(
+        "insert into hold (network_id, id, account_id, asked, amount, device_id, made_at, expires_at, code, root, step)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (network_id, id) do nothing",
+        (
+            network,
+            hold.id,
+            hold.account,
+            hold.asked,
+            hold.amount,
+            hold.device,
+            hold.made_at,
+            hold.expires_at,
+            hold.code,
+            hold.root,
+            hold.step,
+        ),
+    )
+    return bool(done.rowcount == 1)
+
+
+async def pending(connection: AsyncConnection, network: UUID, account: int, now: datetime) -> int:
+    """Return how many points of an account are held at `now`; what has run out by the server's clock holds nothing."""
+    found = await fetch_value(
+        connection,
+        "select coalesce(sum(amount), 0)::bigint from hold"
+        " where network_id = $1 and account_id = $2 and state = 'pending' and expires_at > $3",
+        network,
+        account,
+        now,
+    )
+    return int(found)
+
+
+async def held_since(connection: AsyncConnection, network: UUID, account: int, since: datetime, now: datetime) -> int:
+    """Return the points of an account that were held since then and are spent or still held."""
+    found = await fetch_value(
+        connection,
+        "select coalesce(sum(amount), 0)::bigint from hold where network_id = $1 and account_id = $2 and made_at >= $3"
+        " and (state = 'posted' or (state = 'pending' and expires_at > $4))",
+        network,
+        account,
+        since,
+        now,
+    )
+    return int(found)
+
+
+async def highest_step(connection: AsyncConnection, network: UUID, root: bytes) -> int:
+    """Return the highest step of a chain that a hold was given for, -1 for none; a void gives the points back alone."""
+    found = await fetch_value(
+        connection, "select coalesce(max(step), -1) from hold where network_id = $1 and root = $2", network, root
+    )
+    return int(found)
+
+
+async def void(connection: AsyncConnection, network: UUID, hold: UUID, device: UUID, now: datetime) -> bool:
+    """End a pending hold of a till unpaid; False where it is not pending any more."""
+    done = await connection.exec_driver_sql(
+        "update hold set state = case when expires_at > $4 then 'voided' else 'expired' end, settled_at = $4"
+        " where network_id = $1 and id = $2 and device_id = $3 and state = 'pending'",
+        (network, hold, device, now),
+    )
+    return bool(done.rowcount == 1)
+
+
+async def post(connection: AsyncConnection, network: UUID, holds: Mapping[UUID, UUID], now: datetime) -> set[UUID]:
+    """End pending holds by the transactions that spend them and return those that were still in time."""
+    found = await fetch(
+        connection,
+        "update hold h set state = case when h.expires_at > $4 then 'posted' else 'expired' end, settled_at = $4,"
+        " tx_id = t.tx from unnest($2::uuid[], $3::uuid[]) as t (id, tx)"
+        " where h.network_id = $1 and h.id = t.id and h.state = 'pending' returning h.id, h.state",
+        network,
+        list(holds),
+        list(holds.values()),
+        now,
+    )
+    return {row.id for row in found if row.state == "posted"}
+
+
+async def states(connection: AsyncConnection, network: UUID, holds: list[UUID]) -> dict[UUID, tuple[str, UUID | None]]:
+    """Return state and transaction of those holds that exist."""
+    found = await fetch(
+        connection,
+        "select id, state, tx_id from hold where network_id = $1 and id = any($2::uuid[])",
+        network,
+        holds,
+    )
+    return {row.id: (row.state, row.tx_id) for row in found}
+
+
+async def expire(connection: AsyncConnection, network: UUID, now: datetime) -> int:
+    """Note of holds that ran out that they did; they have held nothing since. Returns how many."""
+    done = await connection.exec_driver_sql(
+        "update hold set state = 'expired', settled_at = $2"
+        " where network_id = $1 and state = 'pending' and expires_at <= $2",
+        (network, now),
+    )
+    return int(done.rowcount)

@@ -1,0 +1,80 @@
+"""The paths of holds. Bodies and answers are msgpack; an answer leaves after its commit."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from loyalty_desk.domain.errors import Refused
+from loyalty_desk.wire.v1.errors import ErrorCode
+from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
+from server.kit.auth import Signer, decode_body, read_signed, require_active, require_bearer, require_same
+from server.kit.documented import documented
+from server.kit.errors import ApiError, answer
+from server.kit.limits import SHORT_CODE, forgive, require
+from server.services import Services
+from server.sync.signers import find_signer
+
+_ERRORS = (400, 401, 403, 413, 429, 503)
+
+
+def make_router(services: Services) -> APIRouter:
+    """Return the routes over the services of this process."""
+    router = APIRouter(prefix="/api/v1/holds", tags=["holds"])
+
+    async def asking(request: Request) -> tuple[Signer, bytes]:
+        async def find(network: UUID, device: UUID) -> Signer | None:
+            return await find_signer(services.ground, network, device)
+
+        signer, body = await read_signed(request, find)
+        require_bearer(request, signer)
+        require_active(signer)
+        return signer, body
+
+    @router.post("", **documented(HoldAnswer, HoldRequest, *_ERRORS))
+    async def post_hold(request: Request) -> Response:
+        """Hold points for a check: pending, insufficient, refused with its reason, or exists for an id known before."""
+        signer, body = await asking(request)
+        asked = decode_body(HoldRequest, request, body)
+        require_same(signer, asked.network, asked.device)
+        now = services.clock.now()
+        is_short = asked.code == "short"
+        if is_short:
+            await require(services.ground.db, asked.network, SHORT_CODE, f"till {asked.device}", now)
+        said = await services.holds.hold(signer, asked, now)
+        if is_short and said.reason not in ("code_invalid", "code_limit"):
+            async with services.ground.db.begin(asked.network) as connection:
+                await forgive(connection, asked.network, SHORT_CODE, f"till {asked.device}")
+        return answer(said)
+
+    @router.post("/void", **documented(HoldAnswer, HoldVoid, *_ERRORS, 404))
+    async def post_void(request: Request) -> Response:
+        """Give the points of a hold back: the check is not paid. The answer says how the hold stands."""
+        signer, body = await asking(request)
+        asked = decode_body(HoldVoid, request, body)
+        require_same(signer, asked.network, asked.device)
+        return answer(await _known(services.holds.void(asked.network, asked.device, asked.id, services.clock.now())))
+
+    @router.delete("/{hold}", **documented(HoldAnswer, None, *_ERRORS, 404))
+    async def delete_hold(request: Request, hold: UUID) -> Response:
+        """Give the points of a hold back, as `/holds/void` does."""
+        signer, _ = await asking(request)
+        return answer(await _known(services.holds.void(signer.network, signer.device, hold, services.clock.now())))
+
+    @router.get("/{hold}", **documented(HoldAnswer, None, *_ERRORS, 404))
+    async def get_hold(request: Request, hold: UUID) -> Response:
+        """Say how a hold of this till stands."""
+        signer, _ = await asking(request)
+        return answer(await _known(services.holds.state(signer.network, signer.device, hold, services.clock.now())))
+
+    return router
+
+
+async def _known(work: Any) -> HoldAnswer:
+    try:
+        found: HoldAnswer = await work
+    except Refused as error:
+        raise ApiError(404, ErrorCode.NOT_FOUND, "This till has no hold with that id.") from error
+    return found

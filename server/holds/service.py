@@ -1,0 +1,237 @@
+"""Holding points for a check: a request, which may be declined and never takes a guest below what there is (INV-13).
+
+A hold locks its guest's account and nothing else: neither the network's accounts nor the feed, so that a hundred tills
+that push do not make a guest wait. What is held ends by the server's clock, whether anybody notes it or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.code_proof import Doubt, Permit
+from loyalty_desk.domain.errors import BadInput, Refused
+from loyalty_desk.domain.guest_code import CodeKind
+from loyalty_desk.wire.v1.holds import HoldAnswer, HoldDecision, HoldRefusal, HoldRequest, HoldState
+from loyalty_desk.wire.v1.rows import ProfileRow
+from server.guests import shown
+from server.guests.proof import Proved, prove_evidence
+from server.holds import repository
+from server.holds.repository import Hold
+from server.kit.auth import Signer
+from server.kit.crypto import Vault
+from server.kit.db import Database
+from server.ledger.own import OwnPosting
+from server.networks import service as networks
+
+_PROVED_BY_EVIDENCE = frozenset({CodeKind.LD2, CodeKind.LD3, CodeKind.LD4, CodeKind.SHORT})
+_NOBODY = Proved(CodeKind.NUMBER)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the hold that a sale names. `in_time`: its points were still held when the sale was posted."""
+
+    hold: UUID
+    state: str
+    in_time: bool
+
+
+class Holds:
+    """Holds over a pool of their own: pushes that wait for each other never keep a guest at the counter."""
+
+    def __init__(self, db: Database, vault: Vault) -> None:
+        self._db = db
+        self._vault = vault
+
+    async def hold(self, signer: Signer, asked: HoldRequest, now: datetime) -> HoldAnswer:
+        """Hold points, or say why not; the same id again says what became of it."""
+        try:
+            kind = CodeKind(asked.code)
+        except ValueError:
+            return _refused(asked, HoldRefusal.CODE_INVALID)
+        async with self._db.begin(asked.network) as connection:
+            found = await repository.find(connection, asked.network, asked.id)
+            if found is not None:
+                return await self._as_it_is(connection, asked, found, now)
+            guest = await shown.survivor(connection, asked.network, asked.guest)
+            if guest is None:
+                return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
+            try:
+                proved = await self._proved(connection, asked, kind, now)
+            except BadInput:
+                return _refused(asked, HoldRefusal.CODE_INVALID)
+            profile = await networks.profile_of(connection, asked.network, signer.store)
+            refusal = _refusal(asked, proved, guest, profile)
+            if refusal is not None:
+                return refusal
+            posting = await OwnPosting.lock(connection, asked.network, [guest], now)
+            if guest not in posting.accounts:
+                return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
+            return await self._decide(connection, signer, asked, posting, guest, proved, profile)
+
+    async def void(self, network: UUID, device: UUID, hold: UUID, now: datetime) -> HoldAnswer:
+        """Give the points of a hold back; one that is not pending any more stays as it is.
+
+        Raises `Refused` `hold_unknown`.
+        """
+        async with self._db.begin(network) as connection:
+            await repository.void(connection, network, hold, device, now)
+            found = await repository.find(connection, network, hold)
+            if found is None or found.device != device:
+                raise Refused("hold_unknown")
+            available = await _available(connection, network, found.asked, now)
+            return _answer(HoldDecision.EXISTS, found, available, now)
+
+    async def state(self, network: UUID, device: UUID, hold: UUID, now: datetime) -> HoldAnswer:
+        """Return how a hold stands; raises `Refused` `hold_unknown`."""
+        async with self._db.begin(network) as connection:
+            found = await repository.find(connection, network, hold)
+            if found is None or found.device != device:
+                raise Refused("hold_unknown")
+            available = await _available(connection, network, found.asked, now)
+            return _answer(HoldDecision.EXISTS, found, available, now)
+
+    async def _as_it_is(
+        self, connection: AsyncConnection, asked: HoldRequest, found: Hold, now: datetime
+    ) -> HoldAnswer:
+        if (found.asked, found.amount, found.device) != (asked.guest, asked.amount, asked.device):
+            return _refused(asked, HoldRefusal.OTHER_REQUEST)
+        available = await _available(connection, asked.network, found.asked, now)
+        return _answer(HoldDecision.EXISTS, found, available, now)
+
+    async def _proved(self, connection: AsyncConnection, asked: HoldRequest, kind: CodeKind, now: datetime) -> Proved:
+        if asked.evidence is None:
+            # Who was named by a card's handle alone: as much as a card may spend, and of what turns over nothing.
+            missing = Doubt.MISSING if kind in _PROVED_BY_EVIDENCE else None
+            return Proved(kind, asked.guest, doubt=missing)
+        return await prove_evidence(connection, asked.network, self._vault, kind, asked.evidence, now, asked.device)
+
+    async def _decide(
+        self,
+        connection: AsyncConnection,
+        signer: Signer,
+        asked: HoldRequest,
+        posting: OwnPosting,
+        guest: UUID,
+        proved: Proved,
+        profile: ProfileRow,
+    ) -> HoldAnswer:
+        """Decide with the account locked: from here on nobody else holds or posts anything of this guest."""
+        network, now = asked.network, posting.now
+        account = posting.accounts[guest].account_id
+        found = await repository.find(connection, network, asked.id)
+        if found is not None:
+            return await self._as_it_is(connection, asked, found, now)
+        held = await repository.pending(connection, network, account, now)
+        available = posting.holdings(guest).available(to_ms(now)) - held
+        if asked.amount > available:
+            return HoldAnswer(asked.id, HoldDecision.INSUFFICIENT, available)
+        if asked.code != CodeKind.SHORT:
+            store = await networks.get_store(connection, network, signer.store)
+            today = now.astimezone(ZoneInfo(store.zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+            spent = await repository.held_since(connection, network, account, today.astimezone(UTC), now)
+            if spent + asked.amount > profile.confirm_points:
+                return replace_available(_refused(asked, HoldRefusal.CONFIRMATION_NEEDED), available)
+        if not await _use(connection, network, asked.device, proved, now):
+            return replace_available(_refused(asked, HoldRefusal.CODE_INVALID), available)
+        made = Hold(
+            asked.id,
+            account,
+            asked.guest,
+            asked.amount,
+            asked.device,
+            HoldState.PENDING,
+            now,
+            now + timedelta(seconds=asked.ttl_s),
+            asked.code,
+            proved.root,
+            proved.step,
+        )
+        if not await repository.insert(connection, network, made):
+            # Another guest's hold has this id since a moment ago.
+            return replace_available(_refused(asked, HoldRefusal.OTHER_REQUEST), available)
+        return _answer(HoldDecision.PENDING, made, available - asked.amount, now)
+
+
+async def post_holds(
+    connection: AsyncConnection, network: UUID, holds: Mapping[UUID, UUID], now: datetime
+) -> dict[UUID, Settled]:
+    """End the holds that sales name, in the transaction that posts the sales; `holds` gives each hold's sale.
+
+    The sale is a fact and is posted either way: where `in_time` is false the hold had run out, was voided, had paid
+    for another sale or is not known, which is for HOLD_EXPIRED. Call it with the guests' accounts locked.
+    """
+    if not holds:
+        return {}
+    in_time = await repository.post(connection, network, holds, now)
+    found = await repository.states(connection, network, list(holds))
+    made: dict[UUID, Settled] = {}
+    for hold, sale in holds.items():
+        state, tx = found.get(hold, ("unknown", None))
+        made[hold] = Settled(hold, state, hold in in_time or (state == HoldState.POSTED and tx == sale))
+    return made
+
+
+async def held(connection: AsyncConnection, network: UUID, account: int, now: datetime) -> int:
+    """Return how many points of a locked account wait for checks that are being paid."""
+    return await repository.pending(connection, network, account, now)
+
+
+async def expire(connection: AsyncConnection, network: UUID, now: datetime) -> int:
+    """Note of holds that have run out that they did; returns how many."""
+    return await repository.expire(connection, network, now)
+
+
+def replace_available(answer: HoldAnswer, available: int) -> HoldAnswer:
+    """Return an answer that also says what the guest could spend."""
+    return HoldAnswer(answer.id, answer.outcome, available, reason=answer.reason, limit=answer.limit)
+
+
+def _refusal(asked: HoldRequest, proved: Proved, guest: UUID, profile: ProfileRow) -> HoldAnswer | None:
+    if proved.doubt is Doubt.REVOKED:
+        return _refused(asked, HoldRefusal.GUEST_BLOCKED)
+    named = proved.guest
+    if named is None or (named not in (guest, asked.guest)):
+        return _refused(asked, HoldRefusal.CODE_INVALID)
+    if proved.doubt is not None and proved.kind in _PROVED_BY_EVIDENCE:
+        return _refused(asked, HoldRefusal.CODE_INVALID)
+    limit = 0 if proved.permit < Permit.LIMITED else profile.online_cvm.get(proved.kind.value, 0)
+    if asked.amount > limit:
+        return _refused(asked, HoldRefusal.CODE_LIMIT, limit)
+    return None
+
+
+async def _use(connection: AsyncConnection, network: UUID, device: UUID, proved: Proved, now: datetime) -> bool:
+    """Remember that what was shown has paid; False where it has paid before."""
+    if proved.counter is not None and not await shown.put_counter(connection, network, proved.handle, proved.counter):
+        return False
+    if proved.root is not None and proved.step is not None:
+        return proved.step > await repository.highest_step(connection, network, proved.root)
+    if proved.short is not None:
+        return await shown.use_short_code(connection, network, proved.short, device, now)
+    return True
+
+
+async def _available(connection: AsyncConnection, network: UUID, guest: UUID, now: datetime) -> int:
+    found = await shown.survivor(connection, network, guest)
+    if found is None:
+        return 0
+    posting = await OwnPosting.lock(connection, network, [found], now)
+    account = posting.accounts[found].account_id
+    return posting.holdings(found).available(to_ms(now)) - await repository.pending(connection, network, account, now)
+
+
+def _answer(decision: HoldDecision, hold: Hold, available: int, now: datetime) -> HoldAnswer:
+    state = HoldState.EXPIRED if hold.state == HoldState.PENDING and hold.expires_at <= now else hold.state
+    return HoldAnswer(hold.id, decision, available, to_ms(hold.expires_at), hold.amount, state)
+
+
+def _refused(asked: HoldRequest, reason: HoldRefusal, limit: int | None = None) -> HoldAnswer:
+    return HoldAnswer(asked.id, HoldDecision.REFUSED, 0, reason=reason, limit=limit)
