@@ -74,10 +74,7 @@ def parse_amount(text: str, of: Currency) -> int:
         raise BadInput("amount_too_large", limit=MAX_MAJOR)
     if len(fraction.rstrip("0")) > of.decimals:
         raise BadInput("amount_too_precise", decimals=of.decimals)
-    minor = int(whole or "0") * of.unit + int(fraction[: of.decimals].ljust(of.decimals, "0") or "0")
-    if minor > MAX_MAJOR * of.unit + of.unit - 1:
-        raise BadInput("amount_too_large", limit=MAX_MAJOR)
-    return minor
+    return int(whole or "0") * of.unit + int(fraction[: of.decimals].ljust(of.decimals, "0") or "0")
 
 
 def _split_amount(typed: str) -> tuple[str, str]:
@@ -114,7 +111,7 @@ def allocate(amount: int, weights: Sequence[int], ceilings: Sequence[int] | None
     if amount < 0:
         return [-part for part in allocate(-amount, weights, ceilings)]
     if ceilings is None:
-        return largest_remainder(amount, weights) if weights else []
+        return largest_remainder(amount, weights)
     parts = [0] * len(weights)
     open_parts = [i for i, ceiling in enumerate(ceilings) if ceiling > 0]
     left = amount

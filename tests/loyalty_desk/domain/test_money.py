@@ -76,6 +76,23 @@ def test_an_amount_that_cannot_be_meant_is_refused_with_its_reason(text, code):
     assert refused.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "facts"),
+    [
+        ("1,234", "amount_ambiguous", {"text": "1,234"}),
+        ("0.001", "amount_too_precise", {"decimals": 2}),
+        ("123456789", "amount_too_large", {"limit": 99_999_999}),
+        ("x" * 60, "amount_malformed", {"text": "x" * 40}),
+        (" ", "amount_empty", {}),
+        ("-1", "amount_negative", {}),
+    ],
+)
+def test_a_refused_amount_says_what_a_person_needs(text, code, facts):
+    with pytest.raises(BadInput) as refused:
+        parse_amount(text, RUB)
+    assert (refused.value.code, dict(refused.value.facts)) == (code, facts)
+
+
 def test_decimals_are_those_of_the_currency():
     assert parse_amount("500", JPY) == 500
     assert parse_amount("1.234", KWD) == 1234
@@ -84,8 +101,9 @@ def test_decimals_are_those_of_the_currency():
 
 
 def test_an_unknown_currency_is_refused():
-    with pytest.raises(BadInput, match="currency_unknown"):
-        currency("XXX")
+    with pytest.raises(BadInput) as refused:
+        currency("ROUBLES IN FULL")
+    assert (refused.value.code, dict(refused.value.facts)) == ("currency_unknown", {"currency": "ROUBLES "})
     assert CURRENCIES["USD"].unit == 100
 
 
@@ -115,6 +133,14 @@ def test_halves_round_away_from_zero(numerator, denominator):
     assert abs(rounded - exact) <= Fraction(1, 2)
     if abs(rounded - exact) == Fraction(1, 2):
         assert abs(rounded) > abs(exact)
+
+
+def test_rounding_is_exact_where_a_float_is_not():
+    large = 3 * 10**17 + 1
+    assert divide_half_up(2 * large - 1, 2) == large
+    assert divide_half_up(-(2 * large - 1), 2) == -large
+    assert type(divide_half_up(-3, 2)) is int
+    assert [divide_half_up(n, 2) for n in (-1, 0, 1)] == [-1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -167,3 +193,14 @@ def test_what_does_not_fit_is_spread_by_the_same_weights():
     assert allocate(0, [3, 1], [3, 1]) == [0, 0]
     assert allocate(5, []) == []
     assert allocate(7, [0, 0, 0]) == [3, 2, 2]
+    assert allocate(7, []) == []
+
+
+def test_what_is_owed_is_split_under_the_same_ceilings_as_what_is_given():
+    assert allocate(-20, [10, 20, 50, 30], [10, 1, 0, 4]) == [-10, -1, 0, -4]
+
+
+def test_the_last_unit_is_given_and_a_full_part_takes_no_share():
+    assert allocate(1, [5, 5], [0, 9]) == [0, 1]
+    assert allocate(3, [1, 1], [2, 2]) == [2, 1]
+    assert allocate(2, [0, 0, 0], [0, 3, 9]) == [0, 1, 1]
