@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -127,14 +128,25 @@ class Checkout:
         )  # fmt: skip
         return _Priced(price_check(draft.basket, facts, program, draft.at, choices), choices, share)
 
-    def confirm(self, draft: CheckDraft, quote: Quote) -> SaleDone:
+    def confirm(
+        self,
+        draft: CheckDraft,
+        quote: Quote,
+        *,
+        facts_of: Callable[[GuestCard], GuestFacts | None] | None = None,
+        joined: Callable[[Fact], Fact] | None = None,
+    ) -> SaleDone:
         """Commit the sale durably and return; a raised `Refused` means that nothing was recorded.
+
+        `facts_of` says what the guest is priced as instead, `joined` what is recorded instead: an exchange's both.
 
         Refused: `quote_stale` where prices, program or guest changed since `quote`, `redemption_refused` (`reason` and
         its numbers) where points were asked and none can be had, `check_too_large`, `journal_unavailable`, `disk_full`.
         """
         program = self._programs.required()
         guest = None if draft.guest is None else self._guests.refresh(draft.guest)
+        if guest is not None and facts_of is not None:
+            guest = replace(guest, facts=facts_of(guest))
         self._quotas = self._cache.quotas()
         # Where no points were asked for, how many could have been had is not worth a second quote.
         priced = self._price(replace(draft, guest=guest), program, with_limits=draft.points_asked > 0)
@@ -143,7 +155,7 @@ class Checkout:
         if _figures(priced.quote) != _figures(quote) or abs(self._clock.now() - draft.at) > QUOTE_LIFE:
             raise Refused("quote_stale")
         fact = self._fact(draft, guest, priced, program)
-        recorded = self._recorder.record(fact)
+        recorded = self._recorder.record(fact if joined is None else joined(fact))
         after = self._after(guest)
         return SaleDone(
             record_id=recorded.record.id,

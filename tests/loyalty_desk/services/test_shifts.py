@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.contents import ShiftCloseContents, ShiftOpenContents, contents_of
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import Record, RecordKind
@@ -16,10 +17,19 @@ from loyalty_desk.services.recording import Fact
 from loyalty_desk.services.shifts import Shifts
 from tests.loyalty_desk.till_parts import CARD, GUEST, IDENTITY, STORE, Counter, make_counter, stocked
 
-MANAGER = ("staff", "boss", {"name": "Boris B", "role": "manager", "stores": [], "pin": "hash:135790"})
-CASHIER = ("staff", "anna.k", {"name": "Anna K", "role": "cashier", "stores": [str(STORE)], "pin": "hash:4711"})
-ELSEWHERE = ("staff", "far", {"name": "Far", "role": "cashier", "stores": [IDENTITY.network.hex], "pin": "hash:1111"})
-NO_PIN = ("staff", "new", {"name": "New", "role": "cashier", "stores": []})
+type FeedRow = tuple[str, str, dict[str, Json] | None]
+MANAGER: FeedRow = ("staff", "boss", {"name": "Boris B", "role": "manager", "stores": [], "pin": "hash:135790"})
+CASHIER: FeedRow = (
+    "staff",
+    "anna.k",
+    {"name": "Anna K", "role": "cashier", "stores": [str(STORE)], "pin": "hash:4711"},
+)
+ELSEWHERE: FeedRow = (
+    "staff",
+    "far",
+    {"name": "Far", "role": "cashier", "stores": [IDENTITY.network.hex], "pin": "hash:1111"},
+)
+NO_PIN: FeedRow = ("staff", "new", {"name": "New", "role": "cashier", "stores": []})
 
 
 def is_pin(hashed: str, pin: str) -> bool:
