@@ -45,9 +45,9 @@ def is_spendable[T: (int, datetime)](lot: AnyLot[T], at: T) -> bool:
     return is_live(lot, at) and (lot.usable_at is None or lot.usable_at <= at)
 
 
-def spending_order[T: (int, datetime)](lot: AnyLot[T]) -> tuple[bool, T, T]:
+def spending_order[T: (int, datetime)](lot: AnyLot[T]) -> tuple[bool, T | None, T]:
     """Return what lots are sorted by: earliest end first, never-expiring last, the elder of equals first."""
-    return (lot.expires_at is None, lot.earned_at if lot.expires_at is None else lot.expires_at, lot.earned_at)
+    return (lot.expires_at is None, lot.expires_at, lot.earned_at)
 
 
 def drawn[L](order: Iterable[L], points: int, has: Callable[[L], int]) -> Iterator[tuple[L, int]]:

@@ -237,9 +237,8 @@ class PointsLedger:
         wanted = self._clamped(of, EntryKind.DEBIT, EntryKind.RETURN, points)
         if not wanted:
             return None
-        own = min(self._owed.get(of, 0), wanted)
-        if own:
-            self._owed[of] -= own
+        own = min(self._owed[of], wanted)
+        self._owed[of] -= own
         left, parts = wanted - own, []
         sources = self._sources[of]
         while left:
@@ -326,7 +325,7 @@ class PointsLedger:
         return entry
 
 
-def _spending_order(lot: Lot) -> tuple[bool, datetime, datetime, str]:
+def _spending_order(lot: Lot) -> tuple[bool, datetime | None, datetime, str]:
     return (*spending_order(lot), lot.id)
 
 

@@ -427,6 +427,15 @@ def test_a_sale_paid_back_in_pieces_returns_what_is_left_of_a_part_from_the_same
     assert remaining(ledger) == {"a": 50}
 
 
+def test_a_piece_that_is_back_does_not_come_back_to_its_lot_again():
+    ledger = PointsLedger()
+    ledger.credit("soon", 50, day(0), expires_at=day(100))
+    ledger.credit("late", 30, day(0), expires_at=day(200))
+    ledger.debit("sale", 80, day(1))
+    assert ledger.give_back("r1", "sale", day(2), 10).lots == (("late", 10),)
+    assert ledger.give_back("r2", "sale", day(2)).lots == (("late", 20), ("soon", 50))
+
+
 def test_what_was_reversed_of_one_credit_does_not_shield_another():
     ledger = PointsLedger()
     ledger.credit("a", 50, day(0))
