@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -112,31 +112,42 @@ def guests_erase(
 @app.command("code")
 def guests_code(
     guest: Guest,
-    kind: Annotated[str, typer.Option(help="ld1: the card's code.")] = "ld1",
+    kind: Annotated[
+        str, typer.Option(help="ld1: the card's code. ld3: the same, signed. ld4: what the guest's phone shows now.")
+    ] = "ld1",
+    days: Annotated[int, typer.Option(min=1, max=3_650, help="How long an ld3 is valid.")] = 365,
+    count: Annotated[int, typer.Option(min=1, max=120, help="How many ld4 in a row, one for each half minute.")] = 1,
     network: NetworkId = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Print a guest's card as text and, on a terminal, as a QR code."""
-    from server.guests import service
+    """Print a guest's codes as text and, on a terminal, as QR codes."""
+    from server.guests import codes, service
 
     terminal = Terminal(as_json)
-    if kind != "ld1":
+    if kind not in ("ld1", "ld3", "ld4"):
         raise BadInput("code_kind", kind=kind)
 
-    async def work(opened: Ground) -> list[int]:
-        chosen = await chosen_network(opened, network)
+    async def work(opened: Ground) -> list[tuple[str, datetime | None]]:
+        chosen, now = await chosen_network(opened, network), datetime.now(UTC)
         who = await _named(opened, chosen, guest)
+        if kind == "ld3":
+            made = await codes.issued(opened, chosen, who, now, timedelta(days=days))
+            return [(one.text, one.until) for one in made]
+        if kind == "ld4":
+            made = await codes.rotating(opened, chosen, who, now, count)
+            return [(one.text, one.until) for one in made]
         async with opened.db.begin(chosen) as connection:
-            return await service.cards(connection, chosen, who)
+            return [(ld1(handle), None) for handle in await service.cards(connection, chosen, who)]
 
     found = with_ground(settings_of(data_dir), terminal, work)
     if not found:
         raise Refused("card_missing")
-    for handle in found:
-        terminal.line(ld1(handle))
-        terminal.code(ld1(handle))
-    terminal.result(codes=[ld1(handle) for handle in found])
+    for text, until in found:
+        terminal.line(text if until is None else f"{text}  until {until:%Y-%m-%d %H:%M:%S} UTC")
+        # On a screen the size of a module counts for more than error correction (guest-code.md).
+        terminal.code(text, "m" if kind == "ld1" else "l")
+    terminal.result(codes=[text for text, _ in found], until=[until for _, until in found if until is not None])
 
 
 async def _named(opened: Ground, network: UUID, text: str) -> UUID:

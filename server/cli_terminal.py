@@ -34,12 +34,12 @@ class Terminal:
         if self.as_json:
             print(json.dumps(fields, ensure_ascii=False, default=_plain), flush=True)
 
-    def code(self, text: str) -> None:
-        """Draw a QR code, where a terminal can show one."""
+    def code(self, text: str, level: str = "m") -> None:
+        """Draw a QR code, where a terminal can show one; `level` is that of error correction."""
         if self.as_json or not sys.stdout.isatty():
             return
         drawn = io.StringIO()
-        segno.make(text, error="m", micro=False).terminal(out=drawn, compact=True)
+        segno.make(text, error=level, boost_error=False, micro=False).terminal(out=drawn, compact=True)
         print(drawn.getvalue(), flush=True)
 
 

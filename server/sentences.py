@@ -80,7 +80,7 @@ SENTENCES = {
     "merge_cycle": "The guest who stays is this guest already, or was merged into them.",
     "merge_elsewhere": "This guest was merged into {into} already.",
     "merge_survivor": "The guest who should stay was merged into {into}. Name that one.",
-    "code_kind": "The kind of a code is ld1 here, not {kind}.",
+    "code_kind": "The kind of a code is ld1, ld3 or ld4 here, not {kind}.",
     "card_missing": "This guest has no card.",
     "field_missing": "The program lacks {field} in {place}.",
     "field_wrong": "In the program, {field} in {place} should be {wants}.",

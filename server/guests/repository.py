@@ -254,6 +254,28 @@ async def credentials(connection: AsyncConnection, network: UUID, handles: Seque
     ]
 
 
+async def active_credentials(
+    connection: AsyncConnection, network: UUID, guest: UUID, kinds: Sequence[str]
+) -> list[Credential]:
+    found = await fetch(
+        connection,
+        "select handle, guest_id, kind, state, generation from credential"
+        " where network_id = $1 and guest_id = $2 and kind = any($3::text[]) and state = 'active'"
+        " order by created_at, handle",
+        network,
+        guest,
+        list(kinds),
+    )
+    return [Credential(bytes(row[0]), UUID(str(row[1])), row[2], row[3], row[4]) for row in found]
+
+
+async def lock_state(connection: AsyncConnection, network: UUID, guest: UUID) -> None:
+    """Let nobody else change or merge a guest until this transaction ends."""
+    await fetch(
+        connection, "select 1 from guest_state where network_id = $1 and guest_id = $2 for update", network, guest
+    )
+
+
 async def guest_of_handle(connection: AsyncConnection, network: UUID, handle: bytes) -> UUID | None:
     row = await fetch_one(
         connection,
