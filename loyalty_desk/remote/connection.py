@@ -77,6 +77,7 @@ class Connection:
             retry_after=_seconds(found_headers.get("retry-after")),
             expected_seq=said.expected_seq,
             epoch=said.epoch,
+            feed_seq=said.feed_seq,
         )
 
     def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, httpx2.Headers, bytes]:

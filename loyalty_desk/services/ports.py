@@ -17,6 +17,7 @@ import msgspec
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.code_proof import ShownStep
 from loyalty_desk.domain.record import SealedRecord, Totals
+from loyalty_desk.wire.v1.bootstrap import SnapshotManifest
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow, StaffRow, StoreRow
 from loyalty_desk.wire.v1.sync import (
@@ -451,10 +452,10 @@ class Cache(Protocol):
         """Return the row with key ``current`` of `program` or `keyset`."""
         ...
 
-    def apply(self, page: PullAnswer) -> None:
+    def apply(self, page: PullAnswer, *, onto: CacheState | None = None) -> None:
         """Apply a page and its cursor in one transaction; the same page twice is the same as once.
 
-        Raises `CacheLost` where the file is damaged.
+        Raises `CacheLost` where the file is damaged, or is not any more as far as `onto`, behind which the page lies.
         """
         ...
 
@@ -464,6 +465,34 @@ class Cache(Protocol):
 
     def wipe(self, incarnation: UUID | None) -> None:
         """Forget everything; the next pull reads the feed from 0."""
+        ...
+
+
+class SnapshotSpoiled(Exception):
+    """What was fetched is not what the manifest says; it has been thrown away."""
+
+
+class SnapshotRoom(Protocol):
+    """Where a snapshot gathers, encrypted, and how it becomes the cache."""
+
+    def begun(self) -> SnapshotManifest | None:
+        """Return the snapshot that is being fetched, None where none is."""
+        ...
+
+    def begin(self, manifest: SnapshotManifest) -> int:
+        """Return how many bytes of this snapshot are here; of another one nothing is kept."""
+        ...
+
+    def add(self, part: bytes) -> int:
+        """Keep the next bytes durably; return how many are here."""
+        ...
+
+    def install(self, manifest: SnapshotManifest) -> None:
+        """Make the whole snapshot the cache; raises `SnapshotSpoiled`."""
+        ...
+
+    def discard(self) -> None:
+        """Throw away what is here."""
         ...
 
 
@@ -487,6 +516,7 @@ class ServerSaid(Exception):
         retry_after: int | None = None,
         expected_seq: int | None = None,
         epoch: int | None = None,
+        feed_seq: int | None = None,
     ) -> None:
         super().__init__(status, code, text)
         self.status = status
@@ -495,6 +525,7 @@ class ServerSaid(Exception):
         self.retry_after = retry_after
         self.expected_seq = expected_seq
         self.epoch = epoch
+        self.feed_seq = feed_seq
 
 
 class LedgerClient(Protocol):
@@ -514,6 +545,14 @@ class LedgerClient(Protocol):
 
     def pull(self, cursor: str | None, limit: int) -> PullAnswer:
         """Return a page of changes after `cursor`, from the beginning where None."""
+        ...
+
+    def snapshot(self) -> SnapshotManifest:
+        """Return what the first load is; `ServerSaid` `SNAPSHOT_WAITS` while it is being made."""
+        ...
+
+    def snapshot_part(self, snapshot: UUID, start: int, size: int) -> bytes:
+        """Return up to `size` bytes of it from `start` on; `ServerSaid` `NOT_FOUND` where it is there no more."""
         ...
 
 

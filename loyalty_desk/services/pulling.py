@@ -1,4 +1,8 @@
-"""Following the server's feed into the cache, page by page, and knowing when the end has been reached."""
+"""Following the server's feed into the cache, and knowing when the end has been reached.
+
+The pages of one pull are put into the cache together. One alone would show a wrong balance for a while: a guest whose
+sale here lies behind its cursor may come on a later page, because somebody else's sale has moved the row there since.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,12 @@ from hashlib import sha256
 from itertools import pairwise
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from loyalty_desk.domain.canonical import Json, NotCanonical, text_to_bytes
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.program import Program
+from loyalty_desk.services.bootstrapping import Bootstrap
 from loyalty_desk.services.ports import Cache, CacheLost, Journal, LedgerClient, NotOurServer, ServerSaid, StoredProgram
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trust import Trust
@@ -17,6 +24,9 @@ from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import MAX_PULL_ROWS, FeedTable, PullAnswer, cursor_text
 
+# A feed longer than this is applied in parts: a balance may be off between two of them.
+MOST_ROWS_AT_ONCE = 100_000
+MOST_RESTARTS = 1
 _ADOPTED = (FeedTable.PROGRAM, FeedTable.KEYSET)
 
 
@@ -24,7 +34,14 @@ class Puller:
     """Pulls until the feed's end; a cache that turns out wrong is read again from 0, once."""
 
     def __init__(
-        self, journal: Journal, cache: Cache, client: LedgerClient, clock: TrustedClock, trust: Trust, cashier: Cashier
+        self,
+        journal: Journal,
+        cache: Cache,
+        client: LedgerClient,
+        clock: TrustedClock,
+        trust: Trust,
+        cashier: Cashier,
+        bootstrap: Bootstrap | None = None,
     ) -> None:
         self._journal = journal
         self._cache = cache
@@ -32,33 +49,44 @@ class Puller:
         self._clock = clock
         self._trust = trust
         self._cashier = cashier
+        self._bootstrap = bootstrap
+        self._start: tuple[UUID, int | None] | None = None
+        self._page: PullAnswer | None = None
         self._wrong_before = False
         self._adopted = False
         self.applied = 0
 
     def pull(self, incarnation: UUID, stopping: Callable[[], bool], *, final: bool = True) -> str | None:
-        """Apply pages to the end; return a code where the cache cannot be trusted, else None.
+        """Apply the feed to its end; return a code where the cache cannot be trusted, else None.
 
         `final` False leaves out what a completed pull settles: the server has not proved itself yet.
         """
         if not self._adopted:
             self._adopt()
-        restarts = 0
+        tries, anew = 0, False
         while not stopping():
-            before = self._cache.state().cursor
             try:
-                page = self._page(incarnation, before)
-                self._cache.apply(page)
-            except ServerSaid as said:
-                if said.code != ErrorCode.MUST_BOOTSTRAP or before is None:
-                    raise
-                self._cache.wipe(incarnation)
-                continue
+                page = self._next(incarnation, stopping, anew=anew)
             except CacheLost:
-                restarts += 1
-                if restarts > 1:
+                tries += 1
+                if tries > MOST_RESTARTS:
                     return "cache_unusable"
                 continue
+            except ServerSaid as said:
+                if said.code != ErrorCode.MUST_BOOTSTRAP or self._bootstrap is None:
+                    raise
+                tries += 1
+                if tries > MOST_RESTARTS:
+                    return "cache_unusable"
+                self._adopted = anew = False
+                error = self._bootstrap.fetch(incarnation, stopping)
+                if error is not None:
+                    return error
+                self._adopt()
+                continue
+            if page is None:
+                return None
+            anew = False
             self.applied += len(page.rows)
             if any(change.table in _ADOPTED for change in page.rows):
                 self._adopt()
@@ -71,18 +99,61 @@ class Puller:
             if self._wrong_before:
                 self._journal.notify("cache_mismatch", {}, self._clock.now_ms())
                 return "cache_mismatch"
-            self._wrong_before = True
-            self._cache.wipe(incarnation)
+            self._wrong_before = anew = True
         return None
 
-    def _page(self, incarnation: UUID, before: int | None) -> PullAnswer:
-        cursor = None if before is None else cursor_text(incarnation, before)
+    def _next(self, incarnation: UUID, stopping: Callable[[], bool], *, anew: bool) -> PullAnswer | None:
+        """Apply what lies behind the cursor, or everything in place of it, and return it; None where stopped."""
+        before = self._cache.state()
+        page = None
+        if not anew:
+            try:
+                # A first load goes in page by page: the sooner a guest is known the better; nothing is redeemed yet.
+                page = self._gathered(incarnation, before.cursor, stopping, MOST_ROWS_AT_ONCE if before.complete else 1)
+            except ServerSaid as said:
+                if said.code != ErrorCode.MUST_BOOTSTRAP or before.cursor is None:
+                    raise
+                anew = True
+        if anew:
+            # What is here, however old, is sold by until all of the new is.
+            page = self._gathered(incarnation, None, stopping, MOST_ROWS_AT_ONCE)
+            if page is not None:
+                self._cache.wipe(incarnation)
+                before = self._cache.state()
+        if page is not None:
+            self._start = self._page = None
+            self._cache.apply(page, onto=before)
+        return page
+
+    def _gathered(
+        self, incarnation: UUID, cursor: int | None, stopping: Callable[[], bool], enough: int
+    ) -> PullAnswer | None:
+        """Return what the feed has behind a cursor as one page, of a long feed `enough` rows; None if stopped.
+
+        What was fetched before a cut is kept: the next attempt fetches the rest.
+        """
+        if self._start != (incarnation, cursor):
+            self._start, self._page = (incarnation, cursor), None
+        while self._page is None or (self._page.has_more and len(self._page.rows) < enough):
+            if stopping():
+                return None
+            there = self._page
+            try:
+                page = self._fetched(incarnation, cursor if there is None else there.next)
+            except ServerSaid:
+                self._page = None
+                raise
+            self._page = page if there is None else replace(page, rows=there.rows + page.rows)
+        return self._page
+
+    def _fetched(self, incarnation: UUID, after: int | None) -> PullAnswer:
+        cursor = None if after is None else cursor_text(incarnation, after)
         page = self._client.pull(cursor, MAX_PULL_ROWS)
-        numbers = [before or 0, *(change.seq for change in page.rows)]
+        numbers = [after or 0, *(change.seq for change in page.rows)]
         in_order = all(one < other for one, other in pairwise(numbers))
         if page.incarnation != incarnation or not in_order or page.next < numbers[-1]:
             raise NotOurServer("the page does not follow the cursor")
-        if page.has_more and page.next == before:
+        if page.has_more and page.next == after:
             raise NotOurServer("the page leads nowhere")
         return page
 

@@ -80,7 +80,8 @@ class Pusher:
                     gaps += 1
                     self._step_back(there, said.expected_seq, records[0].seq, said)
                 elif said.code == ErrorCode.FORK:
-                    self._journal.acknowledge(epoch, records[-1].seq, incarnation, SEEN_BY_NEXT_PULL)
+                    shown_from = SEEN_BY_NEXT_PULL if said.feed_seq is None else said.feed_seq
+                    self._journal.acknowledge(epoch, records[-1].seq, incarnation, shown_from)
                     self.acknowledged += len(records)
                     raise Forked(epoch) from said
                 elif said.status == 413 and len(records) > 1:

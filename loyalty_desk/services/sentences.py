@@ -135,6 +135,8 @@ SENTENCES: Mapping[str, str] = {
     "till_revoked": _("This till has been taken off the network. Its sales are kept here. Call the manager."),
     "app_too_old": _("This version of Loyalty Desk is too old for the server. Call the manager to update it."),
     "network_too_large": _("The server asks for a first load that this version cannot do. Call the manager."),
+    "snapshot_prepared": _("The server is preparing the guests’ data. Sales go on; it is fetched by itself."),
+    "snapshot_spoiled": _("The guests’ data arrived damaged and is fetched again. Sales go on."),
     "server_busy": _("The server is busy. Sales are kept on this till and sent later."),
     "server_refused": _(
         "The server answers but does not take this till’s data. Sales are kept here. Call the manager."

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from loyalty_desk.services.bootstrapping import Bootstrap
 from loyalty_desk.services.ports import (
     Cache,
     EpochHead,
@@ -74,6 +75,7 @@ class SyncEngine:
         random: Random,
         *,
         app: str,
+        bootstrap: Bootstrap | None = None,
     ) -> None:
         self._identity = identity
         self._journal = journal
@@ -85,7 +87,8 @@ class SyncEngine:
         self._app = app
         self._trust = Trust(identity, journal)
         self._pusher = Pusher(identity, journal, client, clock)
-        self._puller = Puller(journal, cache, client, clock, self._trust, Cashier(identity, journal, cache))
+        cashier = Cashier(identity, journal, cache)
+        self._puller = Puller(journal, cache, client, clock, self._trust, cashier, bootstrap)
         self._reconciled_at: int | None = None
         self._resynced = False
         self._proved = False

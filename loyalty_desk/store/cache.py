@@ -19,8 +19,9 @@ import msgspec
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.services.ports import CachedGuest, CacheLost, CacheState, CredentialState
 from loyalty_desk.store.engine import Unreadable, companions, connect, rows, transaction
-from loyalty_desk.store.feed import StoredGuest, Tally, apply_row, has_unread
-from loyalty_desk.store.migrations.cache import LAYOUT
+from loyalty_desk.store.feed import Tally, apply_row, has_unread
+from loyalty_desk.store.migrations.cache import OWN_LAYOUT
+from loyalty_desk.wire.v1.bootstrap import LAYOUT, StoredGuest
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow, StaffRow, StoreRow, read
 from loyalty_desk.wire.v1.sync import PullAnswer
 
@@ -32,8 +33,8 @@ _LOG = logging.getLogger(__name__)
 _GUEST = msgspec.msgpack.Decoder(StoredGuest)
 # A subquery: as a LEFT JOIN the same two look-ups cost twice as much (measured, 100 000 guests).
 _BY_HANDLE = (
-    "SELECT guest, kind, state, generation, root, step, (SELECT row FROM guest WHERE id = credential.guest) FROM credential"
-    " WHERE handle = ?"
+    "SELECT guest, kind, state, generation, root, step, (SELECT row FROM guest WHERE id = credential.guest)"
+    " FROM credential WHERE handle = ?"
 )
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 # A body that another program wrote; a row that the server sends and this one cannot read is never kept as a body.
@@ -43,7 +44,7 @@ _UNREADABLE = (*_DAMAGED, msgspec.MsgspecError, ValueError)
 def _version() -> int:
     """Return the number of this program's format: another for every change of the layout or of a kind of row."""
     kinds = [f"{kind.__name__} {kind.__annotations__}" for kind in (GuestRow, ProfileRow, StaffRow, StoreRow)]
-    return int.from_bytes(sha256("\n".join([LAYOUT, *kinds]).encode()).digest()[:4], "big") >> 1 or 1
+    return int.from_bytes(sha256("\n".join([LAYOUT, OWN_LAYOUT, *kinds]).encode()).digest()[:4], "big") >> 1 or 1
 
 
 VERSION = _version()
@@ -105,6 +106,7 @@ class SqliteCache:
             raise Unreadable("written in another format")
         with transaction(self._writer):
             self._writer.execute(LAYOUT)
+            self._writer.execute(OWN_LAYOUT)
             self._writer.pragma("user_version", VERSION)
 
     def _anew(self) -> None:
@@ -252,12 +254,16 @@ class SqliteCache:
 
     # -- the sync thread's side ------------------------------------------------------------------------------------
 
-    def apply(self, page: PullAnswer) -> None:
+    def apply(self, page: PullAnswer, *, onto: CacheState | None = None) -> None:
         """Apply a page and its cursor in one transaction; the same page twice is the same as once.
 
-        Raises `CacheLost` where the file is damaged.
+        Raises `CacheLost` where the file is damaged, or is not any more as far as `onto`, behind which the page lies.
         """
         with self._writing:
+            there = (self._state.incarnation, self._state.cursor)
+            if onto is not None and there != (onto.incarnation, onto.cursor):
+                # Made anew by whoever read it meanwhile: behind an empty cache this page would leave out guests.
+                raise CacheLost
             if self._state.incarnation not in (None, page.incarnation):
                 raise ValueError("a page of another life of the server")
             try:

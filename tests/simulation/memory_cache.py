@@ -9,7 +9,7 @@ from uuid import UUID
 
 from loyalty_desk.domain.canonical import Json, text_to_bytes
 from loyalty_desk.domain.record import handle_text
-from loyalty_desk.services.ports import CachedGuest, CacheState, CredentialState
+from loyalty_desk.services.ports import CachedGuest, CacheLost, CacheState, CredentialState
 from loyalty_desk.wire.v1.rows import (
     DIGEST_MODULUS,
     CredentialRow,
@@ -89,8 +89,10 @@ class MemoryCache:
     def document(self, table: str) -> Mapping[str, Json] | None:
         return self._stored.rows.get((table, "current"))
 
-    def apply(self, page: PullAnswer) -> None:
+    def apply(self, page: PullAnswer, *, onto: CacheState | None = None) -> None:
         stored, state = self._stored, self._stored.state
+        if onto is not None and (state.incarnation, state.cursor) != (onto.incarnation, onto.cursor):
+            raise CacheLost
         if state.incarnation not in (None, page.incarnation):
             raise ValueError("a page of another life of the server")
         digest, live = int.from_bytes(state.digest, "big"), state.rows
