@@ -10,6 +10,7 @@ from loyalty_desk.domain.effects.base import NOTHING_LEFT, REWARDS, Acting, Effe
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import BASIS_POINTS, percent_off
 from loyalty_desk.domain.tally import Tally
+from loyalty_desk.domain.units import merged
 
 
 class Reward(Effect):
@@ -53,7 +54,9 @@ class Reward(Effect):
         refused = self._pay(tally, acting, cost)
         if refused is None:
             for i in lines:
-                tally.take(i, acting.rule, tally.left[i])
+                # Goods for points cost no money at all: a floor price does not hold for them.
+                free = merged([run._replace(price=0) for run in tally.runs(i)])
+                tally.take_units(i, acting.rule, tally.left[i], free)
         return refused
 
     def _discounts(self, tally: Tally, acting: Acting, positions: Sequence[int], claims: int) -> Reason | None:

@@ -171,6 +171,13 @@ def test_stamps_count_on_and_a_free_unit_earns_none():
     assert quote(basket(line("a", 4, 100)), None, program(visit), AT).explanation[0].code == "no_guest"
 
 
+def test_goods_for_points_cost_nothing_whatever_their_floor_price():
+    rules = program(rule("mug", {"type": "reward", "cost": 10, "quantity": 1}))
+    mugs = Line("a", product="A", unit_price=721, quantity_milli=2_000, floor=360, flags=frozenset({"reward"}))
+    quoted = quote(basket(mugs), GuestFacts(points=100), rules, AT, Choices(rewards=("mug",)))
+    assert (quoted.total, [tuple(run) for run in quoted.units(0)]) == (0, [(0, 2, False)])
+
+
 def test_rewards_are_whole_and_points_pay_with_what_they_left():
     ten_off = rule("ten", {"type": "reward", "cost": 30, "amount": 1000})
     tenth = rule("tenth", {"type": "reward", "cost": 50, "rate_bp": 1000})
