@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
@@ -35,6 +35,9 @@ class Line:
 
     `charge` (per unit) is paid in full on top of `unit_price` and lies outside every base: a bottle deposit, an excise.
     `floor` is the least a unit may cost after discounts. `tax` is contained in the line's price, None where unknown.
+    `gross` is unit price times quantity in minor units, rounded half up once; the charge is not in it. A line is plain
+    when it is sound whatever stands beside it and nothing but its goods, price and whole units matters to pricing.
+    Both are worked out once, for a line is priced again with every line that comes after it.
     """
 
     id: str = ""
@@ -47,11 +50,23 @@ class Line:
     charge: int = 0
     floor: int = 0
     added_at: datetime | None = None
+    gross: int = field(init=False, repr=False, compare=False)
+    is_plain: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def gross(self) -> int:
-        """Return unit price times quantity in minor units, rounded half up once; the charge is not in it."""
-        return divide_half_up(self.unit_price * self.quantity_milli, MILLI)
+    def __post_init__(self) -> None:
+        price, quantity = self.unit_price, self.quantity_milli
+        is_plain = (
+            price >= 0
+            and 0 < quantity <= MAX_QUANTITY_MILLI
+            and quantity % MILLI == 0
+            and not (self.flags or self.tax or self.charge or self.floor or self.added_at)
+            and is_text(self.id)
+            and is_text(self.product)
+            and is_text(self.category)
+        )
+        gross = price * quantity // MILLI if is_plain else divide_half_up(price * quantity, MILLI)
+        object.__setattr__(self, "gross", gross)
+        object.__setattr__(self, "is_plain", is_plain)
 
     @property
     def is_weighed(self) -> bool:
@@ -101,47 +116,37 @@ class Basket:
 
     def validated(self) -> Basket:
         """Return the basket itself; raises `BadInput` naming `line` and `field` of what cannot be priced."""
+        lines = self.lines
         limit = currency(self.currency).unit * (MAX_MAJOR + 1) - 1
-        if len(self.lines) > MAX_LINES:
-            raise BadInput("lines_too_many", lines=len(self.lines), limit=MAX_LINES)
-        cost_milli = 0
-        for line in self.lines:
-            quantity, price, charge = line.quantity_milli, line.unit_price, line.charge
-            cost_milli += (price + charge) * quantity
-            if (
-                price < 0
-                or charge < 0
-                or line.floor
-                or line.tax
-                or line.flags
-                or not 0 < quantity <= MAX_QUANTITY_MILLI
-            ):
-                _validate_line(line, self.lines.index(line) + 1, limit)
-            names = f"{line.id}{line.product}{line.category}"
-            if not names.isascii() or "\x00" in names:
-                _validate_names(line, self.lines.index(line) + 1)
-        ids = [line.id for line in self.lines if line.id]
-        if len(set(ids)) < len(ids):
-            position = next(n for n, line in enumerate(self.lines) if line.id and line.id in ids[:n])
-            raise BadInput("line_id_twice", line=position + 1, id=self.lines[position].id)
-        if cost_milli > limit * MILLI and self.gross > limit:
-            for position, line in enumerate(self.lines, start=1):
+        if len(lines) > MAX_LINES:
+            raise BadInput("lines_too_many", lines=len(lines), limit=MAX_LINES)
+        cost = sum([line.gross for line in lines])
+        if False in [line.is_plain for line in lines]:
+            for position, line in enumerate(lines, start=1):
+                if not line.is_plain:
+                    _validate_line(line, position, limit if line.floor or line.tax or line.flags else None)
+                    _validate_names(line, position)
+                    cost += line.charge_total
+        if len({line.id for line in lines}) < len(lines):
+            _validate_ids(lines)
+        if cost > limit:
+            for position, line in enumerate(lines, start=1):
                 _validate_line(line, position, limit)
             raise BadInput("amount_too_large", limit=MAX_MAJOR)
         return self
 
 
-def _validate_line(line: Line, position: int, limit: int) -> None:
-    for field, value in (
+def _validate_line(line: Line, position: int, limit: int | None) -> None:
+    for name, value in (
         ("unit_price", line.unit_price),
         ("charge", line.charge),
         ("floor", line.floor),
         ("tax", line.tax or 0),
     ):
         if value < 0:
-            raise BadInput("line_negative", line=position, field=field)
-        if value > limit:
-            raise BadInput("line_too_large", line=position, field=field)
+            raise BadInput("line_negative", line=position, field=name)
+        if limit is not None and value > limit:
+            raise BadInput("line_too_large", line=position, field=name)
     if not 0 < line.quantity_milli <= MAX_QUANTITY_MILLI:
         raise BadInput("line_quantity", line=position, quantity_milli=line.quantity_milli)
     unknown = sorted(line.flags - set(LineFlag))
@@ -150,9 +155,17 @@ def _validate_line(line: Line, position: int, limit: int) -> None:
 
 
 def _validate_names(line: Line, position: int) -> None:
-    for field, text in (("id", line.id), ("product", line.product), ("category", line.category)):
+    for name, text in (("id", line.id), ("product", line.product), ("category", line.category)):
         if not is_text(text):
-            raise BadInput("line_text", line=position, field=field)
+            raise BadInput("line_text", line=position, field=name)
+
+
+def _validate_ids(lines: tuple[Line, ...]) -> None:
+    seen: set[str] = set()
+    for position, line in enumerate(lines, start=1):
+        if line.id and line.id in seen:
+            raise BadInput("line_id_twice", line=position, id=line.id)
+        seen.add(line.id)
 
 
 def by_canonical_order(lines: Iterable[Line]) -> list[int]:

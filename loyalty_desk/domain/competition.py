@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
-from operator import attrgetter
 
-from loyalty_desk.domain.compiled import CompiledRule
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.earning import Earnings, exact_sum
-from loyalty_desk.domain.effects.base import NOTHING_LEFT, RULES
+from loyalty_desk.domain.effects.base import NOTHING_LEFT
+from loyalty_desk.domain.plan import Bits, PlannedRule
+from loyalty_desk.domain.tally import CLOSED
 from loyalty_desk.domain.trace import Trace
 
 OTHER_BETTER = "other_better"
@@ -18,80 +17,127 @@ EXCLUDED_BY = "excluded_by"
 FINE = 1_000_000
 
 
-def sole_rule(trace: Trace) -> CompiledRule | None:
+def sole_rule(trace: Trace) -> PlannedRule | None:
     """Return the rule that will be alone in the check, if any of those that ask for it qualifies, and note it."""
-    rules = [rule for rule in trace.candidates if rule.stage == RULES and rule.rule.exclusive == "check"]
+    plan = trace.plan
+    rules = plan.listed(trace.candidates & plan.discounts & plan.soles)
     first = trace.tally.program.settings.exclusive == "first"
     sole = _best(rules, lambda rule: _worth(trace, rule), first=first) if rules else None
-    trace.sole_discount = "" if sole is None else sole.rule.id
+    trace.sole_discount = "" if sole is None else sole.id
     return sole
 
 
-def run_discounts(trace: Trace, sole: CompiledRule | None = None) -> None:
+def run_discounts(trace: Trace, sole: PlannedRule | None = None) -> None:
     """Let every rule that takes money off, or gives goods, take its turn on the tally; `sole` would be the only one."""
     if sole is not None:
         _turn(trace, sole)
         return
-    rules = [rule for rule in trace.candidates if rule.stage == RULES]
-    for is_alone, run in groupby(rules, key=attrgetter("is_alone")):
-        if is_alone:
-            for rule in run:
-                _turn(trace, rule)
-            continue
-        for _, group in groupby(run, key=attrgetter("group")):
-            winner = _winner(trace, list(group))
+    plan = trace.plan
+    waiting = trace.candidates & plan.discounts
+    claims = 0 if trace.every_rule else waiting & plan.claims
+    claimed = plan.claimed(trace.tally) if claims else []
+    while waiting:
+        bit = waiting & -waiting
+        rule = plan.rules[bit.bit_length() - 1]
+        if rule.is_alone:
+            waiting ^= bit
+            _turn(trace, rule)
+            if bit & claims:
+                waiting, claimed = _without_lowered(trace, bit, waiting, claimed)
+        else:
+            group = waiting & plan.groups[rule.group]
+            waiting ^= group
+            winner = _winner(trace, plan.listed(group))
             if winner is not None:
                 _turn(trace, winner)
 
 
-def run_stage(trace: Trace, stage: int) -> None:
+def _without_lowered(
+    trace: Trace, bit: Bits, waiting: Bits, claimed: list[tuple[Bits, Sequence[int]]]
+) -> tuple[Bits, list[tuple[Bits, Sequence[int]]]]:
+    """Return the rules still waiting and the goods still to be claimed after the turn of the claiming rule `bit`.
+
+    A claiming rule whose goods are all lowered waits no longer: whatever it costs to explain it, it costs then.
+    """
+    tally = trace.tally
+    left, may, cuts = tally.left, tally.may, tally.cuts
+    still = []
+    for claim in claimed:
+        if claim[0] & bit:
+            for i in claim[1]:
+                if (cuts[i] is None or not tally.is_discounted(i)) and left[i] > 0 and may[i] != CLOSED:
+                    still.append(claim)
+                    break
+        else:
+            still.append(claim)
+    if len(still) == len(claimed):
+        return waiting, claimed
+    wanted = ~trace.plan.claims
+    for rules, _ in still:
+        wanted |= rules
+    if waiting & ~wanted:
+        trace.passed_over = True
+    return waiting & wanted, still
+
+
+def run_stage(trace: Trace, stage: Bits) -> None:
     """Let the rules of another stage (exclusions before, rewards after the others) take their turns one by one."""
-    if stage in trace.compiled.stages:
-        for rule in trace.candidates:
-            if rule.stage == stage:
-                _turn(trace, rule)
+    for rule in trace.plan.listed(trace.candidates & stage):
+        _turn(trace, rule)
 
 
 def run_earning(trace: Trace, earnings: Earnings) -> None:
     """Let every rule that gives points add to the earnings."""
     for rule, positions in trace.acted:
         _earn(trace, rule, positions, earnings)
-    rules = [rule for rule in trace.candidates if rule.earning and not rule.effects]
-    alone = _best_earning(trace, [rule for rule in rules if rule.rule.exclusive == "check"], earnings)
+    plan = trace.plan
+    waiting = trace.candidates & plan.earning
+    alone = _best_earning(trace, plan.listed(waiting & plan.soles), earnings)
     if alone is not None:
-        trace.sole_earning = alone.rule.id
+        trace.sole_earning = alone.id
         earnings.shares.clear()
         earnings.multipliers.clear()
         _earn_turn(trace, alone, earnings)
         return
-    for _, members in groupby(rules, key=attrgetter("group")):
-        group = list(members)
-        if len(group) > 1:
-            _earning_group(trace, group, earnings)
+    while waiting:
+        bit = waiting & -waiting
+        rule = plan.rules[bit.bit_length() - 1]
+        group = bit if rule.is_alone else waiting & plan.groups[rule.group]
+        waiting ^= group
+        if group == bit:
+            _earn_turn(trace, rule, earnings)
         else:
-            _earn_turn(trace, group[0], earnings)
+            _earning_group(trace, plan.listed(group), earnings)
 
 
-def ready(trace: Trace, rule: CompiledRule) -> Sequence[int] | None:
+def ready(trace: Trace, rule: PlannedRule) -> Sequence[int] | None:
     """Return the lines of a rule whose conditions hold, None where one does not; a moving one leaves its reason."""
     tally = trace.tally
-    positions = rule.positions(tally)
-    if not positions and rule.choosers:
+    positions = rule.pick(tally)
+    if not positions and rule.has_choosers:
         return None
-    for condition in rule.fixed:
-        if not condition.holds(tally, positions):
+    for test in rule.tests:
+        if not test(tally, positions):
+            _leave_reason(trace, rule, positions)
             return None
+    return positions
+
+
+def _leave_reason(trace: Trace, rule: PlannedRule, positions: Sequence[int]) -> None:
+    """Note why a rule did not apply where only this moment knows: what it asks of prices as they stand."""
+    tally = trace.tally
+    if not all(condition.holds(tally, positions) for condition in rule.fixed):
+        return
     for k, condition in enumerate(rule.moving):
         if not condition.holds(tally, positions):
             reason = condition.why(tally, positions)
             if any(not other.holds(tally, positions) for other in rule.moving[k + 1 :]):
                 reason = reason._replace(kind="", missing=0)
             trace.outcomes[rule.rank] = reason
-            return None
-    return positions
+            return
 
 
-def _turn(trace: Trace, rule: CompiledRule) -> None:
+def _turn(trace: Trace, rule: PlannedRule) -> None:
     positions = ready(trace, rule)
     if positions is None:
         return
@@ -106,11 +152,11 @@ def _stands(reason: Reason | None) -> bool:
     return reason is None or reason.code == NOTHING_LEFT.code
 
 
-def _act(trace: Trace, rule: CompiledRule, positions: Sequence[int]) -> Reason | None:
+def _act(trace: Trace, rule: PlannedRule, positions: Sequence[int]) -> Reason | None:
     """Apply all effects of a rule in their order; return None when any came to something."""
     tally, acting = trace.tally, rule.acting
-    if len(rule.effects) == 1 and not rule.budgets:
-        return rule.effects[0].apply(tally, acting, positions)
+    if rule.sole_effect is not None:
+        return rule.sole_effect.apply(tally, acting, positions)
     before = sum(tally.left)
     budget = min((budget.left(tally) for budget in rule.budgets), default=None)
     reasons: list[Reason | None] = []
@@ -121,7 +167,7 @@ def _act(trace: Trace, rule: CompiledRule, positions: Sequence[int]) -> Reason |
     return None if None in reasons else reasons[0]
 
 
-def _worth(trace: Trace, rule: CompiledRule) -> int | None:
+def _worth(trace: Trace, rule: PlannedRule) -> int | None:
     """Return what a rule would give the guest now, in minor units, None where it would not apply; undo it."""
     tally = trace.tally
     outcomes = trace.outcomes.copy()
@@ -142,20 +188,20 @@ def _worth(trace: Trace, rule: CompiledRule) -> int | None:
     return worth
 
 
-def _points_worth(trace: Trace, rule: CompiledRule, positions: Sequence[int]) -> int:
+def _points_worth(trace: Trace, rule: PlannedRule, positions: Sequence[int]) -> int:
     if not rule.earning:
         return 0
     tally = trace.tally
     earnings = Earnings(tally, tally.left.copy())
     for effect in rule.earning:
-        effect.earn(earnings, rule.rule.id, positions)
+        effect.earn(earnings, rule.id, positions)
     points, per = exact_sum(earnings.shares)
     return tally.program.points_money(points // per)
 
 
-def _winner(trace: Trace, group: list[CompiledRule]) -> CompiledRule | None:
+def _winner(trace: Trace, group: list[PlannedRule]) -> PlannedRule | None:
     first = trace.tally.program.settings.exclusive == "first"
-    winner = _best([rule for rule in group if rule.rule.exclusive], lambda rule: _worth(trace, rule), first=first)
+    winner = _best([rule for rule in group if rule.exclusive], lambda rule: _worth(trace, rule), first=first)
     code = EXCLUDED_BY
     if winner is None:
         winner = _best(group, lambda rule: _worth(trace, rule))
@@ -163,13 +209,13 @@ def _winner(trace: Trace, group: list[CompiledRule]) -> CompiledRule | None:
     if winner is not None:
         for rule in group:
             if rule is not winner and rule.rank not in trace.outcomes:
-                trace.outcomes[rule.rank] = Reason(code, {"rule": winner.rule.id})
+                trace.outcomes[rule.rank] = Reason(code, {"rule": winner.id})
     return winner
 
 
 def _best(
-    rules: list[CompiledRule], worth_of: Callable[[CompiledRule], int | None], *, first: bool = False
-) -> CompiledRule | None:
+    rules: list[PlannedRule], worth_of: Callable[[PlannedRule], int | None], *, first: bool = False
+) -> PlannedRule | None:
     best, best_worth = None, -1
     for rule in rules:
         worth = worth_of(rule)
@@ -180,28 +226,28 @@ def _best(
     return best
 
 
-def _earn_turn(trace: Trace, rule: CompiledRule, earnings: Earnings) -> None:
+def _earn_turn(trace: Trace, rule: PlannedRule, earnings: Earnings) -> None:
     positions = ready(trace, rule)
     if positions is not None:
         _earn(trace, rule, positions, earnings)
 
 
-def _earn(trace: Trace, rule: CompiledRule, positions: Sequence[int], earnings: Earnings) -> None:
-    reasons = [effect.earn(earnings, rule.rule.id, positions) for effect in rule.earning]
+def _earn(trace: Trace, rule: PlannedRule, positions: Sequence[int], earnings: Earnings) -> None:
+    reasons = [effect.earn(earnings, rule.id, positions) for effect in rule.earning]
     if None in reasons:
         trace.outcomes[rule.rank] = None
     else:
         trace.outcomes.setdefault(rule.rank, reasons[0])
 
 
-def _trial(trace: Trace, rule: CompiledRule, earnings: Earnings) -> Earnings | None:
+def _trial(trace: Trace, rule: PlannedRule, earnings: Earnings) -> Earnings | None:
     outcomes = trace.outcomes.copy()
     positions = ready(trace, rule)
     if positions is None:
         return None
     trial = Earnings(trace.tally, earnings.base)
     for effect in rule.earning:
-        effect.earn(trial, rule.rule.id, positions)
+        effect.earn(trial, rule.id, positions)
     trace.outcomes = outcomes
     return trial if trial.shares or trial.multipliers else None
 
@@ -213,14 +259,16 @@ def _points_of(trial: Earnings | None) -> int | None:
     return points * FINE // per
 
 
-def _best_earning(trace: Trace, rules: list[CompiledRule], earnings: Earnings) -> CompiledRule | None:
+def _best_earning(trace: Trace, rules: list[PlannedRule], earnings: Earnings) -> PlannedRule | None:
+    if not rules:
+        return None
     first = trace.tally.program.settings.exclusive == "first"
     return _best(rules, lambda rule: _points_of(_trial(trace, rule, earnings)), first=first)
 
 
-def _earning_group(trace: Trace, group: list[CompiledRule], earnings: Earnings) -> None:
+def _earning_group(trace: Trace, group: list[PlannedRule], earnings: Earnings) -> None:
     """In a group the rule that gives most counts; of its multipliers the largest, beside it."""
-    exclusive = [rule for rule in group if rule.rule.exclusive]
+    exclusive = [rule for rule in group if rule.exclusive]
     winner = _best_earning(trace, exclusive, earnings)
     if winner is not None:
         group, code = [winner, *(rule for rule in group if rule is not winner)], EXCLUDED_BY
@@ -241,4 +289,4 @@ def _earning_group(trace: Trace, group: list[CompiledRule], earnings: Earnings) 
         if rule in keep:
             _earn_turn(trace, rule, earnings)
         elif rule.rank in trials and keep[0] is not None:
-            trace.outcomes[rule.rank] = Reason(code, {"rule": keep[0].rule.id})
+            trace.outcomes[rule.rank] = Reason(code, {"rule": keep[0].id})

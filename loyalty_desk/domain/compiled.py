@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from loyalty_desk.domain.conditions import CONDITIONS, Chooser, Condition, Reason
-from loyalty_desk.domain.conditions.goods import Categories, Products
 from loyalty_desk.domain.conditions.keys import CouponHeld, PromoCode
 from loyalty_desk.domain.conditions.usage import Budget, Usage
 from loyalty_desk.domain.conditions.when import Birthday
 from loyalty_desk.domain.effects import EFFECTS, Acting, EarningEffect, Effect
 from loyalty_desk.domain.errors import BadInput
-from loyalty_desk.domain.plan import Plans
+from loyalty_desk.domain.plan import Plans, picker
 from loyalty_desk.domain.program import Program, Rule
 from loyalty_desk.domain.tally import Tally
 
@@ -41,16 +40,7 @@ class CompiledRule:
 
     def positions(self, tally: Tally) -> Sequence[int]:
         """Return the lines that the rule acts on."""
-        choosers = self.choosers
-        if not choosers:
-            return tally.all
-        if len(choosers) == 1:
-            only = choosers[0]
-            if type(only) is Categories:
-                return _merged(tally.by_category, only.categories)
-            if type(only) is Products:
-                return _merged(tally.by_product, only.products)
-        return [i for i in tally.all if all(chooser.picks(tally, i) for chooser in choosers)]
+        return picker(self.choosers)(tally)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,14 +52,9 @@ class CompiledProgram:
     segments: frozenset[str]
     tags: frozenset[str]
     names_guests: bool
-    stages: frozenset[int]
     counted: frozenset[int]
     birthday_rules: tuple[CompiledRule, ...]
     plans: Plans
-
-    def candidates(self, tally: Tally) -> list[CompiledRule]:
-        """Return the rules that can matter to a check, in the order they run, without conditions settled already."""
-        return self.plans.plan(tally).candidates(tally)
 
     def keys_of(self, rule: CompiledRule) -> list[str]:
         """Return the codes and bearers' coupons that open a rule."""
@@ -97,7 +82,6 @@ def compile_program(program: Program, *, tolerant: bool = False) -> CompiledProg
         segments=_named(rules, "segments"),
         tags=_named(rules, "tags"),
         names_guests=bool(_named(rules, "guests")),
-        stages=frozenset(rule.stage for rule in rules),
         counted=frozenset(rule.rank for rule in rules if any(isinstance(c, Usage | Birthday) for c in rule.fixed)),
         birthday_rules=tuple(rule for rule in rules if any(isinstance(c, Birthday) for c in rule.fixed)),
         plans=Plans(rules),
@@ -204,13 +188,6 @@ def one_birthday(conditions: list[Condition]) -> list[Condition]:
     for other in birthdays[1:]:
         birthdays[0].narrow(other)
     return [c for c in conditions if c not in birthdays[1:]]
-
-
-def _merged(lines: dict[str, list[int]], names: frozenset[str]) -> Sequence[int]:
-    found = [lines[name] for name in names if name in lines]
-    if len(found) == 1:
-        return found[0]
-    return sorted([i for part in found for i in part])
 
 
 def _named(rules: Sequence[CompiledRule], attribute: str) -> frozenset[str]:

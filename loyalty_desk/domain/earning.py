@@ -9,7 +9,7 @@ from math import lcm, prod
 from loyalty_desk.domain.basket import LineFlag
 from loyalty_desk.domain.money import BASIS_POINTS, allocate, divide_half_up
 from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.tally import Tally, left_out
+from loyalty_desk.domain.tally import Tally, in_order, left_out
 
 
 @dataclass(slots=True)
@@ -52,6 +52,12 @@ class Earnings:
 def earning_base(tally: Tally, program: Program, redeemed: Sequence[int]) -> list[int]:
     """Return the minor units of each line that earn points; `redeemed` is what points paid of each line."""
     settings, excluded = program.settings, program.exclusions.earning
+    if (
+        tally.all_plain
+        and settings.earning_base != "before_redemption"
+        and not (settings.no_points_on_discounted or excluded.products or excluded.categories)
+    ):
+        return tally.left.copy()
     before_redemption = settings.earning_base == "before_redemption"
     rewards = {rule for rule, _ in tally.given.rewards}
     base = []
@@ -74,7 +80,7 @@ def earning_base(tally: Tally, program: Program, redeemed: Sequence[int]) -> lis
         else:
             paid = tally.left[i]
             if before_redemption:
-                paid += redeemed[i] + sum(amount for rule, amount in tally.cuts[i] if rule in rewards)
+                paid += redeemed[i] + sum(amount for rule, amount in in_order(tally.cuts[i]) if rule in rewards)
             if settings.earning_base == "net_of_tax" and line.tax:
                 paid -= divide_half_up(line.tax * paid, tally.gross[i]) if tally.gross[i] else 0
             base.append(max(paid, 0))

@@ -9,7 +9,7 @@ from loyalty_desk.domain.compiled import CompiledRule
 from loyalty_desk.domain.conditions.base import MONEY, NO_MATCHING_LINES, UNITS, Condition, Reason
 from loyalty_desk.domain.effects.base import RULES
 from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE, Explanation, Hint, Note
-from loyalty_desk.domain.tally import Tally, folded
+from loyalty_desk.domain.tally import Tally, folded, in_order
 from loyalty_desk.domain.tier_discount import guest_tier
 from loyalty_desk.domain.trace import Trace
 
@@ -137,7 +137,7 @@ def amounts_by_rule(tally: Tally) -> dict[str, dict[int, int]]:
     """Return what each rule took off each line."""
     amounts: dict[str, dict[int, int]] = {}
     for i, cuts in enumerate(tally.cuts):
-        for rule, amount in cuts:
+        for rule, amount in in_order(cuts):
             parts = amounts.setdefault(rule, {})
             parts[i] = parts.get(i, 0) + amount
     return amounts
@@ -146,7 +146,7 @@ def amounts_by_rule(tally: Tally) -> dict[str, dict[int, int]]:
 def points_by_rule(trace: Trace) -> dict[str, int]:
     """Return the whole smallest point units that each rule brought, before multipliers."""
     points: dict[str, int] = {}
-    for share in trace.earnings.shares if trace.earnings is not None else ():
+    for share in trace.earnings.shares:
         points[share.rule] = points.get(share.rule, 0) + share.points // share.per
     return points
 
@@ -181,7 +181,7 @@ def _given_facts(trace: Trace, rule: str) -> Mapping[str, Json]:
         numbers = [number for identifier, number in pairs if identifier == rule]
         if numbers:
             facts[name] = sum(numbers)
-    factors = [rate for by, rate in trace.earnings.multipliers if by == rule] if trace.earnings is not None else []
+    factors = [rate for by, rate in trace.earnings.multipliers if by == rule]
     if factors:
         facts["factor_bp"] = factors[0]
     return facts

@@ -3,22 +3,23 @@
 Store, channel, tier, segments, tags, day and the stretch of the day between two hours that rules name are the same for
 many checks. A plan holds the rules that pass all of these, without the conditions that are settled by them, so that
 pricing a check costs what its own goods bring up and not the length of the program.
+
+A set of a plan's rules is an integer with a bit for each, the lowest being the first to run: what a check brings up is
+one `or` for each of its goods, and the next rule is the lowest bit.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import date
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from loyalty_desk.domain.conditions import Condition
+from loyalty_desk.domain.conditions import Chooser, Condition
 from loyalty_desk.domain.conditions.goods import Categories, Products
 from loyalty_desk.domain.conditions.keys import PromoCode
 from loyalty_desk.domain.conditions.when import DateWindow, Hours, Weekdays
 from loyalty_desk.domain.conditions.who import AnyGuest, Channels, Segments, Stores, Tags, Tiers
-from loyalty_desk.domain.fields import minutes
+from loyalty_desk.domain.effects.base import EXCLUSIONS, REWARDS, RULES
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.compiled import CompiledRule
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 _SETTLED = (AnyGuest, Channels, DateWindow, Segments, Stores, Tags, Tiers, Weekdays)
 MOST_PLANS = 512
 NOT_BY_HOURS = -1
+_NONE: frozenset[str] = frozenset()
 
-type Circumstances = tuple[str, str, str | None, frozenset[str], frozenset[str], date, int]
-type Index = dict[str, list[CompiledRule]]
+type Circumstances = tuple[str, str, str | None, frozenset[str], frozenset[str], int, int]
+type Bits = int
+type Pick = Callable[[Tally], Sequence[int]]
 
 
 class Plans:
@@ -51,15 +54,15 @@ class Plans:
         """Return the plan for a check's circumstances."""
         guest, local, basket = tally.guest, tally.local, tally.basket
         stretch = NOT_BY_HOURS
-        if self._bounds and tally.lines and not any(line.added_at for line in tally.lines):
-            stretch = bisect_right(self._bounds, minutes(local.time()))
+        if self._bounds and tally.lines and (tally.all_plain or not any(line.added_at for line in tally.lines)):
+            stretch = bisect_right(self._bounds, local.hour * 60 + local.minute)
         if guest is None:
             tier, segments, tags = None, _NONE, _NONE
         else:
             tier = guest.tier if guest.tier in self._tiers else ""
             segments = guest.segments & self._segments if self._segments else _NONE
             tags = guest.tags & self._tags if self._tags else _NONE
-        key = (basket.store, basket.channel, tier, segments, tags, local.date(), stretch)
+        key = (basket.store, basket.channel, tier, segments, tags, local.toordinal(), stretch)
         found = self._made.get(key)
         if found is None:
             if len(self._made) >= MOST_PLANS:
@@ -68,39 +71,144 @@ class Plans:
         return found
 
 
-class Plan:
-    """The rules that pass what is settled, by the rarest thing that a check must still show, in the order they run."""
+class PlannedRule:
+    """A rule of a plan: what is still open of its conditions, made ready to be asked.
 
-    __slots__ = ("_always", "_by_category", "_by_code", "_by_product")
+    `pick` returns the lines that it acts on, `tests` are all its other conditions. A rule that `claims` lowers only
+    goods that it names and no rule has lowered: where those of a check are all lowered, its turn comes to nothing.
+    """
+
+    __slots__ = (
+        "acting",
+        "budgets",
+        "claims",
+        "earning",
+        "effects",
+        "exclusive",
+        "fixed",
+        "group",
+        "has_choosers",
+        "id",
+        "is_alone",
+        "moving",
+        "pick",
+        "rank",
+        "sole_effect",
+        "stage",
+        "tests",
+    )
+
+    def __init__(self, rule: CompiledRule, hours: Sequence[Hours]) -> None:
+        self.id, self.exclusive = rule.rule.id, rule.rule.exclusive
+        self.rank, self.group, self.stage, self.is_alone = rule.rank, rule.group, rule.stage, rule.is_alone
+        self.acting, self.budgets, self.effects, self.earning = rule.acting, rule.budgets, rule.effects, rule.earning
+        self.fixed = [c for c in rule.fixed if not isinstance(c, _SETTLED)]
+        self.moving = rule.moving
+        choosers = [c for c in rule.choosers if c not in hours] if hours else rule.choosers
+        self.has_choosers = bool(choosers)
+        self.pick = picker(choosers)
+        self.tests = [test for test in [c.test() for c in (*self.fixed, *self.moving)] if test is not None]
+        self.sole_effect = self.effects[0] if len(self.effects) == 1 and not self.budgets else None
+        self.claims = (
+            self.stage == RULES
+            and self.is_alone
+            and self.acting.skip_discounted
+            and len(self.effects) == 1
+            and self.effects[0].of_payable
+            and not self.earning
+        )
+
+
+class Plan:
+    """The rules that pass what is settled, in the order they run, by the rarest thing that a check must still show."""
+
+    __slots__ = (
+        "_always",
+        "_by_category",
+        "_by_code",
+        "_by_product",
+        "claims",
+        "discounts",
+        "earning",
+        "exclusions",
+        "groups",
+        "rewards",
+        "rules",
+        "soles",
+    )
 
     def __init__(self, rules: Iterable[CompiledRule], tally: Tally, *, by_hours: bool) -> None:
-        self._always: list[CompiledRule] = []
-        self._by_category: Index = {}
-        self._by_code: Index = {}
-        self._by_product: Index = {}
+        self.rules: list[PlannedRule] = []
+        self._always: Bits = 0
+        self._by_category: dict[str, Bits] = {}
+        self._by_code: dict[str, Bits] = {}
+        self._by_product: dict[str, Bits] = {}
+        self.exclusions: Bits = 0
+        self.discounts: Bits = 0
+        self.rewards: Bits = 0
+        self.earning: Bits = 0
+        self.claims: Bits = 0
+        self.soles: Bits = 0
+        self.groups: dict[int, Bits] = {}
         for rule in rules:
             if all(c.holds(tally, ()) for c in rule.fixed if isinstance(c, _SETTLED)):
                 hours = [c for c in rule.choosers if isinstance(c, Hours)] if by_hours else []
                 if all(c.covers(tally.local) for c in hours):
-                    self._add(_without_settled(rule, hours))
+                    self._add(rule, PlannedRule(rule, hours))
 
-    def candidates(self, tally: Tally) -> list[CompiledRule]:
-        """Return the rules that can matter to a check, in the order they run."""
-        found = self._always.copy()
+    def candidates(self, tally: Tally) -> Bits:
+        """Return the rules that can matter to a check."""
+        found = self._always
         for index, shown in (
             (self._by_category, tally.by_category),
-            (self._by_product, tally.by_product),
+            (self._by_product, tally.by_product if self._by_product else ()),
             (self._by_code, tally.codes),
         ):
             if index:
                 for name in shown:
                     if name in index:
-                        found += index[name]
-        unique = {rule.rank: rule for rule in found}
-        return [unique[rank] for rank in sorted(unique)]
+                        found |= index[name]
+        return found
 
-    def _add(self, rule: CompiledRule) -> None:
-        offered: list[tuple[int, Index, frozenset[str]]] = []
+    def claimed(self, tally: Tally) -> list[tuple[Bits, Sequence[int]]]:
+        """Return the goods of a check that claiming rules name: which rules, and their lines."""
+        found: list[tuple[Bits, Sequence[int]]] = []
+        for index, shown in (
+            (self._by_category, tally.by_category),
+            (self._by_product, tally.by_product if self._by_product else {}),
+        ):
+            if index:
+                for name, lines in shown.items():
+                    claims = index.get(name, 0) & self.claims
+                    if claims:
+                        found.append((claims, lines))
+        return found
+
+    def listed(self, bits: Bits) -> list[PlannedRule]:
+        """Return a set of rules in the order they run."""
+        found: list[PlannedRule] = []
+        while bits:
+            bit = bits & -bits
+            bits ^= bit
+            found.append(self.rules[bit.bit_length() - 1])
+        return found
+
+    def _add(self, rule: CompiledRule, planned: PlannedRule) -> None:
+        bit = 1 << len(self.rules)
+        self.rules.append(planned)
+        if planned.stage == RULES:
+            self.discounts |= bit
+        elif planned.stage == EXCLUSIONS:
+            self.exclusions |= bit
+        elif planned.stage == REWARDS:
+            self.rewards |= bit
+        elif planned.earning:
+            self.earning |= bit
+        if planned.exclusive == "check":
+            self.soles |= bit
+        if not planned.is_alone:
+            self.groups[planned.group] = self.groups.get(planned.group, 0) | bit
+        offered: list[tuple[int, dict[str, Bits], frozenset[str]]] = []
         for c in (*rule.fixed, *rule.choosers):
             if isinstance(c, PromoCode):
                 offered.append((0, self._by_code, c.codes))
@@ -109,24 +217,45 @@ class Plan:
             elif isinstance(c, Categories):
                 offered.append((2, self._by_category, c.categories))
         if not offered:
-            self._always.append(rule)
+            self._always |= bit
             return
         _, index, names = min(offered, key=lambda one: (one[0], len(one[2])))
         for name in names:
-            index.setdefault(name, []).append(rule)
+            index[name] = index.get(name, 0) | bit
+        if planned.claims and index is not self._by_code:
+            self.claims |= bit
 
 
-_NONE: frozenset[str] = frozenset()
+def picker(choosers: Sequence[Chooser]) -> Pick:
+    """Return what finds the lines that a rule with these choosers acts on, by the tally's index where it can."""
+    if not choosers:
+        return lambda tally: tally.all
+    if len(choosers) == 1:
+        (only,) = choosers
+        if type(only) is Categories:
+            return _by_category(only.categories)
+        if type(only) is Products:
+            products = only.products
+            return lambda tally: _merged([tally.by_product[name] for name in products if name in tally.by_product])
+    return lambda tally: [i for i in tally.all if all(chooser.picks(tally, i) for chooser in choosers)]
 
 
-def _without_settled(rule: CompiledRule, hours: Sequence[Hours]) -> CompiledRule:
-    """Return the rule with only the conditions that a check can still fail."""
-    fixed = tuple([c for c in rule.fixed if not isinstance(c, _SETTLED)])
-    choosers = tuple([c for c in rule.choosers if c not in hours])
-    if len(fixed) == len(rule.fixed) and len(choosers) == len(rule.choosers):
-        return rule
-    return replace(rule, fixed=fixed, choosers=choosers)
+def _by_category(categories: frozenset[str]) -> Pick:
+    if len(categories) == 1:
+        (category,) = categories
+        return lambda tally: tally.by_category.get(category, ())
+
+    def merged(tally: Tally) -> Sequence[int]:
+        by_category = tally.by_category
+        found = [by_category[name] for name in categories if name in by_category]
+        return found[0] if len(found) == 1 else _merged(found)
+
+    return merged
 
 
-def _names(parts: Iterable[frozenset[str]]) -> frozenset[str]:
-    return frozenset().union(*parts)
+def _merged(parts: Sequence[Sequence[int]]) -> Sequence[int]:
+    return sorted([i for part in parts for i in part])
+
+
+def _names(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset[str]().union(*sets)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from loyalty_desk.domain.basket import Basket, LineFlag
 from loyalty_desk.domain.competition import run_discounts, run_earning, run_stage, sole_rule
@@ -16,7 +17,6 @@ from loyalty_desk.domain.compiled import CompiledProgram
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.conditions.when import Birthday
 from loyalty_desk.domain.earning import Earnings, earning_base, split_points, total_points
-from loyalty_desk.domain.effects.base import EXCLUSIONS, REWARDS
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.explain import amounts_by_rule, explained, points_by_rule, why_not
 from loyalty_desk.domain.guest import GuestFacts
@@ -27,6 +27,7 @@ from loyalty_desk.domain.quote import (
     NO_CHOICES,
     TIER_RULE,
     Choices,
+    Explanation,
     Gift,
     Hint,
     ManualDiscount,
@@ -35,9 +36,10 @@ from loyalty_desk.domain.quote import (
     Quote,
     QuoteLine,
     RedemptionNote,
+    Working,
 )
 from loyalty_desk.domain.redemption import redeem
-from loyalty_desk.domain.tally import Tally
+from loyalty_desk.domain.tally import Tally, in_order
 from loyalty_desk.domain.tier_discount import best_of_tier, guest_tier, take_tier
 from loyalty_desk.domain.tiers import tier_with_check
 from loyalty_desk.domain.trace import Trace
@@ -70,30 +72,16 @@ def quote(
     if at.tzinfo is None:
         raise ValueError("a naive time has no place here")
     basket.validated()
-    compiled = program.compiled
-    tally = Tally(basket, guest, program, at, choices)
-    take_manual(tally)
-    if guest is not None and program.settings.tier_counts_current:
-        tally.guest = replace(guest, tier=tier_with_check(program, guest, sum(tally.original)))
-    trace = Trace(tally, compiled, compiled.candidates(tally))
-    gives_discount = program.model != "points"
-    run_stage(trace, EXCLUSIONS)
-    sole = sole_rule(trace)
-    if gives_discount and program.tier_stacking == "before":
-        take_tier(trace)
-        tally.original = tally.left.copy()
-    run_discounts(trace, sole)
-    if gives_discount and program.tier_stacking != "before":
-        (take_tier if program.tier_stacking == "stack" else best_of_tier)(trace)
-    note, paid_by_points = _spend_points(trace)
-    earnings = Earnings(tally, earning_base(tally, program, paid_by_points))
-    trace.earnings = earnings
-    earned = _earn(trace, earnings)
-    total = sum(tally.left) + sum([line.charge_total for line in tally.lines if line.charge])
-    spent = note.points + sum(cost for _, cost in tally.given.rewards)
-    lines = _lines(tally, paid_by_points, note.points, split_points(earnings, earned) if earned else None)
-    gross = sum(tally.gross) + sum([line.charge for line in lines])
-    return Quote(
+    trace = _worked_out(basket, guest, program, at, choices)
+    tally, note, earned = trace.tally, trace.redemption, trace.earned
+    given, earnings = tally.given, trace.earnings
+    total = sum(tally.left)
+    lines = _lines(trace)
+    gross = sum(tally.gross)
+    if not tally.all_plain:
+        charges = sum([line.charge for line in lines])
+        total, gross = total + charges, gross + charges
+    quoted = Quote.made(
         currency=program.currency,
         program_version=program.version,
         program_hash=program.hash_text,
@@ -101,27 +89,87 @@ def quote(
         lines=lines,
         gross=gross,
         discount_total=gross - total - note.money,
-        redeemed_points=spent,
+        redeemed_points=note.points,
         redeemed_money=note.money,
         total=total,
         earned_points=earned,
         earning_base=sum(earnings.base),
         redemption=note,
         tier="" if tally.guest is None else tally.guest.tier,
-        facts_of=lambda: None if guest is None else facts_used(guest, trace),
-        gifts=tuple(tally.given.gifts),
-        coupons_issued=_summed(tally.given.coupons),
-        stamps=_summed(tally.given.stamps),
-        rewards=tuple(tally.given.rewards),
-        own_expiry=tuple([(s.rule, s.points, s.expires_days) for s in earnings.shares if s.expires_days is not None]),
-        loads=_summed(tally.given.loads),
-        free_units=tally.given.free_units,
-        units_consumed=tally.given.units_consumed,
-        payments=_payments(choices.payments, total),
-        uses=_uses(trace) if compiled.counted else (),
-        explain=lambda: explained(trace),
-        runs=_runs_by_place(tally),
+        payments=_payments(choices.payments, total) if choices.payments else (),
+        uses=_uses(trace) if trace.compiled.counted else (),
+        working=_Traced(basket, guest, trace),
     )
+    if given.is_used:
+        quoted.__dict__.update(
+            redeemed_points=note.points + sum([cost for _, cost in given.rewards]),
+            gifts=tuple(given.gifts),
+            coupons_issued=_summed(given.coupons),
+            stamps=_summed(given.stamps),
+            rewards=tuple(given.rewards),
+            loads=_summed(given.loads),
+            free_units=given.free_units,
+            units_consumed=given.units_consumed,
+        )
+    own_expiry = [(s.rule, s.points, s.expires_days) for s in earnings.shares if s.expires_days is not None]
+    if own_expiry:
+        quoted.__dict__["own_expiry"] = tuple(own_expiry)
+    return quoted
+
+
+class _Traced(Working):
+    """The trace of a quote, read when somebody asks. The basket and the guest are as the caller gave them."""
+
+    __slots__ = ("_basket", "_guest", "_trace")
+
+    def __init__(self, basket: Basket, guest: GuestFacts | None, trace: Trace) -> None:
+        self._basket, self._guest, self._trace = basket, guest, trace
+
+    def explained(self) -> Explanation:
+        """Return why each rule applied or did not; where rules were passed over, with every rule at its turn."""
+        trace = self._trace
+        if trace.passed_over:
+            tally = trace.tally
+            trace = _worked_out(self._basket, self._guest, tally.program, tally.at, tally.choices, every_rule=True)
+        return explained(trace)
+
+    def facts(self) -> GuestFacts | None:
+        """Return the guest's facts that the program can look at."""
+        return None if self._guest is None else facts_used(self._guest, self._trace)
+
+    def units(self, position: int) -> Runs:
+        """Return what each unit of a line costs, by the line's place in the basket."""
+        tally = self._trace.tally
+        return tally.runs(position if tally.order is None else tally.order.index(position))
+
+
+def _worked_out(
+    basket: Basket, guest: GuestFacts | None, program: Program, at: datetime, choices: Choices, *,
+    every_rule: bool = False,
+) -> Trace:  # fmt: skip
+    """Return the trace of a check from manual discounts to points; `every_rule`: also of turns that change nothing."""
+    compiled = program.compiled
+    tally = Tally(basket, guest, program, at, choices)
+    if choices.manual_discounts:
+        take_manual(tally)
+    if guest is not None and program.settings.tier_counts_current:
+        tally.guest = replace(guest, tier=tier_with_check(program, guest, sum(tally.original)))
+    trace = Trace(tally, compiled, compiled.plans.plan(tally), every_rule=every_rule)
+    plan = trace.plan
+    gives_discount = program.model != "points"
+    if plan.exclusions:
+        run_stage(trace, plan.exclusions)
+    sole = sole_rule(trace) if plan.soles else None
+    if gives_discount and program.tier_stacking == "before":
+        take_tier(trace)
+        tally.original = tally.left.copy()
+    run_discounts(trace, sole)
+    if gives_discount and program.tier_stacking != "before":
+        (take_tier if program.tier_stacking == "stack" else best_of_tier)(trace)
+    trace.redemption, trace.paid_by_points = _spend_points(trace)
+    trace.earnings = Earnings(tally, earning_base(tally, program, trace.paid_by_points))
+    trace.earned = _earn(trace, trace.earnings)
+    return trace
 
 
 def _spend_points(trace: Trace) -> tuple[RedemptionNote, list[int]]:
@@ -151,8 +199,9 @@ def _spend(trace: Trace, at_hand: int, asked: int) -> tuple[RedemptionNote, list
     tally = trace.tally
     cap = tally.choices.redemption_cap
     tally.points_at_hand = at_hand if cap is None else min(at_hand, max(0, cap))
-    run_stage(trace, REWARDS)
-    spent = sum(cost for _, cost in tally.given.rewards)
+    if trace.plan.rewards:
+        run_stage(trace, trace.plan.rewards)
+    spent = sum([cost for _, cost in tally.given.rewards])
     return redeem(tally, asked, at_hand - spent, None if cap is None else cap - spent)
 
 
@@ -181,43 +230,43 @@ def _earn(trace: Trace, earnings: Earnings) -> int:
             trace.tier_earn_reason = Reason("zero_divisor")
         else:
             per = BASIS_POINTS * program.point_value
-            lines = [i for i in tally.all if i not in tally.no_tier_points]
+            excluded = tally.no_tier_points
+            lines = [i for i in tally.all if i not in excluded] if excluded else tally.all
             if not earnings.add_rate(TIER_RULE, lines, tier.earn_bp * program.point_unit, per):
                 trace.tier_earn_reason = Reason("earns_nothing")
     return total_points(earnings, program)
 
 
-def _lines(
-    tally: Tally, paid_by_points: Sequence[int], points: int, earned: Sequence[int] | None
-) -> tuple[QuoteLine, ...]:
-    spent = allocate(points, paid_by_points) if points else paid_by_points
+def _lines(trace: Trace) -> tuple[QuoteLine, ...]:
+    tally, paid = trace.tally, trace.paid_by_points
+    points = trace.redemption.points
+    spent = allocate(points, paid) if points else paid
     if tally.given.rewards:
         spent = _with_rewards(tally, spent)
-    lines = []
-    for i, line in enumerate(tally.lines):
-        charge = line.charge_total if line.charge else 0
-        lines.append(
-            QuoteLine(
-                line.id,
-                tally.gross[i],
-                charge,
-                tuple(tally.cuts[i]),
-                paid_by_points[i],
-                tally.left[i] + charge,
-                spent[i],
-                earned[i] if earned else 0,
-            )
-        )
+    if trace.earned:
+        earned: Sequence[int] = split_points(trace.earnings, trace.earned)
+    else:
+        earned = [0] * len(paid)
+    nets, charges = tally.left, [0] * len(paid)
+    if not tally.all_plain:
+        charges = [line.charge_total for line in tally.lines]
+        nets = [left + charge for left, charge in zip(nets, charges, strict=True)]
+    cuts = [in_order(cuts) if cuts is not None else () for cuts in tally.cuts]
+    lines = tuple(map(_quote_line, zip(tally.ids, tally.gross, charges, cuts, paid, nets, spent, earned, strict=True)))
     if tally.order is not None:
-        lines = [lines[tally.order.index(position)] for position in tally.all]
-    return tuple(lines)
+        lines = tuple([lines[tally.order.index(position)] for position in tally.all])
+    return lines
+
+
+# `QuoteLine._make` without a Python frame for each line.
+_quote_line: Callable[[tuple[object, ...]], QuoteLine] = partial(tuple.__new__, QuoteLine)
 
 
 def _with_rewards(tally: Tally, spent: Sequence[int]) -> list[int]:
     """Return the points of each line with its rewards', by what each took off; a reward item bears its own."""
     total = list(spent)
     for rule, cost in tally.given.rewards:
-        off = [sum(amount for by, amount in cuts if by == rule) for cuts in tally.cuts]
+        off = [sum(amount for by, amount in in_order(cuts) if by == rule) for cuts in tally.cuts]
         if not any(off):
             off = [1 if LineFlag.REWARD in line.flags else 0 for line in tally.lines]
         for i, part in enumerate(allocate(cost, off)):
@@ -225,20 +274,15 @@ def _with_rewards(tally: Tally, spent: Sequence[int]) -> list[int]:
     return total
 
 
-def _runs_by_place(tally: Tally) -> Callable[[int], Runs]:
-    order = tally.order
-    return tally.runs if order is None else lambda position: tally.runs(order.index(position))
-
-
 def _uses(trace: Trace) -> tuple[tuple[str, int], ...]:
     """Return a use of each rule that is counted and gave something."""
-    counted, rules = trace.compiled.counted, trace.compiled.rules
-    applied = [rules[rank] for rank, reason in sorted(trace.outcomes.items()) if reason is None and rank in counted]
-    if not trace.tier_lines:
-        return tuple([(rule.rule.id, 1) for rule in applied])
-    # Where the tier was better on every line, a rule gave nothing after all.
-    amounts, points = amounts_by_rule(trace.tally), points_by_rule(trace)
-    return tuple((rule.rule.id, 1) for rule in applied if why_not(trace, rule, amounts, points) is None)
+    counted, rules, outcomes = trace.compiled.counted, trace.compiled.rules, trace.outcomes
+    applied = [rules[rank] for rank in sorted(outcomes) if outcomes[rank] is None and rank in counted]
+    if trace.tier_lines:
+        # Where the tier was better on every line, a rule gave nothing after all.
+        amounts, points = amounts_by_rule(trace.tally), points_by_rule(trace)
+        applied = [rule for rule in applied if why_not(trace, rule, amounts, points) is None]
+    return tuple([(rule.rule.id, 1) for rule in applied])
 
 
 def _summed(pairs: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:

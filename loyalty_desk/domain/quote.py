@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
@@ -145,6 +145,9 @@ class RedemptionNote:
         }
 
 
+NOT_OFFERED = RedemptionNote()
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """The nearest offer: what is `missing` (minor units, units or visits, as `kind` says) until `rule` applies."""
@@ -172,6 +175,27 @@ class Gift:
     product: str
     quantity: int
     value: int
+
+
+class Working:
+    """What a quote keeps of how it was worked out, for what is only made when somebody asks for it."""
+
+    __slots__ = ()
+
+    def explained(self) -> Explanation:
+        """Return why each rule applied or did not."""
+        return Explanation()
+
+    def facts(self) -> GuestFacts | None:
+        """Return the guest's facts that the program can look at."""
+        return None
+
+    def units(self, position: int) -> Runs:  # noqa: ARG002 - of a check without lines
+        """Return what each unit of a line costs, by the line's place in the basket."""
+        return ()
+
+
+_NO_WORKING = Working()
 
 
 @dataclass(frozen=True)
@@ -208,9 +232,17 @@ class Quote:
     own_expiry: tuple[tuple[str, int, int], ...] = ()
     units_consumed: int = 0
     free_units: int = 0
-    explain: Callable[[], Explanation] = field(default=Explanation, repr=False, compare=False)
-    facts_of: Callable[[], GuestFacts | None] = field(default=lambda: None, repr=False, compare=False)
-    runs: Callable[[int], Runs] = field(default=lambda _: (), repr=False, compare=False)
+    working: Working = field(default_factory=lambda: _NO_WORKING, repr=False, compare=False)
+
+    @classmethod
+    def made(cls, **fields: Any) -> Quote:
+        """Return the quote of fields; those left out have their defaults.
+
+        It is the constructor without a `object.__setattr__` for each of thirty fields, a tenth of the time of a quote.
+        """
+        quote = object.__new__(cls)
+        quote.__dict__.update(fields)
+        return quote
 
     @property
     def due(self) -> int:
@@ -220,11 +252,11 @@ class Quote:
     @cached_property
     def facts(self) -> GuestFacts | None:
         """Return the guest's facts that the program can look at, fit for a record; None for an anonymous check."""
-        return self.facts_of()
+        return self.working.facts()
 
     def units(self, position: int) -> Runs:
         """Return what each unit of a line costs, charges left out, as runs of equal price in the units' order."""
-        return self.runs(position)
+        return self.working.units(position)
 
     @property
     def gift_value(self) -> int:
@@ -233,7 +265,7 @@ class Quote:
 
     @cached_property
     def _explained(self) -> Explanation:
-        return self.explain()
+        return self.working.explained()
 
     @property
     def explanation(self) -> tuple[Note, ...]:
@@ -257,7 +289,7 @@ class Quote:
             "program_version": self.program_version,
             "program_hash": self.program_hash,
             "at": to_ms(self.at),
-            "lines": [_line_dict(line, self.runs(position)) for position, line in enumerate(self.lines)],
+            "lines": [_line_dict(line, self.units(position)) for position, line in enumerate(self.lines)],
             "gross": self.gross,
             "discount_total": self.discount_total,
             "redeemed_points": self.redeemed_points,

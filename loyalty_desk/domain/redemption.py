@@ -5,7 +5,7 @@ from __future__ import annotations
 from loyalty_desk.domain.basket import LineFlag
 from loyalty_desk.domain.money import BASIS_POINTS, allocate, largest_remainder
 from loyalty_desk.domain.program import Program, RedemptionPolicy
-from loyalty_desk.domain.quote import RedemptionNote
+from loyalty_desk.domain.quote import NOT_OFFERED, RedemptionNote
 from loyalty_desk.domain.tally import GOODS, Tally, left_out
 
 
@@ -19,7 +19,7 @@ def redeem(tally: Tally, asked: int, at_hand: int, cap: int | None) -> tuple[Red
     asked = max(0, asked)
     policy = program.redemption
     if policy is None or program.point_value == 0:
-        return RedemptionNote(asked=asked), nothing
+        return RedemptionNote(asked=asked) if asked else NOT_OFFERED, nothing
     if tally.guest is None:
         return _note(policy, asked, binding="no_guest"), nothing
     excluded = program.exclusions.redemption

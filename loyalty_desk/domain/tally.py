@@ -22,6 +22,22 @@ NO_KEYS: frozenset[str] = frozenset()
 type Cut = tuple[str, int]
 """A rule's id and the minor units that it took off a line."""
 
+type Cuts = tuple[Cuts, Cut] | None
+"""The cuts of a line: those before the last, and the last. They only grow, so a saved tally shares them."""
+
+
+def in_order(cuts: Cuts) -> tuple[Cut, ...]:
+    """Return the cuts of a line, the first one first."""
+    if cuts is None:
+        return ()
+    if cuts[0] is None:
+        return (cuts[1],)
+    found: list[Cut] = []
+    while cuts is not None:
+        cuts, cut = cuts
+        found.append(cut)
+    return tuple(reversed(found))
+
 
 @dataclass(slots=True)
 class Given:
@@ -34,6 +50,19 @@ class Given:
     rewards: list[tuple[str, int]] = field(default_factory=list)
     free_units: int = 0
     units_consumed: int = 0
+
+    @property
+    def is_used(self) -> bool:
+        """Return whether anything was given or consumed."""
+        return bool(
+            self.gifts
+            or self.stamps
+            or self.coupons
+            or self.loads
+            or self.rewards
+            or self.free_units
+            or self.units_consumed
+        )
 
     def copy(self) -> Given:
         """Return a copy that can go its own way."""
@@ -49,9 +78,9 @@ class Given:
 
 
 class Known(NamedTuple):
-    """What the units of a line cost after its first `cuts` cuts; later ones are spread over them."""
+    """What the units of a line cost after these `cuts`; later ones are spread over them."""
 
-    cuts: int
+    cuts: Cuts
     runs: Runs
 
 
@@ -60,7 +89,7 @@ class Saved:
     """The tally at one moment, to come back to."""
 
     left: list[int]
-    cuts: list[list[Cut]]
+    cuts: list[Cuts]
     known: dict[int, Known]
     given: Given
 
@@ -69,12 +98,14 @@ class Tally:
     """Working state of one quote: lists over the lines in canonical order, minor units, charges left out."""
 
     __slots__ = (
+        "_by_product",
+        "_quantity",
         "all",
+        "all_plain",
         "at",
         "basket",
         "by_category",
         "by_points",
-        "by_product",
         "choices",
         "codes",
         "coupons",
@@ -83,6 +114,7 @@ class Tally:
         "gross",
         "guest",
         "has_floors",
+        "ids",
         "known",
         "least",
         "left",
@@ -95,45 +127,45 @@ class Tally:
         "original",
         "points_at_hand",
         "program",
-        "quantity",
     )
 
     def __init__(
         self, basket: Basket, guest: GuestFacts | None, program: Program, at: datetime, choices: Choices
     ) -> None:
         lines = basket.lines
+        ids = [line.id for line in lines]
         self.order: list[int] | None = None
-        if not all(line.id for line in lines):
+        if "" in ids:
             self.order = by_canonical_order(lines)
-            lines = tuple(lines[i] for i in self.order)
+            lines = tuple([lines[i] for i in self.order])
+            ids = [line.id for line in lines]
         self.basket, self.guest, self.program, self.at, self.choices = basket, guest, program, at, choices
-        self.lines = lines
+        self.lines, self.ids = lines, ids
         size = len(lines)
         self.all = range(size)
-        gross, quantity, may = [0] * size, [1] * size, [GOODS] * size
-        excluded = program.exclusions.discounts
-        has_excluded = bool(excluded.products or excluded.categories)
-        has_floors = False
-        by_product: dict[str, list[int]] = {}
+        self.all_plain = False not in [line.is_plain for line in lines]
+        self.gross = [line.gross for line in lines]
         by_category: dict[str, list[int]] = {}
         for i, line in enumerate(lines):
-            by_product.setdefault(line.product, []).append(i)
-            by_category.setdefault(line.category, []).append(i)
-            flags = line.flags
-            units, part = divmod(line.quantity_milli, MILLI)
-            if part or flags:
-                gross[i], quantity[i] = line.gross, line.units
-                may[i] = _may(flags)
+            category = line.category
+            if category in by_category:
+                by_category[category].append(i)
             else:
-                gross[i], quantity[i] = line.unit_price * units, units
-            if has_excluded and left_out(line, excluded):
-                may[i] = CLOSED
-            has_floors = has_floors or line.floor > 0
-        self.gross, self.quantity, self.may, self.has_floors = gross, quantity, may, has_floors
-        self.left, self.original = gross.copy(), gross
-        self.by_product, self.by_category = by_product, by_category
-        self.least = [_least(line.floor, line.quantity_milli) for line in lines] if has_floors else [0] * size
-        self.cuts: list[list[Cut]] = [[] for _ in lines]
+                by_category[category] = [i]
+        self.by_category = by_category
+        self._by_product: dict[str, list[int]] | None = None
+        self._quantity: list[int] | None = None
+        if self.all_plain:
+            self.may, self.least, self.has_floors = [GOODS] * size, [0] * size, False
+        else:
+            self.may = [_may(line.flags) if line.flags else GOODS for line in lines]
+            self.least = [_least(line.floor, line.quantity_milli) if line.floor else 0 for line in lines]
+            self.has_floors = any(self.least)
+        excluded = program.exclusions.discounts
+        if excluded.products or excluded.categories:
+            self.may = [CLOSED if left_out(line, excluded) else self.may[i] for i, line in enumerate(lines)]
+        self.left, self.original = self.gross.copy(), self.gross
+        self.cuts: list[Cuts] = [None] * size
         self.known: dict[int, Known] = {}
         self.by_points: Sequence[int] = ()
         self.given = Given()
@@ -144,6 +176,22 @@ class Tally:
         self.codes = {folded(code) for code in choices.codes} if choices.codes else NO_KEYS
         self.coupons = {folded(code) for code in choices.coupons} if choices.coupons else NO_KEYS
 
+    @property
+    def quantity(self) -> list[int]:
+        """Return the units of every line, a weighed line being one."""
+        if self._quantity is None:
+            self._quantity = [line.quantity_milli // MILLI if line.is_plain else line.units for line in self.lines]
+        return self._quantity
+
+    @property
+    def by_product(self) -> dict[str, list[int]]:
+        """Return the lines of every product."""
+        if self._by_product is None:
+            self._by_product = {}
+            for i, line in enumerate(self.lines):
+                self._by_product.setdefault(line.product, []).append(i)
+        return self._by_product
+
     def room(self, i: int) -> int:
         """Return what may still come off line `i`, down to its floor price."""
         room = self.left[i] - self.least[i]
@@ -153,17 +201,25 @@ class Tally:
         """Take an amount off line `i`, spread over its units."""
         if amount:
             self.left[i] -= amount
-            self.cuts[i].append((rule, amount))
+            self.cuts[i] = (self.cuts[i], (rule, amount))
 
     def take_units(self, i: int, rule: str, amount: int, runs: Runs) -> None:
         """Take an amount off certain units of line `i`; `runs` are all its units afterwards."""
         self.left[i] -= amount
-        self.cuts[i].append((rule, amount))
-        self.known[i] = Known(len(self.cuts[i]), runs)
+        self.cuts[i] = (self.cuts[i], (rule, amount))
+        self.known[i] = Known(self.cuts[i], runs)
 
     def take_split(self, positions: Sequence[int], rule: str, amount: int) -> int:
         """Split an amount over lines by what each still costs, none below its floor; return what was taken (rule 3)."""
         left, cuts = self.left, self.cuts
+        if len(positions) == 1:
+            (i,) = positions
+            amount = min(amount, self.room(i))
+            if amount > 0:
+                left[i] -= amount
+                cuts[i] = (cuts[i], (rule, amount))
+                return amount
+            return 0
         weights = [left[i] for i in positions]
         if self.has_floors:
             parts = allocate(amount, weights, [self.room(i) for i in positions])
@@ -175,7 +231,7 @@ class Tally:
         for i, part in zip(positions, parts, strict=bool(parts)):
             if part:
                 left[i] -= part
-                cuts[i].append((rule, part))
+                cuts[i] = (cuts[i], (rule, part))
         return taken
 
     def take_points(self, parts: Sequence[int]) -> None:
@@ -196,7 +252,7 @@ class Tally:
         """Return whether a rule has lowered line `i`; what the cashier takes off by hand is no rule."""
         cuts = self.cuts[i]
         # What is taken by hand is taken first.
-        return bool(cuts) and cuts[-1][0] != MANUAL_RULE
+        return cuts is not None and cuts[1][0] != MANUAL_RULE
 
     def runs(self, i: int) -> Runs:
         """Return the units of line `i` with what each costs now."""
@@ -204,8 +260,16 @@ class Tally:
         known = self.known.get(i)
         runs = known.runs if known is not None else self.first_runs(i)
         floor = 0 if line.is_weighed else line.floor
-        for _, amount in cuts[known.cuts :] if known is not None else cuts:
-            runs = spread(runs, amount, floor)
+        last = known.cuts if known is not None else None
+        if cuts is not last:
+            later: list[int] = []
+            while cuts is not None and cuts is not last:
+                cuts, (_, amount) = cuts
+                later.append(amount)
+            for amount in reversed(later):
+                runs = spread(runs, amount, floor)
+            # Kept, so that no cut is spread twice however often a check's units are looked at.
+            self.known[i] = Known(self.cuts[i], runs)
         if self.by_points and self.by_points[i]:
             runs = spread(runs, self.by_points[i], floor)
         return runs
@@ -217,17 +281,20 @@ class Tally:
 
     def consume(self, i: int, runs: Runs) -> None:
         """Note that units of line `i` are consumed, nothing being taken off: `runs` are all its units now."""
-        self.known[i] = Known(len(self.cuts[i]), runs)
+        self.known[i] = Known(self.cuts[i], runs)
 
-    def replace_cuts(self, i: int, cuts: list[Cut]) -> None:
+    def replace_cuts(self, i: int, cuts: Sequence[Cut]) -> None:
         """Put other cuts, spread over its units, in the place of all that line `i` had since its price before rules."""
-        self.cuts[i] = cuts
-        self.left[i] = self.gross[i] - sum(amount for _, amount in cuts)
+        chain: Cuts = None
+        for cut in cuts:
+            chain = (chain, cut)
+        self.cuts[i] = chain
+        self.left[i] = self.gross[i] - sum([amount for _, amount in cuts])
         self.known.pop(i, None)
 
     def name(self, i: int) -> str:
         """Return the id of line `i`; one without is named by its place in the basket, from 1."""
-        return self.lines[i].id or f"#{(i if self.order is None else self.order[i]) + 1}"
+        return self.ids[i] or f"#{(i if self.order is None else self.order[i]) + 1}"
 
     def gave(self, rule: str) -> bool:
         """Return whether a rule gave anything beside money off."""
@@ -237,12 +304,12 @@ class Tally:
 
     def save(self) -> Saved:
         """Return the tally as it stands."""
-        return Saved(self.left.copy(), [cuts.copy() for cuts in self.cuts], self.known.copy(), self.given.copy())
+        return Saved(self.left.copy(), self.cuts.copy(), self.known.copy(), self.given.copy())
 
     def restore(self, saved: Saved) -> None:
         """Come back to a tally saved before; it can be restored more than once."""
         self.left = saved.left.copy()
-        self.cuts = [cuts.copy() for cuts in saved.cuts]
+        self.cuts = saved.cuts.copy()
         self.known = saved.known.copy()
         self.by_points = ()
         self.given = saved.given.copy()

@@ -6,7 +6,7 @@ from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.money import allocate, largest_remainder, percent_off
 from loyalty_desk.domain.program import Tier
 from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE
-from loyalty_desk.domain.tally import GOODS, Tally
+from loyalty_desk.domain.tally import GOODS, Tally, in_order
 from loyalty_desk.domain.trace import Trace
 
 
@@ -45,7 +45,8 @@ def best_of_tier(trace: Trace) -> None:
         parts = largest_remainder(amount, weights) if lines else []
     for i, part in zip(lines, parts, strict=True):
         if part > original[i] - tally.left[i]:
-            tally.replace_cuts(i, [*(cut for cut in tally.cuts[i] if cut[0] == MANUAL_RULE), (TIER_RULE, part)])
+            by_hand = [cut for cut in in_order(tally.cuts[i]) if cut[0] == MANUAL_RULE]
+            tally.replace_cuts(i, [*by_hand, (TIER_RULE, part)])
             trace.tier_lines.append(i)
     if not trace.tier_lines:
         trace.tier_reason = Reason("promotions_better" if amount else "nothing_left")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.conditions.base import MONEY, UNITS, Condition, Reason
+from loyalty_desk.domain.conditions.base import MONEY, UNITS, Condition, Reason, Test
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
 
@@ -73,6 +73,13 @@ class Amount(_Size):
     def sizes(self, tally: Tally) -> Sequence[int]:
         """Return what each line costs now."""
         return tally.left
+
+    def test(self) -> Test | None:
+        """Return the test of the check's least amount, the commonest of all, written out."""
+        if self.of != "check" or self.high is not None or self.over:
+            return self.holds
+        low = self.low
+        return (lambda tally, _: sum(tally.left) >= low) if low else None
 
 
 class Quantity(_Size):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loyalty_desk.domain.conditions.base import NO_GUEST, Condition, Reason
+from loyalty_desk.domain.conditions.base import NO_GUEST, Condition, Reason, Test
 from loyalty_desk.domain.conditions.when import period_of
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
@@ -60,6 +60,15 @@ class Usage(Condition):
     def holds(self, tally: Tally, positions: Sequence[int]) -> bool:
         """Return whether every limit leaves one more use."""
         return self._refusal(tally) is None
+
+    def test(self) -> Test | None:
+        """Return the test of a limit for one guest of all time written out."""
+        if self.total or self.times:
+            return self.holds
+        if not self.per_guest:
+            return None
+        limit, key = self.per_guest, (self.rule, "")
+        return lambda tally, _: tally.guest is not None and tally.guest.uses.get(key, 0) < limit
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return the limit that is reached."""

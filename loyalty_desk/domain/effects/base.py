@@ -27,10 +27,15 @@ class Acting(NamedTuple):
 
 
 class Effect:
-    """Base of effects on money and goods. `level` says whether the rule runs with those of lines or of the check."""
+    """Base of effects on money and goods. `level` says whether the rule runs with those of lines or of the check.
+
+    An effect that is `of_payable` touches and looks at nothing but the lines that `payable` gives it: where there are
+    none, nothing comes of it.
+    """
 
     __slots__ = ()
     level = "line"
+    of_payable = False
     stage = RULES
 
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
@@ -56,7 +61,7 @@ def payable(tally: Tally, acting: Acting, positions: Sequence[int], *, delivery:
     else:
         lines = [i for i in positions if may[i] == GOODS and left[i] > 0]
     if acting.skip_discounted:
-        lines = [i for i in lines if not tally.is_discounted(i)]
+        return [i for i in lines if not tally.is_discounted(i)]
     return lines
 
 

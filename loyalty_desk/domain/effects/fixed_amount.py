@@ -27,6 +27,7 @@ class SharedAmount(Effect):
     """
 
     __slots__ = ("amount", "delivery", "level", "max_units")
+    of_payable = True
 
     def __init__(self, f: Fields, *, level: str) -> None:
         self.level = level
@@ -56,6 +57,7 @@ class LineAmount(Effect):
     """`amount` off each line chosen."""
 
     __slots__ = ("amount", "cap")
+    of_payable = True
 
     def __init__(self, f: Fields) -> None:
         self.amount = f.integer("amount", None, low=0)
@@ -74,6 +76,7 @@ class UnitAmount(Effect):
     """`amount` off each unit; of `max_units`, `max_units_per_line` or full groups of `group_size` the cheapest."""
 
     __slots__ = ("amount", "cap", "dearest", "group_size", "max_units", "per_line")
+    of_payable = True
 
     def __init__(self, f: Fields) -> None:
         self.amount = f.integer("amount", None, low=0)

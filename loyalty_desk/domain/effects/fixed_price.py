@@ -21,6 +21,7 @@ class FixedPrice(Effect):
     """
 
     __slots__ = ("cap", "dearest", "max_units", "price")
+    of_payable = True
 
     def __init__(self, f: Fields) -> None:
         self.price = f.integer("price", None, low=0)

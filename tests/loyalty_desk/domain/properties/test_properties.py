@@ -502,7 +502,7 @@ BROKEN = {
             check_p04, (any_cases(),)),
     "p05": ("tally:by_canonical_order", lambda lines: list(range(len(list(lines)))), check_p05,
             (st.builds(nameless_case, SEEDS, RULES, LINES),)),
-    "p06": ("compiled:CompiledRule.positions", lambda self, tally: tally.all, check_p06,
+    "p06": ("plan:picker", lambda choosers: lambda tally: tally.all, check_p06,
             (st.builds(local_case, SEEDS, RULES, LINES), st.integers(0, 5), st.integers(0, 5_000))),
     "p07": ("competition:_winner", lambda trace, group: group[-1], check_p07,
             (st.builds(group_case, SEEDS, st.integers(1, 6), LINES),)),

@@ -1,0 +1,179 @@
+"""What is written out or passed over for speed gives what the plain way gives: tests, picks, percentages, claims."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loyalty_desk.domain import pricing
+from loyalty_desk.domain.conditions import CONDITIONS, Chooser
+from loyalty_desk.domain.effects.base import Acting
+from loyalty_desk.domain.effects.percentage import LinePercentage
+from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.plan import Plan, picker
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.tally import Tally, in_order
+from tests.loyalty_desk.domain.properties import cases
+from tests.loyalty_desk.domain.properties.breaking import break_kernel, must_fall
+from tests.loyalty_desk.domain.properties.cases import SEEDS, Case, any_cases
+
+EXAMPLES = max(300, settings.default.max_examples)
+
+
+def tally_of(case: Case) -> Tally:
+    tally = Tally(case.basket, case.guest, case.program, case.at, case.choices)
+    r = Random(len(tally.lines))
+    for i in tally.all:
+        if r.random() < 0.4:
+            tally.take(i, "r0", r.randint(0, tally.room(i)))
+    return tally
+
+
+def condition(r: Random, name: str):
+    return CONDITIONS[name](Fields({"type": name, **cases.CONDITIONS[name](r)}, "rule r0", "r0"))
+
+
+# conditions
+
+
+def check_tests(case: Case, seed: int) -> None:
+    tally, r = tally_of(case), Random(seed)
+    for name in cases.CONDITIONS:
+        made = condition(r, name)
+        test = made.test()
+        some = tuple(i for i in tally.all if r.random() < 0.6)
+        for positions in (tally.all, some, ()):
+            assert (test is None or test(tally, positions)) == made.holds(tally, positions), name
+
+
+@settings(max_examples=EXAMPLES)
+@given(any_cases(), SEEDS)
+def test_the_test_of_a_condition_says_what_it_holds(case, seed):
+    check_tests(case, seed)
+
+
+# the lines of a rule
+
+
+def check_picks(case: Case, seed: int) -> None:
+    tally, r = tally_of(case), Random(seed)
+    names = r.choices(["products", "categories", "excluded", "unit_price", "hours"], k=r.choice([0, 1, 1, 2]))
+    choosers = [condition(r, name) for name in names]
+    assert all(isinstance(chooser, Chooser) for chooser in choosers)
+    plain = [i for i in tally.all if all(chooser.picks(tally, i) for chooser in choosers)]
+    assert list(picker(choosers)(tally)) == plain
+
+
+@settings(max_examples=EXAMPLES)
+@given(any_cases(), SEEDS)
+def test_a_picker_finds_the_lines_that_every_chooser_picks(case, seed):
+    check_picks(case, seed)
+
+
+# whole percentages
+
+
+def check_bare(case: Case, rate: int, spares: bool) -> None:
+    effect = LinePercentage(Fields({"type": "percentage", "rate_bp": rate}, "rule r9", "r9"))
+    quick, plain = tally_of(case), tally_of(case)
+    acting = Acting("r9", None, spares)
+    positions = [i for i in quick.all if i % 3]
+    effect.is_bare = True
+    came = effect.apply(quick, acting, positions)
+    effect.is_bare = False
+    assert effect.apply(plain, acting, positions) == came
+    assert (quick.left, quick.cuts) == (plain.left, plain.cuts)
+
+
+@settings(max_examples=EXAMPLES)
+@given(any_cases(), st.integers(0, 10_000), st.booleans())
+def test_a_whole_percentage_takes_what_the_general_one_takes(case, rate, spares):
+    check_bare(case, rate, spares)
+
+
+# rules passed over
+
+
+def claiming_case(seed: int, rules: int, lines: int) -> Case:
+    """Return a case whose rules mostly claim goods, with some of every other kind between."""
+    r = Random(seed)
+    parts = []
+    for n in range(rules):
+        part = cases.rule(r, n)
+        if r.random() < 0.8:
+            part["effects"] = [cases.effect(r, ("percentage", "fixed_amount", "fixed_price"))]
+            names = r.choice(["categories", "products"])
+            part["conditions"] = [{"type": names, **cases.CONDITIONS[names](r)}]
+            part["conditions"] += [cases.condition(r) for _ in range(r.choice([0, 0, 1]))]
+            part["skip_discounted_lines"] = True
+        parts.append(part)
+    goods = cases.basket(r, lines)
+    program = Program.from_dict(cases.snapshot(r, parts))
+    return Case(program, goods, cases.guest(r), cases.NOW, cases.choices(r, goods.lines))
+
+
+def traced(case: Case, *, every_rule: bool):
+    return pricing._worked_out(
+        case.basket, case.guest, case.program, case.at, case.choices, every_rule=every_rule
+    )  # fmt: skip
+
+
+def check_passed_over(case: Case) -> None:
+    quick, whole = traced(case, every_rule=False), traced(case, every_rule=True)
+    assert quick.tally.left == whole.tally.left
+    assert [in_order(cuts) for cuts in quick.tally.cuts] == [in_order(cuts) for cuts in whole.tally.cuts]
+    assert [quick.tally.runs(i) for i in quick.tally.all] == [whole.tally.runs(i) for i in whole.tally.all]
+    assert (quick.earned, quick.redemption, quick.tally.given) == (whole.earned, whole.redemption, whole.tally.given)
+    applied = [rank for rank, reason in quick.outcomes.items() if reason is None]
+    assert applied == [rank for rank, reason in whole.outcomes.items() if reason is None]
+    assert not whole.passed_over
+    if not quick.passed_over:
+        assert quick.outcomes == whole.outcomes
+
+
+claiming_cases = st.builds(claiming_case, SEEDS, st.integers(0, 14), st.integers(0, 6))
+
+
+@settings(max_examples=EXAMPLES)
+@given(claiming_cases)
+def test_passing_rules_over_changes_nothing(case):
+    check_passed_over(case)
+
+
+def test_rules_are_passed_over_and_explained_all_the_same():
+    passed = 0
+    for seed in range(300):
+        case = claiming_case(seed, 10, 3)
+        if traced(case, every_rule=False).passed_over:
+            passed += 1
+            notes = case.quote().explanation
+            assert {note.rule for note in notes} >= {rule.id for rule in case.program.rules}
+    assert passed > 50
+
+
+class _TooMany:
+    """All rules claim, also those that do more than lower goods that nobody has lowered."""
+
+    def __get__(self, plan: Plan, owner: type) -> int:
+        return (1 << len(plan.rules)) - 1
+
+    def __set__(self, plan: Plan, value: int) -> None:
+        pass
+
+
+BROKEN = {
+    "tests": ("conditions.size:Amount.test", lambda self: lambda tally, _: sum(tally.left) > self.low, check_tests,
+              (any_cases(), SEEDS)),
+    "picks": ("plan:_merged", lambda parts: [i for part in parts for i in part], check_picks, (any_cases(), SEEDS)),
+    "percentage": ("effects.percentage:percent_off", lambda amount, rate: amount * rate // 10_000, check_bare,
+                   (any_cases(), st.integers(0, 10_000), st.booleans())),
+    "claims": ("plan:Plan.claims", _TooMany(), check_passed_over, (claiming_cases,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_of_these_falls_where_the_short_way_is_wrong(monkeypatch, name):
+    where, broken, check, strategies = BROKEN[name]
+    break_kernel(monkeypatch, where, broken)
+    must_fall(check, *strategies)
