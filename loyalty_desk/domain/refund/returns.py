@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from loyalty_desk.domain.basket import MILLI, WHOLE_CHECK, Basket, Line, LineFlag
+from loyalty_desk.domain.basket import MILLI, WHOLE_CHECK, Basket, LineFlag
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.money import divide_half_up
 from loyalty_desk.domain.quote import Quote
-from loyalty_desk.domain.refund.formula import earned_by_formula, formula_points
-from loyalty_desk.domain.refund.parts import NOTHING_YET, Refund, Refunded, Return, ReturnedLine
+from loyalty_desk.domain.refund.formula import earned_by_formula, earned_on_amount
+from loyalty_desk.domain.refund.parts import NOTHING_YET, Refund, Refunded, Return
 from loyalty_desk.domain.refund.sale import Sale, line_id
 from loyalty_desk.domain.refund.settlement import settled, settled_whole
 
@@ -26,30 +26,26 @@ def refund(sale: Sale, returns: Sequence[Return], before: Refunded = NOTHING_YET
     (`return_more_than_left`, `return_splits_set`).
     """
     quantities = _quantities(sale, returns, before)
-    is_whole = all(quantities.get(s.id, 0) == s.line.quantity_milli for s in sale.lines)
-    if is_whole:
+    if all(quantities.get(sold.id) == sold.line.quantity_milli for sold in sale.lines):
         return settled_whole(sale, before, quantities)
     if sale.has_sets and sale.program.settings.partial_bundle_return == "refuse":
         raise Refused("return_splits_set")
-    shares = [
-        ReturnedLine(
-            sold.id,
-            quantities.get(sold.id, 0),
-            *(sold.back(of, quantities.get(sold.id, 0)) for of in (sold.nets, sold.earned, sold.spent)),
-        )
-        for sold in sale.lines
-    ]
     settings = sale.program.settings
-    spent = sum(line.spent_returned for line in shares) if settings.spent_back == "share" else 0
-    earned = sum(line.earned_reversed for line in shares)
-    money = sum(line.money for line in shares)
-    kept = _kept_quote(sale, quantities) if sale.has_sets or _counts_units(sale) else None
-    if kept is not None and sale.has_sets:
-        kept_spent = kept.redeemed_points
-        spent = sale.spent - kept_spent if settings.spent_back == "share" else 0
-        held_back = 0 if settings.spent_back == "share" else sale.quote.redeemed_money - kept.redeemed_money
-        money = sale.quote.total - max(0, kept.total - held_back)
+    kept = _kept_quote(sale, quantities)
+    if sale.has_sets:
+        money = sale.quote.total - kept.total
         earned = sale.quote.earned_points - kept.earned_points
+        spent = sale.spent - kept.redeemed_points
+        if settings.spent_back == "full_refund_only":
+            # Points that stay spent go on paying for what is kept, as far as it costs anything.
+            money += min(kept.total, sale.quote.redeemed_money - kept.redeemed_money)
+    else:
+        back = [(sold, quantities.get(sold.id, 0)) for sold in sale.lines]
+        money = sum(sold.back(sold.nets, quantity) for sold, quantity in back)
+        earned = sum(sold.back(sold.earned, quantity) for sold, quantity in back)
+        spent = sum(sold.back(sold.spent, quantity) for sold, quantity in back)
+    if settings.spent_back == "full_refund_only":
+        spent = 0
     if settings.points_reversal == "formula":
         earned = earned_by_formula(sale, quantities)
     return settled(
@@ -80,7 +76,7 @@ def refund_amount(sale: Sale, amount: int, before: Refunded = NOTHING_YET) -> Re
     settings = sale.program.settings
     earned = sale.quote.earned_points * so_far // paid
     if settings.points_reversal == "formula":
-        earned = formula_points(sale, [Line(id=WHOLE_CHECK, unit_price=so_far, flags=sale.basket.lines[0].flags)])
+        earned = earned_on_amount(sale, so_far)
     spent = sale.spent * so_far // paid if settings.spent_back == "share" else 0
     after = replace(before, money=so_far, earned_reversed=earned, spent_returned=spent)
     return settled(sale, before, "amount", after, None)
@@ -131,7 +127,3 @@ def _kept(sale: Sale, quantities: Mapping[str, int]) -> Basket:
             flags = line.flags | {LineFlag.WEIGHED.value} if line.is_weighed else line.flags
             lines.append(replace(line, quantity_milli=left, tax=tax, flags=flags))
     return replace(sale.basket, lines=tuple(lines))
-
-
-def _counts_units(sale: Sale) -> bool:
-    return bool(sale.quote.stamps or sale.quote.coupons_issued)

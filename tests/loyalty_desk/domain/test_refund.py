@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty_desk.domain.basket import Basket, Line
+from loyalty_desk.domain.basket import WHOLE_CHECK, Basket, Line
 from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
 from loyalty_desk.domain.guest import Coupon, GuestFacts
 from loyalty_desk.domain.program import Program
@@ -385,9 +385,6 @@ def test_the_object_of_a_refund_says_everything():
 BLOCKS = {"effects": [{"type": "earn_blocks", "points": 1, "per": 1_000}]}
 
 
-BLOCKS = {"effects": [{"type": "earn_blocks", "points": 1, "per": 1_000}]}
-
-
 def test_the_formula_prices_what_came_back_by_weight_and_unit_by_unit():
     half_off = {"effects": [{"type": "percentage", "rate_bp": 5_000, "max_units": 1}]}
     of = program(BLOCKS, half_off, points_reversal="formula")
@@ -465,3 +462,224 @@ def test_uses_go_from_the_stores_day_and_a_first_visit_is_none_again():
     assert after is not None
     assert (after.visits, after.visits_ever) == (0, 0)
     assert after.uses == {("r1", "day:2026-03-02"): 1, ("r1", "day:2026-03-03"): 0}
+
+
+def priced_by_sets(**settings) -> Sale:
+    """Two for one, a quarter of the check payable with points: 1 500 and 500 points for four at 1 000."""
+    of = program(EARN, {"effects": [{"type": "free_unit", "set_of": 2}]}, **settings)
+    of = Program.from_dict({**of.data, "redemption": {"max_share_bp": 2_500}})
+    sale = sold(of, line("a", 1_000, 4), choices=Choices(points_asked=5_000))
+    assert (sale.quote.total, sale.spent) == (1_500, 500)
+    return sale
+
+
+def test_points_come_back_of_a_set_that_is_priced_again():
+    sale = priced_by_sets()
+    half = refund(sale, one("a", 2))
+    assert (half.how, half.money, half.spent_returned, half.earned_reversed) == ("repriced", 750, 250, 8)
+    rest = refund(sale, one("a", 2), half.after)
+    assert (rest.money, rest.spent_returned, rest.earned_reversed) == (750, 250, 7)
+
+
+def test_points_that_stay_spent_go_on_paying_for_what_is_kept_of_a_set():
+    sale = priced_by_sets(spent_back="full_refund_only")
+    half = refund(sale, one("a", 2))
+    assert (half.money, half.spent_returned) == (1_000, 0)
+    dear = program({"effects": [{"type": "free_unit", "set_of": 2}]}, spent_back="full_refund_only")
+    covered = sold(dear, line("a", 1_000, 4), choices=Choices(points_asked=1_990))
+    assert covered.quote.total == 10
+    assert refund(covered, one("a", 2)).money == 10
+    assert refund(covered, one("a", 3)).money == 10
+
+
+def test_a_line_that_stays_gives_nothing_back_however_dear_its_gram():
+    gold = Line(id="gold", unit_price=5_000_000, quantity_milli=1_500)
+    sale = sold(program(EARN), gold, line("a", 1_000))
+    back = refund(sale, one("a"))
+    assert (back.money, back.earned_reversed, [part.line for part in back.lines]) == (1_000, 10, ["a"])
+    gram = refund(sale, [Return("gold", 1)])
+    assert gram.money == 5_000
+
+
+def test_stamps_alone_do_not_price_a_check_again():
+    enough = {"effects": [{"type": "percentage", "of": "check", "rate_bp": 1_000}]}
+    enough["conditions"] = [{"type": "amount", "min": 1_000}]
+    of = program(EARN, enough, {"effects": [{"type": "stamp", "every": 9}]})
+    sale = sold(of, line("a", 600, 2))
+    back = refund(sale, one("a"))
+    assert (back.how, back.money, back.stamps) == ("lines", 540, (("r3", 1),))
+
+
+def test_coupons_that_the_kept_check_would_not_issue_are_withdrawn_once():
+    issue = {"effects": [{"type": "issue_coupon"}], "conditions": [{"type": "amount", "min": 2_000}]}
+    sale = sold(program(issue), line("a", 1_000, 3))
+    first = refund(sale, one("a"))
+    assert (first.coupons_withdrawn, dict(first.after.coupons_withdrawn)) == ((), {})
+    second = refund(sale, one("a"), first.after)
+    assert (second.coupons_withdrawn, dict(second.after.coupons_withdrawn)) == ((("r1", 1),), {"r1": 1})
+    third = refund(sale, one("a"), second.after)
+    assert (third.coupons_withdrawn, dict(third.after.coupons_withdrawn)) == ((), {"r1": 1})
+
+
+def test_stamps_of_two_returns_add_up():
+    stamp = {"effects": [{"type": "stamp", "every": 9}]}
+    sale = sold(program(stamp), line("a", 1_000, 5))
+    first = refund(sale, one("a", 2))
+    second = refund(sale, one("a"), first.after)
+    assert dict(void(sale).after.stamps) == {"r1": 5}
+    assert (first.stamps, second.stamps, dict(second.after.stamps)) == ((("r1", 2),), (("r1", 1),), {"r1": 3})
+
+
+def test_what_was_taken_off_the_check_by_hand_stays_where_what_is_kept_is_priced_again():
+    offer = {"effects": [{"type": "free_unit", "set_of": 2}]}
+    by_hand = Choices(manual_discounts=(ManualDiscount(amount=100),))
+    sale = sold(program(offer), line("a", 1_000, 2), line("b", 500), choices=by_hand)
+    assert sale.quote.total - refund(sale, one("b")).money == 950
+
+
+def test_a_line_without_an_id_comes_back_of_a_check_with_sets():
+    offer = {"effects": [{"type": "free_unit", "set_of": 2}], "conditions": [{"type": "products", "products": ["a"]}]}
+    sale = sold(
+        program(offer), line("a", 1_000, 2), Line(product="b", unit_price=300), Line(product="c", unit_price=70)
+    )
+    assert refund(sale, one("#2")).money == 300
+
+
+def test_more_than_is_left_of_a_line_is_refused_by_its_code():
+    sale = sold(program(), line("a", 100, 2))
+    facts = {"line": "a", "asked_milli": 3_000, "left_milli": 2_000}
+    assert code_of(Refused, refund, sale, one("a", 3)) == ("return_more_than_left", facts)
+
+
+FORMULA = {"points_reversal": "formula"}
+
+
+def test_the_formula_earns_by_the_tier_as_the_sale_did_and_takes_no_discount_of_it():
+    gold = {"code": "GOLD", "threshold": 0, "discount_bp": 1_000, "earn_bp": 500}
+    of = program(**FORMULA)
+    of = Program.from_dict({**of.data, "model": "mixed", "tiers": [gold], "point_value": 100})
+    sale = sold(of, line("a", 10_000, 2), guest=GuestFacts(tier="GOLD"))
+    assert (sale.quote.total, sale.quote.earned_points) == (18_000, 9)
+    assert refund(sale, one("a")).earned_reversed == 4
+
+
+def test_the_formula_keeps_the_groups_and_order_of_earning_rules():
+    rate = {"type": "earn_rate", "points": 1, "per": 100}
+    many = {"type": "bonus_fixed", "points": 50}
+    few = {"type": "bonus_fixed", "points": 7}
+    of = program({"effects": [rate]}, {"effects": [many], "group": 5}, {"effects": [few], "group": 5}, **FORMULA)
+    sale = sold(of, line("a", 1_000, 3))
+    assert (sale.quote.earned_points, refund(sale, one("a")).earned_reversed) == (80, 60)
+    alone = program({"effects": [rate]}, {"effects": [many], "exclusive": "check"}, **FORMULA)
+    sale = sold(alone, line("a", 10_000, 3))
+    assert (sale.quote.earned_points, refund(sale, one("a")).earned_reversed) == (50, 50)
+
+
+def test_the_formula_leaves_out_what_takes_money_off_and_rules_that_are_not_understood():
+    both = {"effects": [{"type": "percentage", "rate_bp": 5_000}, {"type": "earn_rate", "points": 1, "per": 100}]}
+    unknown = {"effects": [{"type": "earn_rate", "points": 9, "per": 100}, {"type": "teleport"}]}
+    sale = sold(program(EARN, both, unknown, **FORMULA), line("a", 1_000, 4))
+    assert (sale.quote.total, sale.quote.earned_points) == (2_000, 40)
+    assert refund(sale, one("a")).earned_reversed == 10
+
+
+def test_the_formula_knows_the_codes_of_the_sale_and_none_of_its_manual_discounts():
+    keyed = {**EARN, "conditions": [{"type": "promo_code", "codes": ["TWICE"]}]}
+    by_hand = (ManualDiscount(amount=1_000),)
+    sale = sold(
+        program(EARN, keyed, **FORMULA),
+        line("a", 5_000, 2),
+        choices=Choices(codes=("TWICE",), manual_discounts=by_hand),
+    )
+    assert sale.quote.earned_points == 180
+    assert refund(sale, one("a")).earned_reversed == 90
+
+
+def test_the_formula_gives_nothing_for_lines_that_earned_nothing():
+    sale = sold(program(EARN, **FORMULA), line("a", 5_000, flags=frozenset({"no_points"})), line("b", 5_000, 2))
+    assert refund(sale, one("a")).earned_reversed == 0
+    assert refund(sale, [*one("a"), *one("b")]).earned_reversed == 50
+
+
+def net_of_tax(*rules: dict) -> Program:
+    of = program(*rules, **FORMULA)
+    return Program.from_dict({**of.data, "settings": {**of.data["settings"], "earning_base": "net_of_tax"}})
+
+
+def test_the_formula_takes_tax_by_units_and_by_amount():
+    every = {"effects": [{"type": "earn_rate", "points": 1, "per": 1}]}
+    sale = sold(net_of_tax(every), line("a", 1_200, 3, tax=600), line("b", 100, 2))
+    assert refund(sale, one("a", 2)).earned_reversed == 2_000
+    assert refund(sale, one("b")).earned_reversed == 100
+    bare = Line(id="check", unit_price=1_200, tax=200)
+    amount = Sale.priced(
+        replace(Basket.of_amount("RUB", 1_200), lines=(replace(bare, id=WHOLE_CHECK),)), ANNA, net_of_tax(every), NOON
+    )
+    assert amount.quote.earned_points == 1_000
+    assert refund_amount(amount, 600).earned_reversed == 500
+
+
+def test_the_parts_of_a_second_return_are_those_of_its_units():
+    sale = sold(program(EARN, tenth_off()), line("a", 333, 3), line("card", 500, 3, flags=frozenset({"gift_card"})))
+    first = refund(sale, [*one("a"), *one("card")])
+    second = refund(sale, [*one("a"), *one("card", 2)], first.after)
+    assert [(part.line, part.quantity_milli) for part in second.lines] == [("a", 1_000), ("card", 2_000)]
+    assert (first.cards, second.cards) == ((("card", 500),), (("card", 1_000),))
+    by_unit = {part.line: part.money for part in first.lines}
+    assert by_unit == {"a": 300, "card": 450}
+    assert {part.line: part.money for part in second.lines} == {"a": 300, "card": 900}
+
+
+def test_points_of_units_that_paid_unlike_amounts_are_told_apart():
+    half_off = {"effects": [{"type": "percentage", "rate_bp": 5_000, "max_units": 1}]}
+    sale = sold(program(EARN, half_off), line("a", 1_000, 3), choices=Choices(points_asked=1_001))
+    assert (sale.quote.total, sale.quote.discount_total, sale.spent) == (1_499, 500, 1_001)
+    parts = []
+    state = NOTHING_YET
+    for _ in range(3):
+        back = refund(sale, one("a"), state)
+        parts.append((back.money, back.spent_returned))
+        assert back.money + back.spent_returned in (500, 1_000)
+        state = back.after
+    assert sum(money for money, _ in parts) == 1_499
+    assert [money + spent for money, spent in parts] == [1_000, 1_000, 500]
+
+
+def test_a_weighed_line_with_a_deposit_gives_its_share_of_it():
+    sale = sold(
+        program(), Line(id="w", unit_price=1_000, quantity_milli=2_000, charge=100, flags=frozenset({"weighed"}))
+    )
+    total = sale.quote.total
+    half = refund(sale, [Return("w", 1_000)])
+    rest = refund(sale, [Return("w", 1_000)], half.after)
+    assert half.money == rest.money == total // 2
+
+
+def test_gift_cards_that_paid_get_back_to_the_kopeck_over_many_returns():
+    paid = Choices(payments=(Payment("one", 300), Payment("two", 300), Payment("three", 300)))
+    sale = sold(program(), line("a", 100, 12), choices=paid)
+    state, given = NOTHING_YET, []
+    for _ in range(12):
+        back = refund(sale, one("a"), state)
+        given.append((back.back_to, back.cash))
+        state = back.after
+    cards = [*["one"] * 3, *["two"] * 3, *["three"] * 3]
+    assert given == [*((((name, 100),), 0) for name in cards), *[((), 100)] * 3]
+
+
+def test_of_several_coupons_each_rule_keeps_its_own():
+    once, often = {"type": "coupon", "codes": ["A"], "reusable_after_void": False}, {"type": "coupon", "codes": ["B"]}
+    also = {"type": "coupon", "codes": ["C"], "reusable_after_void": False}
+    unused = {"type": "coupon", "codes": ["D"], "reusable_after_void": False}
+    never = {"type": "amount", "min": 10**9}
+    of = program(
+        tenth_off(conditions=[once]),
+        tenth_off(conditions=[often, {"type": "coupon", "codes": ["B", "C"], "reusable_after_void": False}]),
+        tenth_off(conditions=[also]),
+        tenth_off(conditions=[unused, never]),
+    )
+    sale = sold(of, line("a", 1_000), choices=Choices(coupons=("A", "B", "C", "D")))
+    assert void(sale).coupons_freed == ("D",)
+    reusable = program(tenth_off(conditions=[often, never]), tenth_off(conditions=[once]))
+    sale = sold(reusable, line("a", 1_000), choices=Choices(coupons=("A", "B")))
+    assert void(sale).coupons_freed == ("B",)
