@@ -18,6 +18,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from loyalty_desk.domain.guest import GuestFacts
     from loyalty_desk.domain.program import Program
     from loyalty_desk.domain.refund import Return, Sale
     from loyalty_desk.readable.document import Node
@@ -51,17 +52,15 @@ def quote(
 
         from loyalty_desk.domain.check import check_to_payload
         from loyalty_desk.domain.clock import to_ms
-        from loyalty_desk.domain.money import currency
         from loyalty_desk.domain.pricing import quote as price
         from loyalty_desk.readable.checks import check_of
-        from loyalty_desk.readable.guests import guest_of
 
         _one_stdin(program, check, guest)
         rules, zone = _program(program)
         read = check_of(_document(check), rules.point_decimals, zone)
         facts = None
         if guest:
-            facts = guest_of(_document(guest), currency(rules.currency), rules.point_decimals, zone).facts
+            facts = _known_tier(_document(guest), rules, zone)
         moment = _moment(at, zone) or read.at or datetime.now(UTC)
         choices = replace(
             read.choices,
@@ -218,11 +217,13 @@ def mount(app: typer.Typer) -> None:
 @contextmanager
 def _speaking(lang: str) -> Iterator[str]:
     """Yield the language; whatever a person can mend ends in one sentence on standard error and exit 2."""
-    from loyalty_desk.domain.errors import ForPerson
+    from loyalty_desk.domain.errors import BadInput, ForPerson
     from loyalty_desk.language import LANGUAGES, choose
 
     language = lang if lang in LANGUAGES else choose(lang or None)
     try:
+        if lang and lang[:2].lower() not in LANGUAGES:
+            raise BadInput("language_unknown", text=lang[:20])
         yield language
     except ForPerson as error:
         from loyalty_desk.readable.complaints import complaint
@@ -259,6 +260,17 @@ def _program(path: str) -> tuple[Program, tzinfo]:
 
     document = _document(path)
     return program_of(document), document.zone()
+
+
+def _known_tier(document: Node, rules: Program, zone: tzinfo) -> GuestFacts:
+    """Return a guest's facts; a mistyped tier would cost the guest the discount without a word."""
+    from loyalty_desk.domain.money import currency
+    from loyalty_desk.readable.guests import guest_of
+
+    facts = guest_of(document, currency(rules.currency), rules.point_decimals, zone).facts
+    if facts.tier and rules.tiers and rules.tier(facts.tier) is None:
+        raise document.wrong("tier", "one_of:" + ",".join(tier.code for tier in rules.tiers))
+    return facts
 
 
 def _tables(program: Program, language: str, zone: tzinfo) -> Tables:

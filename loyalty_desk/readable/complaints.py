@@ -71,6 +71,7 @@ COMPLAINTS: Mapping[str, str] = {
     "return_splits_set": _("a set bought under one offer can only be returned whole"),
     "return_by_lines": _("this sale has lines: name those that come back"),
     "return_amount": _("the amount to return should be above 0"),
+    "language_unknown": _("“{text}” is not a language here: ru or en"),
     "stdin_twice": _("only one file can come from standard input"),
     "yaml_absent": _("YAML cannot be read here; use TOML or JSON"),
 }

@@ -7,6 +7,7 @@ read by PyYAML with the words of YAML 1.2, where `18:30` is no number and `no` n
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import tomllib
@@ -107,10 +108,10 @@ class Node:
                 raise self._money_error(field, BadInput("amount_negative"))
             if exact >= MAX_MAJOR + 1:
                 raise self._money_error(field, BadInput("amount_too_large", limit=MAX_MAJOR))
-            scaled = exact.scaleb(of.decimals)
-            if scaled != scaled.to_integral_value():
+            scaled = _shifted(exact, of.decimals)
+            if scaled is None:
                 raise self._money_error(field, BadInput("amount_too_precise", decimals=of.decimals))
-            return int(scaled)
+            return scaled
         try:
             return parse_amount(value, of)
         except BadInput as error:
@@ -133,10 +134,10 @@ class Node:
         exact = Decimal(value)
         if not exact.is_finite() or abs(exact) >= MAX_NUMBER or (exact < 0 and not signed):
             raise self.wrong(field, "number")
-        units = exact.scaleb(decimals)
-        if units != units.to_integral_value():
+        units = _shifted(exact, decimals)
+        if units is None:
             raise self.wrong(field, f"number_with_{decimals}_decimals")
-        return int(units)
+        return units
 
     def texts(self, field: str) -> tuple[str, ...]:
         """Return a list of texts."""
@@ -242,10 +243,15 @@ def _bytes(path: str, name: str) -> bytes:
     try:
         if path == STDIN:
             return sys.stdin.buffer.read(MAX_BYTES + 1)
-        with Path(path).open("rb") as file:
+        # A pipe into which nobody writes is empty; opened the usual way it would be waited for, for ever.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, "rb") as file:
+            if os.name == "posix":
+                os.set_blocking(handle, True)
             return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput("file_unreadable", file=name, why=error.strerror or type(error).__name__) from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise BadInput("file_unreadable", file=name, why=why) from error
 
 
 def _guess(text: str) -> str:
@@ -337,6 +343,15 @@ def _in_utc(moment: datetime, zone: tzinfo) -> datetime:
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise BadInput("moment_out_of_range", moment=moment.isoformat()) from error
+
+
+def _shifted(exact: Decimal, decimals: int) -> int | None:
+    """Return a bounded number in units of its last decimal, None where it has more decimals than that."""
+    # Far below the context's smallest exponent a decimal would silently become nothing.
+    if exact and exact.adjusted() < -decimals:
+        return None
+    shifted = exact.scaleb(decimals)
+    return int(shifted) if shifted == shifted.to_integral_value() else None
 
 
 def _joined(place: str, field: str) -> str:

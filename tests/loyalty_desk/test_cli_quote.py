@@ -236,3 +236,14 @@ def test_a_thousand_lines_and_a_thousand_rules_are_priced(files):
     quoted = json.loads(answer.stdout)["quote"]
     assert len(quoted["explanation"]) == 1_000
     assert sum(line["net"] for line in quoted["lines"]) == quoted["total"]
+
+
+def test_a_mistyped_language_or_tier_is_not_passed_over(files):
+    result = run("quote", "--program", "p.toml", "--check", "c.yaml", "--lang", "rx")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "rx" in result.stderr
+    assert run("quote", "--program", "p.toml", "--check", "c.yaml", "--lang", "ru_RU").exit_code == 0
+    (files / "g.json").write_text('{"tier": "GODL"}', "utf-8")
+    result = run("quote", "--program", "p.toml", "--check", "c.yaml", "--guest", "g.json", "--lang", "en")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert plain(result.stderr) == "g.json: tier: should be one of: GOLD.\n"

@@ -1,5 +1,6 @@
 """Files: three formats, one meaning; every mistake has a place."""
 
+import os
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -93,6 +94,8 @@ def test_money_in_whole_units(value, minor):
         (-1, "amount_negative"), ("-1", "amount_negative"), (True, "file_field_wrong"), ([], "file_field_wrong"),
         (Decimal("1.005"), "amount_too_precise"), ("1.005", "amount_ambiguous"), (Decimal("NaN"), "file_field_wrong"),
         (Decimal("1E+400000"), "amount_too_large"), (Decimal("1E-400000"), "amount_too_precise"),
+        # So small that decimal arithmetic would call it nothing.
+        (Decimal("1E-999999999"), "amount_too_precise"),
         (100_000_000, "amount_too_large"), ("ten", "amount_malformed"), ("", "amount_empty"),
     ],
 )  # fmt: skip
@@ -160,3 +163,27 @@ def test_every_complaint_is_translated():
         *tables.CAUSES.values(),
     ]
     assert [text for text in texts if russian.gettext(text) == text] == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_read_to_its_end_and_never_waited_for(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(BadInput) as wrong:
+        read_document(str(pipe))
+    assert wrong.value.code == "file_empty"
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, JSON)
+        os.close(writing)
+        # As a shell hands over what another program prints.
+        assert read_document(f"/dev/fd/{reading}").money("a", RUB) == 22_050
+    finally:
+        os.close(reading)
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", "x" * 5_000])
+def test_a_name_that_no_file_can_have(path):
+    with pytest.raises(BadInput) as wrong:
+        read_document(path)
+    assert wrong.value.code == "file_unreadable"
