@@ -15,6 +15,8 @@ from loyalty_desk import __version__
 from loyalty_desk.domain.clock import Clock
 from loyalty_desk.wire.v1 import codec
 from server import metrics
+from server.checks import router as checks
+from server.checks.desk import CheckDesk
 from server.guests import service as guests
 from server.guests.leaving import erase_again
 from server.holds import router as holds
@@ -59,10 +61,13 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
             await erase_again(opened)
             shelf = ProgramShelf()
             repricer = Repricer(opened.db, shelf)
-            ledger = Ledger(postgres(opened.db, _tools(opened, shelf)), services.clock, repricer.wake)
+            tools = _tools(opened, shelf)
+            ledger = Ledger(postgres(opened.db, tools), services.clock, repricer.wake)
+            desk = CheckDesk(opened.db, tools, services.clock)
+            stack.push_async_callback(desk.close)
             quick = Database(found.app, pool_size=_HOLDS_AT_ONCE, overflow=0)
             stack.push_async_callback(quick.close)
-            services.open(opened, ledger, Holds(quick, opened.vault))
+            services.open(opened, ledger, Holds(quick, opened.vault), desk)
             await stack.enter_async_context(_running(repricer.run()))
             bench = Bench(opened.db, opened.vault, shelf)
             await stack.enter_async_context(scheduled(bench, services.clock.now))
@@ -82,6 +87,7 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
     app.include_router(tills.make_router(services))
     app.include_router(staff.make_router(services))
     app.include_router(holds.make_router(services))
+    app.include_router(checks.make_router(services))
     _add_health(app, services)
     _describe_bodies(app)
     return app

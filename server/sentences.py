@@ -41,12 +41,38 @@ SENTENCES = {
     "verify_failed": "The ledger is not in order: {findings} findings, the first: {first}",
     "file_missing": "The file {file} cannot be read ({reason}).",
     "file_too_large": "The file {file} is larger than {limit} bytes.",
-    "file_malformed": "The file {file} is not understood: {reason}.",
+    "file_malformed": "The file {file} is not understood: it is no {kind}, see line {line}.",
     "file_not_object": "The file {file} must hold one object with named fields.",
     "program_bytes": "The program holds something that no snapshot can: {reason}.",
     "program_currency": "The program counts in {currency}, the network in {wants}.",
     "program_missing": "No program has been published yet. Publish one with: loyalty-server program publish FILE",
     "program_version_unknown": "There is no version {version} of the program.",
+    "file_unreadable": "The file {file} cannot be read ({why}).",
+    "file_not_text": "The file {file} is not text in UTF-8.",
+    "file_empty": "The file {file} is empty.",
+    "file_too_deep": "The file {file} is nested too deeply.",
+    "file_field_twice": "In the file {file} the field {field} is given twice.",
+    "file_field_unknown": "In the file {file} the field {field} is not a name.",
+    "file_field_wrong": "In the file {file}, {place} should be {wants}.",
+    "file_field_missing": "The file {file} lacks {field}.",
+    "file_two_currencies": "In the file {file}, {place} is in {other}, the program in {one}.",
+    "amount_too_precise": "In the file {file}, {place} has more than {decimals} decimals.",
+    "field_unknown": "In the program, {field} in {place} means nothing: is it mistyped?",
+    "zero_divisor": "In the program, {field} in {place} is 0, so that nothing could be earned or paid with.",
+    "redemption_never": "The program takes points and lets them pay 0% of a check. Leave redemption out instead.",
+    "tiers_out_of_order": "The tiers of the program do not stand in the order of their thresholds.",
+    "tier_unreachable": "Two tiers of the program begin at the same threshold: one is never reached.",
+    "code_twice": "The code {code} opens two rules of the program: {place} and rule {other}.",
+    "part_unknown": "In the program, {type} in {place} is not known to this version.",
+    "rule_without_effect": "In the program, {place} has no effect.",
+    "name_missing": "In the program, {place} has no name in: {languages}.",
+    "all_for_nothing": "In the program, {place} gives everything for nothing, without a limit.",
+    "opens_nothing": "In the program, the coupon of {place} opens the rule {rule}, which is not there.",
+    "bounds_crossed": "In the program, {condition} in {place} can never hold: its bounds are crossed.",
+    "dates_crossed": "In the program, {condition} in {place} ends before it begins.",
+    "tier_unknown": "In the program, {condition} in {place} names no tier of the program.",
+    "never_matches": "In the program, {place} chooses goods and leaves out the same: it can never apply.",
+    "rules_too_many": "The program has {rules} rules, {limit} at most.",
     "tier_twice": "The tier {tier} stands twice in the program.",
     "rule_id_twice": "Two rules of the program have the id in {place}.",
     "till_unknown": "There is no till {till}. List them with: loyalty-server till list",
@@ -63,6 +89,13 @@ SENTENCES = {
     "login_malformed": "A login has 1 to {limit} letters and no spaces.",
     "login_taken": "Somebody else logs in as {login}.",
     "password_weak": "A password has {low} to {high} characters, at least five different ones, and is not the login.",
+    "store_needed": "Say which store it is for.",
+    "store_other": "The token belongs to another store.",
+    "system_name": "A system's name has 1 to {limit} printable letters.",
+    "system_unknown": "There is no system {system} whose token could be revoked.",
+    "code_used": "What the guest has shown has paid already. Let them show a new code.",
+    "check_amount_or_lines": "A check has lines, or an amount and no lines.",
+    "currency_differs": "The check is in {basket}, the program counts in {program}.",
     "root_other": "That sheet belongs to another network.",
     "keys_exhausted": "This network has used all 255 key numbers.",
     "key_unknown": "There is no key {kid} that could be revoked.",
@@ -92,4 +125,10 @@ def sentence(error: ForPerson) -> str:
     pattern = SENTENCES.get(error.code)
     if pattern is None:
         return f"Not possible: {error}"
-    return pattern.format_map({name: str(value) for name, value in error.facts.items()})
+    said = pattern.format_map({name: _shown(value) for name, value in error.facts.items()})
+    also = error.facts.get("also")
+    return f"{said} (And {also} more like this.)" if also else said
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

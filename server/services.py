@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from loyalty_desk.domain.clock import Clock
+from server.checks.desk import CheckDesk
 from server.holds.service import Holds
 from server.kit.ground import Ground
 from server.ledger.service import Ledger
@@ -18,10 +19,11 @@ class Services:
     _ground: Ground | None = field(default=None)
     _ledger: Ledger | None = field(default=None)
     _holds: Holds | None = field(default=None)
+    _checks: CheckDesk | None = field(default=None)
 
-    def open(self, ground: Ground, ledger: Ledger, holds: Holds) -> None:
+    def open(self, ground: Ground, ledger: Ledger, holds: Holds, checks: CheckDesk) -> None:
         """Put in what the routes use from now on."""
-        self._ground, self._ledger, self._holds = ground, ledger, holds
+        self._ground, self._ledger, self._holds, self._checks = ground, ledger, holds, checks
 
     @property
     def ground(self) -> Ground:
@@ -43,3 +45,10 @@ class Services:
         if self._holds is None:
             raise RuntimeError("the application has not been started")
         return self._holds
+
+    @property
+    def checks(self) -> CheckDesk:
+        """Return the desk for checks of other systems."""
+        if self._checks is None:
+            raise RuntimeError("the application has not been started")
+        return self._checks

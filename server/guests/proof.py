@@ -29,7 +29,7 @@ from server.networks import service as networks
 SHORT_LIVES = timedelta(minutes=5)
 SHORT_DIGITS = 6
 _CARDS = frozenset({"card", "pass", "import"})
-_SHORT = re.compile(r"([0-9]{6})(?:[ -]?([0-9]{4}))?")
+_SHORT = re.compile(r"([0-9]{6})(?:[ -]([0-9]{4}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,11 @@ async def prove(
     return await prove_code(connection, network, vault, parse(text), now)
 
 
+def is_short(text: str) -> bool:
+    """Return whether a text is a short code, with the last digits of a phone or without."""
+    return _SHORT.fullmatch(text.strip()) is not None
+
+
 async def prove_evidence(
     connection: AsyncConnection, network: UUID, vault: Vault, kind: CodeKind, evidence: bytes, now: datetime,
     device: UUID | None,
@@ -101,6 +106,20 @@ async def prove_code(
     if code.kind is CodeKind.LD2:
         return _wallet(network, vault, code, handle, shown, now)
     return await _signed(connection, network, code, handle, shown, now)
+
+
+async def remember(connection: AsyncConnection, network: UUID, proved: Proved, by: UUID, now: datetime) -> bool:
+    """Note, in the transaction that spends points, that what was shown has paid; False where it has paid before.
+
+    An LD4's step stands in the feed: the caller gives the credential's row to it.
+    """
+    if proved.counter is not None:
+        return await stored.put_counter(connection, network, proved.handle, proved.counter)
+    if proved.root is not None and proved.step is not None:
+        return await stored.put_step(connection, network, proved.handle, proved.root, proved.step)
+    if proved.short is not None:
+        return await stored.use_short_code(connection, network, proved.short, by, now)
+    return True
 
 
 def wallet_secret(vault: Vault, network: UUID, handle: bytes) -> bytes:

@@ -62,6 +62,16 @@ async def put_counter(connection: AsyncConnection, network: UUID, handle: bytes,
     return bool(done.rowcount == 1)
 
 
+async def put_step(connection: AsyncConnection, network: UUID, handle: bytes, root: bytes, step: int) -> bool:
+    """Remember which step of which chain has paid; False where it is not above the last of that chain any more."""
+    done = await connection.exec_driver_sql(
+        "update credential set last_root = $3, last_step = $4 where network_id = $1 and handle = $2"
+        " and (last_root is distinct from $3 or last_step < $4)",
+        (network, handle, root, step),
+    )
+    return bool(done.rowcount == 1)
+
+
 async def short_code(connection: AsyncConnection, network: UUID, code_hash: bytes) -> ShortCode | None:
     """Return a short code whose guest is not erased."""
     row = await fetch_one(

@@ -184,6 +184,13 @@ async def held(connection: AsyncConnection, network: UUID, account: int, now: da
     return await repository.pending(connection, network, account, now)
 
 
+async def is_unspent(connection: AsyncConnection, network: UUID, proved: Proved) -> bool:
+    """Return whether no hold was given for what an LD4 shows, or for a later step of it."""
+    if proved.root is None or proved.step is None:
+        return True
+    return proved.step > await repository.highest_step(connection, network, proved.root)
+
+
 async def expire(connection: AsyncConnection, network: UUID, now: datetime) -> int:
     """Note of holds that have run out that they did; returns how many."""
     return await repository.expire(connection, network, now)
@@ -212,8 +219,8 @@ async def _use(connection: AsyncConnection, network: UUID, device: UUID, proved:
     """Remember that what was shown has paid; False where it has paid before."""
     if proved.counter is not None and not await shown.put_counter(connection, network, proved.handle, proved.counter):
         return False
-    if proved.root is not None and proved.step is not None:
-        return proved.step > await repository.highest_step(connection, network, proved.root)
+    if proved.root is not None:
+        return await is_unspent(connection, network, proved)
     if proved.short is not None:
         return await shown.use_short_code(connection, network, proved.short, device, now)
     return True

@@ -1,0 +1,156 @@
+"""Pricing a check of another system with the kernel, for a guest as the ledger has them at this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from loyalty_desk.domain.basket import Basket, Line
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.check import summed
+from loyalty_desk.domain.clock import from_ms, to_ms
+from loyalty_desk.domain.code_proof import Permit
+from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.guest import Coupon, GuestFacts
+from loyalty_desk.domain.pricing import quote
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.quote import Choices, Quote
+from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow
+from server.checks.schemas import CheckLine, PricedCheck, PricedLine, QuoteRequest
+from server.guests.proof import Proved
+
+CODE_LIMIT = "code_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A check priced, with what went into it."""
+
+    basket: Basket
+    choices: Choices
+    quote: Quote
+
+
+def price(
+    asked: QuoteRequest,
+    store: UUID,
+    zone: str,
+    facts: GuestFacts | None,
+    program: Program,
+    at: datetime,
+    limit: int | None,
+) -> Priced:
+    """Return the check priced at `at`; `limit` is the most that the code shown may redeem, None without a guest.
+
+    Raises `BadInput` as the kernel does, and `check_amount_or_lines`.
+    """
+    if bool(asked.lines) == (asked.amount is not None):
+        raise BadInput("check_amount_or_lines")
+    tz = ZoneInfo(zone)
+    if asked.amount is not None:
+        basket = Basket.of_amount(asked.currency, asked.amount, store=str(store), zone=tz)
+        basket = Basket(basket.currency, basket.lines, basket.store, tz, asked.channel)
+    else:
+        basket = Basket(asked.currency, tuple(_line(one) for one in asked.lines), str(store), tz, asked.channel)
+    choices = Choices(
+        points_asked=asked.points,
+        codes=tuple(asked.codes),
+        coupons=tuple(asked.coupons),
+        rewards=tuple(asked.rewards),
+        gifts=asked.gifts,
+        declined=frozenset(asked.declined),
+        redemption_cap=limit,
+        redemption_cap_reason=None if limit is None else CODE_LIMIT,
+    )
+    return Priced(basket, choices, quote(basket.validated(), facts, program, at, choices))
+
+
+def code_limit(proved: Proved, profile: ProfileRow) -> int:
+    """Return how many points what was shown may redeem at once."""
+    return 0 if proved.permit < Permit.LIMITED else profile.online_cvm.get(proved.kind.value, 0)
+
+
+def facts_of(guest: UUID, row: GuestRow, points: int, uses: Mapping[tuple[str, str], int], now: datetime) -> GuestFacts:
+    """Return a guest's row of the feed as the kernel takes it, with `points` to spend now."""
+    first = None if row.first_visit is None else date.fromisoformat(row.first_visit)
+    return GuestFacts(
+        guest_id=guest,
+        tier=row.tier,
+        tier_until=None if row.tier_until is None else from_ms(row.tier_until),
+        points=points,
+        expiries=tuple((from_ms(at), amount) for at, amount in row.next_expiries),
+        spend=row.spend,
+        visits=row.visits,
+        first_visit=None if first is None else datetime(first.year, first.month, first.day, tzinfo=UTC),
+        birthday=None if row.birthday is None else date.fromisoformat(row.birthday),
+        segments=frozenset(row.segments),
+        tags=frozenset(row.tags),
+        uses=uses,
+        coupons=tuple(Coupon(*code.partition(":")[::2]) for code in row.coupons),
+        stamps=dict(row.stamps),
+        as_of=now,
+    )
+
+
+def told(quoted: Quote) -> PricedCheck:
+    """Return a quote as other systems get it."""
+    return PricedCheck(
+        program_version=quoted.program_version,
+        at=to_ms(quoted.at),
+        gross=quoted.gross,
+        discount_total=quoted.discount_total,
+        redeemed_points=quoted.redeemed_points,
+        redeemed_money=quoted.redeemed_money,
+        total=quoted.total,
+        earned_points=quoted.earned_points,
+        lines=[
+            PricedLine(one.net, one.id, summed(one.discounts), one.points_money, one.points, one.earned)
+            for one in quoted.lines
+        ],
+    )
+
+
+def told_again(check: Mapping[str, Json]) -> PricedCheck:
+    """Return what was answered for a check that is posted, from its record."""
+    f = Fields(check, "check")
+    return PricedCheck(
+        program_version=f.integer("program_version"),
+        at=f.integer("at"),
+        gross=f.integer("gross"),
+        discount_total=f.integer("discount_total"),
+        redeemed_points=f.integer("redeemed_points"),
+        redeemed_money=f.integer("redeemed_money"),
+        total=f.integer("total"),
+        earned_points=f.integer("earned_points"),
+        lines=[_line_told(line) for line in f.objects("lines")],
+    )
+
+
+def _line_told(line: Fields) -> PricedLine:
+    discounts: Sequence[Fields] = line.objects("discounts")
+    return PricedLine(
+        line.integer("net"),
+        line.text("id"),
+        {one.text("rule"): one.integer("amount") for one in discounts},
+        line.integer("points_money"),
+        line.integer("points"),
+        line.integer("earned"),
+    )
+
+
+def _line(line: CheckLine) -> Line:
+    return Line(
+        id=line.id,
+        product=line.product,
+        category=line.category,
+        quantity_milli=line.quantity_milli,
+        unit_price=line.unit_price,
+        flags=frozenset(line.flags),
+        tax=line.tax,
+        charge=line.charge,
+        floor=line.floor,
+    )
