@@ -39,9 +39,8 @@ mutations: .venv/.ready
 	@$(PY) tests/scenarios/planted.py
 
 mutate: .venv/.ready
-	@sh .ci/setup --group mutate
-	.venv/bin/mutmut run
-	.venv/bin/mutmut results
+	@sh .ci/setup --inexact --group mutate
+	@$(PY) tests/mutation/run.py $(FILE)
 
 format: .venv/.ready
 	.venv/bin/ruff check --fix .
