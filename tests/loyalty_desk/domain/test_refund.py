@@ -557,10 +557,10 @@ FORMULA = {"points_reversal": "formula"}
 def test_the_formula_earns_by_the_tier_as_the_sale_did_and_takes_no_discount_of_it():
     gold = {"code": "GOLD", "threshold": 0, "discount_bp": 1_000, "earn_bp": 500}
     of = program(**FORMULA)
-    of = Program.from_dict({**of.data, "model": "mixed", "tiers": [gold], "point_value": 100})
+    of = Program.from_dict({**of.data, "model": "mixed", "tiers": [gold]})
     sale = sold(of, line("a", 10_000, 2), guest=GuestFacts(tier="GOLD"))
-    assert (sale.quote.total, sale.quote.earned_points) == (18_000, 9)
-    assert refund(sale, one("a")).earned_reversed == 4
+    assert (sale.quote.total, sale.quote.earned_points) == (18_000, 900)
+    assert refund(sale, one("a")).earned_reversed == 450
 
 
 def test_the_formula_keeps_the_groups_and_order_of_earning_rules():
