@@ -12,13 +12,15 @@ from zoneinfo import ZoneInfo
 from loyalty_desk.domain.basket import Basket
 from loyalty_desk.domain.check import check_to_payload
 from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.contents import with_hold
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.pricing import quote as price_check
 from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.quote import Choices, Quote
+from loyalty_desk.domain.quote import TIER_RULE, Choices, Quote
 from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.services.guests import GuestCard, Guests
+from loyalty_desk.services.points_held import HELD, PointsHeld
 from loyalty_desk.services.ports import Cache
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.recording import Fact, Recorder
@@ -34,18 +36,22 @@ QUOTE_LIFE = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class CheckDraft:
-    """A check being put together; `at` is the moment it is priced for."""
+    """A check being put together; `at` is the moment it is priced for, `hold` what the server holds for it."""
 
     basket: Basket | None = None
     guest: GuestCard | None = None
     points_asked: int = 0
     codes: tuple[str, ...] = ()
+    hold: PointsHeld | None = None
     at: datetime = field(default_factory=lambda: datetime(1970, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
 class SaleDone:
-    """A sale that is on the disk. `balance_after` is None where the guest is not known here."""
+    """A sale that is on the disk. `balance_after` is None where the guest is not known here.
+
+    `tier_withheld` says that the tier gave nothing because such a code has used up its day.
+    """
 
     record_id: UUID
     receipt_no: str
@@ -53,6 +59,7 @@ class SaleDone:
     guest: GuestCard | None
     balance_after: int | None
     committed_at: datetime
+    tier_withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class _Priced:
     quote: Quote
     choices: Choices
     share: int | None
+    tier_withheld: bool = False
 
 
 class Checkout:
@@ -107,7 +115,22 @@ class Checkout:
         """
         return self._price(draft, self._programs.required()).quote
 
+    def tier_withheld(self, draft: CheckDraft) -> bool:
+        """Return whether the tier gives nothing on this check because such a code has used up its day."""
+        return self._price(draft, self._programs.required()).tier_withheld
+
     def _price(self, draft: CheckDraft, program: Program, *, with_limits: bool = True) -> _Priced:
+        priced = self._priced(draft, program, with_limits=with_limits)
+        guest = draft.guest
+        if guest is None or guest.tier_room is None or guest.facts is None:
+            return priced
+        if tier_discount(priced.quote) <= guest.tier_room:
+            return priced
+        # What is beyond a code that anybody may have copied is a manager's word: section 6 of ledger-and-sync.md.
+        plain = replace(guest, facts=replace(guest.facts, tier="", tier_until=None))
+        return replace(self._priced(replace(draft, guest=plain), program, with_limits=with_limits), tier_withheld=True)
+
+    def _priced(self, draft: CheckDraft, program: Program, *, with_limits: bool = True) -> _Priced:
         if draft.basket is None or not draft.basket.lines:
             raise Refused("check_empty")
         if draft.basket.gross == 0:
@@ -118,7 +141,9 @@ class Checkout:
             return _Priced(price_check(draft.basket, facts, program, draft.at, choices), choices, None)
         allowed, share = draft.guest.allowance, None
         cap, reason = allowed.max_points, allowed.reason
-        if cap > 0 and allowed.share_bp is not None and program.redemption is not None and with_limits:
+        if draft.hold is not None and draft.hold.is_online:
+            cap, reason = draft.hold.amount, HELD
+        elif cap > 0 and allowed.share_bp is not None and program.redemption is not None and with_limits:
             without = price_check(draft.basket, facts, program, draft.at, choices)
             share = share_cap(allowed, without.total, program)
             if share is not None and share < cap:
@@ -150,6 +175,11 @@ class Checkout:
         self._quotas = self._cache.quotas()
         # Where no points were asked for, how many could have been had is not worth a second quote.
         priced = self._price(replace(draft, guest=guest), program, with_limits=draft.points_asked > 0)
+        hold = draft.hold
+        if hold is not None and (guest is None or hold.guest != guest.guest_id):
+            raise Refused("hold_other_guest")
+        if hold is not None and hold.is_online and self._clock.now_ms() >= hold.until:
+            raise Refused("hold_lapsed")
         if draft.points_asked > 0 and priced.quote.redeemed_points == 0:
             raise self._refusal(guest, priced)
         if _figures(priced.quote) != _figures(quote) or abs(self._clock.now() - draft.at) > QUOTE_LIFE:
@@ -164,6 +194,7 @@ class Checkout:
             guest=after,
             balance_after=None if after is None or after.guest_id is None else after.points,
             committed_at=from_ms(recorded.record.occurred_at),
+            tier_withheld=priced.tier_withheld,
         )
 
     def _after(self, guest: GuestCard | None) -> GuestCard | None:
@@ -184,10 +215,14 @@ class Checkout:
         if basket is None:
             raise Refused("check_empty")
         asked = draft.points_asked if guest is not None else 0
+        check = check_to_payload(basket, None if guest is None else guest.facts, priced.choices, quote)
+        hold = draft.hold if quote.redeemed_points > 0 else None
+        is_online = hold is not None and hold.is_online
+        bits = guest.allowance.bits_for(asked, priced.share) if guest is not None and asked > 0 and not is_online else 0
         return Fact(
             kind=RecordKind.SALE,
             cashier=self._cashier.id(),
-            check=check_to_payload(basket, None if guest is None else guest.facts, priced.choices, quote),
+            check=check if hold is None else with_hold(check, hold.id),
             guest_id=None if guest is None else guest.guest_id,
             credential=None if guest is None else guest.credential,
             earned=quote.earned_points,
@@ -195,10 +230,12 @@ class Checkout:
             money_total=quote.total,
             cache_feed_seq=self._cache.state().cursor,
             known_balance=None if guest is None or guest.guest_id is None else guest.points,
-            decision_bits=guest.allowance.bits_for(asked, priced.share) if guest is not None and asked > 0 else None,
+            decision_bits=bits if guest is not None and asked > 0 else None,
             uses=dict(quote.uses),
             program=program.hash,
             evidence=guest.evidence if guest is not None and quote.redeemed_points > 0 else None,
+            hold_until=hold.until if hold is not None and is_online else None,
+            tier_discount=tier_discount(quote) if guest is not None and self._guests.is_weak(guest) else 0,
             has_receipt=True,
         )
 
@@ -213,6 +250,11 @@ class Checkout:
         if reason == FLOOR_SHARE:
             return Refused("redemption_refused", reason=reason, points=priced.share, share_bp=guest.allowance.share_bp)
         return Refused("redemption_refused", reason=reason, **guest.allowance.facts)
+
+
+def tier_discount(quote: Quote) -> int:
+    """Return what the guest's tier takes off a check, in minor units."""
+    return sum(amount for line in quote.lines for rule, amount in line.discounts if rule == TIER_RULE)
 
 
 def _figures(quote: Quote) -> tuple[object, ...]:

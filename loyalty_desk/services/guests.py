@@ -14,18 +14,21 @@ from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest import Coupon, GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind, GuestCode, parse
 from loyalty_desk.domain.hash_chain import SeenChains
-from loyalty_desk.domain.record import Credential
+from loyalty_desk.domain.private_fields import Private
+from loyalty_desk.domain.record import Credential, Record
 from loyalty_desk.domain.signed_codes import RotatingCode, SignedCode
+from loyalty_desk.services.guest_marks import GuestMarks
 from loyalty_desk.services.ports import Cache, CachedGuest, CredentialState, Identity, Journal, Overlay
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.proof import NEEDS_SERVER, narrowed, replay_of
-from loyalty_desk.services.redemption import LOADING, NOBODY, Allowance, Standing, allowance
+from loyalty_desk.services.recording import business_day
+from loyalty_desk.services.redemption import LOADING, NOBODY, PROVISIONAL, Allowance, Standing, allowance
 from loyalty_desk.services.trust import Trust
 from loyalty_desk.services.trusted_clock import TrustedClock
-from loyalty_desk.wire.v1.rows import ProfileRow
+from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow
 
-# What carries no proof that a till can check is taken only for what shows such a code: LD1 for what is printed or handed
-# over as a card, LD2 for a wallet. LD3 and LD4 are signed for their handle.
+# What carries no proof that a till can check is taken only for what shows such a code: LD1 for what is printed or
+# handed over as a card, LD2 for a wallet. LD3 and LD4 are signed for their handle.
 _KINDS = {CodeKind.LD1: frozenset({"card", "pass", "import"}), CodeKind.LD2: frozenset({"wallet"})}
 _ACTIVE = "active"
 
@@ -35,8 +38,11 @@ class GuestCard:
     """A guest at the counter. `points` = what the server said at the cursor and own effects since, each once (INV-23).
 
     `guest_id` and `facts` are None while guests are still loading and only the card's handle is known: no tier, no
-    redemption, the server finds the guest. `tier_name` is in the till's language. `shown` is the code as it was scanned,
-    `doubt` why it proves nothing: then it is an identity and no more.
+    redemption, the server finds the guest. `tier_name` is in the till's language. `shown` is the code as it was
+    scanned, `doubt` why it proves nothing: then it is an identity and no more. `asked` are the bytes scanned or typed,
+    for the server; `found` is the guest as the server told when asked, where the cache has none. `provisional`: was
+    registered here, and the server has not told of them yet. `tier_room` is how much the tier may still take off today
+    with such a code, minor units, None without bounds.
     """
 
     guest_id: UUID | None
@@ -51,6 +57,10 @@ class GuestCard:
     allowance: Allowance
     shown: GuestCode | None = None
     doubt: Doubt | None = None
+    asked: bytes = b""
+    found: CachedGuest | None = None
+    tier_room: int | None = None
+    provisional: bool = False
 
     @property
     def permit(self) -> Permit:
@@ -83,6 +93,7 @@ class Guests:
         self._language = language
         self._trust = Trust(identity, journal)
         self._chains = SeenChains()
+        self._marks = GuestMarks(journal)
 
     @property
     def identity(self) -> Identity:
@@ -91,6 +102,24 @@ class Guests:
 
     def identify(self, data: bytes | str) -> GuestCard:
         """Return whose card, number or code this is; errors as `Checkout.identify`."""
+        scanned = data.encode() if isinstance(data, str) else data
+        return replace(self._identify(data), asked=scanned.strip())
+
+    def answered(self, credential: Credential, found: CachedGuest, asked: bytes) -> GuestCard:
+        """Return the card of a guest whom the server found by what was scanned or typed."""
+        known = self._cache.guest(found.id)
+        if known is not None:
+            return replace(self._card(credential, known), asked=asked)
+        return replace(self._card(credential, found), asked=asked, found=found)
+
+    def registered(self, guest: UUID, credential: Credential) -> GuestCard:
+        """Return the card of a guest registered here; raises `Refused` `card_unknown` where none was."""
+        sealed = self._journal.registered(guest=guest)
+        if sealed is None:
+            raise Refused("card_unknown")
+        return self._provisional(credential, Record.from_payload(sealed.payload))
+
+    def _identify(self, data: bytes | str) -> GuestCard:
         code = parse(data)
         if code.handle is not None:
             return self._by_handle(code, code.handle)
@@ -111,7 +140,11 @@ class Guests:
             return self._of_handle(shown, shown.handle or 0, card.doubt)
         found = self._cache.guest(card.guest_id)
         if found is not None:
-            return self._card(card.credential, found, card.shown, card.doubt)
+            return replace(self._card(card.credential, found, card.shown, card.doubt), asked=card.asked)
+        if card.provisional:
+            return replace(self.registered(card.guest_id, card.credential), asked=card.asked)
+        if card.found is not None:
+            return replace(self._card(card.credential, card.found), asked=card.asked, found=card.found)
         if self._cache.state().complete:
             raise Refused("number_unknown" if card.credential.handle is None else "card_unknown")
         return replace(card, allowance=LOADING)
@@ -136,9 +169,25 @@ class Guests:
             _check(code.kind, row)
         if isinstance(found, CachedGuest):
             return self._card(credential, found, code, doubt)
+        here = self._journal.registered(handle=handle) if found is None else None
+        if here is not None:
+            return self._provisional(credential, Record.from_payload(here.payload))
         if self._cache.state().complete and (code.signed is None or doubt is not None):
             raise Refused(doubt or "card_unknown")
         return self._unknown(credential, code, doubt)
+
+    def _provisional(self, credential: Credential, registration: Record) -> GuestCard:
+        """Return the card of somebody registered here whom the server has not told of yet: earning, never spending."""
+        guest = registration.guest_id
+        if guest is None:
+            raise Refused("card_unknown")
+        known = self._cache.guest(guest)
+        if known is not None:
+            return self._card(credential, known)
+        kept = self._journal.private(registration.id)
+        name = "" if kept is None else Private.from_bytes(kept).fields.name
+        card = self._card(credential, CachedGuest(guest, GuestRow(name=name)))
+        return replace(card, allowance=PROVISIONAL, provisional=True)
 
     def _credential(self, handle: int) -> CredentialState | None:
         found = self._cache.by_handle(handle)
@@ -167,9 +216,11 @@ class Guests:
         overlay = self._journal.overlay(found.id, credential.handle, state.cursor)
         points = found.row.points + overlay.earned - overlay.redeemed
         as_of = None if state.synced_at is None else from_ms(state.synced_at)
+        use = self._journal.offline_use(found.id, self._clock.now_ms())
+        declined = self._marks.declined(found.id, state.synced_at)
         standing = Standing(
-            known_points=found.row.points - overlay.redeemed,
-            use=self._journal.offline_use(found.id),
+            known_points=0 if declined else found.row.points - overlay.redeemed,
+            use=use,
             code=credential.code,
             clock=self._clock.confidence(),
             age_ms=None
@@ -179,6 +230,7 @@ class Guests:
             checked=self._journal.checked(),
             complete=state.complete,
             guest_limit=found.row.offline_limit,
+            lifted=self._marks.lifted(found.id, use.guest_count, state.synced_at),
         )
         program = self._programs.known()
         tier = program.tier(found.row.tier) if program is not None else None
@@ -193,10 +245,29 @@ class Guests:
             as_of=as_of,
             member_no=found.row.member_no,
             facts=_facts(found, points, overlay, self._cache.uses(str(found.id)), as_of),
-            allowance=self._narrowed(allowance(self._profile(), standing), credential, shown, doubt),
+            allowance=self._narrowed(allowance(self.profile(), standing), credential, shown, doubt),
             shown=shown,
             doubt=doubt,
+            tier_room=self._tier_room(found.id, credential.code, doubt),
         )
+
+    def _tier_room(self, guest: UUID, code: CodeKind, doubt: Doubt | None) -> int | None:
+        """Return how much the tier may take off the next check: a code anybody may have copied gets so much a day."""
+        profile = self.profile()
+        if not self._is_weak(code, doubt):
+            return None
+        day = business_day(self._journal, self._clock, self._identity.zone).isoformat()
+        checks, given = self._journal.tier_discounts(guest, day)
+        if self._marks.tier_lifted(guest, day, checks):
+            return None
+        return 0 if checks >= profile.tier_checks else max(0, profile.tier_discount - given)
+
+    def is_weak(self, card: GuestCard) -> bool:
+        """Return whether a card's code gives the tier's discount within bounds alone: anybody may have copied it."""
+        return self._is_weak(card.credential.code, card.doubt)
+
+    def _is_weak(self, code: CodeKind, doubt: Doubt | None) -> bool:
+        return code.value not in self.profile().tier_codes or doubt is not None
 
     def _narrowed(
         self, allowed: Allowance, credential: Credential, shown: GuestCode | None, doubt: Doubt | None
@@ -216,7 +287,8 @@ class Guests:
             return Doubt.KEY_REVOKED
         return replay_of(code, row, self._journal)
 
-    def _profile(self) -> ProfileRow:
+    def profile(self) -> ProfileRow:
+        """Return the limits of this store."""
         store = self._cache.store(self._identity.store)
         return self._cache.profile(store.profile if store is not None else "default") or ProfileRow()
 
@@ -249,7 +321,7 @@ def _facts(
         birthday=_date(row.birthday),
         segments=frozenset(row.segments),
         tags=frozenset(row.tags),
-        uses=used,
+        uses={key: max(0, count) for key, count in used.items()},
         coupons=tuple(Coupon(*code.partition(":")[::2]) for code in row.coupons),
         stamps=dict(row.stamps),
         as_of=as_of,

@@ -76,7 +76,7 @@ class Pins:
     def cashier(self, who: str, pin: str) -> Member:
         """Return who that is if the PIN is theirs.
 
-        Raises `Refused` as `find`, and `pin_missing`, `pin_wrong` (`left` tries), `pin_pause` (`until`).
+        Raises `Refused` as `find`, and `pin_missing`, `pin_wrong` (`tries` left), `pin_pause` (`until`).
         """
         return self._check(self.find(who), pin)
 
@@ -106,7 +106,7 @@ class Pins:
         if pause:
             self._journal.notify("pin_tried", {"name": member.name, "count": failed}, now)
             raise Refused("pin_pause", until=from_ms(counted.until), name=member.name)
-        raise Refused("pin_wrong", left=TRIES - failed)
+        raise Refused("pin_wrong", tries=TRIES - failed)
 
     def _standing(self, tries: PinTries, now: int) -> PinTries:
         """Return the tries that still count; a clock that was put back neither ends a pause nor makes it endless."""

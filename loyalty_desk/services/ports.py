@@ -19,6 +19,8 @@ from loyalty_desk.domain.code_proof import ShownStep
 from loyalty_desk.domain.record import SealedRecord, Totals
 from loyalty_desk.wire.v1.bootstrap import SnapshotManifest
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart
+from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
+from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow, StaffRow, StoreRow
 from loyalty_desk.wire.v1.sync import (
     HelloAnswer,
@@ -90,9 +92,9 @@ class Effect:
     `step` is the step of a rotating code that pays with this record and never again.
     `offline` are the points that count as redeemed without the server (None: `redeemed`), or not before `hold_until`
     (ms by the till's clock) where the server holds them. `reverses` is the sale that comes back; `tier_discount` is
-    what a weak code was given by its tier, minor units; `registers` says that the record registers its guest, `numbered`
-    that it has a receipt number of its own; `private` are the personal fields that go with the record. `settings` are
-    kept in the same commit: a fact and what follows from it are there together or not at all.
+    what a weak code was given by its tier, minor units; `registers` says that the record registers its guest,
+    `numbered` that it has a receipt number of its own; `private` are the personal fields that go with the record.
+    `settings` are kept in the same commit: a fact and what follows from it are there together or not at all.
     """
 
     guest: UUID | None = None
@@ -246,11 +248,19 @@ class Journal(Protocol):
         ...
 
     def offline_use(self, guest: UUID, now: int | None = None) -> OfflineUse:
-        """Return redemptions since the last sync; those that the server still holds at `now` (ms) are not among them."""
+        """Return redemptions since the last sync, without those that the server still holds at `now` (ms)."""
         ...
 
     def redeemed_step(self, handle: int, root: bytes) -> int:
         """Return the highest step of a rotating code's chain that has paid here, 0 where none has."""
+        ...
+
+    def registered(self, handle: int | None = None, guest: UUID | None = None) -> SealedRecord | None:
+        """Return the registration made here of a card's handle or of a guest, the newest."""
+        ...
+
+    def tier_discounts(self, guest: UUID, day: str) -> tuple[int, int]:
+        """Return how many checks of a guest got the tier's discount by a weak code on a business day, and how much."""
         ...
 
     def settle(self, cursor: int) -> bool:
@@ -493,6 +503,26 @@ class SnapshotRoom(Protocol):
 
     def discard(self) -> None:
         """Throw away what is here."""
+        ...
+
+
+class RequestClient(Protocol):
+    """What a till asks while somebody waits. Each call ends within `wait_s` seconds, raising as `LedgerClient`."""
+
+    def hold(self, request: HoldRequest, wait_s: float) -> HoldAnswer:
+        """Ask for points to be held."""
+        ...
+
+    def void_hold(self, request: HoldVoid, wait_s: float) -> HoldAnswer:
+        """Give held points back."""
+        ...
+
+    def guests(self, request: GuestLookup, wait_s: float) -> GuestsFound:
+        """Ask whose a code, number or phone is."""
+        ...
+
+    def sale(self, request: SaleLookup, wait_s: float) -> SaleFound:
+        """Ask for a sale of any till."""
         ...
 
 

@@ -72,6 +72,14 @@ class Fact:
     settings: Mapping[str, Json] = field(default_factory=dict)
 
 
+def business_day(journal: Journal, clock: TrustedClock, zone: str) -> date:
+    """Return the day of the open shift, else the local date of a zone now."""
+    shift = journal.get(SHIFT)
+    if isinstance(shift, Mapping) and isinstance(shift.get("day"), str):
+        return date.fromisoformat(str(shift["day"]))
+    return clock.corrected().astimezone(ZoneInfo(zone)).date()
+
+
 def _paying_step(fact: Fact) -> ShownStep | None:
     """Return the step of a rotating code that pays with this fact; naming the guest alone uses none up."""
     if fact.redeemed == 0 or fact.credential is None:
@@ -124,14 +132,10 @@ class Recorder:
         self._clock = clock
         self._random = random
         self._ids = IdMaker(clock.now_ms, random.getrandbits)
-        self._zone = ZoneInfo(identity.zone)
 
     def business_day(self) -> date:
         """Return the day of the open shift, else the store's local date now."""
-        shift = self._journal.get(SHIFT)
-        if isinstance(shift, Mapping) and isinstance(shift.get("day"), str):
-            return date.fromisoformat(str(shift["day"]))
-        return self._clock.corrected().astimezone(self._zone).date()
+        return business_day(self._journal, self._clock, self._identity.zone)
 
     def new_id(self) -> UUID:
         """Return a new id, of a guest or a shift."""

@@ -58,7 +58,8 @@ class Standing:
 
     `known_points` = what the server said less what was redeemed here since. `age_ms` is the cache's age, None where it
     has none or the clock ran backwards. `held` = a new epoch has not been reconciled; `checked` = the journal's
-    check has passed; `guest_limit` is the guest's own, where the server set one.
+    check has passed; `guest_limit` is the guest's own, where the server set one; `lifted` = a manager has lifted the
+    upper consecutive limit for the next redemption.
     """
 
     known_points: int
@@ -70,9 +71,11 @@ class Standing:
     checked: bool
     complete: bool
     guest_limit: int | None = None
+    lifted: bool = False
 
 
 NOBODY = Allowance(reason="guest_unknown", rows=(LimitRow(None, 0, "guest_unknown"),))
+PROVISIONAL = Allowance(reason="provisional", rows=(LimitRow(None, 0, "provisional"),))
 LOADING = Allowance(reason="guests_loading", rows=(LimitRow(Decision.STALE_DATA, 0, "guests_loading"),))
 
 
@@ -113,7 +116,7 @@ def _rows(profile: ProfileRow, standing: Standing) -> list[LimitRow]:
         rows.append(LimitRow(stale, 0, "stale_data", {"hours": hours, "limit_hours": profile.max_age_hours}))
     code_limit = profile.cvm.get(standing.code.value, 0)
     rows.append(LimitRow(Decision.CVM, code_limit, "code_limit", {"points": code_limit, "kind": standing.code.value}))
-    if use.guest_count >= profile.upper_consecutive:
+    if use.guest_count >= profile.upper_consecutive and not standing.lifted:
         facts = {"count": use.guest_count, "limit": profile.upper_consecutive}
         rows.append(LimitRow(Decision.UPPER_CONSECUTIVE, 0, "upper_consecutive", facts))
     if profile.mode == "floor":

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.domain.money import MAX_MAJOR
+from loyalty_desk.services.counter_sentences import COUNTER
 from loyalty_desk.services.wording import Words
 
 
@@ -20,6 +21,7 @@ def _(sentence: str) -> str:
 
 
 SENTENCES: Mapping[str, str] = {
+    **COUNTER,
     # what was typed
     "amount_empty": _("Type the amount of the check."),
     "amount_ambiguous": _("“{text}” can be read in two ways. Type kopecks after the point, or no point at all."),

@@ -262,6 +262,20 @@ class MemoryJournal:
         steps = (found.effect.step for found in self._medium.effects.values())
         return max((one.step for one in steps if one and (one.handle, one.root) == (handle, root)), default=0)
 
+    def registered(self, handle: int | None = None, guest: UUID | None = None) -> SealedRecord | None:
+        found = None
+        for place, row in self._medium.effects.items():
+            mine = (handle is not None and row.effect.handle == handle) or (
+                guest is not None and row.effect.guest == guest
+            )
+            found = self._medium.records[place] if row.effect.registers and mine else found
+        return found
+
+    def tier_discounts(self, guest: UUID, day: str) -> tuple[int, int]:
+        effects = (row.effect for row in self._medium.effects.values())
+        given = [one.tier_discount for one in effects if (one.guest, one.day) == (guest, day) and one.tier_discount]
+        return len(given), sum(given)
+
     def settle(self, cursor: int) -> bool:
         effects = self._medium.effects
         for place, row in effects.items():

@@ -87,7 +87,7 @@ def test_two_of_one_name_must_say_their_id(counter: Counter) -> None:
 
 def test_after_five_wrong_pins_there_is_a_pause_that_grows_and_outlives_a_restart(counter: Counter) -> None:
     clock = counter.parts.clock
-    assert [refused(counter, "anna.k", "0").facts["left"] for _ in range(4)] == [4, 3, 2, 1]
+    assert [refused(counter, "anna.k", "0").facts["tries"] for _ in range(4)] == [4, 3, 2, 1]
     assert refused(counter, "anna.k", "0").code == "pin_pause"
     assert refused(counter, "anna.k", "4711").code == "pin_pause"
     [notice] = counter.parts.journal.notices()
@@ -102,7 +102,7 @@ def test_after_five_wrong_pins_there_is_a_pause_that_grows_and_outlives_a_restar
     assert (until - clock.now()).total_seconds() == 1_200
     clock.advance(seconds=1_201)
     assert pins_of(again).cashier("anna.k", "4711").id == "anna.k"
-    assert refused(again, "anna.k", "0").facts["left"] == 4
+    assert refused(again, "anna.k", "0").facts["tries"] == 4
     again.parts.journal.close()
     again.cache.close()
 
@@ -111,9 +111,9 @@ def test_wrong_pins_are_forgotten_after_ten_minutes_and_by_a_right_one(counter: 
     for _ in range(4):
         refused(counter, "anna.k", "0")
     counter.parts.clock.advance(seconds=601)
-    assert refused(counter, "anna.k", "0").facts["left"] == 4
+    assert refused(counter, "anna.k", "0").facts["tries"] == 4
     pins_of(counter).cashier("anna.k", "4711")
-    assert refused(counter, "anna.k", "0").facts["left"] == 4
+    assert refused(counter, "anna.k", "0").facts["tries"] == 4
 
 
 def test_one_persons_wrong_pins_do_not_lock_another(counter: Counter) -> None:
