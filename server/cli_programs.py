@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.publishing import Finding
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
 from server.cli_terminal import Terminal
 from server.kit.ground import Ground
+from server.sentences import sentence
 
 app = typer.Typer(no_args_is_help=True, help="The program of a network: check a file, publish it, show what is there.")
-File = Annotated[Path, typer.Argument(help="A .json or .toml file with the keys of a program.")]
+File = Annotated[Path, typer.Argument(help="A .toml, .yaml or .json file with the keys of a program.")]
 
 
 @app.command("check")
@@ -24,9 +27,12 @@ def program_check(file: File, as_json: Json = False) -> None:
     from server.programs import files
 
     terminal = Terminal(as_json)
-    program = files.check(files.read(file), "", "UTC")
+    program, warnings = files.check(files.read(file), "", "UTC")
+    _warn(terminal, warnings)
     terminal.line(f"{file}: in order, {len(program.tiers)} tiers, {len(program.rules)} rules, hash {program.hash_text}")
-    terminal.result(ok=True, tiers=len(program.tiers), rules=len(program.rules))
+    terminal.result(
+        ok=True, tiers=len(program.tiers), rules=len(program.rules), warnings=[one.code for one in warnings]
+    )
 
 
 @app.command("publish")
@@ -38,7 +44,8 @@ def program_publish(file: File, network: NetworkId = None, data_dir: DataDir = N
 
     terminal = Terminal(as_json)
     content = files.read(file)
-    files.check(content, "", "UTC")
+    _, warnings = files.check(content, "", "UTC")
+    _warn(terminal, warnings)
 
     async def work(opened: Ground) -> tuple[Program, bool]:
         chosen = await chosen_network(opened, network)
@@ -55,6 +62,11 @@ def program_publish(file: File, network: NetworkId = None, data_dir: DataDir = N
     said = "is in force" if is_new else "was in force already: nothing has changed"
     terminal.line(f"Version {program.version} {said}.")
     terminal.result(version=program.version, hash=program.hash_text, new=is_new)
+
+
+def _warn(terminal: Terminal, warnings: Sequence[Finding]) -> None:
+    for one in warnings:
+        terminal.say("Warning: " + sentence(BadInput(one.code, **{"place": one.place, **one.facts})))
 
 
 @app.command("show")

@@ -1,6 +1,7 @@
 """What a program is checked for before it is published; in a snapshot already at a till all of it is tolerated.
 
-Refused: what cannot be understood, a zero divisor, codes that collide, a rule that can never apply. Warned of: what may
+Refused: what cannot be understood, a key that means nothing, a zero divisor, codes that collide, a rule that can never
+apply. Warned of: what may
 be meant but seldom is, as everything for nothing without a limit.
 """
 
@@ -19,6 +20,7 @@ from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import BASIS_POINTS
 from loyalty_desk.domain.program import Program, Rule
 from loyalty_desk.domain.tally import folded
+from loyalty_desk.domain.unread import unread_keys
 
 LANGUAGES = ("ru", "en")
 # What bounds a rule that gives everything for nothing.
@@ -41,12 +43,18 @@ def findings(data: Mapping[str, Json]) -> list[Finding]:
     try:
         program = Program.from_dict(data)
         compile_program(program)
+        unread = unread_keys(data)
     except BadInput as error:
         facts: dict[str, Json] = {key: value for key, value in error.facts.items() if isinstance(value, str | int)}
         return [Finding(error.code, str(error.facts.get("place", "program")), facts=facts)]
     found = [*_program(program), *_codes(program)]
     for rule in program.rules:
         found += _rule(rule, program)
+    # Of a rule with a part that is not known here nothing is read at all, and that is said of it.
+    strange = tuple(one.place for one in found if one.code == "part_unknown")
+    for place, key in unread:
+        if not any(place == rule or place.startswith(f"{rule}.") for rule in strange):
+            found.append(Finding("field_unknown", place, facts={"field": key}))
     return sorted(found, key=lambda one: not one.refuses)
 
 

@@ -22,8 +22,8 @@ _PERCENT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,2})?) ?%")
 _MONEY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([A-Z]{3})")
 
 
-def program_of(document: Node) -> Program:
-    """Return the program of a document, compiled strictly so that every mistake in it is told. Raises `BadInput`."""
+def snapshot_of(document: Node) -> Mapping[str, Json]:
+    """Return the snapshot object of a document, prices and percentages counted out. Raises `BadInput`."""
     code = document.text("currency", None)
     data = _snapshot(plain(document.data), document.file, "", code)
     if not isinstance(data, Mapping):
@@ -32,8 +32,14 @@ def program_of(document: Node) -> Program:
         encode(cast("Json", data))
     except NotCanonical as error:
         raise BadInput("program_bytes", file=document.file, reason=str(error)) from error
+    return cast("Mapping[str, Json]", data)
+
+
+def program_of(document: Node) -> Program:
+    """Return the program of a document, compiled strictly so that every mistake in it is told. Raises `BadInput`."""
+    data = snapshot_of(document)
     try:
-        program = Program.from_dict(cast("Mapping[str, Json]", data))
+        program = Program.from_dict(data)
         compile_program(program)
     except BadInput as error:
         raise BadInput(error.code, **{"file": document.file, **error.facts}) from error

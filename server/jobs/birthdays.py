@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty_desk.domain.bonuses import BirthdayBonus, birthday_bonus
 from loyalty_desk.domain.days import day_of, end_of
 from loyalty_desk.domain.expiry import ExpiryPolicy
 from loyalty_desk.domain.program import Program
@@ -15,7 +16,6 @@ from server.guests import service as guests
 from server.jobs.bench import Bench, guests_behind
 from server.ledger.own import OwnPosting
 from server.ledger.posting import PROMO_COST
-from server.programs.bonuses import BirthdayBonus, birthday_bonus
 
 
 async def birthdays_page(

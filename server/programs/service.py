@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json, bytes_to_text
-from loyalty_desk.domain.compiled import compile_program
-from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.program import SCHEMA, Program
+from loyalty_desk.domain.publishing import Finding, findings
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit.db import fetch_one
@@ -30,6 +30,7 @@ class Published:
 
     program: Program
     change: Change
+    warnings: tuple[Finding, ...] = ()
 
 
 async def publish(
@@ -38,7 +39,7 @@ async def publish(
     """Publish `content` as the next version and return it; the caller gives its change to the feed.
 
     Network, version and zone of the content are replaced by the real ones. Content that is what is in force already
-    makes no version. Raises `BadInput` naming the rule and the field that is wrong.
+    makes no version. Raises `BadInput` naming the rule and the field that is wrong, and what `publishing` refuses.
     """
     await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"program {network}",))
     present = await current(connection, network)
@@ -47,12 +48,25 @@ async def publish(
     program = Program.from_dict({**content, **own, "version": version})
     if present is not None and {**present.to_dict(), "version": version} == program.to_dict():
         return Published(present, _change(present))
-    compile_program(program)
+    warnings = checked(program)
     await connection.exec_driver_sql(
         "insert into program (network_id, version, bytes, hash, published_by) values ($1, $2, $3, $4, $5)",
         (network, version, program.to_bytes(), program.hash, by),
     )
-    return Published(program, _change(program))
+    return Published(program, _change(program), warnings)
+
+
+def checked(program: Program) -> tuple[Finding, ...]:
+    """Return what is to be warned of in a program that may be published; raises `BadInput` where it may not.
+
+    `also` counts further findings that refuse it.
+    """
+    found = findings(program.to_dict())
+    refusing = [one for one in found if one.refuses]
+    if refusing:
+        first = refusing[0]
+        raise BadInput(first.code, **{"place": first.place, **first.facts, "also": len(refusing) - 1})
+    return tuple(found)
 
 
 async def current(connection: AsyncConnection, network: UUID) -> Program | None:

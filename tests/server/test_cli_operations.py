@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from loyalty_desk import assets
 from loyalty_desk.wire.v1.sheets import SheetKind, sheet_text
 from server import cli
 from server.kit import incarnation
@@ -93,7 +94,7 @@ def test_a_program_is_checked_published_once_and_shown(commands: Commands, tmp_p
     assert shown["version"] == 1
     file = tmp_path / "program.toml"
     file.write_text('currency = "RUB"\nmodel = "points"\n[expiry]\ntype = "days"\ndays = 90\n')
-    assert commands.json("program", "check", str(file)) == {"ok": True, "tiers": 0, "rules": 0}
+    assert commands.json("program", "check", str(file)) == {"ok": True, "tiers": 0, "rules": 0, "warnings": []}
     assert commands.json("program", "publish", str(file))["version"] == 2
     again = commands.json("program", "publish", str(file))
     assert (again["version"], again["new"]) == (2, False)
@@ -110,11 +111,17 @@ def test_a_program_is_checked_published_once_and_shown(commands: Commands, tmp_p
         ('{"model": "points"}', "lacks currency"),
         ('{"currency": "RUB", "model": "magic"}', "model in program should be"),
         ('{"currency": "USD"}', "counts in USD, the network in RUB"),
-        ('{"currency": "RUB", "point_value": 1.5}', "1.5 has a decimal point"),
+        ('{"currency": "RUB", "point_value": 1.5}', "point_value should be integer"),
         ('{"currency": "RUB", "bonuses": {"birthday": {"points": 0}}}', "points in"),
+        ('{"currency": "RUB", "bonuses": {"birthday": {"points": 5, "day": 1}}}', "day in bonuses.birthday means nothing"),
+        ('{"currency": "RUB", "modell": "points", "tier": 1}', "modell in program means nothing: is it mistyped? (And 1"),
+        ('{"currency": "RUB", "rules": [{"id": "a"}]}', "rule a has no effect"),
+        ('{"currency": "RUB", "rules": [{"id": "a", "effects": [{"type": "beam"}]}]}', "beam in rule a is not known"),
+        ('{"currency": "RUB", "point_value": "5 USD"}', "is in USD, the program in RUB"),
         ("[1]", "must hold one object"),
-        ("{", "is not understood"),
-        ("\udcff", "cannot be read"),
+        ("{", "is no JSON, see line 1"),
+        ("\udcff", "is not text"),
+        ("", "is empty"),
     ],
 )
 def test_a_wrong_program_gets_a_sentence_and_changes_nothing(
@@ -124,6 +131,28 @@ def test_a_wrong_program_gets_a_sentence_and_changes_nothing(
     file.write_bytes(text.encode("utf-8", "surrogateescape"))
     assert said in commands.refused("program", "publish", str(file))
     assert commands.json("program", "show")["version"] == 1
+
+
+@pytest.mark.parametrize("name", ["coffee", "kids", "salon", "restaurant"])
+def test_the_example_programs_that_are_quoted_can_be_published(commands: Commands, name: str) -> None:
+    file = assets.path("demo", name, "program.toml")
+    said = commands.json("program", "check", str(file))
+    assert (said["ok"], said["warnings"]) == (True, [])
+    assert commands.json("program", "publish", str(file))["version"] == 2
+    rules = commands.json("program", "show")["program"]["rules"]
+    assert all(isinstance(one.get("rate_bp", 0), int) for rule in rules for one in rule["effects"])
+
+
+def test_what_may_be_meant_is_warned_of_and_published(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        "currency: RUB\nrules:\n  - {id: gift, effects: [{type: percentage, rate_bp: 100%}], name: {en: All}}\n"
+    )
+    assert commands.json("program", "publish", str(file))["version"] == 2
+    out, said = commands.run("program", "check", str(file))
+    assert "in order" in out
+    assert "Warning: In the program, rule gift gives everything for nothing" in said
+    assert "no name in: ru" in said
 
 
 def test_tills_are_suspended_resumed_and_revoked_for_good(commands: Commands) -> None:

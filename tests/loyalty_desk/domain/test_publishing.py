@@ -6,6 +6,7 @@ from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.publishing import findings
 from tests.loyalty_desk.domain.pricing_parts import AT, basket, off, percent, rule
+from tests.loyalty_desk.domain.properties import cases
 
 NAMED = {"name": {"ru": "Акция", "en": "Offer"}}
 TIERS = [{"code": "A", "threshold": 0}, {"code": "B", "threshold": 100}]
@@ -45,6 +46,46 @@ def test_what_refuses_a_program_names_the_rule(effect, when, code):
     ((found, place, refuses),) = codes(rule("r7", effect, when=when), tiers=TIERS)
     assert (found, refuses) == (code, True)
     assert place.startswith("rule r7")
+
+
+@pytest.mark.parametrize(
+    ("more", "place", "key"),
+    [
+        ({"modell": "points"}, "program", "modell"),
+        ({"tiers": [{"code": "A", "discont_bp": 5}]}, "tiers[1]", "discont_bp"),
+        ({"redemption": {"mni": 1}}, "redemption", "mni"),
+        ({"exclusions": {"earning": {"product": ["x"]}}}, "exclusions.earning", "product"),
+        ({"expiry": {"type": "days", "days": 3, "day": 3}}, "expiry", "day"),
+        ({"rounding": {"point": "ceil"}}, "rounding", "point"),
+        ({"bonuses": {"birthday": {"points": 5, "before": 3}}}, "bonuses.birthday", "before"),
+        ({"bonuses": {"birthdays": {"points": 5}}}, "bonuses", "birthdays"),
+    ],
+)
+def test_a_mistyped_key_is_not_passed_over(more, place, key):
+    (found,) = findings(snapshot(**more))
+    assert (found.code, found.place, found.facts["field"], found.refuses) == ("field_unknown", place, key, True)
+
+
+def test_a_mistyped_key_of_a_rule_names_the_rule():
+    mistyped = rule("a", percent(100, max_unit=1), when=[{"type": "amount", "mim": 5}])
+    found = findings(snapshot(mistyped, rule("b", off(1))))
+    assert {(one.place, one.facts["field"]) for one in found} == {
+        ("rule a.effects[1]", "max_unit"),
+        ("rule a.conditions[1]", "mim"),
+    }
+    (unknown,) = findings(snapshot(rule("a", {"type": "teleport", "far": 1})))
+    assert unknown.code == "part_unknown"
+
+
+def test_no_key_that_any_effect_condition_or_setting_reads_is_called_unknown():
+    for seed in range(300):
+        data = cases.any_case(seed, 6, 2).program.to_dict()
+        assert [one for one in findings(data) if one.code == "field_unknown"] == []
+
+
+def test_a_bonus_that_cannot_be_understood_refuses():
+    (found,) = findings(snapshot(bonuses={"birthday": {"points": 0}}))
+    assert (found.code, found.facts["field"]) == ("field_wrong", "points")
 
 
 def test_codes_collide_in_any_case():
