@@ -17,6 +17,7 @@ from loyalty_desk.wire.v1 import codec
 from server import metrics
 from server.checks import router as checks
 from server.checks.desk import CheckDesk
+from server.guests import router as lookups
 from server.guests import service as guests
 from server.guests.leaving import erase_again
 from server.holds import router as holds
@@ -88,6 +89,7 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
     app.include_router(staff.make_router(services))
     app.include_router(holds.make_router(services))
     app.include_router(checks.make_router(services))
+    app.include_router(lookups.make_router(services))
     _add_health(app, services)
     _describe_bodies(app)
     return app

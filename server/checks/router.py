@@ -7,22 +7,19 @@ which store it is for. What they send is a request and may be refused; what is c
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
+from loyalty_desk.domain.errors import BadInput, ForPerson
 from loyalty_desk.domain.guest_code import CodeKind, parse
-from loyalty_desk.wire.v1.errors import ErrorCode
 from server.checks.schemas import CommitAnswer, CommitRequest, QuoteAnswer, QuoteRequest
 from server.guests.proof import is_short
-from server.kit.bodies import bearer, read_any, reply
+from server.kit.bodies import read_any, reply
 from server.kit.documented import documented
-from server.kit.errors import ApiError
 from server.kit.limits import LOOKUP, SHORT_CODE, forgive, require
-from server.sentences import sentence
 from server.services import Services
-from server.systems.service import Asker, who_asks
+from server.systems.asking import asking, refusal, require_network
+from server.systems.service import Asker
 
 _EXAMPLE: dict[str, Any] = {
     "network": "7b0b3b0e-5f3d-4a53-9d8e-3a4a4a0f6f11",
@@ -62,31 +59,6 @@ def make_router(services: Services) -> APIRouter:
         return reply(request, said)
 
     return router
-
-
-async def asking(services: Services, request: Request) -> Asker:
-    """Return who asks; raises `ApiError` 401."""
-    token = bearer(request)
-    try:
-        return await who_asks(services.ground, token, services.clock.now())
-    except Refused as error:
-        raise ApiError(401, ErrorCode.BAD_TOKEN, "The token is not valid, or not any more.") from error
-
-
-def require_network(asker: Asker, network: UUID) -> None:
-    """Refuse a request about another network than the token's; raises `ApiError` 403."""
-    if asker.network != network:
-        raise ApiError(403, ErrorCode.NOT_ALLOWED, "The token belongs to another network.")
-
-
-def refusal(error: ForPerson) -> ApiError:
-    """Return a refusal of ours as an answer with its sentence."""
-    text = sentence(error)
-    if error.code == "guest_unknown":
-        return ApiError(404, ErrorCode.NOT_FOUND, text)
-    if error.code in ("store_unknown", "store_other"):
-        return ApiError(403, ErrorCode.NOT_ALLOWED, text)
-    return ApiError(400 if isinstance(error, BadInput) else 422, ErrorCode.REFUSED, text)
 
 
 async def _asked[T: QuoteRequest](services: Services, request: Request, kind: type[T]) -> tuple[Asker, T]:

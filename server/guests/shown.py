@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch_one
+from server.kit.db import fetch, fetch_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +141,15 @@ async def survivor(connection: AsyncConnection, network: UUID, guest: UUID) -> U
         guest,
     )
     return None if row is None else row.id
+
+
+async def guests_of_last4(connection: AsyncConnection, network: UUID, last4: str, limit: int) -> list[UUID]:
+    """Return guests whose phone ends so, the longest known first."""
+    rows = await fetch(
+        connection,
+        "select id from guest where network_id = $1 and phone_last4 = $2 order by created_at, id limit $3",
+        network,
+        last4,
+        limit,
+    )
+    return [row.id for row in rows]
