@@ -7,10 +7,12 @@ from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from loyalty_desk.remote.connection import BASE, Connection, packed
+from loyalty_desk.remote.connection import BASE, WHOLE_REQUEST_S, Connection, packed
 from loyalty_desk.services.ports import Identity, NotOurServer
 from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart, Pairing
+from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
+from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup
 from loyalty_desk.wire.v1.sync import (
     HelloAnswer,
     HelloRequest,
@@ -54,11 +56,20 @@ class HttpLedgerClient:
         """Close the sockets."""
         self._connection.close()
 
-    def _post[T](self, path: str, request: object, kind: type[T]) -> T:
+    def _post[T](self, path: str, request: object, kind: type[T], *, within_s: float = WHOLE_REQUEST_S) -> T:
         body, headers = packed(request)
-        return self._signed("POST", BASE + path, body, headers, kind)
+        return self._signed("POST", BASE + path, body, headers, kind, within_s=within_s)
 
-    def _signed[T](self, method: str, target: str, body: bytes, headers: dict[str, str], kind: type[T]) -> T:
+    def _signed[T](
+        self,
+        method: str,
+        target: str,
+        body: bytes,
+        headers: dict[str, str],
+        kind: type[T],
+        *,
+        within_s: float = WHOLE_REQUEST_S,
+    ) -> T:
         signature = self._key.sign(signing.request_message(method, target, body))
         signed = headers | {
             signing.SIGNATURE_HEADER: signing.signature_text(signature),
@@ -66,7 +77,27 @@ class HttpLedgerClient:
             signing.DEVICE_HEADER: str(self._identity.device),
             "Authorization": f"Bearer {self._token}",
         }
-        return _decided(self._connection.ask(method, target, kind, body, signed))
+        return _decided(self._connection.ask(method, target, kind, body, signed, within_s=within_s))
+
+
+class HttpRequestClient(HttpLedgerClient):
+    """`RequestClient` over HTTP: the same signed requests, each within the seconds that a person may wait."""
+
+    def hold(self, request: HoldRequest, wait_s: float) -> HoldAnswer:
+        """Ask for points to be held."""
+        return self._post("/holds", request, HoldAnswer, within_s=wait_s)
+
+    def void_hold(self, request: HoldVoid, wait_s: float) -> HoldAnswer:
+        """Give held points back."""
+        return self._post("/holds/void", request, HoldAnswer, within_s=wait_s)
+
+    def guests(self, request: GuestLookup, wait_s: float) -> GuestsFound:
+        """Ask whose a code, number or phone is."""
+        return self._post("/guests/lookup", request, GuestsFound, within_s=wait_s)
+
+    def sale(self, request: SaleLookup, wait_s: float) -> SaleFound:
+        """Ask for a sale of any till."""
+        return self._post("/sales/lookup", request, SaleFound, within_s=wait_s)
 
 
 class HttpEnrolClient:

@@ -12,6 +12,7 @@ import httpx2
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from loyalty_desk.remote.deadline import Deadline
 from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
@@ -23,6 +24,8 @@ MOST_WAIT_S = 900
 NO_PIN = bytes(32)
 _LOOPBACK = re.compile(r"https?://(127\.|localhost|\[::1\])")
 _TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
+# The largest body of the contract over 8 KB a second, twice.
+WHOLE_REQUEST_S = 180.0
 
 
 class Connection:
@@ -32,6 +35,7 @@ class Connection:
         self._address = address.rstrip("/")
         self._pin = spki_pin
         self._timeout = timeout
+        self._deadline = Deadline()
         self._client = self._make(pinned=False)
         self._pinned = False
 
@@ -43,6 +47,8 @@ class Connection:
         return httpx2.Client(
             verify=verify,
             timeout=self._timeout,
+            # One socket: the deadline has to know which one a request is on.
+            limits=httpx2.Limits(max_connections=1, max_keepalive_connections=1),
             follow_redirects=False,
             trust_env=not _LOOPBACK.match(self._address),
             headers={"Accept": codec.CONTENT_TYPE, "Accept-Encoding": "identity"},
@@ -51,15 +57,23 @@ class Connection:
     def close(self) -> None:
         """Close the sockets."""
         self._client.close()
+        self._deadline.close()
 
     def ask[T](
-        self, method: str, path: str, kind: type[T], body: bytes = b"", headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        *,
+        within_s: float = WHOLE_REQUEST_S,
     ) -> T | None:
-        """Return the message that answers; None for a 202 (not decided yet).
+        """Return the message that answers within so many seconds; None for a 202 (not decided yet).
 
         Raises `NoAnswer`, `NotOurServer`, `ServerSaid`.
         """
-        status, found_headers, content = self._send(method, path, body, headers or {})
+        status, found_headers, content = self._send(method, path, body, headers or {}, within_s)
         if not found_headers.get("content-type", "").startswith(codec.CONTENT_TYPE):
             raise NotOurServer(f"{status} with {found_headers.get('content-type', 'no content type')[:60]}")
         if status == 202:
@@ -80,11 +94,19 @@ class Connection:
             feed_seq=said.feed_seq,
         )
 
-    def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, httpx2.Headers, bytes]:
+    def _send(
+        self, method: str, path: str, body: bytes, headers: dict[str, str], within_s: float
+    ) -> tuple[int, httpx2.Headers, bytes]:
+        with self._deadline.within(within_s):
+            return self._trusted(method, path, body, headers)
+
+    def _trusted(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, httpx2.Headers, bytes]:
         try:
             return self._exchange(method, path, body, headers)
         except httpx2.ConnectError as error:
-            if self._pinned or self._pin == NO_PIN or not _is_untrusted(error):
+            if self._pinned or self._pin == NO_PIN or self._deadline.is_over or not _is_untrusted(error):
                 raise NoAnswer(type(error).__name__) from error
             # No authority vouches for the certificate (its own, or a clock far off): the key seen at pairing must.
             self._client.close()
@@ -95,13 +117,17 @@ class Connection:
         try:
             return self._exchange(method, path, body, headers)
         except httpx2.HTTPError as error:
-            raise NotOurServer("the server's key is not the one seen at pairing") from error
+            if _is_untrusted(error):
+                raise NotOurServer("the server's key is not the one seen at pairing") from error
+            raise NoAnswer(type(error).__name__) from error
 
     def _exchange(
         self, method: str, path: str, body: bytes, headers: dict[str, str]
     ) -> tuple[int, httpx2.Headers, bytes]:
         content = bytearray()
-        with self._client.stream(method, self._address + path, content=body or None, headers=headers) as answer:
+        trace = {"trace": self._deadline.trace}
+        url = self._address + path
+        with self._client.stream(method, url, content=body or None, headers=headers, extensions=trace) as answer:
             for chunk in answer.iter_bytes():
                 content += chunk
                 if len(content) > MAX_ANSWER_BYTES:
