@@ -308,8 +308,9 @@ def selling(tills: list[FleetTill], threads: int, most: int) -> Iterator[None]:
         try:
             while not stop.is_set():
                 one = source.choice(mine)
-                if len(one.till.journal) - one.acked < 5 * most and len(one.till.journal) < 4_000:
-                    one.sell(source.randrange(1, most))
+                if len(one.till.journal) - one.acked < 2 * most:
+                    # A long journal takes this till long to write: from then on one sale at a time.
+                    one.sell(source.randrange(1, most) if len(one.till.journal) < 3_000 else 1)
                 if not one.push():
                     stop.wait(0.01)
         except BaseException as error:
