@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from loyalty_desk.domain.claims import Claims
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.earning import Earnings, exact_sum
 from loyalty_desk.domain.effects.base import NOTHING_LEFT
 from loyalty_desk.domain.plan import Bits, PlannedRule
-from loyalty_desk.domain.tally import CLOSED
 from loyalty_desk.domain.trace import Trace
+from loyalty_desk.domain.turns import NOT_ITS_TURN
 
 OTHER_BETTER = "other_better"
 EXCLUDED_BY = "excluded_by"
@@ -34,50 +35,24 @@ def run_discounts(trace: Trace, sole: PlannedRule | None = None) -> None:
         return
     plan = trace.plan
     waiting = trace.candidates & plan.discounts
-    claims = 0 if trace.every_rule else waiting & plan.claims
-    claimed = plan.claimed(trace.tally) if claims else []
+    rules, claiming = plan.rules, 0 if trace.every_rule else waiting & plan.claims
+    claims = Claims(plan, trace.tally) if claiming else None
     while waiting:
         bit = waiting & -waiting
-        rule = plan.rules[bit.bit_length() - 1]
+        rule = rules[bit.bit_length() - 1]
         if rule.is_alone:
             waiting ^= bit
             _turn(trace, rule)
-            if bit & claims:
-                waiting, claimed = _without_lowered(trace, bit, waiting, claimed)
+            if claims is not None and bit & claiming:
+                still = claims.waiting_after(rule, waiting)
+                if still != waiting:
+                    waiting, trace.passed_over = still, True
         else:
             group = waiting & plan.groups[rule.group]
             waiting ^= group
             winner = _winner(trace, plan.listed(group))
             if winner is not None:
                 _turn(trace, winner)
-
-
-def _without_lowered(
-    trace: Trace, bit: Bits, waiting: Bits, claimed: list[tuple[Bits, Sequence[int]]]
-) -> tuple[Bits, list[tuple[Bits, Sequence[int]]]]:
-    """Return the rules still waiting and the goods still to be claimed after the turn of the claiming rule `bit`.
-
-    A claiming rule whose goods are all lowered waits no longer: whatever it costs to explain it, it costs then.
-    """
-    tally = trace.tally
-    left, may, cuts = tally.left, tally.may, tally.cuts
-    still = []
-    for claim in claimed:
-        if claim[0] & bit:
-            for i in claim[1]:
-                if (cuts[i] is None or not tally.is_discounted(i)) and left[i] > 0 and may[i] != CLOSED:
-                    still.append(claim)
-                    break
-        else:
-            still.append(claim)
-    if len(still) == len(claimed):
-        return waiting, claimed
-    wanted = ~trace.plan.claims
-    for rules, _ in still:
-        wanted |= rules
-    if waiting & ~wanted:
-        trace.passed_over = True
-    return waiting & wanted, still
 
 
 def run_stage(trace: Trace, stage: Bits) -> None:
@@ -92,7 +67,8 @@ def run_earning(trace: Trace, earnings: Earnings) -> None:
         _earn(trace, rule, positions, earnings)
     plan = trace.plan
     waiting = trace.candidates & plan.earning
-    alone = _best_earning(trace, plan.listed(waiting & plan.soles), earnings)
+    soles = waiting & plan.soles
+    alone = _best_earning(trace, plan.listed(soles), earnings) if soles else None
     if alone is not None:
         trace.sole_earning = alone.id
         earnings.shares.clear()
@@ -138,6 +114,12 @@ def _leave_reason(trace: Trace, rule: PlannedRule, positions: Sequence[int]) -> 
 
 
 def _turn(trace: Trace, rule: PlannedRule) -> None:
+    tally = trace.tally
+    if rule.written_out is not None and not tally.has_floors:
+        reason = rule.written_out(tally)
+        if reason is not NOT_ITS_TURN:
+            trace.outcomes[rule.rank] = reason
+            return
     positions = ready(trace, rule)
     if positions is None:
         return
@@ -179,7 +161,9 @@ def _worth(trace: Trace, rule: PlannedRule) -> int | None:
         trace.outcomes[rule.rank] = reason
         if reason is None or (rule.earning and _stands(reason)):
             worth = sum(saved.left) - sum(tally.left)
-            worth += sum(gift.value * gift.quantity for gift in tally.given.gifts[len(saved.given.gifts) :])
+            if tally.has_given:
+                before = 0 if saved.given is None else len(saved.given.gifts)
+                worth += sum(gift.value * gift.quantity for gift in tally.given.gifts[before:])
             worth += _points_worth(trace, rule, positions)
         tally.restore(saved)
     if worth is None:
@@ -233,6 +217,9 @@ def _earn_turn(trace: Trace, rule: PlannedRule, earnings: Earnings) -> None:
 
 
 def _earn(trace: Trace, rule: PlannedRule, positions: Sequence[int], earnings: Earnings) -> None:
+    if len(rule.earning) == 1 and rule.rank not in trace.outcomes:
+        trace.outcomes[rule.rank] = rule.earning[0].earn(earnings, rule.id, positions)
+        return
     reasons = [effect.earn(earnings, rule.id, positions) for effect in rule.earning]
     if None in reasons:
         trace.outcomes[rule.rank] = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import lcm, prod
 
 from loyalty_desk.domain.basket import LineFlag
-from loyalty_desk.domain.money import BASIS_POINTS, allocate, divide_half_up
+from loyalty_desk.domain.money import BASIS_POINTS, allocate, divide_half_up, largest_remainder
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.tally import Tally, in_order, left_out
 
@@ -89,11 +89,15 @@ def earning_base(tally: Tally, program: Program, redeemed: Sequence[int]) -> lis
 
 def total_points(earnings: Earnings, program: Program) -> int:
     """Return the points earned: the sum multiplied, rounded once, and the bonuses added; smallest point units."""
-    points, per = exact_sum([share for share in earnings.shares if not share.bonus])
-    for part, whole in multiplier(earnings, program):
-        points, per = points * part, per * whole
-    bonus = sum([share.points for share in earnings.shares if share.bonus])
-    return rounded(points, per, program.settings.points_rounding) + bonus
+    shares = [share for share in earnings.shares if not share.bonus]
+    points, per = exact_sum(shares)
+    if earnings.multipliers:
+        for part, whole in multiplier(earnings, program):
+            points, per = points * part, per * whole
+    earned = rounded(points, per, program.settings.points_rounding)
+    if len(shares) < len(earnings.shares):
+        earned += sum([share.points for share in earnings.shares if share.bonus])
+    return earned
 
 
 def exact_sum(shares: Sequence[Share]) -> tuple[int, int]:
@@ -116,6 +120,10 @@ def multiplier(earnings: Earnings, program: Program) -> list[tuple[int, int]]:
 def split_points(earnings: Earnings, points: int) -> list[int]:
     """Return the points of each line, by what each earned, equally where that is nothing."""
     weights = [0] * len(earnings.base)
+    if len(earnings.shares) == 1:
+        for i, weight in earnings.shares[0].weights.items():
+            weights[i] = weight
+        return largest_remainder(points, weights)
     _, per = exact_sum(earnings.shares)
     for share in earnings.shares:
         scale = per // share.per

@@ -166,8 +166,13 @@ def _applied(
 
 def _given_facts(trace: Trace, rule: str) -> Mapping[str, Json]:
     """Return what a rule gave beside money off."""
-    given = trace.tally.given
     facts: dict[str, Json] = {}
+    factors = [rate for by, rate in trace.earnings.multipliers if by == rule]
+    if factors:
+        facts["factor_bp"] = factors[0]
+    if not trace.tally.has_given:
+        return facts
+    given = trace.tally.given
     gifts = [gift for gift in given.gifts if gift.rule == rule]
     if gifts:
         facts["gifts"] = [{"product": gift.product, "quantity": gift.quantity} for gift in gifts]
@@ -181,9 +186,6 @@ def _given_facts(trace: Trace, rule: str) -> Mapping[str, Json]:
         numbers = [number for identifier, number in pairs if identifier == rule]
         if numbers:
             facts[name] = sum(numbers)
-    factors = [rate for by, rate in trace.earnings.multipliers if by == rule]
-    if factors:
-        facts["factor_bp"] = factors[0]
     return facts
 
 

@@ -20,6 +20,7 @@ from loyalty_desk.domain.conditions.keys import PromoCode
 from loyalty_desk.domain.conditions.when import DateWindow, Hours, Weekdays
 from loyalty_desk.domain.conditions.who import AnyGuest, Channels, Segments, Stores, Tags, Tiers
 from loyalty_desk.domain.effects.base import EXCLUSIONS, REWARDS, RULES
+from loyalty_desk.domain.turns import Turn, written_out
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.compiled import CompiledRule
@@ -74,8 +75,9 @@ class Plans:
 class PlannedRule:
     """A rule of a plan: what is still open of its conditions, made ready to be asked.
 
-    `pick` returns the lines that it acts on, `tests` are all its other conditions. A rule that `claims` lowers only
-    goods that it names and no rule has lowered: where those of a check are all lowered, its turn comes to nothing.
+    `pick` returns the lines that it acts on, `tests` are all its other conditions. Its whole turn may be
+    `written_out`. A rule that `claims` lowers only
+    `goods` (categories or products) that no rule has lowered: where those are all lowered, its turn comes to nothing.
     """
 
     __slots__ = (
@@ -86,6 +88,8 @@ class PlannedRule:
         "effects",
         "exclusive",
         "fixed",
+        "goods",
+        "goods_are_products",
         "group",
         "has_choosers",
         "id",
@@ -96,6 +100,7 @@ class PlannedRule:
         "sole_effect",
         "stage",
         "tests",
+        "written_out",
     )
 
     def __init__(self, rule: CompiledRule, hours: Sequence[Hours]) -> None:
@@ -109,6 +114,11 @@ class PlannedRule:
         self.pick = picker(choosers)
         self.tests = [test for test in [c.test() for c in (*self.fixed, *self.moving)] if test is not None]
         self.sole_effect = self.effects[0] if len(self.effects) == 1 and not self.budgets else None
+        self.written_out: Turn | None = None
+        only = choosers[0] if len(choosers) == 1 else None
+        if type(only) is Categories and self.sole_effect is not None and not self.earning and self.acting.cap is None:
+            conditions, spares = (*self.fixed, *self.moving), self.acting.skip_discounted
+            self.written_out = written_out(self.id, only.categories, conditions, self.sole_effect, spares=spares)
         self.claims = (
             self.stage == RULES
             and self.is_alone
@@ -117,16 +127,18 @@ class PlannedRule:
             and self.effects[0].of_payable
             and not self.earning
         )
+        self.goods: frozenset[str] = _NONE
+        self.goods_are_products = False
 
 
 class Plan:
     """The rules that pass what is settled, in the order they run, by the rarest thing that a check must still show."""
 
     __slots__ = (
-        "_always",
-        "_by_category",
-        "_by_code",
-        "_by_product",
+        "always",
+        "by_category",
+        "by_code",
+        "by_product",
         "claims",
         "discounts",
         "earning",
@@ -139,10 +151,10 @@ class Plan:
 
     def __init__(self, rules: Iterable[CompiledRule], tally: Tally, *, by_hours: bool) -> None:
         self.rules: list[PlannedRule] = []
-        self._always: Bits = 0
-        self._by_category: dict[str, Bits] = {}
-        self._by_code: dict[str, Bits] = {}
-        self._by_product: dict[str, Bits] = {}
+        self.always: Bits = 0
+        self.by_category: dict[str, Bits] = {}
+        self.by_code: dict[str, Bits] = {}
+        self.by_product: dict[str, Bits] = {}
         self.exclusions: Bits = 0
         self.discounts: Bits = 0
         self.rewards: Bits = 0
@@ -158,30 +170,16 @@ class Plan:
 
     def candidates(self, tally: Tally) -> Bits:
         """Return the rules that can matter to a check."""
-        found = self._always
+        found = self.always
         for index, shown in (
-            (self._by_category, tally.by_category),
-            (self._by_product, tally.by_product if self._by_product else ()),
-            (self._by_code, tally.codes),
+            (self.by_category, tally.by_category),
+            (self.by_product, tally.by_product if self.by_product else ()),
+            (self.by_code, tally.codes),
         ):
             if index:
                 for name in shown:
                     if name in index:
                         found |= index[name]
-        return found
-
-    def claimed(self, tally: Tally) -> list[tuple[Bits, Sequence[int]]]:
-        """Return the goods of a check that claiming rules name: which rules, and their lines."""
-        found: list[tuple[Bits, Sequence[int]]] = []
-        for index, shown in (
-            (self._by_category, tally.by_category),
-            (self._by_product, tally.by_product if self._by_product else {}),
-        ):
-            if index:
-                for name, lines in shown.items():
-                    claims = index.get(name, 0) & self.claims
-                    if claims:
-                        found.append((claims, lines))
         return found
 
     def listed(self, bits: Bits) -> list[PlannedRule]:
@@ -211,19 +209,20 @@ class Plan:
         offered: list[tuple[int, dict[str, Bits], frozenset[str]]] = []
         for c in (*rule.fixed, *rule.choosers):
             if isinstance(c, PromoCode):
-                offered.append((0, self._by_code, c.codes))
+                offered.append((0, self.by_code, c.codes))
             elif isinstance(c, Products):
-                offered.append((1, self._by_product, c.products))
+                offered.append((1, self.by_product, c.products))
             elif isinstance(c, Categories):
-                offered.append((2, self._by_category, c.categories))
+                offered.append((2, self.by_category, c.categories))
         if not offered:
-            self._always |= bit
+            self.always |= bit
             return
         _, index, names = min(offered, key=lambda one: (one[0], len(one[2])))
         for name in names:
             index[name] = index.get(name, 0) | bit
-        if planned.claims and index is not self._by_code:
+        if planned.claims and index is not self.by_code:
             self.claims |= bit
+            planned.goods, planned.goods_are_products = names, index is self.by_product
 
 
 def picker(choosers: Sequence[Chooser]) -> Pick:
@@ -233,14 +232,14 @@ def picker(choosers: Sequence[Chooser]) -> Pick:
     if len(choosers) == 1:
         (only,) = choosers
         if type(only) is Categories:
-            return _by_category(only.categories)
+            return _in_categories(only.categories)
         if type(only) is Products:
             products = only.products
             return lambda tally: _merged([tally.by_product[name] for name in products if name in tally.by_product])
     return lambda tally: [i for i in tally.all if all(chooser.picks(tally, i) for chooser in choosers)]
 
 
-def _by_category(categories: frozenset[str]) -> Pick:
+def _in_categories(categories: frozenset[str]) -> Pick:
     if len(categories) == 1:
         (category,) = categories
         return lambda tally: tally.by_category.get(category, ())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from loyalty_desk.domain.basket import Basket, LineFlag
 from loyalty_desk.domain.competition import run_discounts, run_earning, run_stage, sole_rule
@@ -73,48 +74,52 @@ def quote(
         raise ValueError("a naive time has no place here")
     basket.validated()
     trace = _worked_out(basket, guest, program, at, choices)
-    tally, note, earned = trace.tally, trace.redemption, trace.earned
-    given, earnings = tally.given, trace.earnings
+    tally, note = trace.tally, trace.redemption
     total = sum(tally.left)
     lines = _lines(trace)
     gross = sum(tally.gross)
     if not tally.all_plain:
         charges = sum([line.charge for line in lines])
         total, gross = total + charges, gross + charges
-    quoted = Quote.made(
-        currency=program.currency,
-        program_version=program.version,
-        program_hash=program.hash_text,
-        at=at,
-        lines=lines,
-        gross=gross,
-        discount_total=gross - total - note.money,
-        redeemed_points=note.points,
-        redeemed_money=note.money,
-        total=total,
-        earned_points=earned,
-        earning_base=sum(earnings.base),
-        redemption=note,
-        tier="" if tally.guest is None else tally.guest.tier,
-        payments=_payments(choices.payments, total) if choices.payments else (),
-        uses=_uses(trace) if trace.compiled.counted else (),
-        working=_Traced(basket, guest, trace),
-    )
-    if given.is_used:
-        quoted.__dict__.update(
-            redeemed_points=note.points + sum([cost for _, cost in given.rewards]),
-            gifts=tuple(given.gifts),
-            coupons_issued=_summed(given.coupons),
-            stamps=_summed(given.stamps),
-            rewards=tuple(given.rewards),
-            loads=_summed(given.loads),
-            free_units=given.free_units,
-            units_consumed=given.units_consumed,
-        )
-    own_expiry = [(s.rule, s.points, s.expires_days) for s in earnings.shares if s.expires_days is not None]
-    if own_expiry:
-        quoted.__dict__["own_expiry"] = tuple(own_expiry)
-    return quoted
+    fields: dict[str, Any] = {
+        "currency": program.currency,
+        "program_version": program.version,
+        "program_hash": program.hash_text,
+        "at": at,
+        "lines": lines,
+        "gross": gross,
+        "discount_total": gross - total - note.money,
+        "redeemed_points": note.points,
+        "redeemed_money": note.money,
+        "total": total,
+        "earned_points": trace.earned,
+        "earning_base": sum(trace.earnings.base),
+        "redemption": note,
+        "working": _Traced(basket, guest, trace),
+    }
+    if tally.guest is not None:
+        fields["tier"] = tally.guest.tier
+    if choices.payments:
+        fields["payments"] = _payments(choices.payments, total)
+    if trace.compiled.counted:
+        fields["uses"] = _uses(trace)
+    if tally.has_given:
+        given = tally.given
+        fields |= {
+            "redeemed_points": note.points + sum([cost for _, cost in given.rewards]),
+            "gifts": tuple(given.gifts),
+            "coupons_issued": _summed(given.coupons),
+            "stamps": _summed(given.stamps),
+            "rewards": tuple(given.rewards),
+            "loads": _summed(given.loads),
+            "free_units": given.free_units,
+            "units_consumed": given.units_consumed,
+        }
+    for share in trace.earnings.shares:
+        if share.expires_days is not None:
+            named = (share.rule, share.points, share.expires_days)
+            fields["own_expiry"] = (*fields.get("own_expiry", ()), named)
+    return Quote.made(fields)
 
 
 class _Traced(Working):
@@ -186,7 +191,7 @@ def _spend_points(trace: Trace) -> tuple[RedemptionNote, list[int]]:
     while True:
         # With all that could be asked for, so that what is offered on the screen can also be had.
         note, parts = _spend(trace, own + earned, own + earned)
-        spent = note.points + sum(cost for _, cost in tally.given.rewards)
+        spent = note.points + _cost_of_rewards(tally)
         enough = _earned_after(trace, parts)
         tally.restore(saved)
         trace.outcomes, trace.acted = outcomes.copy(), acted.copy()
@@ -201,8 +206,12 @@ def _spend(trace: Trace, at_hand: int, asked: int) -> tuple[RedemptionNote, list
     tally.points_at_hand = at_hand if cap is None else min(at_hand, max(0, cap))
     if trace.plan.rewards:
         run_stage(trace, trace.plan.rewards)
-    spent = sum([cost for _, cost in tally.given.rewards])
+    spent = _cost_of_rewards(tally)
     return redeem(tally, asked, at_hand - spent, None if cap is None else cap - spent)
+
+
+def _cost_of_rewards(tally: Tally) -> int:
+    return sum([cost for _, cost in tally.given.rewards]) if tally.has_given else 0
 
 
 def _earned_after(trace: Trace, paid_by_points: Sequence[int]) -> int:
@@ -241,7 +250,7 @@ def _lines(trace: Trace) -> tuple[QuoteLine, ...]:
     tally, paid = trace.tally, trace.paid_by_points
     points = trace.redemption.points
     spent = allocate(points, paid) if points else paid
-    if tally.given.rewards:
+    if tally.has_given and tally.given.rewards:
         spent = _with_rewards(tally, spent)
     if trace.earned:
         earned: Sequence[int] = split_points(trace.earnings, trace.earned)
@@ -251,7 +260,8 @@ def _lines(trace: Trace) -> tuple[QuoteLine, ...]:
     if not tally.all_plain:
         charges = [line.charge_total for line in tally.lines]
         nets = [left + charge for left, charge in zip(nets, charges, strict=True)]
-    cuts = [in_order(cuts) if cuts is not None else () for cuts in tally.cuts]
+    # `in_order` written out for no cut and one.
+    cuts = [() if last is None else (last[1],) if last[0] is None else in_order(last) for last in tally.cuts]
     lines = tuple(map(_quote_line, zip(tally.ids, tally.gross, charges, cuts, paid, nets, spent, earned, strict=True)))
     if tally.order is not None:
         lines = tuple([lines[tally.order.index(position)] for position in tally.all])

@@ -17,6 +17,7 @@ from loyalty_desk.domain.units import Run, Runs, merged, spread
 
 CLOSED, GOODS, DELIVERY = 0, 1, 2
 NO_KEYS: frozenset[str] = frozenset()
+NO_LINES: frozenset[int] = frozenset()
 
 
 type Cut = tuple[str, int]
@@ -51,19 +52,6 @@ class Given:
     free_units: int = 0
     units_consumed: int = 0
 
-    @property
-    def is_used(self) -> bool:
-        """Return whether anything was given or consumed."""
-        return bool(
-            self.gifts
-            or self.stamps
-            or self.coupons
-            or self.loads
-            or self.rewards
-            or self.free_units
-            or self.units_consumed
-        )
-
     def copy(self) -> Given:
         """Return a copy that can go its own way."""
         return Given(
@@ -91,7 +79,7 @@ class Saved:
     left: list[int]
     cuts: list[Cuts]
     known: dict[int, Known]
-    given: Given
+    given: Given | None
 
 
 class Tally:
@@ -99,6 +87,7 @@ class Tally:
 
     __slots__ = (
         "_by_product",
+        "_given",
         "_quantity",
         "all",
         "all_plain",
@@ -110,7 +99,6 @@ class Tally:
         "codes",
         "coupons",
         "cuts",
-        "given",
         "gross",
         "guest",
         "has_floors",
@@ -168,13 +156,25 @@ class Tally:
         self.cuts: list[Cuts] = [None] * size
         self.known: dict[int, Known] = {}
         self.by_points: Sequence[int] = ()
-        self.given = Given()
+        self._given: Given | None = None
         self.points_at_hand = 0
-        self.no_tier_discount: set[int] = set()
-        self.no_tier_points: set[int] = set()
+        self.no_tier_discount: frozenset[int] = NO_LINES
+        self.no_tier_points: frozenset[int] = NO_LINES
         self.local = at.astimezone(basket.zone)
         self.codes = {folded(code) for code in choices.codes} if choices.codes else NO_KEYS
         self.coupons = {folded(code) for code in choices.coupons} if choices.coupons else NO_KEYS
+
+    @property
+    def has_given(self) -> bool:
+        """Return whether any rule had a look at what is given beside money off."""
+        return self._given is not None
+
+    @property
+    def given(self) -> Given:
+        """Return what rules give beside money off."""
+        if self._given is None:
+            self._given = Given()
+        return self._given
 
     @property
     def quantity(self) -> list[int]:
@@ -298,13 +298,15 @@ class Tally:
 
     def gave(self, rule: str) -> bool:
         """Return whether a rule gave anything beside money off."""
-        given = self.given
+        if self._given is None:
+            return False
+        given = self._given
         pairs = (*given.stamps, *given.coupons, *given.loads, *given.rewards)
         return any(gift.rule == rule for gift in given.gifts) or any(identifier == rule for identifier, _ in pairs)
 
     def save(self) -> Saved:
         """Return the tally as it stands."""
-        return Saved(self.left.copy(), self.cuts.copy(), self.known.copy(), self.given.copy())
+        return Saved(self.left.copy(), self.cuts.copy(), self.known.copy(), self._given and self._given.copy())
 
     def restore(self, saved: Saved) -> None:
         """Come back to a tally saved before; it can be restored more than once."""
@@ -312,7 +314,7 @@ class Tally:
         self.cuts = saved.cuts.copy()
         self.known = saved.known.copy()
         self.by_points = ()
-        self.given = saved.given.copy()
+        self._given = saved.given and saved.given.copy()
 
 
 def _may(flags: frozenset[str]) -> int:

@@ -8,7 +8,7 @@ from loyalty_desk.domain.compiled import CompiledProgram
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.earning import Earnings
 from loyalty_desk.domain.plan import Plan, PlannedRule
-from loyalty_desk.domain.quote import NOT_OFFERED, RedemptionNote
+from loyalty_desk.domain.quote import RedemptionNote
 from loyalty_desk.domain.tally import Tally
 
 
@@ -54,8 +54,8 @@ class Trace:
         self.sole_earning = ""
         self.tier_reason: Reason | None = None
         self.tier_lines: list[int] = []
-        self.redemption: RedemptionNote = NOT_OFFERED
-        self.paid_by_points: Sequence[int] = ()
-        self.earnings: Earnings = Earnings(tally, [])
-        self.earned = 0
+        self.redemption: RedemptionNote
+        self.paid_by_points: Sequence[int]
+        self.earnings: Earnings
+        self.earned: int
         self.tier_earn_reason: Reason | None = None

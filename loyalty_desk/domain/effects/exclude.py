@@ -29,7 +29,7 @@ class Exclude(Effect):
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
         """Mark the lines."""
         if self.discount:
-            tally.no_tier_discount.update(positions)
+            tally.no_tier_discount |= frozenset(positions)
         if self.points:
-            tally.no_tier_points.update(positions)
+            tally.no_tier_points |= frozenset(positions)
         return None if positions else Reason("nothing_left")

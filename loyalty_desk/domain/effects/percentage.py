@@ -8,8 +8,7 @@ from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, Effect, cut, lower, payable, take_from_picked
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import BASIS_POINTS, percent_off
-from loyalty_desk.domain.quote import MANUAL_RULE
-from loyalty_desk.domain.tally import GOODS, Tally
+from loyalty_desk.domain.tally import Tally
 from loyalty_desk.domain.units import pick
 
 
@@ -32,12 +31,11 @@ class LinePercentage(Effect):
         self.original = f.text("base", "remaining", one_of=("remaining", "original")) == "original"
         self.delivery = f.flag("includes_delivery")
         more = self.max_units is not None or self.group_size > 1 or self.times > 1 or self.original or self.delivery
+        # Every line's price alone decides what comes off it.
         self.is_bare = self.cap is None and not more
 
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
         """Take the rate off every line, rounded once per line over the units it covers."""
-        if self.is_bare and acting.cap is None and not tally.has_floors:
-            return self._bare(tally, acting, positions)
         lines = payable(tally, acting, positions, delivery=self.delivery)
         cap = lower(self.cap, acting.cap)
         came = False
@@ -47,32 +45,14 @@ class LinePercentage(Effect):
             cap = None if cap is None else cap - taken
         return None if came else NOTHING_LEFT
 
-    def _bare(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
-        """Take the rate off where nothing but the line's price matters, which is what most rules do, in one pass.
-
-        `payable` and `money.percent_off` are written out.
-        """
-        left, cuts, may = tally.left, tally.cuts, tally.may
-        rule, spares = acting.rule, acting.skip_discounted
-        kept = 2 * (BASIS_POINTS - self.rate_bp)
-        reason: Reason | None = NOTHING_LEFT
-        for i in positions:
-            price, before = left[i], cuts[i]
-            if may[i] != GOODS or price <= 0 or (spares and before is not None and before[1][0] != MANUAL_RULE):
-                continue
-            amount = price - (price * kept + BASIS_POINTS) // (2 * BASIS_POINTS)
-            if amount:
-                left[i] = price - amount
-                cuts[i] = (before, (rule, amount))
-                reason = None
-        return reason
-
     def _once(self, tally: Tally, rule: str, lines: list[int], cap: int | None) -> int:
         if self.max_units is not None or self.group_size > 1:
             return self._some_units(tally, rule, lines, cap)
         left, cuts = tally.left, tally.cuts
         base = tally.original if self.original else left
-        amounts = [percent_off(base[i], self.rate_bp) for i in lines]
+        # `money.percent_off` written out: many checks spend much of their time on this line.
+        kept = 2 * (BASIS_POINTS - self.rate_bp)
+        amounts = [base[i] - (base[i] * kept + BASIS_POINTS) // (2 * BASIS_POINTS) for i in lines]
         if self.original or tally.has_floors:
             amounts = [min(amount, tally.room(i)) for i, amount in zip(lines, amounts, strict=True)]
         if cap is not None:

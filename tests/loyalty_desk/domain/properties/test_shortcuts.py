@@ -1,4 +1,4 @@
-"""What is written out or passed over for speed gives what the plain way gives: tests, picks, percentages, claims."""
+"""What is written out or passed over for speed gives what the plain way gives: tests, picks, turns, claims."""
 
 from random import Random
 
@@ -14,6 +14,7 @@ from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.plan import Plan, picker
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.tally import Tally, in_order
+from loyalty_desk.domain.turns import NOT_ITS_TURN, written_out
 from tests.loyalty_desk.domain.properties import cases
 from tests.loyalty_desk.domain.properties.breaking import break_kernel, must_fall
 from tests.loyalty_desk.domain.properties.cases import SEEDS, Case, any_cases
@@ -71,25 +72,31 @@ def test_a_picker_finds_the_lines_that_every_chooser_picks(case, seed):
     check_picks(case, seed)
 
 
-# whole percentages
+# turns written out
 
 
-def check_bare(case: Case, rate: int, spares: bool) -> None:
-    effect = LinePercentage(Fields({"type": "percentage", "rate_bp": rate}, "rule r9", "r9"))
-    quick, plain = tally_of(case), tally_of(case)
-    acting = Acting("r9", None, spares)
-    positions = [i for i in quick.all if i % 3]
-    effect.is_bare = True
-    came = effect.apply(quick, acting, positions)
-    effect.is_bare = False
-    assert effect.apply(plain, acting, positions) == came
+def check_turns(case: Case, seed: int) -> None:
+    quick, plain, r = tally_of(case), tally_of(case), Random(seed)
+    effect = LinePercentage(Fields({"type": "percentage", "rate_bp": cases._rate(r)}, "rule r9", "r9"))
+    chooser = condition(r, "categories")
+    conditions = [condition(r, name) for name in r.choices(["usage", "amount", "guest", "nth_visit", "quantity"], k=2)]
+    spares = r.random() < 0.5
+    turn = written_out("r9", chooser.categories, conditions, effect, spares=spares)
+    if turn is None or quick.has_floors:
+        return
+    reason = turn(quick)
+    positions = [i for i in plain.all if chooser.picks(plain, i)]
+    if positions and all(c.holds(plain, positions) for c in conditions):
+        assert effect.apply(plain, Acting("r9", None, spares), positions) == reason
+    else:
+        assert reason is NOT_ITS_TURN
     assert (quick.left, quick.cuts) == (plain.left, plain.cuts)
 
 
 @settings(max_examples=EXAMPLES)
-@given(any_cases(), st.integers(0, 10_000), st.booleans())
-def test_a_whole_percentage_takes_what_the_general_one_takes(case, rate, spares):
-    check_bare(case, rate, spares)
+@given(any_cases(), SEEDS)
+def test_a_turn_written_out_does_what_its_parts_do(case, seed):
+    check_turns(case, seed)
 
 
 # rules passed over
@@ -166,8 +173,8 @@ BROKEN = {
     "tests": ("conditions.size:Amount.test", lambda self: lambda tally, _: sum(tally.left) > self.low, check_tests,
               (any_cases(), SEEDS)),
     "picks": ("plan:_merged", lambda parts: [i for part in parts for i in part], check_picks, (any_cases(), SEEDS)),
-    "percentage": ("effects.percentage:percent_off", lambda amount, rate: amount * rate // 10_000, check_bare,
-                   (any_cases(), st.integers(0, 10_000), st.booleans())),
+    "turns": ("effects.percentage:payable", lambda tally, acting, positions, **_: list(positions), check_turns,
+              (any_cases(), SEEDS)),
     "claims": ("plan:Plan.claims", _TooMany(), check_passed_over, (claiming_cases,)),
 }  # fmt: skip
 

@@ -1,0 +1,56 @@
+"""Which goods of a check can still be claimed: a rule whose goods are all lowered already waits for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from loyalty_desk.domain.plan import Bits, Plan, PlannedRule
+from loyalty_desk.domain.quote import MANUAL_RULE
+from loyalty_desk.domain.tally import CLOSED, Tally
+
+
+class Claims:
+    """The claiming rules of a check by the goods that they name, as long as a line of these goods can be lowered."""
+
+    __slots__ = ("_by_category", "_by_product", "_others", "_tally")
+
+    def __init__(self, plan: Plan, tally: Tally) -> None:
+        self._tally = tally
+        self._others = ~plan.claims
+        self._by_category = _named(plan.by_category, tally.by_category, plan.claims)
+        self._by_product = _named(plan.by_product, tally.by_product, plan.claims) if plan.by_product else {}
+
+    def waiting_after(self, rule: PlannedRule, waiting: Bits) -> Bits:
+        """Return those of the waiting rules that still wait for something after the turn of a claiming one."""
+        tally = self._tally
+        claims, shown = self._by_category, tally.by_category
+        if rule.goods_are_products:
+            claims, shown = self._by_product, tally.by_product
+        left, may, cuts = tally.left, tally.may, tally.cuts
+        closed = False
+        for name in rule.goods:
+            if name in claims:
+                for i in shown[name]:
+                    last = cuts[i]
+                    if (last is None or last[1][0] == MANUAL_RULE) and left[i] > 0 and may[i] != CLOSED:
+                        break
+                else:
+                    del claims[name]
+                    closed = True
+        if not closed:
+            return waiting
+        wanted = self._others
+        for rules in self._by_category.values():
+            wanted |= rules
+        for rules in self._by_product.values():
+            wanted |= rules
+        return waiting & wanted
+
+
+def _named(index: Mapping[str, Bits], shown: Mapping[str, Sequence[int]], claims: Bits) -> dict[str, Bits]:
+    found: dict[str, Bits] = {}
+    for name in shown:
+        rules = index.get(name, 0) & claims
+        if rules:
+            found[name] = rules
+    return found
