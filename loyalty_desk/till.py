@@ -22,6 +22,7 @@ from loyalty_desk.credentials import Secrets, choose_store, key_id, open_store, 
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.paths import TillPaths, till_paths
+from loyalty_desk.services.bootstrapping import Bootstrap
 from loyalty_desk.services.checkout import Checkout
 from loyalty_desk.services.enrolment import Enrolled, Enrolment
 from loyalty_desk.services.guests import Guests
@@ -40,6 +41,7 @@ from loyalty_desk.store.journal import SqliteJournal
 from loyalty_desk.store.journal_file import set_aside
 from loyalty_desk.store.lock import ProcessLock
 from loyalty_desk.store.reserve import Reserve
+from loyalty_desk.store.snapshot import SnapshotFiles
 from loyalty_desk.store.witness import Witness
 from loyalty_desk.wire.v1.enrol import Pairing
 from loyalty_desk.wire.v1.sync import FeedTable
@@ -103,6 +105,7 @@ class Till:
         self._online = False
         self._offline_since: datetime | None = datetime.now(UTC)
         self._sync_error: str | None = None
+        self._loading: int | None = None
         self.enrolment = Enrolment(_connect, self._keep)
         config = load_config(paths.identity)
         if config is not None:
@@ -216,6 +219,7 @@ class Till:
             credential_backend=selling.config.keys_in,
             synced_at=None if state.synced_at is None else from_ms(state.synced_at),
             sync_error=self._sync_error,
+            loading_percent=self._loading,
             currency=identity.currency,
             zone=identity.zone,
             point_decimals=0 if program is None else program.point_decimals,
@@ -288,7 +292,11 @@ class Till:
             selling.recorder,
             random.SystemRandom(),
             app=__version__,
+            bootstrap=Bootstrap(client, SnapshotFiles(selling.cache), self._note_loading),  # type: ignore[arg-type]
         )
+
+    def _note_loading(self, there: int, whole: int) -> None:
+        self._loading = None if there >= whole else 100 * there // whole
 
     def _note(self, outcome: SyncOutcome) -> None:
         if outcome.online:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk.remote.connection import BASE, WHOLE_REQUEST_S, Connection, packed
 from loyalty_desk.services.ports import Identity, NotOurServer
 from loyalty_desk.wire.v1 import signing
+from loyalty_desk.wire.v1.bootstrap import SnapshotManifest
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart, Pairing
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
 from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup
@@ -52,6 +54,15 @@ class HttpLedgerClient:
         query: Mapping[str, object] = {"limit": limit} if cursor is None else {"cursor": cursor, "limit": limit}
         return self._signed("GET", f"{BASE}/sync/pull?{urlencode(query)}", b"", {}, PullAnswer)
 
+    def snapshot(self) -> SnapshotManifest:
+        """Return what the first load is; `ServerSaid` `SNAPSHOT_WAITS` while it is being made."""
+        return self._signed("GET", f"{BASE}/sync/bootstrap", b"", {}, SnapshotManifest)
+
+    def snapshot_part(self, snapshot: UUID, start: int, size: int) -> bytes:
+        """Return up to `size` bytes of it from `start` on; `ServerSaid` `NOT_FOUND` where it is there no more."""
+        target = f"{BASE}/sync/bootstrap/{snapshot}"
+        return self._connection.part(target, self._proof("GET", target, b""), start, size)
+
     def close(self) -> None:
         """Close the sockets."""
         self._connection.close()
@@ -70,14 +81,18 @@ class HttpLedgerClient:
         *,
         within_s: float = WHOLE_REQUEST_S,
     ) -> T:
+        signed = headers | self._proof(method, target, body)
+        return _decided(self._connection.ask(method, target, kind, body, signed, within_s=within_s))
+
+    def _proof(self, method: str, target: str, body: bytes) -> dict[str, str]:
+        """Return the headers that say who asks."""
         signature = self._key.sign(signing.request_message(method, target, body))
-        signed = headers | {
+        return {
             signing.SIGNATURE_HEADER: signing.signature_text(signature),
             signing.NETWORK_HEADER: str(self._identity.network),
             signing.DEVICE_HEADER: str(self._identity.device),
             "Authorization": f"Bearer {self._token}",
         }
-        return _decided(self._connection.ask(method, target, kind, body, signed, within_s=within_s))
 
 
 class HttpRequestClient(HttpLedgerClient):

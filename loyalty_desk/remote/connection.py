@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from loyalty_desk.remote.deadline import Deadline
 from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.wire.v1 import codec
+from loyalty_desk.wire.v1.bootstrap import PART_TYPE
 from loyalty_desk.wire.v1.errors import ErrorAnswer
 
 BASE = "/api/v1"
@@ -78,21 +79,24 @@ class Connection:
             raise NotOurServer(f"{status} with {found_headers.get('content-type', 'no content type')[:60]}")
         if status == 202:
             return None
+        if status != 200:
+            raise _said(status, found_headers, content)
         try:
-            if status == 200:
-                return codec.decode(kind, content)
-            said = codec.decode(ErrorAnswer, content)
+            return codec.decode(kind, content)
         except codec.BadBody as error:
             raise NotOurServer(f"{status}: {error}") from error
-        raise ServerSaid(
-            status,
-            said.code,
-            said.text,
-            retry_after=_seconds(found_headers.get("retry-after")),
-            expected_seq=said.expected_seq,
-            epoch=said.epoch,
-            feed_seq=said.feed_seq,
-        )
+
+    def part(self, path: str, headers: dict[str, str], start: int, size: int) -> bytes:
+        """Return up to `size` bytes from `start` on of something large; raises as `ask`."""
+        asked = headers | {"Range": f"bytes={start}-{start + size - 1}", "Accept": PART_TYPE}
+        status, found, content = self._send("GET", path, b"", asked, WHOLE_REQUEST_S)
+        kind = found.get("content-type", "")
+        if status != 206 and kind.startswith(codec.CONTENT_TYPE):
+            raise _said(status, found, content)
+        ours = status == 206 and kind == PART_TYPE and found.get("content-range", "").startswith(f"bytes {start}-")
+        if not ours or len(content) > size:
+            raise NotOurServer(f"{status} with {kind[:60] or 'no content type'} where a part was asked for")
+        return content
 
     def _send(
         self, method: str, path: str, body: bytes, headers: dict[str, str], within_s: float
@@ -133,6 +137,23 @@ class Connection:
                 if len(content) > MAX_ANSWER_BYTES:
                     raise NotOurServer("the answer does not end")
             return answer.status_code, answer.headers, bytes(content)
+
+
+def _said(status: int, headers: httpx2.Headers, content: bytes) -> ServerSaid:
+    """Return the ledger's error; raises `NotOurServer` for a body that is none of its."""
+    try:
+        said = codec.decode(ErrorAnswer, content)
+    except codec.BadBody as error:
+        raise NotOurServer(f"{status}: {error}") from error
+    return ServerSaid(
+        status,
+        said.code,
+        said.text,
+        retry_after=_seconds(headers.get("retry-after")),
+        expected_seq=said.expected_seq,
+        epoch=said.epoch,
+        feed_seq=said.feed_seq,
+    )
 
 
 def packed(message: object) -> tuple[bytes, dict[str, str]]:

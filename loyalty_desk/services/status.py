@@ -16,6 +16,8 @@ class TillStatus:
     `journal_ok` False means that no sale can be recorded now. `guests_loaded` counts guests in the cache,
     `guests_complete` says whether all have arrived. `credential_backend` names where the keys are kept.
 
+    `loading_percent` is how much of the guests' first load has arrived, None where none is under way.
+
     `online` means that the last exchange with the server came to its end, `synced_at` is when one last did;
     `sync_error` is the code of why the last one did not. Where the server answered all the same, `offline_since` is
     None.
@@ -41,6 +43,7 @@ class TillStatus:
     currency: str = "RUB"
     zone: str = "UTC"
     point_decimals: int = 0
+    loading_percent: int | None = None
 
     @property
     def refused(self) -> bool:

@@ -28,6 +28,8 @@ def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[
         waiting = t("1: the opening of this till’s journal, sent with the first exchange")
     synced = not_yet if status.synced_at is None else words.moment(status.synced_at, now)
     guests = str(status.guests_loaded) if status.guests_complete else t("{n}, loading").format(n=status.guests_loaded)
+    if status.loading_percent is not None:
+        guests = t("loading, {percent} % here").format(percent=status.loading_percent)
     return [
         (t("Network"), status.network or not_yet),
         (t("Store"), status.store),
@@ -39,7 +41,7 @@ def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[
         else (t("Server"), sentence_of(status.sync_error, {}, words)),
         (t("Waiting"), waiting),
         (t("Clock"), clock),
-        (t("Guests"), not_yet if fresh and not status.guests_loaded else guests),
+        (t("Guests"), not_yet if fresh and not status.guests_loaded and status.loading_percent is None else guests),
         (t("Program"), not_yet if status.program_version is None else str(status.program_version)),
         (t("Journal"), t("can be written") if status.journal_ok else t("cannot be written")),
         (t("Keys"), status.credential_backend),

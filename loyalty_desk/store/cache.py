@@ -72,7 +72,7 @@ class SqliteCache:
     def __init__(self, path: Path, key: bytes, *, vfs: str | None = None) -> None:
         """Open the file, anew if it is damaged or a newer program's; raises `Refused` if it cannot be made."""
         self.path = path
-        self._key = key
+        self.key = key
         self._vfs = vfs
         self._reading = threading.RLock()
         self._writing = threading.RLock()
@@ -85,11 +85,11 @@ class SqliteCache:
             self._anew()
 
     def _open(self) -> None:
-        self._writer = connect(self.path, self._key, durable=False, cache_kib=WRITE_CACHE_KIB, vfs=self._vfs)
+        self._writer = connect(self.path, self.key, durable=False, cache_kib=WRITE_CACHE_KIB, vfs=self._vfs)
         try:
             self._lay_out()
             self._writer.pragma("secure_delete", 1)
-            self._reader = connect(self.path, self._key, durable=False, cache_kib=READ_CACHE_KIB, vfs=self._vfs)
+            self._reader = connect(self.path, self.key, durable=False, cache_kib=READ_CACHE_KIB, vfs=self._vfs)
             self._reader.pragma("query_only", 1)
             self._state = self._read_state()
             self._memory = {}
@@ -308,7 +308,12 @@ class SqliteCache:
             self._state = after
 
     def _write_state(self, state: CacheState) -> None:
-        self._writer.execute(
+        self.write_state(self._writer, state)
+
+    @staticmethod
+    def write_state(connection: apsw.Connection, state: CacheState) -> None:
+        """Write how far a cache is into its file."""
+        connection.execute(
             "UPDATE state SET incarnation = ?, cursor = ?, complete = ?, rows = ?, digest = ?, guests = ?,"
             " synced_at = ?, synced_boot = ?, synced_monotonic = ?",
             (
@@ -331,6 +336,16 @@ class SqliteCache:
             self._state = CacheState(incarnation=incarnation)
             with transaction(self._writer):
                 self._write_state(self._state)
+
+    def replace_by(self, made: Path) -> None:
+        """Go on with another file, which lies in the same folder under the same key."""
+        with self._writing, self._reading:
+            self._reader.close()
+            self._writer.close()
+            for file in companions(self.path):
+                file.unlink(missing_ok=True)
+            made.replace(self.path)
+            self._open()
 
     def close(self) -> None:
         """Close the file."""

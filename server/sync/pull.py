@@ -26,6 +26,12 @@ _REFUSED = {
 }
 
 
+def may_read(state: str | None) -> None:
+    """Raise `ApiError` 403 for a till that gets no data."""
+    if state in _REFUSED:
+        raise ApiError(403, *_REFUSED[state])
+
+
 async def pull(
     stores: SyncStores,
     signer: Signer,
@@ -36,13 +42,12 @@ async def pull(
     """Return a page of changes behind `cursor`, read in one snapshot.
 
     Raises `ApiError`: 400 for a cursor that is none, 403 for a till that gets no data, 410 MUST_BOOTSTRAP for a cursor
-    of another life, and without a cursor where there are more than `from_zero_guests` guests; 409 STALE_INCARNATION for
-    a cursor beyond the feed's end: the database was put back silently. The hello that follows begins a new life.
+    of another life or from before the tombstones' horizon, and without a cursor where there are more than
+    `from_zero_guests` guests; 409 STALE_INCARNATION for a cursor beyond the feed's end: the database was put back
+    silently. The hello that follows begins a new life.
     """
     async with stores.snapshot(signer.network) as store:
-        state = await store.state(signer.device)
-        if state in _REFUSED:
-            raise ApiError(403, *_REFUSED[state])
+        may_read(await store.state(signer.device))
         life = await store.life()
         if life is None:
             raise ApiError(503, ErrorCode.OUTAGE, "The server is still starting. Try again.", retry_after_s=2)
@@ -74,6 +79,8 @@ async def _after(store: SyncStore, cursor: str | None, life: UUID, from_zero_gue
         raise ApiError(400, ErrorCode.BAD_BODY, "The cursor is not one of ours.") from error
     if incarnation_of_cursor != life:
         raise ApiError(410, ErrorCode.MUST_BOOTSTRAP, "The server's data has begun a new life. Read it anew.")
+    if await store.is_beyond_horizon(after):
+        raise ApiError(410, ErrorCode.MUST_BOOTSTRAP, "This till has been away for too long. Read the data anew.")
     return after
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
 from loyalty_desk.wire.v1 import codec
+from loyalty_desk.wire.v1.bootstrap import PART_BYTES, PART_TYPE
+from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import MAX_PULL_ROWS, HelloRequest, PushRequest, ReconcileRequest
 from server.kit.auth import Signer, decode_body, read_signed, require_bearer, require_same
-from server.kit.errors import answer
+from server.kit.errors import ApiError, answer
 from server.services import Services
+from server.sync.bootstrap import Snapshots
 from server.sync.hello import hello
-from server.sync.pull import pull
+from server.sync.pull import may_read, pull
 from server.sync.reconcile import reconcile
 from server.sync.signers import find_signer
 from server.sync.store import PostgresStores
@@ -27,6 +31,35 @@ _ERRORS = {
     413: "Too large: send less at a time",
     429: "Too many at once",
     503: "The ledger cannot store anything right now",
+}
+
+_PART_ERRORS = {
+    401: _ERRORS[401],
+    403: _ERRORS[403],
+    404: "This snapshot is not there any more",
+    416: "Nothing lies in that range",
+}
+_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?")
+MAX_PART_BYTES = 4 * PART_BYTES
+_PARTS: dict[str, Any] = {
+    "responses": {
+        206: {
+            "description": "The bytes asked for, at most 4 MiB at a time: a SQLite file packed by zstd",
+            "content": {PART_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **{status: {"description": text} for status, text in _PART_ERRORS.items()},
+    },
+    "response_class": Response,
+    "openapi_extra": {
+        "parameters": [
+            {
+                "name": "Range",
+                "in": "header",
+                "schema": {"type": "string", "pattern": "^bytes=[0-9]{1,18}-([0-9]{1,18})?$"},
+                "example": "bytes=0-1048575",
+            }
+        ]
+    },
 }
 
 
@@ -53,6 +86,7 @@ def _documented(answer_name: str, body_name: str | None, *statuses: int) -> dict
 def make_router(services: Services) -> APIRouter:
     """Return the routes over the services of this process."""
     router = APIRouter(prefix="/api/v1/sync", tags=["sync"])
+    snapshots = Snapshots()
 
     async def find(network: UUID, device: UUID) -> Signer | None:
         return await find_signer(services.ground, network, device)
@@ -91,5 +125,32 @@ def make_router(services: Services) -> APIRouter:
         signer, _ = await read_signed(request, find)
         require_bearer(request, signer)
         return answer(await pull(PostgresStores(services.ground), signer, cursor, limit))
+
+    @router.get("/bootstrap", **_documented("SnapshotManifest", None, 401, 403, 503))
+    async def get_snapshot(request: Request) -> Response:
+        """Say what the first load is; it is made when first asked for. Needs the bearer beside the signature."""
+        signer = await _reader(request)
+        return answer(await snapshots.manifest(services.ground, signer.network))
+
+    @router.get("/bootstrap/{snapshot}", **_PARTS)
+    async def get_snapshot_part(request: Request, snapshot: UUID) -> Response:
+        """Read a snapshot, or the part that a Range header names: it never changes, so a cut load goes on later."""
+        signer = await _reader(request)
+        asked = _RANGE.fullmatch(request.headers.get("range", "bytes=0-"))
+        if asked is None:
+            raise ApiError(416, ErrorCode.BAD_BODY, "Only one range of bytes is understood, as bytes=0-1048575.")
+        start = int(asked[1])
+        size = min(int(asked[2]) - start + 1 if asked[2] else MAX_PART_BYTES, MAX_PART_BYTES)
+        part, whole = await snapshots.part(services.ground, signer.network, snapshot, start, max(size, 0))
+        if not part:
+            raise ApiError(416, ErrorCode.BAD_BODY, f"The snapshot has {whole} bytes: nothing lies in that range.")
+        headers = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {start}-{start + len(part) - 1}/{whole}"}
+        return Response(part, 206, headers, media_type=PART_TYPE)
+
+    async def _reader(request: Request) -> Signer:
+        signer, _ = await read_signed(request, find)
+        require_bearer(request, signer)
+        may_read(signer.state)
+        return signer
 
     return router

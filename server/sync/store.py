@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from server.kit.ground import Ground
 from server.networks import service as networks
 from server.sync.rows import rows_of
 
+HORIZON = timedelta(days=180)
 _BLOCKS_AT_ONCE = 32
 
 
@@ -86,6 +87,10 @@ class SyncStore(Protocol):
 
     async def guests_up_to(self, limit: int) -> int:
         """Return how many guests there are, counted no further than `limit`."""
+        ...
+
+    async def is_beyond_horizon(self, after: int) -> bool:
+        """Return whether the first change behind `after` is older than `HORIZON`: its tombstones need not be there."""
         ...
 
     async def marks(self, after: int, limit: int) -> list[feed.Mark]:
@@ -234,6 +239,18 @@ class PostgresStore:
             limit,
         )
         return int(found)
+
+    async def is_beyond_horizon(self, after: int) -> bool:
+        """By the database's own clock, which is the one that noted the commits."""
+        found = await fetch_value(
+            self._connection,
+            "select (select committed_at from feed_commit where network_id = $1 and n > $2 order by n limit 1)"
+            " < now() - $3::interval",
+            self._network,
+            after,
+            HORIZON,
+        )
+        return bool(found)
 
     async def marks(self, after: int, limit: int) -> list[feed.Mark]:
         """As `feed.marks`."""

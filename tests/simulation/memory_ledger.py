@@ -514,6 +514,9 @@ class MemoryStore:
     async def guests_up_to(self, limit: int) -> int:
         return min(limit, len(self.tables.guests))
 
+    async def is_beyond_horizon(self, after: int) -> bool:
+        return False
+
     async def marks(self, after: int, limit: int) -> list[feed.Mark]:
         found = sorted((seq, table, key, digest) for (table, key), (seq, digest) in self.tables.feed.items())
         newer = [feed.Mark(seq, table, key, digest is not None) for seq, table, key, digest in found if seq > after]

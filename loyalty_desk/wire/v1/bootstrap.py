@@ -23,6 +23,7 @@ FORMAT = 1
 # What is asked for at a time: a minute of the slowest link worth the name, 16 KB/s.
 PART_BYTES = 1 << 20
 MAX_PACKED_BYTES = 4 << 30
+PART_TYPE = "application/octet-stream"
 DOCUMENT = "document"
 
 # `digest` is each live row's part of the feed's checkpoint; `row` of a guest is msgpack, of a document JSON.
