@@ -11,16 +11,22 @@ from pathlib import Path
 from random import Random
 from typing import Any
 from unittest import mock
+from uuid import UUID
 
 import apsw
 import pytest
 
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.store import journal_file
-from loyalty_desk.store.boot import examine
-from loyalty_desk.store.engine import connect, rows
+from loyalty_desk.store.boot import examine, open_journal
+from loyalty_desk.store.cache import SqliteCache
+from loyalty_desk.store.engine import Unreadable, connect, rows
+from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.witness import Witness
-from tests.loyalty_desk.till_parts import KEY, Parts, make_parts, sale
+from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
+from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer
+from tests.loyalty_desk.store.faulty_disk import FaultyDisk
+from tests.loyalty_desk.till_parts import INCARNATION, KEY, Parts, make_parts, sale
 from tests.scenarios.counts import count
 from tests.scenarios.power_cut import PowerCutDisk
 
@@ -220,3 +226,131 @@ def test_the_power_cut_disk_loses_what_is_not_synced(tmp_path: Path, disk: Power
         for extra in ("-wal", "-shm"):
             path.with_name(path.name + extra).unlink(missing_ok=True)
     assert outcomes == {0, 1}
+
+
+def _feed(random: Random, length: int) -> list[FeedRow]:
+    """Return changes of some guests, tombstones among them."""
+    made = []
+    for seq in range(1, length + 1):
+        key = str(UUID(int=random.randrange(40)))
+        row = None if random.random() < 0.1 else {"name": f"Guest {seq}", "points": seq}
+        made.append(FeedRow(seq, "guest", key, row))
+    return made
+
+
+def _digest_at(feed: list[FeedRow], cursor: int) -> bytes:
+    live = {one.key: one for one in feed[:cursor]}
+    total = sum(row_digest(one.table, one.key, one.row) for one in live.values() if one.row is not None)
+    return (total % DIGEST_MODULUS).to_bytes(16, "big")
+
+
+def test_a_power_cut_while_pages_are_applied_leaves_rows_and_cursor_agreeing(
+    tmp_path: Path, disk: PowerCutDisk
+) -> None:
+    """The cache may forget its newest pages; it may not keep rows without their cursor, or the other way round."""
+    random, path = Random(38), tmp_path / "cache.db"
+    feed, behind, level = _feed(random, 250), 0, 0
+    for _ in range(count(40, 500)):
+        disk.restart()
+        # Now and then the program is closed in order, after some pages: else nothing of a cache was ever synced.
+        orderly = random.random() < 0.3
+        disk.cut_at, last = (None if orderly else random.randrange(1, 250)), random.randrange(1, len(feed) + 60)
+        cache: SqliteCache | None = None
+        cursor = 0
+        try:
+            cache = SqliteCache(path, KEY, vfs=disk.vfs)
+            while (cursor := cache.state().cursor or 0) < len(feed) and not (orderly and cursor > last):
+                rows_ = feed[cursor : cursor + random.randrange(1, 30)]
+                cache.apply(PullAnswer(INCARNATION, rows_, rows_[-1].seq, rows_[-1].seq < len(feed)))
+        except (Refused, Unreadable, apsw.Error, OSError):
+            assert disk.off
+        disk.off = disk.off or not orderly
+        if cache is not None:
+            with contextlib.suppress(apsw.Error):
+                cache.close()
+        disk.cut(random)
+        again = SqliteCache(path, KEY)
+        state = again.state()
+        found = state.cursor or 0
+        assert state.digest == _digest_at(feed, found), f"rows of another moment than the cursor {found}"
+        stored = rows(again._writer, "SELECT count(*) FROM guest")[0][0]
+        assert stored == len({one.key for one in feed[:found]} - _deleted(feed[:found]))
+        behind += found < cursor
+        level += found == len(feed)
+        again.close()
+        if found == len(feed):
+            for name in ("cache.db", "cache.db-wal", "cache.db-shm"):
+                (tmp_path / name).unlink(missing_ok=True)
+    assert level, "no life has applied all pages"
+    assert behind, "no cut has cost a page: nothing was tried"
+
+
+def _deleted(feed: list[FeedRow]) -> set[str]:
+    return {key for key, row in {one.key: one.row for one in feed}.items() if row is None}
+
+
+def test_a_flipped_bit_anywhere_is_found_and_nothing_wrong_is_pushed(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path)
+    for number in range(60):
+        parts.recorder.record(sale(earned=number))
+    epoch = parts.journal.head().epoch
+    good = {one.id: one for one in parts.journal.records(epoch, 1, 100)}
+    parts.journal.close()
+    image, random = (tmp_path / "journal.db").read_bytes(), Random(40)
+    found = 0
+    for number in range(count(25, 300)):
+        place = tmp_path / f"flip{number}"
+        place.mkdir()
+        spoilt = bytearray(image)
+        spoilt[random.randrange(len(spoilt))] ^= 1 << random.randrange(8)
+        (place / "journal.db").write_bytes(spoilt)
+        (place / "head.wit").write_bytes((tmp_path / "head.wit").read_bytes())
+        witness = Witness(place / "head.wit")
+        journal, aside = open_journal(place / "journal.db", KEY, witness, Reserve(place / "reserve.bin", 1 << 20))
+        whole = journal.check_whole()
+        told = examine(journal, witness, aside)
+        if aside is not None or not whole or told.reason is not None:
+            found += 1
+        if aside is not None:
+            assert told.reason == "restore"
+            assert aside.read_bytes(), "set aside, never deleted"
+        for one in journal.epochs():
+            try:
+                kept = journal.records(one.epoch, 1, 100)
+            except (Refused, Unreadable, apsw.Error):
+                continue
+            for record in kept:
+                assert good[record.id] == record, "a record that is not what was written would be pushed"
+            if aside is None and whole and told.reason is None:
+                assert len(kept) == len(good)
+        journal.close()
+    assert found > count(25, 300) // 2
+
+
+def test_a_disk_full_at_every_write_leaves_nothing_half_done(tmp_path: Path) -> None:
+    """The n-th write of a sale and all after it fail, for every n: said and there, or refused and not."""
+    unmet, n = False, 0
+    while not unmet:
+        disk = FaultyDisk(name=f"full{next(_NAMES)}")
+        place = tmp_path / f"full{n}"
+        place.mkdir()
+        parts = make_parts(place, vfs=disk.vfs)
+        said = [parts.recorder.record(sale()).sealed.id]
+        writes = disk.writes
+        disk.fail_write, disk.after = apsw.FullError, n
+        try:
+            said.append(parts.recorder.record(sale()).sealed.id)
+            unmet = disk.writes - writes <= n
+        except Refused as refused:
+            assert refused.code == "disk_full"
+        disk.fail_write = None
+        said.append(parts.recorder.record(sale()).sealed.id)
+        parts.journal.close()
+        disk.layer.unregister()
+        again = make_parts(place)
+        epoch = again.journal.head().epoch
+        assert [one.id for one in again.journal.records(epoch, 2, 10)] == said
+        assert again.journal.broken_at() is None
+        again.journal.close()
+        n += 1
+    assert n > 2
