@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     for mutant in survivors:
         before, after = changed(mutant)
         print(f"\n{mutant}{'' if after in known else '  (new: not in tests/README.md)'}\n  - {before}\n  + {after}")
-    print(f"\n{'file':16}{'mutants':>9}{'killed':>9}{'survived':>10}{'share':>9}")
+    print(f"\n{'file':16}{'mutants':>9}{'killed':>9}{'by time':>9}{'survived':>10}{'share':>9}")
     for name, of in table.items():
         print(row(name, of))
     return 0 if all(of and share(of) >= LEAST for of in table.values()) else 1
@@ -85,8 +84,9 @@ def row(name: str, of: Mapping[str, str]) -> str:
     """Return a file's line of the table."""
     if not of:
         return f"{name:16}{0:9}"
-    counts = Counter(status in KILLED for status in of.values())
-    return f"{name:16}{len(of):9}{counts[True]:9}{counts[False]:10}{share(of):9.1%}"
+    killed = sum(status in KILLED for status in of.values())
+    late = sum(status == "timeout" for status in of.values())
+    return f"{name:16}{len(of):9}{killed:9}{late:9}{len(of) - killed:10}{share(of):9.1%}"
 
 
 if __name__ == "__main__":

@@ -49,9 +49,7 @@ def _points(sale: Sale, lines: Sequence[Line]) -> int:
 
 def _priced(line: Line, price: int, units: int = 1) -> Line:
     """Return units of a line at another price, without an id: two prices of one line would share it."""
-    tax = None
-    if line.tax is not None and line.gross:
-        tax = divide_half_up(line.tax * price * units, line.gross)
+    tax = divide_half_up(line.tax * price * units, line.gross) if line.tax and line.gross else None
     return replace(line, id="", unit_price=price, quantity_milli=units * MILLI, tax=tax)
 
 

@@ -134,7 +134,7 @@ def _difference(more: Runs, less: Runs) -> Runs:
 
 def _split(points: int, weights: Runs) -> Runs:
     """Split points over units by largest remainder, equally where all weights are zero."""
-    if not points or not weights:
+    if not points:
         return tuple(run._replace(price=0) for run in weights)
     out: list[Run] = []
     shares = unit_shares([(run.price, run.units) for run in weights], points)

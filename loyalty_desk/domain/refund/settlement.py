@@ -94,16 +94,8 @@ def _between(amount: int, most: int) -> int:
 def _whole_or_kept(
     had: Sequence[tuple[str, int]], kept: Sequence[tuple[str, int]], *, is_whole: bool
 ) -> dict[str, int]:
-    left = {} if is_whole else _summed(kept)
-    return {rule: count - left.get(rule, 0) for rule, count in _summed(had).items()}
-
-
-def _summed(pairs: Sequence[tuple[str, int]]) -> dict[str, int]:
-    """Return the counts by rule; a rule with two effects may be there twice."""
-    counts: dict[str, int] = {}
-    for rule, count in pairs:
-        counts[rule] = counts.get(rule, 0) + count
-    return counts
+    left = {} if is_whole else dict(kept)
+    return {rule: count - left.get(rule, 0) for rule, count in had}
 
 
 def _less(now: Mapping[str, int], before: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

@@ -59,7 +59,7 @@ def test_units_come_back_last_first_and_their_parts_sum():
     third = refund(sale, one("a"), second.after)
     assert [first.money, second.money, third.money] == [300, 300, 299]
     assert [first.is_whole, third.is_whole] == [False, True]
-    assert first.earned_reversed + second.earned_reversed + third.earned_reversed == sale.quote.earned_points == 8
+    assert [first.earned_reversed, second.earned_reversed, third.earned_reversed] == [3, 3, 2]
     with pytest.raises(Refused, match="return_more_than_left"):
         refund(sale, one("a"), third.after)
     with pytest.raises(Refused, match="return_nothing_left"):
@@ -658,6 +658,8 @@ def test_a_weighed_line_with_a_deposit_gives_its_share_of_it():
 def test_gift_cards_that_paid_get_back_to_the_kopeck_over_many_returns():
     paid = Choices(payments=(Payment("one", 300), Payment("two", 300), Payment("three", 300)))
     sale = sold(program(), line("a", 100, 12), choices=paid)
+    whole = void(sale)
+    assert (whole.back_to, whole.cash) == ((("one", 300), ("two", 300), ("three", 300)), 300)
     state, given = NOTHING_YET, []
     for _ in range(12):
         back = refund(sale, one("a"), state)
