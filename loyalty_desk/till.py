@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk import __version__
 from loyalty_desk.config import TillConfig, load_config, save_config, write_whole
+from loyalty_desk.counter import Counter, make_counter
 from loyalty_desk.credentials import Secrets, choose_store, key_id, open_store, seal_key, sealed_key_id
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
@@ -26,7 +27,7 @@ from loyalty_desk.services.bootstrapping import Bootstrap
 from loyalty_desk.services.checkout import Checkout
 from loyalty_desk.services.enrolment import Enrolled, Enrolment
 from loyalty_desk.services.guests import Guests
-from loyalty_desk.services.ports import EnrolClient
+from loyalty_desk.services.ports import EnrolClient, Identity
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.pulling import program_of_row
 from loyalty_desk.services.recording import Recorder
@@ -45,6 +46,9 @@ from loyalty_desk.store.snapshot import SnapshotFiles
 from loyalty_desk.store.witness import Witness
 from loyalty_desk.wire.v1.enrol import Pairing
 from loyalty_desk.wire.v1.sync import FeedTable
+
+if TYPE_CHECKING:
+    from loyalty_desk.remote.client import HttpRequestClient
 
 _LOG = logging.getLogger(__name__)
 _SYNC_ERROR = "sync_error"
@@ -69,6 +73,25 @@ class SystemClock:
         return time.monotonic_ns() // 1_000_000
 
 
+class Asking:
+    """The connection of the counter's requests, apart from the sync's, made when something is first asked."""
+
+    def __init__(self, make: Callable[[], HttpRequestClient]) -> None:
+        self._make = make
+        self._made: HttpRequestClient | None = None
+
+    def client(self) -> HttpRequestClient:
+        """Return the client."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def close(self) -> None:
+        """Close the sockets."""
+        if self._made is not None:
+            self._made.close()
+
+
 @dataclass(slots=True)
 class _Selling:
     """What exists once a till has joined a network."""
@@ -83,6 +106,8 @@ class _Selling:
     cashier: Cashier
     programs: ProgramInForce
     checkout: Checkout
+    counter: Counter
+    asking: Asking
     checking: threading.Thread
     cashier_name: str = ""
 
@@ -119,6 +144,13 @@ class Till:
         """Return the counter's use case, None while not enrolled."""
         return None if self._selling is None else self._selling.checkout
 
+    @property
+    def counter(self) -> Counter:
+        """Return what the counter does beside selling; raises `Refused` `not_enrolled`."""
+        if self._selling is None:
+            raise Refused("not_enrolled")
+        return self._selling.counter
+
     def _open(self, config: TillConfig) -> _Selling:
         secrets = open_store(config.keys_in, self.paths.keys).load(config.keys_id)
         if secrets is None or not self._is_key_of_journal(secrets.journal_key):
@@ -146,6 +178,10 @@ class Till:
         cashier = Cashier(config.identity, journal, cache)
         guests = Guests(config.identity, journal, cache, clock, programs, self._language)
         checkout = Checkout(guests, recorder, cache, clock, programs, cashier)
+        asking = Asking(lambda: _request_client(config.identity, key, secrets.token))
+        counter = make_counter(
+            config.identity, journal, cache, clock, recorder, guests, checkout, cashier, asking.client
+        )
         checking = threading.Thread(target=_check, args=(journal, self.paths, clock), name="check", daemon=True)
         checking.start()
         return _Selling(
@@ -159,6 +195,8 @@ class Till:
             cashier=cashier,
             programs=programs,
             checkout=checkout,
+            counter=counter,
+            asking=asking,
             checking=checking,
             cashier_name=cashier.name(),
         )
@@ -321,6 +359,7 @@ class Till:
         self.stop_sync()
         if self._selling is not None:
             self._selling.checking.join()
+            self._selling.asking.close()
             self._selling.journal.close()
             self._selling.cache.close()
             self._selling = None
@@ -347,6 +386,12 @@ def open_till(data_dir: Path | None = None, *, language: str = "en") -> Till:
     except BaseException:
         lock.release()
         raise
+
+
+def _request_client(identity: Identity, key: Ed25519PrivateKey, token: str) -> HttpRequestClient:
+    from loyalty_desk.remote.client import HttpRequestClient
+
+    return HttpRequestClient(identity, key, token)
 
 
 def _connect(pairing: Pairing) -> EnrolClient:

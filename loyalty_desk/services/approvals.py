@@ -133,11 +133,12 @@ class Approvals:
         settings = self._marks.lift(guest, use.guest_count, synced_at)
         return self._override(card, Overridden.UPPER_CONSECUTIVE, approved_by, dict(settings))
 
-    def lift_tier_cap(self, card: GuestCard, day: str, approved_by: Member) -> UUID:
-        """Let the tier's discount through for this guest's next check of a business day; raises as `lift_limit`."""
+    def lift_tier_cap(self, card: GuestCard, approved_by: Member) -> UUID:
+        """Let the tier's discount through for this guest's next check of the business day; raises as `lift_limit`."""
         guest = self._ready(card, 1, approved_by, "")
         if card.tier_room is None:
             raise Refused("override_not_needed")
+        day = self._recorder.business_day().isoformat()
         checks, _ = self._journal.tier_discounts(guest, day)
         settings = self._marks.lift_tier(guest, day, checks)
         return self._override(card, Overridden.TIER_DISCOUNT, approved_by, dict(settings))

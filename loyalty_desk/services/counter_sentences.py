@@ -72,6 +72,8 @@ COUNTER: Mapping[str, str] = {
     "guest_ambiguous": _("{count} guests fit. Type the whole number."),
     "limit_held": _("the server holds no more for this check."),
     "limit_provisional": _("the guest has just been registered: points can be used once the server knows them."),
+    "line_malformed": _("“{text}” is not a line. Type product:price:quantity."),
+    "reason_unknown": _("Choose a reason: {reasons}."),
     # by hand
     "points_by_hand": _("Type how many points, more than zero."),
     "comment_too_long": _("The comment is too long: {limit} letters at most."),

@@ -23,10 +23,9 @@ from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.domain.guest_code import CodeKind, ld1
 from loyalty_desk.domain.private_fields import GuestFields, Private
 from loyalty_desk.domain.record import RecordKind
-from loyalty_desk.services.recording import business_day
 from loyalty_desk.wire.v1.lookup import FoundGuest
 from tests.loyalty_desk.services.counter_services import BOSS, Services
-from tests.loyalty_desk.till_parts import ANNA, CARD, GUEST, IDENTITY, NUMBER, make_counter, stocked
+from tests.loyalty_desk.till_parts import ANNA, CARD, GUEST, NUMBER, make_counter, stocked
 
 OTHER = UUID("66666666-6666-4666-8666-666666666666")
 FREE_CARD = ld1(0x0123456789ABCDEF)
@@ -149,8 +148,7 @@ def test_a_weak_code_gives_the_tiers_discount_on_so_many_checks_a_day(services: 
     assert [one.quote.discount_total for one in first] == [1_000, 1_000]
     third = counter.sell(NUMBER, 100)
     assert (third.quote.discount_total, third.tier_withheld) == (0, True)
-    day = business_day(counter.parts.journal, counter.parts.trusted, IDENTITY.zone).isoformat()
-    services.approvals.lift_tier_cap(anna(services), day, BOSS)
+    services.approvals.lift_tier_cap(anna(services), BOSS)
     assert counter.sell(CARD, 100).quote.discount_total == 1_000
     assert counter.sell(CARD, 100).tier_withheld
     counter.parts.clock.advance(days=1)

@@ -1,0 +1,178 @@
+"""`loyalty-desk till void | refund | exchange | history`: what comes back, by the check it was sold with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from loyalty_desk.cli_till import AsJson, DataDir, Lang, Manager, approved, opened, show, show_lines
+from loyalty_desk.domain.errors import BadInput, Refused
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.refund import Return
+    from loyalty_desk.services.returns import ReturnDone
+    from loyalty_desk.services.sold_checks import SoldCheck
+    from loyalty_desk.till import Till
+
+Lines = Annotated[
+    list[str] | None, typer.Option("--line", help="LINE=QUANTITY of what comes back; all of a line: LINE alone.")
+]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (void, refund, exchange, history):
+        app.command()(command)
+
+
+def void(
+    receipt: Annotated[str, typer.Argument(help="Receipt number or id; absent: the last sale.")] = "",
+    manager: Manager = "",
+    data_dir: DataDir = None,
+    lang: Lang = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take a whole sale back: the last one within ten minutes, any other with a manager."""
+    from loyalty_desk.services.counter_lines import return_lines
+
+    with opened(data_dir, lang) as (till, words):
+        sold = till.counter.sold_checks.find(receipt) if receipt else till.counter.sold_checks.newest()
+        done = till.counter.returns.void(sold, approved(till, manager))
+        show_lines(_returned(done), return_lines(done, words), as_json)
+
+
+def refund(
+    receipt: Annotated[str, typer.Argument(help="Receipt number or id of the sale.")],
+    line: Lines = None,
+    amount: Annotated[str, typer.Option("--amount", help="Money back of a check without lines.")] = "",
+    data_dir: DataDir = None,
+    lang: Lang = "",
+    as_json: AsJson = False,
+) -> None:
+    """Return goods, or an amount of a check without lines; of another till's sale the points follow at the exchange."""
+    from loyalty_desk.services.counter_lines import return_lines
+
+    with opened(data_dir, lang) as (till, words):
+        money = _money(till, amount)
+        try:
+            sold = till.counter.sold_checks.find(receipt)
+        except Refused as refused:
+            if refused.code != "sale_unknown":
+                raise
+            done = _elsewhere(till, receipt, money)
+        else:
+            if not line and not money and not sold.is_bare:
+                raise Refused("return_by_lines")
+            back = _returns(sold, line or [])
+            done = till.counter.returns.refund(sold, back, 0 if back else money or sold.money_left)
+        show_lines(_returned(done), return_lines(done, words), as_json)
+
+
+def exchange(
+    receipt: Annotated[str, typer.Argument(help="Receipt number or id of the sale.")],
+    line: Lines = None,
+    sell: Annotated[
+        list[str] | None, typer.Option("--sell", help="PRODUCT:PRICE[:QUANTITY[:CATEGORY]] of what is sold instead.")
+    ] = None,
+    code: Annotated[str, typer.Option("--code", help="The guest's card or number, that of the sale.")] = "",
+    data_dir: DataDir = None,
+    lang: Lang = "",
+    as_json: AsJson = False,
+) -> None:
+    """Return goods and sell others in one record."""
+    from loyalty_desk.cli_till_sale import make_draft
+    from loyalty_desk.cli_till_sale import sold as as_sold
+    from loyalty_desk.services.counter_lines import exchange_lines
+
+    with opened(data_dir, lang) as (till, words):
+        found = till.counter.sold_checks.find(receipt)
+        back = _returns(found, line or [])
+        draft = make_draft(till, "", sell or [], code, 0, [])
+        _, quote = till.counter.returns.exchange_quote(found, back, draft)
+        done = till.counter.returns.exchange(found, back, draft, quote)
+        result = {**as_sold(done.sold), "returned": done.returned.to_dict(), "difference": done.difference}
+        show_lines(result, exchange_lines(done, words), as_json)
+
+
+def history(
+    code: Annotated[str, typer.Argument(help="The guest's card, code, number or phone.")],
+    data_dir: DataDir = None,
+    lang: Lang = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what a guest has bought at this till and what can still come back."""
+    from loyalty_desk.cli_till_sale import guest_of
+    from loyalty_desk.services.counter_lines import sold_line
+
+    with opened(data_dir, lang) as (till, words):
+        guest = guest_of(till, code)
+        found = [] if guest.guest_id is None else till.counter.sold_checks.of_guest(guest.guest_id)
+        sales = [
+            {
+                "id": str(one.record.id),
+                "receipt": one.record.receipt_no,
+                "at": one.record.occurred_at,
+                "total": one.contents.claimed.total,
+                "money_left": one.money_left,
+                "lines": [{"line": of.line, "product": of.product, "left_milli": of.left_milli} for of in one.lines],
+            }
+            for one in found
+        ]
+        now = datetime.now(UTC)
+        show({"sales": sales}, "\n".join(sold_line(one, words, now) for one in found), as_json)
+
+
+def _elsewhere(till: Till, receipt: str, money: int) -> ReturnDone:
+    """Record a return of another till's sale; by its number alone only the server knows which sale that is."""
+    try:
+        found = till.counter.online.sale(receipt)
+    except Refused as refused:
+        if refused.code != "needs_server":
+            raise
+        try:
+            return till.counter.returns.refund_elsewhere(UUID(receipt.strip()), money)
+        except ValueError:
+            raise Refused("refund_needs_server") from refused
+    return till.counter.returns.refund_elsewhere(found.id, money or found.money_left, found=found)
+
+
+def _returns(sold: SoldCheck, lines: list[str]) -> list[Return]:
+    from loyalty_desk.domain.basket import MILLI
+    from loyalty_desk.domain.refund import Return
+
+    back = []
+    for text in lines:
+        name, given, quantity = text.partition("=")
+        found = next((one for one in sold.lines if one.line == name), None)
+        if found is None:
+            raise BadInput("return_line_unknown", line=name[:40])
+        try:
+            thousandths = Decimal(quantity) * MILLI if given else Decimal(found.left_milli)
+        except ArithmeticError:
+            thousandths = Decimal(0)
+        if thousandths <= 0 or thousandths % 1 or thousandths > 10**9:
+            raise BadInput("return_quantity", line=name[:40])
+        back.append(Return(name, int(thousandths)))
+    return back
+
+
+def _money(till: Till, amount: str) -> int:
+    from loyalty_desk.domain.money import currency, parse_amount
+
+    status = till.status()
+    return parse_amount(amount, currency(status.currency)) if amount and status is not None else 0
+
+
+def _returned(done: ReturnDone) -> dict[str, object]:
+    return {
+        "id": str(done.record_id),
+        "money": done.money,
+        "points_back": done.points_back,
+        "points_taken": done.points_taken,
+        "is_whole": done.is_whole,
+        "follows": done.follows,
+    }

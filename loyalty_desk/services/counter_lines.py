@@ -1,0 +1,139 @@
+"""What was done at the counter as lines for people: an X or Z report, a return, points by hand, a registration."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.refund import Refund
+from loyalty_desk.domain.shift_totals import Sums
+from loyalty_desk.services.approvals import ByHand
+from loyalty_desk.services.guests import GuestCard
+from loyalty_desk.services.registration import Registered
+from loyalty_desk.services.returns import ExchangeDone, ReturnDone
+from loyalty_desk.services.shifts import OpenShift, ShiftReport
+from loyalty_desk.services.sold_checks import SoldCheck
+from loyalty_desk.services.wording import Words
+
+type Lines = list[tuple[str, str]]
+
+
+def report_lines(report: ShiftReport, words: Words) -> Lines:
+    """Return pairs of a caption and a value: the shift as a whole, then each cashier."""
+    t = words.gettext
+    shift, totals = report.shift, report.totals
+    title = t("Z report") if report.is_final else t("X report")
+    lines = [
+        (title, t("shift {n} of {day}").format(n=shift.number, day=shift.day)),
+        (t("Open since"), words.moment(shift.opened_at, report.at)),
+        *_sums(totals.whole, words),
+        (t("Waiting"), str(report.waiting)),
+        (t("Notices"), str(report.notices)),
+    ]
+    if totals.first_receipt:
+        lines.append((t("Receipts"), f"{totals.first_receipt} – {totals.last_receipt}"))
+    for who, sums in sorted(totals.by_cashier.items(), key=lambda one: report.names.get(one[0], one[0])):
+        lines += [("", ""), (t("Cashier"), report.names.get(who, who)), *_sums(sums, words)]
+    return lines
+
+
+def _sums(sums: Sums, words: Words) -> Lines:
+    t = words.gettext
+    lines = [
+        (t("Sales"), str(sums.sales)),
+        (t("Before discounts"), words.money(sums.gross)),
+        (t("Discounts"), words.money(sums.discounts)),
+        (t("Paid"), words.money(sums.money)),
+    ]
+    optional = [
+        (sums.voids, t("Cancelled"), str(sums.voids)),
+        (sums.refunds, t("Returns"), str(sums.refunds)),
+        (sums.exchanges, t("Exchanges"), str(sums.exchanges)),
+        (sums.returned, t("Money back"), words.money(sums.returned)),
+        (sums.points_earned, t("Points earned"), words.points(sums.points_earned)),
+        (sums.points_redeemed, t("Points used"), words.points(sums.points_redeemed)),
+        (sums.points_back, t("Points given back"), words.points(sums.points_back)),
+        (sums.points_reversed, t("Points taken back"), words.points(sums.points_reversed)),
+        (sums.points_follow, t("Returns whose points follow"), str(sums.points_follow)),
+        (sums.registered, t("Guests registered"), str(sums.registered)),
+        (sums.credited, t("Points given by hand"), words.points(sums.credited)),
+        (sums.debited, t("Points taken by hand"), words.points(sums.debited)),
+    ]
+    return lines + [(caption, value) for count, caption, value in optional if count]
+
+
+def opened_line(shift: OpenShift, words: Words) -> str:
+    """Return what to say once a shift is open."""
+    return words.gettext("Shift {n} is open.").format(n=shift.number)
+
+
+def return_lines(done: ReturnDone | Refund, words: Words) -> Lines:
+    """Return what a return moves or has moved."""
+    t = words.gettext
+    if isinstance(done, Refund):
+        back, taken, follows = done.spent_returned, done.earned_reversed, False
+    else:
+        back, taken, follows = done.points_back, done.points_taken, done.follows
+    lines = [(t("Money back"), words.money(done.money))]
+    if follows:
+        return [*lines, (t("Points"), t("follow with the next exchange with the server"))]
+    return [*lines, (t("Points given back"), words.points(back)), (t("Points taken back"), words.points(taken))]
+
+
+def exchange_lines(done: ExchangeDone, words: Words) -> Lines:
+    """Return what an exchange has moved and what the guest pays or gets for the difference."""
+    t = words.gettext
+    caption = t("To pay") if done.difference >= 0 else t("Money back")
+    return [
+        (t("Receipt"), done.sold.receipt_no),
+        (t("Came back"), words.money(done.returned.money)),
+        (t("Sold"), words.money(done.sold.quote.total)),
+        (caption, words.money(abs(done.difference))),
+    ]
+
+
+def by_hand_line(done: ByHand, words: Words) -> str:
+    """Return what to say once points have been moved by hand."""
+    return words.gettext("Recorded. The guest has {points} now.").format(points=words.points(done.balance_after))
+
+
+def registered_line(done: Registered, words: Words) -> str:
+    """Return what to say once a guest is registered."""
+    name = done.card.name or words.gettext("The guest")
+    if done.was_asked:
+        return words.gettext("{name} is registered.").format(name=name)
+    return words.gettext("{name} is registered here; the server learns of it with the next exchange.").format(name=name)
+
+
+def guest_lines(card: GuestCard, words: Words) -> Lines:
+    """Return who a guest is, as the counter may know it."""
+    t = words.gettext
+    lines = [
+        (t("Guest"), card.name or t("not known here yet")),
+        (t("Tier"), card.tier_name or card.tier or t("none")),
+        (t("Points"), words.number_of_points(card.points)),
+        (t("Can be used without the server"), words.number_of_points(card.allowance.max_points)),
+    ]
+    if card.member_no:
+        lines.append((t("Card number"), card.member_no))
+    return lines
+
+
+def sold_line(sold: SoldCheck, words: Words, now: datetime) -> str:
+    """Return one sale in a guest's history."""
+    record = sold.record
+    total, left = words.money(sold.contents.claimed.total), words.money(sold.money_left)
+    moment = words.moment(from_ms(record.occurred_at), now)
+    return words.gettext("{receipt}, {moment}: {total}, of which {left} can come back").format(
+        receipt=record.receipt_no or record.id, moment=moment, total=total, left=left
+    )
+
+
+def tier_withheld_line(words: Words) -> str:
+    """Return why a check has no discount of the tier."""
+    return words.gettext("The tier gives nothing more today with such a code: a manager can allow it.")
+
+
+def allowed_line(words: Words) -> str:
+    """Return what to say once a limit has been lifted."""
+    return words.gettext("Allowed once.")
