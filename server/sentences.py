@@ -64,6 +64,7 @@ SENTENCES = {
     "tier_unreachable": "Two tiers of the program begin at the same threshold: one is never reached.",
     "code_twice": "The code {code} opens two rules of the program: {place} and rule {other}.",
     "part_unknown": "In the program, {type} in {place} is not known to this version.",
+    "rule_id_colon": "In the program, the id of {place} must not hold a colon.",
     "rule_without_effect": "In the program, {place} has no effect.",
     "name_missing": "In the program, {place} has no name in: {languages}.",
     "all_for_nothing": "In the program, {place} gives everything for nothing, without a limit.",

@@ -99,6 +99,9 @@ def _rule(rule: Rule, program: Program) -> Iterator[Finding]:
                 yield Finding("part_unknown", place, facts={"type": one.text("type")})
     if not rule.effects:
         yield Finding("rule_without_effect", place)
+    if ":" in rule.id:
+        # Counters are named owner:rule:period.
+        yield Finding("rule_id_colon", place)
     missing: list[Json] = [language for language in LANGUAGES if not rule.name.get(language)]
     if missing:
         yield Finding("name_missing", place, refuses=False, facts={"languages": missing})

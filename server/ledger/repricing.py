@@ -1,31 +1,40 @@
 """Every pushed sale is priced again, after its acknowledgement, by the same kernel and the program version it names.
 
-What differs becomes an exception for a person, never a rejection. The queue is a table filled by the posting itself and
-emptied by the transaction that stores the finding, so work survives a restart and is done once by however many workers.
+What differs becomes an exception for a person, never a rejection. What a rule may give a limited number of times is
+counted on the way, by the pricing that both sides agree on; a return counts back. The queue is a table filled by the
+posting itself and emptied by the transaction that stores what was found, so work survives a restart and is done once by
+however many workers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from uuid import UUID
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.check import Drift, check_from_payload, drift, reprice
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import ForPerson
+from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.record import ExceptionKind, Record
+from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind
+from loyalty_desk.domain.uses import MONEY, CounterKey, counted
+from server.kit import feed
 from server.kit.db import Database, fetch
 from server.kit.errors import is_outage
-from server.ledger import storing
+from server.ledger import counting, storing
 from server.ledger.shelf import ProgramShelf
 from server.ledger.standing import program_version
 from server.ledger.storing import RaisedRow
 
 _LOG = logging.getLogger(__name__)
+_SALES = (RecordKind.SALE, RecordKind.EXCHANGE)
+_RETURNS = (RecordKind.VOID, RecordKind.REFUND)
 _AT_ONCE = 200
 _IDLE_S = 30.0
 _SHOWN = 20
@@ -35,11 +44,24 @@ _PATIENCE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Queued:
-    """`record` is None where the stored bytes cannot be read any more."""
+    """`record` is None where the stored bytes cannot be read any more; `guest` is who it was posted to, after merges.
+
+    `original` is the sale that a return reverses.
+    """
 
     id: UUID
     record: Record | None
     program: Program | None
+    guest: UUID | None = None
+    original: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """What pricing a queued record again has shown: `moved` is what it adds to counters."""
+
+    raised: list[RaisedRow]
+    moved: Counter[CounterKey]
 
 
 class Repricer:
@@ -93,29 +115,37 @@ class Repricer:
             rows = await fetch(
                 connection,
                 """
-                select q.tx_id, x.payload from reprice_queue q
+                select q.tx_id, x.payload, coalesce(s.merged_into, x.guest_id) as guest, o.payload as original
+                from reprice_queue q
                 join ledger_tx x on x.network_id = q.network_id and x.id = q.tx_id
+                left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id
+                left join ledger_tx o on o.network_id = x.network_id and o.id = x.reverses_id
                 where q.network_id = $1 order by q.queued_at limit $2 for update of q skip locked
                 """,
                 network,
                 limit,
             )
             queued: list[_Queued] = []
-            for tx_id, payload in rows:
+            for tx_id, payload, guest, reversed_payload in rows:
                 record = _read(tx_id, bytes(payload))
-                version = None if record is None else program_version(record)
+                original = None if reversed_payload is None else _read(tx_id, bytes(reversed_payload))
+                priced = original if record is not None and record.kind in _RETURNS else record
+                version = None if priced is None else program_version(priced)
                 program = None if version is None else await self._shelf.find(connection, network, version)
-                queued.append(_Queued(tx_id, record, program))
+                queued.append(_Queued(tx_id, record, program, guest, original))
             if not queued:
                 return 0
             # Away from the loop: pushes are answered meanwhile.
-            found = await asyncio.to_thread(_findings, queued)
-            if found:
-                await storing.insert_raised(connection, network, None, found)
+            found = await asyncio.to_thread(_price, queued)
+            if found.raised:
+                await storing.insert_raised(connection, network, None, found.raised)
+            counters = await counting.move(connection, network, found.moved)
             await connection.exec_driver_sql(
                 "delete from reprice_queue where network_id = $1 and tx_id = any($2::uuid[])",
                 (network, [one.id for one in queued]),
             )
+            if counters:
+                await feed.record(connection, network, counters)
         return len(queued)
 
 
@@ -134,32 +164,60 @@ def _read(tx_id: UUID, payload: bytes) -> Record | None:
         return None
 
 
-def _findings(queued: Sequence[_Queued]) -> list[RaisedRow]:
-    found: list[RaisedRow] = []
+def _price(queued: Sequence[_Queued]) -> _Priced:
+    found = _Priced([], Counter())
     for one in queued:
-        facts = _finding(one)
+        facts: Mapping[str, Json] = {}
+        if one.record is None:
+            facts = {"reason": "record_unreadable"}
+        elif one.record.kind in _RETURNS:
+            _count_back(one, found.moved)
+        elif one.record.kind in _SALES:
+            facts = _finding(one, one.record, found.moved)
         if facts:
-            found.append(RaisedRow(ExceptionKind.RULE_DRIFT, one.id, None, facts, "warning"))
+            found.raised.append(RaisedRow(ExceptionKind.RULE_DRIFT, one.id, None, facts, "warning"))
     return found
 
 
-def _finding(one: _Queued) -> Mapping[str, Json]:
-    if one.record is None:
-        return {"reason": "record_unreadable"}
-    check = one.record.check or {}
+def _count_back(one: _Queued, moved: Counter[CounterKey]) -> None:
+    """Take back the uses that a return names, from the counters that its sale has moved."""
+    returned = {} if one.record is None else one.record.check or {}
+    sale = one.original
+    if sale is None or sale.check is None or one.program is None:
+        return
+    try:
+        uses = {use.text("rule", None): use.natural("count") for use in Fields(returned, "check").objects("uses")}
+        contents = check_from_payload(sale.check)
+        quoted = reprice(sale.check, one.program, _quoted_at(sale, sale.check))
+        if not uses:
+            return
+        for key, count in counted(one.program, quoted, one.guest, contents.basket.zone).items():
+            if key.rule in uses:
+                moved[key] -= count if key.period == MONEY else min(count, uses[key.rule])
+    except (ForPerson, OverflowError):
+        _LOG.warning("the return %s could not be counted back", one.id)
+
+
+def _quoted_at(record: Record, check: Mapping[str, Json]) -> datetime:
+    at = check.get("at")
+    return from_ms(at if isinstance(at, int) and not isinstance(at, bool) else record.occurred_at)
+
+
+def _finding(one: _Queued, record: Record, moved: Counter[CounterKey]) -> Mapping[str, Json]:
+    check = record.check or {}
     if one.program is None:
-        return {"reason": "program_unknown", "version": program_version(one.record)}
+        return {"reason": "program_unknown", "version": program_version(record)}
     try:
         contents = check_from_payload(check)
-        at = check.get("at")
-        quoted_at = at if isinstance(at, int) and not isinstance(at, bool) else one.record.occurred_at
-        differences = drift(contents.claimed, reprice(check, one.program, from_ms(quoted_at)))
+        quoted = reprice(check, one.program, _quoted_at(record, check))
+        differences = drift(contents.claimed, quoted)
+        moved.update(counted(one.program, quoted, one.guest, contents.basket.zone))
     except (ForPerson, OverflowError) as error:
         return {"reason": "check_unreadable", "error": str(error)[:200]}
     except Exception as error:  # noqa: BLE001 - a fault of the kernel is noted beside the sale and stops nothing
         _LOG.exception("pricing sale %s again failed", one.id)
         return {"reason": "fault", "error": type(error).__name__}
-    said = (one.record.money_total, one.record.points_earned, one.record.points_redeemed)
+    said = (record.money_total, record.points_earned, record.points_redeemed)
     inside = (contents.claimed.total, contents.claimed.earned_points, contents.claimed.redeemed_points)
     for field, outer, inner in zip(("money_total", "points_earned", "points_redeemed"), said, inside, strict=True):
         if outer != inner:

@@ -11,6 +11,7 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.guests import service as guests
 from server.kit.crypto import Vault
+from server.ledger import counting
 from server.networks import service as networks
 from server.programs import service as programs
 from server.staff import service as staff
@@ -30,4 +31,4 @@ async def rows_of(
         case FeedTable.KEYSET | FeedTable.PROFILE | FeedTable.STORE:
             return await networks.feed_rows(connection, network, table, keys)
         case FeedTable.COUNTER:
-            return {}
+            return await counting.feed_rows(connection, network, keys)

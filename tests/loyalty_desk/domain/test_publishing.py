@@ -109,6 +109,10 @@ def test_points_that_are_worth_nothing_and_tiers_out_of_order():
     assert codes(tiers=[{"code": "A"}, {"code": "B"}]) == [("tier_unreachable", "program", False)]
 
 
+def test_an_id_that_no_counter_could_be_named_by():
+    assert codes(rule("a:b", off(1))) == [("rule_id_colon", "rule a:b", True)]
+
+
 def test_missing_names_and_effects():
     assert [one.code for one in findings({"version": 1, "currency": "RUB", "rules": [{"id": "a"}]})] == [
         "rule_without_effect",

@@ -1,0 +1,68 @@
+"""Which counters a priced check moves, so that limits hold for the next one (rule 9).
+
+A counter belongs to a guest or, for totals and budgets, to the program; its period is named as in `GuestFacts.uses`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import tzinfo
+from uuid import UUID
+
+from loyalty_desk.domain.conditions.when import period_of
+from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.program import Program, Rule
+from loyalty_desk.domain.quote import Quote
+
+PROGRAM = "program"
+# Beside the uses of a rule: what it has given in all, in minor units, for its budget.
+MONEY = "money"
+
+
+@dataclass(frozen=True, slots=True)
+class CounterKey:
+    """One counter: `owner` is a guest's id as text or `PROGRAM`; `period` "" is all time."""
+
+    owner: str
+    rule: str
+    period: str
+
+
+def counted(program: Program, quoted: Quote, guest: UUID | None, zone: tzinfo) -> dict[CounterKey, int]:
+    """Return what a paid check adds to counters: uses, and minor units under `MONEY`. Nothing but what limits look at.
+
+    `zone` is the store's, whose calendar the periods follow; without a guest only the program's counters move.
+    """
+    rules = {rule.id: rule for rule in program.rules}
+    local = quoted.at.astimezone(zone)
+    found: Counter[CounterKey] = Counter()
+    for name, count in quoted.uses:
+        rule = rules.get(name)
+        if rule is None:
+            continue
+        if guest is not None:
+            for period in _periods(rule):
+                found[CounterKey(str(guest), name, period_of(local, period))] += count
+        if any(one.integer("total") for one in _of(rule, "usage")):
+            found[CounterKey(PROGRAM, name, "")] += count
+    for line in quoted.lines:
+        for name, amount in line.discounts:
+            if name in rules and _of(rules[name], "budget"):
+                found[CounterKey(PROGRAM, name, MONEY)] += amount
+    return {key: count for key, count in found.items() if count}
+
+
+def _periods(rule: Rule) -> list[str]:
+    """Return the periods that a rule looks at for one guest: "" where it counts them all."""
+    limits = _of(rule, "usage")
+    periods = {one.text("period") for one in limits if one.integer("times")}
+    if _of(rule, "birthday"):
+        periods.add("year")
+    if any(one.integer("per_guest") for one in limits):
+        periods.add("")
+    return sorted(periods)
+
+
+def _of(rule: Rule, kind: str) -> list[Fields]:
+    return [condition for condition in rule.conditions if condition.data.get("type") == kind]

@@ -1,0 +1,64 @@
+"""Counters of limited rules: moved by a sale once it has been priced again, taken back by its return, told to tills."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.uses import CounterKey
+from loyalty_desk.wire.v1 import rows
+from loyalty_desk.wire.v1.sync import FeedTable
+from server.kit.db import fetch
+from server.kit.feed import Change
+
+
+async def move(connection: AsyncConnection, network: UUID, by: Mapping[CounterKey, int]) -> list[Change]:
+    """Add to counters, none of which falls below zero; return what the feed says of them now."""
+    keys = sorted((one for one in by if by[one]), key=lambda one: (one.owner, one.rule, one.period))
+    if not keys:
+        return []
+    # One at a time in a network: counters are few and touched by nearly every sale, and two orders would be a deadlock.
+    await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"counters {network}",))
+    named = ([one.owner for one in keys], [one.rule for one in keys], [one.period for one in keys])
+    await connection.exec_driver_sql(
+        "insert into counter (network_id, owner, rule, period)"
+        " select $1, * from unnest($2::text[], $3::text[], $4::text[])"
+        " on conflict (network_id, owner, rule, period) do nothing",
+        (network, *named),
+    )
+    found = await fetch(
+        connection,
+        "update counter c set used = greatest(0, c.used + t.n)"
+        " from unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) as t (owner, rule, period, n)"
+        " where c.network_id = $1 and (c.owner, c.rule, c.period) = (t.owner, t.rule, t.period)"
+        " returning c.owner, c.rule, c.period, c.used",
+        network,
+        *named,
+        [by[one] for one in keys],
+    )
+    return [Change(FeedTable.COUNTER, _key(*row[:3]), _row(row[3])) for row in found]
+
+
+async def feed_rows(connection: AsyncConnection, network: UUID, keys: Sequence[str]) -> dict[str, dict[str, Json]]:
+    """Return the present rows of counters by their keys in the feed."""
+    parts = [key.split(":", 2) for key in keys]
+    found = await fetch(
+        connection,
+        "select c.owner, c.rule, c.period, c.used from counter c"
+        " join unnest($2::text[], $3::text[], $4::text[]) as k (owner, rule, period)"
+        " on (c.owner, c.rule, c.period) = (k.owner, k.rule, k.period) where c.network_id = $1",
+        network,
+        *([part[place] for part in parts if len(part) == 3] for place in range(3)),
+    )
+    return {_key(*row[:3]): _row(row[3]) for row in found}
+
+
+def _key(owner: str, rule: str, period: str) -> str:
+    return f"{owner}:{rule}:{period}"
+
+
+def _row(used: int) -> dict[str, Json]:
+    return rows.write(rows.CounterRow(used))

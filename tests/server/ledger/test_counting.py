@@ -1,0 +1,142 @@
+"""Uses of limited rules are counted once, after the sale is posted, told to tills, and taken back with a return."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from loyalty_desk.domain.basket import Basket
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.check import check_to_payload
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.guest import GuestFacts
+from loyalty_desk.domain.pricing import Choices, quote
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.record import Record, RecordKind
+from loyalty_desk.domain.uses import CounterKey
+from loyalty_desk.wire.v1 import rows
+from server.kit import feed
+from server.ledger import counting
+from server.ledger.repricing import _price, _Queued
+from server.programs import service as programs
+from tests.server.fake_till import FakeTill
+from tests.server.world import World
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+LIMITED: dict[str, Json] = {
+    "currency": "RUB",
+    "rules": [
+        {
+            "id": "tea",
+            "name": {"ru": "Чай", "en": "Tea"},
+            "effects": [{"type": "fixed_amount", "amount": 1_000}],
+            "conditions": [{"type": "usage", "per_guest": 5, "times": 2, "period": "month"}],
+        },
+        {
+            "id": "pot",
+            "name": {"ru": "Все", "en": "All"},
+            "effects": [{"type": "fixed_amount", "amount": 300}],
+            "conditions": [{"type": "budget", "amount": 100_000}],
+        },
+    ],
+}
+
+
+async def published(world: World) -> Program:
+    async with world.ground.db.begin(world.network) as connection:
+        made = await programs.publish(connection, world.network, LIMITED, "UTC")
+        await feed.record(connection, world.network, [made.change])
+    return made.program
+
+
+def sell(till: FakeTill, program: Program, guest: UUID | None) -> None:
+    basket = Basket.of_amount("RUB", 100_000, zone=UTC)
+    facts = None if guest is None else GuestFacts(guest_id=guest)
+    quoted = quote(basket, facts, program, from_ms(till.clock.now_ms + 1_000))
+    till.sale(guest, total=quoted.total, check=check_to_payload(basket, facts, Choices(), quoted))
+
+
+async def drained(world: World) -> dict[tuple[str, str, str], int]:
+    async with asyncio.timeout(20):
+        while (await world.sql("select count(*) from reprice_queue"))[0][0]:  # noqa: ASYNC110 - another task works
+            await asyncio.sleep(0.01)
+    return {(owner, rule, period): used for owner, rule, period, used in await counters(world)}
+
+
+async def counters(world: World) -> list[tuple[Any, ...]]:
+    return await world.sql("select owner, rule, period, used from counter")
+
+
+async def test_uses_and_budgets_are_counted_and_told(world: World, admin: psycopg.Connection) -> None:
+    program, till = await published(world), await world.till()
+    (anna,) = await world.guests()
+    sell(till, program, anna.id)
+    sell(till, program, anna.id)
+    sell(till, program, None)
+    await world.push(till)
+    found = await drained(world)
+    (month,) = {period for _, _, period in found if period.startswith("month:")}
+    who = str(anna.id)
+    assert found == {(who, "tea", ""): 2, (who, "tea", month): 2, ("program", "pot", "money"): 900}
+    page = await world.pull(till)
+    told = {row.key: row.row for row in page.rows if row.table == "counter"}
+    assert told == {
+        f"{who}:tea:": {"used": 2},
+        f"{who}:tea:{month}": {"used": 2},
+        "program:pot:money": {"used": 900},
+    }
+    assert admin.execute("select count(*) from exception where kind = 'RULE_DRIFT'").fetchone() == (0,)
+    async with world.ground.db.begin(world.network) as connection:
+        assert await feed.recomputed(connection, world.network) == await feed.count(connection, world.network)
+
+
+async def test_counters_of_another_network_and_unknown_keys_are_nothing(world: World) -> None:
+    async with world.ground.db.begin(world.network) as connection:
+        await counting.move(connection, world.network, {CounterKey("program", "r", ""): 3})
+        assert await counting.feed_rows(connection, world.network, ["program:r:", "program:s:", "odd"]) == {
+            "program:r:": rows.write(rows.CounterRow(3))
+        }
+        assert await counting.feed_rows(connection, uuid4(), ["program:r:"]) == {}
+        assert await counting.move(connection, world.network, {}) == []
+        # More taken back than there was: the count ends at nothing.
+        (change,) = await counting.move(connection, world.network, {CounterKey("program", "r", ""): -5})
+    assert change.row == {"used": 0}
+
+
+async def test_two_at_once_count_everything(world: World) -> None:
+    keys = [CounterKey("program", f"r{n}", "") for n in range(20)]
+
+    async def add(order: list[CounterKey]) -> None:
+        for _ in range(10):
+            async with world.ground.db.begin(world.network) as connection:
+                await counting.move(connection, world.network, dict.fromkeys(order, 1))
+
+    await asyncio.gather(add(keys), add(keys[::-1]), add(keys))
+    assert {row[3] for row in await counters(world)} == {30}
+
+
+def test_a_return_counts_back_what_its_sale_has_moved() -> None:
+    program = Program.from_dict({**LIMITED, "version": 1, "network": "n"})
+    till = FakeTill(uuid4(), uuid4())
+    anna = uuid4()
+    till.open_epoch()
+    sell(till, program, anna)
+    sale = Record.from_payload(till.journal[-1].payload)
+    uses: list[Json] = [{"rule": "tea", "count": 1}, {"rule": "pot", "count": 1}]
+    void = replace(sale, kind=RecordKind.VOID, check={"currency": "RUB", "at": 0, "uses": uses}, reverses_id=sale.id)
+    counted = _price([_Queued(sale.id, sale, program, anna)])
+    assert counted.raised == []
+    assert sum(counted.moved.values()) == 1 + 1 + 300
+    back = _price([_Queued(void.id, void, program, anna, sale)])
+    assert (back.raised, back.moved) == ([], Counter({key: -count for key, count in counted.moved.items()}))
+    # A partial return frees nothing; a return without its sale, or with damaged uses, stops nothing.
+    for check, original in (({"uses": []}, sale), ({"uses": uses}, None)):
+        part = replace(void, kind=RecordKind.REFUND, check=check)
+        assert _price([_Queued(part.id, part, program, anna, original)]).moved == Counter()
