@@ -72,9 +72,13 @@ class _Sorted:
 
 
 class Batch:
-    """A push being posted within one transaction of its network; made for it and thrown away with it."""
+    """A push being posted within one transaction of its network; made for it and thrown away with it.
 
-    def __init__(self, store: LedgerStore, push: PushRequest, now: datetime) -> None:
+    `bringer` is the till that brings records of another one.
+    """
+
+    def __init__(self, store: LedgerStore, push: PushRequest, now: datetime, bringer: UUID | None = None) -> None:
+        self._bringer = bringer
         self._store = store
         self._push = push
         self._now = now
@@ -178,6 +182,10 @@ class Batch:
             raised.setdefault(first.seq, []).append(
                 Raised(ExceptionKind.HOLE, None, facts | dict(missing.details if missing else {}))
             )
+        if self._bringer is not None:
+            for one in placed.fresh:
+                brought = Raised(ExceptionKind.SALVAGED, None, {"by": str(self._bringer)})
+                raised.setdefault(one.seq, []).append(brought)
         expected_seq = first.seq
         last = Totals()
         for one in placed.fresh:

@@ -43,6 +43,18 @@ class Ledger:
         Raises `ApiError`: 400 for a push that contradicts itself, 403 forged, 409 GAP, STALE_INCARNATION and FORK (the
         last with everything stored), 429 where too many wait, 503 where nothing can be stored.
         """
+        done = await self._done(push, device_key, None)
+        if done.forked:
+            text = "This till's journal has forked. Everything is stored; begin a new epoch."
+            raise ApiError(409, ErrorCode.FORK, text, epoch=push.epoch, feed_seq=done.feed_seq)
+        return PushAnswer(push.incarnation, done.results, done.feed_seq)
+
+    async def salvage(self, push: PushRequest, device_key: Ed25519PublicKey, bringer: UUID) -> PushAnswer:
+        """As `push`, of records that the till `bringer` brings: each is flagged, and a fork is nothing to act upon."""
+        done = await self._done(push, device_key, bringer)
+        return PushAnswer(push.incarnation, done.results, done.feed_seq)
+
+    async def _done(self, push: PushRequest, device_key: Ed25519PublicKey, bringer: UUID | None) -> Done:
         try:
             incoming = read_push(push, device_key)
         except BadPush as error:
@@ -50,13 +62,10 @@ class Ledger:
         except ForgedPush as error:
             raise ApiError(403, ErrorCode.BAD_SIGNATURE, "The last record is not signed by this till.") from error
         async with self._turn(push.network):
-            done = await self._settle(push, incoming, push.holes)
+            done = await self._settle(push, incoming, push.holes, bringer)
         if done.queued:
             self._on_queued()
-        if done.forked:
-            text = "This till's journal has forked. Everything is stored; begin a new epoch."
-            raise ApiError(409, ErrorCode.FORK, text, epoch=push.epoch, feed_seq=done.feed_seq)
-        return PushAnswer(push.incarnation, done.results, done.feed_seq)
+        return done
 
     @asynccontextmanager
     async def _turn(self, network: UUID) -> AsyncIterator[None]:
@@ -71,18 +80,22 @@ class Ledger:
         finally:
             turns.release()
 
-    async def _settle(self, push: PushRequest, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done:
+    async def _settle(
+        self, push: PushRequest, incoming: Sequence[Incoming], holes: Sequence[Hole], bringer: UUID | None
+    ) -> Done:
         """Post in one transaction; what fails twice alike is halved until the record that cannot be stored is found."""
-        reason = await self._failure(push, incoming, holes)
+        reason = await self._failure(push, incoming, holes, bringer)
         if isinstance(reason, Done):
             return reason
         if len(incoming) == 1:
             _LOG.error("record %s of %s cannot be stored: %s", incoming[0].seq, push.device, reason)
             fault, detail = QuarantineReason.BAD_SCHEMA, f"cannot be stored: {reason}"
-            return await self._post(push, [replace(incoming[0], record=None, fault=fault, detail=detail)], holes)
+            return await self._post(
+                push, [replace(incoming[0], record=None, fault=fault, detail=detail)], holes, bringer
+            )
         middle = len(incoming) // 2
-        first = await self._settle(push, incoming[:middle], holes)
-        second = await self._settle(push, incoming[middle:], ())
+        first = await self._settle(push, incoming[:middle], holes, bringer)
+        second = await self._settle(push, incoming[middle:], (), bringer)
         return Done(
             first.results + second.results,
             max(first.feed_seq, second.feed_seq),
@@ -90,13 +103,15 @@ class Ledger:
             first.queued or second.queued,
         )
 
-    async def _failure(self, push: PushRequest, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done | str:
+    async def _failure(
+        self, push: PushRequest, incoming: Sequence[Incoming], holes: Sequence[Hole], bringer: UUID | None
+    ) -> Done | str:
         """Return what was done, or why the records themselves cannot be stored; raises where they are not to blame."""
         seen: list[str] = []
         transient = 0
         while True:
             try:
-                return await self._post(push, incoming, holes)
+                return await self._post(push, incoming, holes, bringer)
             except ApiError:
                 raise
             except Exception as error:
@@ -116,6 +131,8 @@ class Ledger:
                 if len(seen) > _ALIKE:
                     raise
 
-    async def _post(self, push: PushRequest, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done:
+    async def _post(
+        self, push: PushRequest, incoming: Sequence[Incoming], holes: Sequence[Hole], bringer: UUID | None
+    ) -> Done:
         async with self._begin(push.network) as store:
-            return await Batch(store, push, self._clock.now()).run(incoming, holes)
+            return await Batch(store, push, self._clock.now(), bringer).run(incoming, holes)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.bootstrap import PART_BYTES, PART_TYPE
 from loyalty_desk.wire.v1.errors import ErrorCode
+from loyalty_desk.wire.v1.salvage import SalvageRequest
 from loyalty_desk.wire.v1.sync import MAX_PULL_ROWS, HelloRequest, PushRequest, ReconcileRequest
 from server.kit.auth import Signer, decode_body, read_signed, require_bearer, require_same
 from server.kit.errors import ApiError, answer
@@ -19,6 +20,7 @@ from server.sync.bootstrap import Snapshots
 from server.sync.hello import hello
 from server.sync.pull import may_read, pull
 from server.sync.reconcile import reconcile
+from server.sync.salvage import salvage
 from server.sync.signers import find_signer
 from server.sync.store import PostgresStores
 
@@ -26,6 +28,7 @@ _ERRORS = {
     400: "The body is not what the contract says",
     401: "The till or its bearer is not known",
     403: "The signature is not the till's, or it gets no data",
+    404: "The till is not known here",
     409: "GAP, STALE_INCARNATION or FORK",
     410: "MUST_BOOTSTRAP",
     413: "Too large: send less at a time",
@@ -114,6 +117,18 @@ def make_router(services: Services) -> APIRouter:
         message = decode_body(ReconcileRequest, request, body)
         require_same(signer, message.network, message.device)
         return answer(await reconcile(PostgresStores(services.ground), message))
+
+    @router.post("/salvage", **_documented("SalvageAnswer", "SalvageRequest", 400, 401, 403, 404, 409, 413, 429, 503))
+    async def post_salvage(request: Request) -> Response:
+        """Upload another till's records, each signed by that till; needs a till that may act, and its bearer."""
+        bringer, body = await read_signed(request, find)
+        require_bearer(request, bringer)
+        may_read(bringer.state)
+        message = decode_body(SalvageRequest, request, body)
+        lost = await find(bringer.network, message.device) if message.network == bringer.network else None
+        if lost is None:
+            raise ApiError(404, ErrorCode.NOT_FOUND, "The till that these records are said to be of is not known here.")
+        return answer(await salvage(services.ledger, bringer, lost, message))
 
     @router.get("/pull", **_documented("PullAnswer", None, 400, 401, 403, 410, 503))
     async def get_pull(
