@@ -685,3 +685,20 @@ def test_of_several_coupons_each_rule_keeps_its_own():
     reusable = program(tenth_off(conditions=[often, never]), tenth_off(conditions=[once]))
     sale = sold(reusable, line("a", 1_000), choices=Choices(coupons=("A", "B")))
     assert void(sale).coupons_freed == ("B",)
+
+
+def test_a_unit_that_cost_nothing_took_no_points():
+    free = {"effects": [{"type": "percentage", "rate_bp": 10_000, "max_units": 1}]}
+    sale = sold(program(free), line("a", 500, 3), choices=Choices(points_asked=1_000))
+    assert [(run.price, run.units) for run in sale.lines[0].spent] == [(0, 1), (500, 2)]
+    first = refund(sale, one("a"))
+    second = refund(sale, one("a"), first.after)
+    assert [first.spent_returned, second.spent_returned] == [500, 500]
+
+
+def test_points_finer_than_a_kopeck_follow_what_each_unit_lost():
+    half_off = {"effects": [{"type": "percentage", "rate_bp": 5_000, "max_units": 1}]}
+    fine = Program.from_dict({**program(half_off).data, "point_decimals": 2})
+    sale = sold(fine, line("a", 10, 4), choices=Choices(points_asked=3_500))
+    assert (sale.quote.total, sale.spent) == (0, 3_500)
+    assert refund(sale, one("a")).spent_returned == 1_000
