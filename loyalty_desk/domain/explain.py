@@ -76,8 +76,9 @@ def why_not(
     trace: Trace, rule: CompiledRule, amounts: Mapping[str, Mapping[int, int]], points: Mapping[str, int]
 ) -> Reason | None:
     """Return why a rule did not apply, None where it did."""
-    if rule.unknown is not None:
-        return rule.unknown
+    parts = rule.parts
+    if parts.unknown is not None:
+        return parts.unknown
     identifier = rule.rule.id
     if rule.rank in trace.outcomes:
         reason = trace.outcomes[rule.rank]
@@ -87,10 +88,10 @@ def why_not(
     failed = _failed(trace.tally, rule)
     if failed is not None:
         return failed
-    sole = trace.sole_discount if rule.effects else trace.sole_earning
+    sole = trace.sole_discount if parts.effects else trace.sole_earning
     if sole and sole != identifier:
         return Reason("excluded_by", {"rule": sole})
-    return Reason("no_guest" if trace.tally.guest is None and rule.earning else "nothing_left")
+    return Reason("no_guest" if trace.tally.guest is None and parts.earning else "nothing_left")
 
 
 def _failed(tally: Tally, rule: CompiledRule) -> Reason | None:
@@ -98,17 +99,18 @@ def _failed(tally: Tally, rule: CompiledRule) -> Reason | None:
 
     Conditions that need not know the rule's lines come first: most rules that do not apply are told by one of them.
     """
-    for condition in rule.fixed:
+    parts = rule.parts
+    for condition in parts.fixed:
         if not condition.of_lines and not condition.holds(tally, ()):
             reason = condition.why(tally, ())
             return _alone(tally, rule, condition, reason) if reason.kind else reason
-    for chooser in rule.choosers:
+    for chooser in parts.choosers:
         if not chooser.picks_any(tally):
             return chooser.why(tally, ())
     positions = rule.positions(tally)
-    if rule.choosers and not positions:
+    if parts.choosers and not positions:
         return NO_MATCHING_LINES
-    for condition in rule.fixed:
+    for condition in parts.fixed:
         if condition.of_lines and not condition.holds(tally, positions):
             reason = condition.why(tally, positions)
             return _alone(tally, rule, condition, reason) if reason.kind else reason
@@ -118,8 +120,8 @@ def _failed(tally: Tally, rule: CompiledRule) -> Reason | None:
 def _alone(tally: Tally, rule: CompiledRule, failed: Condition, reason: Reason) -> Reason:
     """Return a reason with what is missing only if nothing else fails."""
     positions = rule.positions(tally)
-    others = [condition for condition in (*rule.fixed, *rule.moving) if condition is not failed]
-    if (rule.choosers and not positions) or any(not condition.holds(tally, positions) for condition in others):
+    others = [condition for condition in (*rule.parts.fixed, *rule.parts.moving) if condition is not failed]
+    if (rule.parts.choosers and not positions) or any(not condition.holds(tally, positions) for condition in others):
         return reason._replace(kind="", missing=0)
     return reason
 
@@ -128,7 +130,7 @@ def _lost_to_tier(
     trace: Trace, rule: CompiledRule, amounts: Mapping[str, Mapping[int, int]], points: Mapping[str, int]
 ) -> bool:
     identifier = rule.rule.id
-    if rule.stage != RULES or identifier in amounts or points.get(identifier):
+    if rule.parts.stage != RULES or identifier in amounts or points.get(identifier):
         return False
     return not trace.tally.gave(identifier)
 

@@ -14,12 +14,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from loyalty_desk.domain.conditions import Chooser, Condition
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.conditions import Chooser
 from loyalty_desk.domain.conditions.goods import Categories, Products
 from loyalty_desk.domain.conditions.keys import PromoCode
 from loyalty_desk.domain.conditions.when import DateWindow, Hours, Weekdays
 from loyalty_desk.domain.conditions.who import AnyGuest, Channels, Segments, Stores, Tags, Tiers
 from loyalty_desk.domain.effects.base import EXCLUSIONS, REWARDS, RULES
+from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.turns import Turn, written_out
 
 if TYPE_CHECKING:
@@ -27,11 +30,14 @@ if TYPE_CHECKING:
     from loyalty_desk.domain.tally import Tally
 
 _SETTLED = (AnyGuest, Channels, DateWindow, Segments, Stores, Tags, Tiers, Weekdays)
+# Types of conditions that name what a check shows, in a field of the same name.
+_NAMING = ("stores", "channels", "tiers", "segments", "tags")
 MOST_PLANS = 512
 NOT_BY_HOURS = -1
 _NONE: frozenset[str] = frozenset()
 
 type Circumstances = tuple[str, str, str | None, frozenset[str], frozenset[str], int, int]
+type Named = tuple[str, frozenset[str]]
 type Bits = int
 type Pick = Callable[[Tally], Sequence[int]]
 
@@ -42,14 +48,24 @@ class Plans:
     __slots__ = ("_bounds", "_made", "_rules", "_segments", "_tags", "_tiers")
 
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
-        self._rules = [rule for rule in rules if rule.unknown is None]
         self._made: dict[Circumstances, Plan] = {}
-        conditions: list[Condition] = [c for rule in self._rules for c in (*rule.fixed, *rule.choosers)]
-        hours = [c for c in conditions if isinstance(c, Hours)]
-        self._bounds = sorted({bound for c in hours for bound in (c.begin, c.end)})
-        self._segments = _names(c.segments for c in conditions if isinstance(c, Segments))
-        self._tags = _names(c.tags for c in conditions if isinstance(c, Tags))
-        self._tiers = _names(c.tiers for c in conditions if isinstance(c, Tiers))
+        self._rules: list[tuple[CompiledRule, list[Named]]] = []
+        # What a rule names is taken as it stands in the snapshot; too many names and hours do no harm.
+        found: dict[str, set[str]] = {kind: set() for kind in _NAMING}
+        hours: set[str] = set()
+        for rule in rules:
+            named: list[Named] = []
+            for c in rule.rule.conditions:
+                kind = c.data["type"]
+                if kind in found:
+                    names = frozenset(_texts(c.data.get(kind)))
+                    found[kind] |= names
+                    named.append((kind, names))
+                elif kind == "hours":
+                    hours.update(_texts([c.data.get("from"), c.data.get("to")]))
+            self._rules.append((rule, named))
+        self._bounds = sorted({bound for text in hours for bound in _minutes(text)})
+        self._segments, self._tags, self._tiers = found["segments"], found["tags"], found["tiers"]
 
     def plan(self, tally: Tally) -> Plan:
         """Return the plan for a check's circumstances."""
@@ -104,12 +120,18 @@ class PlannedRule:
     )
 
     def __init__(self, rule: CompiledRule, hours: Sequence[Hours]) -> None:
+        parts = rule.parts
         self.id, self.exclusive = rule.rule.id, rule.rule.exclusive
-        self.rank, self.group, self.stage, self.is_alone = rule.rank, rule.group, rule.stage, rule.is_alone
-        self.acting, self.budgets, self.effects, self.earning = rule.acting, rule.budgets, rule.effects, rule.earning
-        self.fixed = [c for c in rule.fixed if not isinstance(c, _SETTLED)]
-        self.moving = rule.moving
-        choosers = [c for c in rule.choosers if c not in hours] if hours else rule.choosers
+        self.rank, self.group, self.stage, self.is_alone = rule.rank, rule.group, parts.stage, rule.is_alone
+        self.acting, self.budgets, self.effects, self.earning = (
+            parts.acting,
+            parts.budgets,
+            parts.effects,
+            parts.earning,
+        )
+        self.fixed = [c for c in parts.fixed if not isinstance(c, _SETTLED)]
+        self.moving = parts.moving
+        choosers = [c for c in parts.choosers if c not in hours] if hours else parts.choosers
         self.has_choosers = bool(choosers)
         self.pick = picker(choosers)
         self.tests = [test for test in [c.test() for c in (*self.fixed, *self.moving)] if test is not None]
@@ -149,7 +171,7 @@ class Plan:
         "soles",
     )
 
-    def __init__(self, rules: Iterable[CompiledRule], tally: Tally, *, by_hours: bool) -> None:
+    def __init__(self, rules: Iterable[tuple[CompiledRule, list[Named]]], tally: Tally, *, by_hours: bool) -> None:
         self.rules: list[PlannedRule] = []
         self.always: Bits = 0
         self.by_category: dict[str, Bits] = {}
@@ -162,9 +184,13 @@ class Plan:
         self.claims: Bits = 0
         self.soles: Bits = 0
         self.groups: dict[int, Bits] = {}
-        for rule in rules:
-            if all(c.holds(tally, ()) for c in rule.fixed if isinstance(c, _SETTLED)):
-                hours = [c for c in rule.choosers if isinstance(c, Hours)] if by_hours else []
+        shown = _shown(tally)
+        for rule, named in rules:
+            # What is for others is told without reading what else the rule says.
+            if any(shown[kind].isdisjoint(names) for kind, names in named) or rule.parts.unknown is not None:
+                continue
+            if all(c.holds(tally, ()) for c in rule.parts.fixed if isinstance(c, _SETTLED)):
+                hours = [c for c in rule.parts.choosers if isinstance(c, Hours)] if by_hours else []
                 if all(c.covers(tally.local) for c in hours):
                     self._add(rule, PlannedRule(rule, hours))
 
@@ -207,7 +233,7 @@ class Plan:
         if not planned.is_alone:
             self.groups[planned.group] = self.groups.get(planned.group, 0) | bit
         offered: list[tuple[int, dict[str, Bits], frozenset[str]]] = []
-        for c in (*rule.fixed, *rule.choosers):
+        for c in (*rule.parts.fixed, *rule.parts.choosers):
             if isinstance(c, PromoCode):
                 offered.append((0, self.by_code, c.codes))
             elif isinstance(c, Products):
@@ -256,5 +282,19 @@ def _merged(parts: Sequence[Sequence[int]]) -> Sequence[int]:
     return sorted([i for part in parts for i in part])
 
 
-def _names(sets: Iterable[frozenset[str]]) -> frozenset[str]:
-    return frozenset[str]().union(*sets)
+def _texts(value: Json) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list | tuple) else []
+
+
+def _minutes(text: str) -> list[int]:
+    try:
+        return [Fields({"at": text}, "hours").clock("at")]
+    except BadInput:
+        return []
+
+
+def _shown(tally: Tally) -> dict[str, frozenset[str]]:
+    """Return what a check shows of what conditions name, by the conditions' type."""
+    basket, guest = tally.basket, tally.guest
+    of_guest = (_NONE, _NONE, _NONE) if guest is None else (frozenset({guest.tier}), guest.segments, guest.tags)
+    return dict(zip(_NAMING, (frozenset({basket.store}), frozenset({basket.channel}), *of_guest), strict=True))

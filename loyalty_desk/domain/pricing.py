@@ -320,7 +320,7 @@ def facts_used(guest: GuestFacts, trace: Trace) -> GuestFacts:
     satisfied = frozenset(
         rule.rule.id
         for rule in compiled.birthday_rules
-        if all(c.holds(tally, ()) for c in rule.fixed if isinstance(c, Birthday))
+        if all(c.holds(tally, ()) for c in rule.parts.fixed if isinstance(c, Birthday))
     )
     known = {rule.id for rule in compiled.program.rules}
     # An unknown birthday must stay unknown on the other side, or the reason there is another.
