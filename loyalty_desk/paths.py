@@ -49,6 +49,16 @@ class TillPaths:
         return self.folder / "cache.db"
 
     @property
+    def backups(self) -> Path:
+        """Return the folder of the journal's nightly copies."""
+        return self.folder / "backup"
+
+    @property
+    def set_aside(self) -> Path:
+        """Return the folder of tills that this one was before, whose keys were lost."""
+        return self.folder / "set-aside"
+
+    @property
     def lock(self) -> Path:
         """Return the lock of the one process."""
         return self.folder / "till.lock"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from uuid import UUID, uuid4
 
+import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk import __version__
@@ -39,6 +40,7 @@ from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.store.boot import Finding, examine, open_journal, renew, with_room
 from loyalty_desk.store.cache import SqliteCache
 from loyalty_desk.store.journal import SqliteJournal
+from loyalty_desk.store.journal_care import care_for, copy_of
 from loyalty_desk.store.journal_file import set_aside
 from loyalty_desk.store.lock import ProcessLock
 from loyalty_desk.store.reserve import Reserve
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from loyalty_desk.remote.client import HttpRequestClient
 
 _LOG = logging.getLogger(__name__)
+CARE_EVERY_S = 3_600.0
 _SYNC_ERROR = "sync_error"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -109,6 +112,8 @@ class _Selling:
     counter: Counter
     asking: Asking
     checking: threading.Thread
+    care: threading.Thread
+    ended: threading.Event
     cashier_name: str = ""
 
 
@@ -184,6 +189,11 @@ class Till:
         )
         checking = threading.Thread(target=_check, args=(journal, self.paths, clock), name="check", daemon=True)
         checking.start()
+        ended = threading.Event()
+        care = threading.Thread(
+            target=_care, args=(journal, self.paths.backups, clock, checking, ended), name="care", daemon=True
+        )
+        care.start()
         return _Selling(
             config=config,
             key=key,
@@ -198,6 +208,8 @@ class Till:
             counter=counter,
             asking=asking,
             checking=checking,
+            care=care,
+            ended=ended,
             cashier_name=cashier.name(),
         )
 
@@ -358,7 +370,9 @@ class Till:
         """Write the witness, close the files and release the lock."""
         self.stop_sync()
         if self._selling is not None:
+            self._selling.ended.set()
             self._selling.checking.join()
+            self._selling.care.join()
             self._selling.asking.close()
             self._selling.journal.close()
             self._selling.cache.close()
@@ -425,6 +439,21 @@ def _check(journal: SqliteJournal, paths: TillPaths, clock: TrustedClock) -> Non
         journal.check_whole()
     if not Reserve(paths.reserve).hold():
         journal.notify("disk_nearly_full", {}, clock.now_ms())
+
+
+def _care(
+    journal: SqliteJournal, folder: Path, clock: TrustedClock, checking: threading.Thread, ended: threading.Event
+) -> None:
+    """Copy and prune the journal once a day while the till runs, never before its check has ended."""
+    checking.join()
+    while not ended.wait(0):
+        today = clock.now().date()
+        if journal.usable() and not copy_of(folder, today).exists():
+            try:
+                care_for(journal, folder, today, clock.now_ms())
+            except (Refused, apsw.Error):
+                _LOG.exception("the journal's care was broken off; it is done again in an hour")
+        ended.wait(CARE_EVERY_S)
 
 
 def _cache_key(journal_key: bytes) -> bytes:

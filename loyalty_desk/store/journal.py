@@ -26,7 +26,7 @@ from loyalty_desk.store.witness import Witness, Witnessed
 TAIL = 1_000
 EPOCH_DUE = "epoch_due"
 # What a salvage carries over beside the records, and what of the settings belongs to one file alone.
-CARRIED = ("private", "step", "pin_tries", "program", "notice", "meta")
+CARRIED = ("private", "pruned", "step", "pin_tries", "program", "notice", "meta")
 _OF_THE_FILE = frozenset({"file_id", HELD, EPOCH_DUE})
 _LOG = logging.getLogger(__name__)
 _EFFECT = (
@@ -348,9 +348,7 @@ class SqliteJournal(ArchivedJournal):
     def redeemed_step(self, handle: int, root: bytes) -> int:
         """Return the highest step of a rotating code's chain that has paid here, 0 where none has."""
         with self._lock:
-            found = row(
-                self._live(), "SELECT highest FROM step WHERE handle = ? AND root = ?", (signed(handle), root)
-            )
+            found = row(self._live(), "SELECT highest FROM step WHERE handle = ? AND root = ?", (signed(handle), root))
         return int(found[0]) if found else 0
 
     def holds(self, epoch: int, seq: int) -> bytes | None:
@@ -368,14 +366,17 @@ class SqliteJournal(ArchivedJournal):
         if self._head is None:
             return None
         epoch, upto = self._head.epoch, self._head.seq
-        start = max(1, upto - tail + 1)
+        gone = row(connection, "SELECT seq, hash FROM pruned WHERE epoch = ?", (epoch,))
+        first, opened = (gone[0] + 1, gone[1]) if gone else (1, None)
+        start = max(first, upto - tail + 1)
         found = rows(
             connection,
             "SELECT seq, prev, hash, payload FROM record WHERE epoch = ? AND seq >= ? ORDER BY seq",
             (epoch, start),
         )
-        [(opened,)] = rows(connection, "SELECT prev FROM epoch WHERE epoch = ?", (epoch,))
-        before = opened if start == 1 else found[0][1] if found else b""
+        if opened is None:
+            [(opened,)] = rows(connection, "SELECT prev FROM epoch WHERE epoch = ?", (epoch,))
+        before = opened if start == first else found[0][1] if found else b""
         for expected, (seq, prev, digest, payload) in enumerate(found, start=start):
             if seq != expected or prev != before or chain_hash(prev, payload) != digest:
                 return epoch, expected

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -53,7 +53,7 @@ class JournalFile:
     def __init__(self, path: Path, key: bytes, *, vfs: str | None = None) -> None:
         """Open or create the file; raises `Unreadable`, `Refused` `journal_newer` or `data_folder_readonly`."""
         self.path = path
-        self._key = key
+        self.key = key
         self._vfs = vfs
         self._lock = threading.RLock()
         self._meta: dict[str, Json] = {}
@@ -68,7 +68,7 @@ class JournalFile:
         self._connection = self._open()
 
     def _open(self) -> apsw.Connection:
-        connection = connect(self.path, self._key, durable=True, cache_kib=CACHE_KIB, vfs=self._vfs)
+        connection = connect(self.path, self.key, durable=True, cache_kib=CACHE_KIB, vfs=self._vfs)
         try:
             migrate(connection, self.path, STEPS, "journal_newer")
             self._load(connection)
@@ -88,6 +88,17 @@ class JournalFile:
         except OSError:
             return -1, -1
         return found.st_dev, found.st_ino
+
+    @contextmanager
+    def writing(self) -> Iterator[apsw.Connection]:
+        """Hold the connection for a piece of care; sales wait meanwhile, so it has to be short."""
+        with self._lock:
+            yield self._live()
+
+    def reload(self) -> None:
+        """Read again what is kept in memory of the file."""
+        with self._lock:
+            self._load(self._live())
 
     def on_damage(self, mend: Callable[[], None]) -> None:
         """Let `mend` put a damaged journal right while the till runs: it begins anew and opens an epoch."""
@@ -284,7 +295,7 @@ class JournalFile:
     def check_whole(self) -> bool:
         """Read every page over a connection of its own (0.4 s for 169 MB), so that selling need not wait."""
         try:
-            other = connect(self.path, self._key, durable=True, cache_kib=CACHE_KIB, vfs=self._vfs)
+            other = connect(self.path, self.key, durable=True, cache_kib=CACHE_KIB, vfs=self._vfs)
             try:
                 found = row(other, "PRAGMA quick_check(1)")
             finally:

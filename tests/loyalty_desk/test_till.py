@@ -127,7 +127,7 @@ def test_every_file_is_for_this_user_alone(tmp_path: Path) -> None:
 def test_the_recovery_key_opens_the_sealed_copy(tmp_path: Path) -> None:
     enrolled(tmp_path)
     with open_till(tmp_path) as till:
-        key = till._selling.journal._key
+        key = till._selling.journal.key
     sealed = (tmp_path / "journal.key").read_bytes()
     assert unseal_key(sealed, RECOVERY) == key
     assert key not in sealed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,3 +159,17 @@ def test_a_till_that_ends_in_the_middle_of_mending_begins_an_epoch_at_its_next_s
         assert len(journal_of(again).epochs()) == 2
         number = sell(again)
         assert receipts(journal_of(again)) == [*before, number]
+
+
+def test_a_running_till_copies_its_journal_once_a_day(till: Till, tmp_path: Path) -> None:
+    copies = tmp_path / "backup"
+    deadline = time.monotonic() + 20
+    while not list(copies.glob("journal-*.db")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    [copy] = copies.glob("journal-*.db")
+    made = copy.stat().st_mtime_ns
+    till.close()
+    with open_till(tmp_path) as again:
+        again.wait_until_checked()
+    assert copy.stat().st_mtime_ns == made

@@ -68,4 +68,14 @@ def second(connection: apsw.Connection) -> None:
     """)
 
 
-STEPS = (first, second)
+def third(connection: apsw.Connection) -> None:
+    """Name of each epoch the last record that was pruned: signed, it is what the rest of the chain begins behind."""
+    connection.execute("""
+        CREATE TABLE pruned (
+            epoch INTEGER PRIMARY KEY, seq INTEGER NOT NULL, id BLOB NOT NULL, hash BLOB NOT NULL, sig BLOB NOT NULL,
+            cum_count INTEGER NOT NULL, cum_earned INTEGER NOT NULL, cum_redeemed INTEGER NOT NULL
+        ) STRICT;
+    """)
+
+
+STEPS = (first, second, third)
