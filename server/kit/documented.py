@@ -5,12 +5,15 @@ Bodies travel as msgpack; where a route takes JSON too, the same struct is descr
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 from fastapi import Response
+from msgspec import inspect
 
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
@@ -41,16 +44,50 @@ def documented(
     extra: dict[str, Any] = {}
     if body is not None:
         content = _content(body, json=json)
-        if example is not None:
-            content[JSON if json else codec.CONTENT_TYPE]["example"] = dict(example)
+        for one in content.values():
+            one["example"] = example_of(body) if example is None else dict(example)
         text = f"{body.__name__}, optionally zstd" if not json else body.__name__
         extra["requestBody"] = {"required": True, "description": text, "content": content}
-    responses: dict[int | str, dict[str, Any]] = {
-        200: {"description": answer.__name__, "content": _content(answer, json=json)}
-    }
+    said = _content(answer, json=json)
+    for one in said.values():
+        one["example"] = example_of(answer)
+    responses: dict[int | str, dict[str, Any]] = {200: {"description": answer.__name__, "content": said}}
     for status in statuses:
         responses[status] = {"description": ERRORS[status], "content": _content(ErrorAnswer, json=json)}
     return {"openapi_extra": extra, "responses": responses, "response_class": Response}
+
+
+def example_of(kind: type) -> Any:
+    """Return a message of this kind in JSON's terms, every field filled with something well formed."""
+    return _example(inspect.type_info(kind), "")
+
+
+def _example(kind: inspect.Type, name: str) -> Any:
+    match kind:
+        case inspect.StructType(fields=fields):
+            return {field.encode_name: _example(field.type, field.name) for field in fields}
+        case inspect.UUIDType():
+            return str(uuid5(NAMESPACE_OID, name))
+        case inspect.BytesType(min_length=length):
+            return base64.b64encode(bytes(length or 0)).decode()
+        case inspect.IntType(ge=least, gt=above):
+            return least or (above or 0) + 1
+        case inspect.BoolType():
+            return False
+        case inspect.EnumType(cls=cls):
+            return next(iter(cls)).value
+        case inspect.ListType(item_type=item, min_length=length):
+            return [_example(item, name)] * max(1, length or 0)
+        case inspect.TupleType(item_types=items):
+            return [_example(item, name) for item in items]
+        case inspect.UnionType(types=types):
+            return _example(types[0] if not isinstance(types[0], inspect.NoneType) else types[1], name)
+        case inspect.StrType(min_length=length):
+            return (name or "text").ljust(length or 0, "0")
+        case inspect.DictType():
+            return {}
+        case _:
+            return None
 
 
 def schemas() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -11,27 +11,16 @@ from msgspec import Meta
 
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorCode
-from server.kit.auth import decode_body, read_body
-from server.kit.errors import ApiError, answer
+from server.kit.bodies import bearer, read_any, reply
+from server.kit.documented import documented
+from server.kit.errors import ApiError
 from server.services import Services
 from server.staff import sessions
 
 _MAX_BODY_BYTES = 4_096
 _Text = Annotated[str, Meta(max_length=300)]
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {codec.CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
-    for status, text in {
-        200: "msgpack of the answer",
-        400: "The body is not what the contract says",
-        401: "The session is over",
-        403: "Login or password is wrong",
-        413: "Too large",
-        429: "Tried too often",
-        503: "The server cannot store anything right now",
-    }.items()
-}
+_ERRORS = (400, 401, 403, 413, 429, 503)
 
 
 class LogIn(msgspec.Struct, frozen=True):
@@ -68,10 +57,10 @@ def make_router(services: Services) -> APIRouter:
     """Return the routes over the services of this process."""
     router = APIRouter(prefix="/api/v1/staff", tags=["staff"])
 
-    @router.post("/login", responses=_RESPONSES, response_class=Response, openapi_extra=_body("LogIn"))
+    @router.post("/login", **documented(LoggedIn, LogIn, *_ERRORS, json=True))
     async def log_in(request: Request) -> Response:
         """Log in with a password; five tries in ten minutes for an account and for an address."""
-        said = decode_body(LogIn, request, await read_body(request, _MAX_BODY_BYTES))
+        said = await read_any(LogIn, request, _MAX_BODY_BYTES)
         device = request.client.host if request.client else "?"
         await _require_network(services, said.network)
         try:
@@ -80,30 +69,29 @@ def make_router(services: Services) -> APIRouter:
             )
         except Refused as error:
             raise _refusal(error) from error
-        return answer(_said(made))
+        return reply(request, _said(made))
 
-    @router.post("/refresh", responses=_RESPONSES, response_class=Response, openapi_extra=_body("GoOn"))
+    @router.post("/refresh", **documented(LoggedIn, GoOn, *_ERRORS, json=True))
     async def go_on(request: Request) -> Response:
         """Get the next pair with the secret of the last; a secret shown twice ends the session."""
-        said = decode_body(GoOn, request, await read_body(request, _MAX_BODY_BYTES))
+        said = await read_any(GoOn, request, _MAX_BODY_BYTES)
         await _require_network(services, said.network)
         try:
             made = await sessions.go_on(services.ground, said.network, said.refresh, services.clock.now())
         except Refused as error:
             raise _refusal(error) from error
-        return answer(_said(made))
+        return reply(request, _said(made))
 
-    @router.post("/logout", responses=_RESPONSES, response_class=Response, openapi_extra=_body("nothing"))
+    @router.post("/logout", **documented(LoggedOut, None, *_ERRORS, json=True))
     async def log_out(request: Request) -> Response:
         """End the session of the bearer."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         try:
             now = services.clock.now()
-            access = await sessions.who_may(services.ground, token if scheme.lower() == "bearer" else "", now)
+            access = await sessions.who_may(services.ground, bearer(request), now)
             await sessions.log_out(services.ground, access, now)
         except Refused as error:
             raise _refusal(error) from error
-        return answer(LoggedOut())
+        return reply(request, LoggedOut())
 
     return router
 
@@ -124,8 +112,3 @@ def _refusal(error: Refused) -> ApiError:
     if error.code == "login_wrong":
         return ApiError(403, ErrorCode.BAD_TOKEN, "Login or password is wrong.")
     return ApiError(401, ErrorCode.BAD_TOKEN, "The session is over. Log in again.")
-
-
-def _body(name: str) -> dict[str, object]:
-    content = {codec.CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}
-    return {"requestBody": {"required": True, "description": f"msgpack of {name}", "content": content}}

@@ -8,12 +8,21 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from loyalty_desk.wire.v1 import codec
-from loyalty_desk.wire.v1.bootstrap import PART_BYTES, PART_TYPE
+from loyalty_desk.wire.v1.bootstrap import PART_BYTES, PART_TYPE, SnapshotManifest
 from loyalty_desk.wire.v1.errors import ErrorCode
-from loyalty_desk.wire.v1.salvage import SalvageRequest
-from loyalty_desk.wire.v1.sync import MAX_PULL_ROWS, HelloRequest, PushRequest, ReconcileRequest
+from loyalty_desk.wire.v1.salvage import SalvageAnswer, SalvageRequest
+from loyalty_desk.wire.v1.sync import (
+    MAX_PULL_ROWS,
+    HelloAnswer,
+    HelloRequest,
+    PullAnswer,
+    PushAnswer,
+    PushRequest,
+    ReconcileAnswer,
+    ReconcileRequest,
+)
 from server.kit.auth import Signer, decode_body, read_signed, require_bearer, require_same
+from server.kit.documented import ERRORS, documented
 from server.kit.errors import ApiError, answer
 from server.services import Services
 from server.sync.bootstrap import Snapshots
@@ -24,21 +33,9 @@ from server.sync.salvage import salvage
 from server.sync.signers import find_signer
 from server.sync.store import PostgresStores
 
-_ERRORS = {
-    400: "The body is not what the contract says",
-    401: "The till or its bearer is not known",
-    403: "The signature is not the till's, or it gets no data",
-    404: "The till is not known here",
-    409: "GAP, STALE_INCARNATION or FORK",
-    410: "MUST_BOOTSTRAP",
-    413: "Too large: send less at a time",
-    429: "Too many at once",
-    503: "The ledger cannot store anything right now",
-}
-
 _PART_ERRORS = {
-    401: _ERRORS[401],
-    403: _ERRORS[403],
+    401: ERRORS[401],
+    403: ERRORS[403],
     404: "This snapshot is not there any more",
     416: "Nothing lies in that range",
 }
@@ -66,26 +63,6 @@ _PARTS: dict[str, Any] = {
 }
 
 
-def _documented(answer_name: str, body_name: str | None, *statuses: int) -> dict[str, Any]:
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    extra: dict[str, Any] = {}
-    if body_name is not None:
-        extra["requestBody"] = {
-            "required": True,
-            "description": f"msgpack of loyalty_desk.wire.v1 {body_name}, optionally zstd",
-            "content": {codec.CONTENT_TYPE: binary},
-        }
-    responses: dict[int | str, dict[str, Any]] = {
-        200: {
-            "description": f"msgpack of loyalty_desk.wire.v1 {answer_name}",
-            "content": {codec.CONTENT_TYPE: binary},
-        }
-    }
-    for status in statuses:
-        responses[status] = {"description": _ERRORS[status], "content": {codec.CONTENT_TYPE: binary}}
-    return {"openapi_extra": extra, "responses": responses, "response_class": Response}
-
-
 def make_router(services: Services) -> APIRouter:
     """Return the routes over the services of this process."""
     router = APIRouter(prefix="/api/v1/sync", tags=["sync"])
@@ -94,7 +71,7 @@ def make_router(services: Services) -> APIRouter:
     async def find(network: UUID, device: UUID) -> Signer | None:
         return await find_signer(services.ground, network, device)
 
-    @router.post("/hello", **_documented("HelloAnswer", "HelloRequest", 400, 401, 403, 409, 413, 503))
+    @router.post("/hello", **documented(HelloAnswer, HelloRequest, 400, 401, 403, 409, 413, 503))
     async def post_hello(request: Request) -> Response:
         """Say who is there; the answer, signed by the network, gives the server's life, time and heads."""
         signer, body = await read_signed(request, find)
@@ -102,7 +79,7 @@ def make_router(services: Services) -> APIRouter:
         require_same(signer, message.network, message.device)
         return answer(await hello(PostgresStores(services.ground), message, services.clock.now(), signer.key))
 
-    @router.post("/push", **_documented("PushAnswer", "PushRequest", 400, 401, 403, 409, 413, 429, 503))
+    @router.post("/push", **documented(PushAnswer, PushRequest, 400, 401, 403, 409, 413, 429, 503))
     async def post_push(request: Request) -> Response:
         """Upload records; each is posted, a duplicate or quarantined, and stored durably before the answer."""
         signer, body = await read_signed(request, find)
@@ -110,7 +87,7 @@ def make_router(services: Services) -> APIRouter:
         require_same(signer, message.network, message.device)
         return answer(await services.ledger.push(message, signer.key))
 
-    @router.post("/reconcile", **_documented("ReconcileAnswer", "ReconcileRequest", 400, 401, 403, 409, 413, 503))
+    @router.post("/reconcile", **documented(ReconcileAnswer, ReconcileRequest, 400, 401, 403, 409, 413, 503))
     async def post_reconcile(request: Request) -> Response:
         """Compare an epoch block by block; ids are listed for blocks that differ."""
         signer, body = await read_signed(request, find)
@@ -118,7 +95,7 @@ def make_router(services: Services) -> APIRouter:
         require_same(signer, message.network, message.device)
         return answer(await reconcile(PostgresStores(services.ground), message))
 
-    @router.post("/salvage", **_documented("SalvageAnswer", "SalvageRequest", 400, 401, 403, 404, 409, 413, 429, 503))
+    @router.post("/salvage", **documented(SalvageAnswer, SalvageRequest, 400, 401, 403, 404, 409, 413, 429, 503))
     async def post_salvage(request: Request) -> Response:
         """Upload another till's records, each signed by that till; needs a till that may act, and its bearer."""
         bringer, body = await read_signed(request, find)
@@ -130,7 +107,7 @@ def make_router(services: Services) -> APIRouter:
             raise ApiError(404, ErrorCode.NOT_FOUND, "The till that these records are said to be of is not known here.")
         return answer(await salvage(services.ledger, bringer, lost, message))
 
-    @router.get("/pull", **_documented("PullAnswer", None, 400, 401, 403, 410, 503))
+    @router.get("/pull", **documented(PullAnswer, None, 400, 401, 403, 410, 503))
     async def get_pull(
         request: Request,
         cursor: Annotated[str | None, Query(max_length=100)] = None,
@@ -141,7 +118,7 @@ def make_router(services: Services) -> APIRouter:
         require_bearer(request, signer)
         return answer(await pull(PostgresStores(services.ground), signer, cursor, limit))
 
-    @router.get("/bootstrap", **_documented("SnapshotManifest", None, 401, 403, 503))
+    @router.get("/bootstrap", **documented(SnapshotManifest, None, 401, 403, 503))
     async def get_snapshot(request: Request) -> Response:
         """Say what the first load is; it is made when first asked for. Needs the bearer beside the signature."""
         signer = await _reader(request)

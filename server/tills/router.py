@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from loyalty_desk.domain.errors import BadInput, ForPerson
-from loyalty_desk.wire.v1 import codec
-from loyalty_desk.wire.v1.enrol import EnrolFinish, EnrolStart
+from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart
 from loyalty_desk.wire.v1.errors import ErrorCode
 from server.kit.auth import decode_body, read_body
+from server.kit.documented import documented
 from server.kit.errors import ApiError, answer
 from server.services import Services
 from server.tills import service
@@ -25,17 +23,6 @@ _REFUSALS = {
     "till_name": (400, ErrorCode.BAD_BODY, "A till's name has 1 to 60 characters that can be printed."),
     "enrol_signature": (403, ErrorCode.BAD_SIGNATURE, "The request is not signed by the till that started."),
 }
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {codec.CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
-    for status, text in {
-        200: "msgpack of the answer",
-        202: "Nobody has confirmed yet",
-        400: "The body is not what the contract says",
-        403: "The code or the signature is not valid",
-        413: "Too large",
-        503: "The server cannot store anything right now",
-    }.items()
-}
 _MAX_BODY_BYTES = 4096
 
 
@@ -43,7 +30,7 @@ def make_router(services: Services) -> APIRouter:
     """Return the routes over the services of this process."""
     router = APIRouter(prefix="/api/v1/enrol", tags=["enrol"])
 
-    @router.post("/start", responses=_RESPONSES, response_class=Response, openapi_extra=_body("EnrolStart"))
+    @router.post("/start", **documented(EnrolPending, EnrolStart, 400, 403, 413, 503))
     async def start(request: Request) -> Response:
         """Show a one-time code and a public key; a person then compares eight characters."""
         message = decode_body(EnrolStart, request, await read_body(request, _MAX_BODY_BYTES))
@@ -52,7 +39,7 @@ def make_router(services: Services) -> APIRouter:
         except ForPerson as error:
             raise _refusal(error) from error
 
-    @router.post("/finish", responses=_RESPONSES, response_class=Response, openapi_extra=_body("EnrolFinish"))
+    @router.post("/finish", **documented(EnrolAnswer, EnrolFinish, 202, 400, 403, 413, 503))
     async def finish(request: Request) -> Response:
         """Fetch the token once a person has confirmed; 202 until then."""
         message = decode_body(EnrolFinish, request, await read_body(request, _MAX_BODY_BYTES))
@@ -71,9 +58,3 @@ def _refusal(error: ForPerson) -> ApiError:
     if isinstance(error, BadInput):
         return ApiError(400, ErrorCode.BAD_BODY, f"The request is not understood: {error.code}")
     return ApiError(403, ErrorCode.PAIRING_CODE, f"Refused: {error.code}")
-
-
-def _body(name: str) -> dict[str, object]:
-    content = {codec.CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}
-    text = f"msgpack of loyalty_desk.wire.v1.enrol {name}, optionally zstd"
-    return {"requestBody": {"required": True, "description": text, "content": content}}
