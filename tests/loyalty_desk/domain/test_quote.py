@@ -210,3 +210,34 @@ def test_a_quote_keeps_of_a_birthday_which_rules_it_met():
 
 def test_nobody_has_no_facts():
     assert quote(basket(1_000), None, program(), AT).facts is None
+
+
+def test_a_rule_that_was_passed_over_still_says_why():
+    goods = {"type": "products", "products": ["A"]}
+    rules = [
+        rule(f"r{n}", percent(1_000), skip_discounted_lines=True, when=[goods, *more])
+        for n, more in enumerate(([], [], [{"type": "tags", "tags": ["staff"]}], [{"type": "weekdays", "days": [1]}]))
+    ]
+    rules.append(rule("z", percent(1_000), when=[{"type": "promo_code", "codes": ["TEN"]}]))
+    of = program(*rules, tiers=TIERS, redemption={}, point_value=1)
+    staff = replace(GOLD, points=50, tags=frozenset({"staff"}))
+    found = quote(basket(10_000, 5_000), staff, of, AT, Choices(points_asked=20, codes=("ten",)))
+    assert {note.rule: (note.applied, note.code, note.amount) for note in found.explanation} == {
+        "r0": (True, "applied", 1_000),
+        "r1": (False, "nothing_left", 0),
+        "r2": (False, "nothing_left", 0),
+        "r3": (False, "nothing_left", 0),
+        "z": (True, "applied", 1_400),
+        TIER_RULE: (False, "promotions_better", 0),
+    }
+    assert (found.redeemed_points, found.discount_total) == (20, 2_400)
+
+
+def test_points_with_days_of_their_own_are_said_of_each_rule():
+    of = program(
+        rule("short", {"type": "bonus_fixed", "points": 5, "expires_days": 7}),
+        rule("long", {"type": "bonus_fixed", "points": 8, "expires_days": 30}),
+        rule("plain", {"type": "bonus_fixed", "points": 1}),
+    )
+    found = quote(basket(10_000), GOLD, of, AT)
+    assert sorted(found.own_expiry) == [("long", 8, 30), ("short", 5, 7)]
