@@ -1,0 +1,178 @@
+"""A day at the counter typed into a terminal, with nobody answering on the other side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from typer.testing import CliRunner, Result
+
+from loyalty_desk.cli import app
+from loyalty_desk.domain.guest_code import ld1
+from loyalty_desk.log_file import NAME as LOG
+from loyalty_desk.till import Till, open_till
+from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer
+from tests.loyalty_desk.test_till import enrolled
+from tests.loyalty_desk.till_parts import ANNA, ANNA_CARD, CARD, INCARNATION, STORE, stored_program
+
+FREE_CARD = ld1(0x0123456789ABCDEF)
+HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+STAFF = [
+    ("staff", "anna", {"name": "Anna K", "role": "cashier", "stores": [str(STORE)], "pin": HASHER.hash("4711")}),
+    ("staff", "boss", {"name": "Boris B", "role": "manager", "pin": HASHER.hash("135790")}),
+]
+PROFILE = ("profile", "default", {"cvm": {"ld1": 100}, "random_online_bp": 0, "tier_codes": ["ld1"]})
+OLGA = ("guest", "66666666-6666-4666-8666-666666666666", {"name": "Olga", "member_no": "1000000024", "points": 10})
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[Till]:
+    with open_till(folder) as till:
+        yield till
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LOYALTY_KEYRING", "file")
+    monkeypatch.setenv("LOYALTY_TILL_DIR", str(tmp_path))
+    monkeypatch.delenv("LOYALTY_TILL_WITNESS", raising=False)
+    monkeypatch.setattr("loyalty_desk.store.reserve.Reserve.__init__.__defaults__", (4096,))
+    enrolled(tmp_path)
+    with inside(tmp_path) as till:
+        parts = till._selling
+        parts.journal.remember_program(stored_program())
+        rows = [FeedRow(n, *row) for n, row in enumerate([ANNA, ANNA_CARD, OLGA, PROFILE, *STAFF], start=1)]
+        parts.cache.apply(PullAnswer(INCARNATION, rows, len(rows), False))
+        clock = parts.clock
+        parts.cache.completed(clock.now_ms(), clock.boot_id, clock.monotonic_ms())
+        clock.learn(clock.now_ms(), clock.monotonic_ms(), clock.monotonic_ms())
+        parts.journal.clear_redemption_hold()
+    return tmp_path
+
+
+@pytest.fixture
+def till(folder: Path) -> Callable[..., Result]:
+    def run(*arguments: str, pin: str = "") -> Result:
+        return CliRunner().invoke(app, ["till", *arguments, "--lang", "en"], input=f"{pin}\n")
+
+    return run
+
+
+@pytest.fixture
+def done(till: Callable[..., Result]) -> Callable[..., dict[str, Any]]:
+    def run(*arguments: str, pin: str = "") -> dict[str, Any]:
+        result = till(*arguments, "--json", pin=pin)
+        assert result.exit_code == 0, result.output
+        found: dict[str, Any] = json.loads(result.stdout)
+        return found
+
+    return run
+
+
+def said(result: Result) -> str:
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.output
+    return result.stderr.strip()
+
+
+def test_a_day_from_the_first_pin_to_the_z_report(done: Callable[..., dict[str, Any]]) -> None:
+    assert done("shift", "open", "--cashier", "Anna K", pin="4711")["number"] == 1
+    first = done("sale", "--line", "latte:200:2:coffee", "--line", "cake:150.50", "--code", CARD)
+    assert (first["gross"], first["discount"]) == (55_050, 5_505)
+    paid = done("sale", "--amount", "500", "--code", CARD, "--points", "60", "--offline")
+    assert paid["redeemed_points"] == 60
+    back = done("refund", first["receipt"], "--line", "1=1")
+    assert back["money"] == 18_000
+    again = done("exchange", first["receipt"], "--line", "1", "--sell", "tea:300", "--code", CARD)
+    assert again["difference"] == 27_000 - 18_000
+    old = done("void", paid["receipt"], "--manager", "boss", pin="135790")
+    assert (old["money"], old["points_back"], old["is_whole"]) == (paid["total"], 60, True)
+    assert [one["receipt"] for one in done("history", CARD)["sales"]] == [
+        again["receipt"],
+        paid["receipt"],
+        first["receipt"],
+    ]
+    assert done("shift", "login", "--cashier", "boss", pin="135790")["name"] == "Boris B"
+    assert done("adjust", CARD, "50", "--manager", "boss", "--reason", "goodwill", pin="135790")["balance"]
+    moved = done("transfer", CARD, "1000000024", "5", "--manager", "boss", pin="135790")
+    assert moved["balance"] == done("find", CARD)["points"]
+    registered = done(
+        "register", "--name", "Ирина", "--phone", "8 916 123-45-67", "--consent", "v1", "--card", FREE_CARD
+    )
+    assert not registered["was_asked"]
+    assert done("find", FREE_CARD)["provisional"]
+    x = done("x")
+    z = done("shift", "close")
+    assert x["totals"] == z["totals"]
+    assert z["totals"]["sales"] == 3
+    assert (z["totals"]["voids"], z["totals"]["refunds"], z["totals"]["exchanges"]) == (1, 1, 1)
+    assert {one["cashier"] for one in z["totals"]["by_cashier"]} == {"anna", "boss"}
+    assert z["waiting"] == done("status")["waiting"]
+
+
+def test_points_wait_for_no_server_that_is_not_there_and_the_outcome_is_kept(
+    done: Callable[..., dict[str, Any]],
+) -> None:
+    before = done("status")["waiting"]
+    sold = done("sale", "--amount", "500", "--code", CARD, "--points", "60")
+    assert sold["redeemed_points"] == 60
+    assert done("status")["waiting"] == before + 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["shift", "close"], "No shift is open. Open one first."),
+        (["x"], "No shift is open. Open one first."),
+        (["void"], "Nothing has been sold at this till yet."),
+        (["refund", "DE71-000009"], "A sale of another till is found by the server"),
+        (["refund", "zzz"], "This is not a receipt number."),
+        (["find", "+7 916 123-45-67"], "This needs the server, which does not answer."),
+        (["find", "123456"], "This needs the server, which does not answer."),
+        (["find", "garbage"], "This code is not one of ours."),
+        (["sale"], "Type the amount of the check."),
+        (["sale", "--line", "latte"], "“latte” is not a line."),
+        (["sale", "--line", "latte:x"], "This is not an amount."),
+        (["sale", "--line", "latte:100:0"], "“latte:100:0” is not a line."),
+        (["register", "--consent", ""], "The guest has to agree to the rules"),
+        (["register", "--consent", "v1"], "Type a name or a phone."),
+        (["register", "--consent", "v1", "--name", "A", "--birthday", "04.03.1990"], "This cannot be a date of birth."),
+        (["adjust", CARD, "5", "--manager", "boss", "--reason", "because"], "Choose a reason: goodwill"),
+        (["adjust", CARD, "5", "--manager", "anna", "--reason", "other"], "Anna K is not a manager."),
+        (["adjust", CARD, "5", "--manager", "zed", "--reason", "other"], "Nobody called “zed” works in this store."),
+        (["override", CARD, "--manager", "boss"], "The PIN is wrong. Tries left: 4."),
+    ],
+)
+def test_what_is_refused_is_one_sentence(till: Callable[..., Result], arguments: list[str], sentence: str) -> None:
+    found = said(till(*arguments, pin="0000"))
+    assert found.startswith(sentence)
+    assert "\n" not in found
+
+
+def test_a_fault_of_the_machine_is_told_in_a_sentence_and_logged_with_its_traceback(
+    till: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str], None]
+) -> None:
+    import apsw
+
+    from loyalty_desk.store.journal import SqliteJournal
+
+    expect_log("the journal")
+
+    def fail(*_: object) -> None:
+        raise apsw.IOError("the disk is gone")
+
+    monkeypatch.setattr(SqliteJournal, "_insert", fail)
+    assert said(till("sale", "--amount", "100")).startswith("The sale cannot be recorded")
+    assert "Traceback" in (folder / LOG).read_text(encoding="utf-8")
+    assert (folder / LOG).stat().st_mode & 0o077 == 0
+
+
+def test_a_pin_is_no_argument(till: Callable[..., Result]) -> None:
+    for command in (["shift", "open"], ["adjust"], ["override"], ["void"], ["transfer"]):
+        assert "--pin" not in till(*command, "--help").stdout
