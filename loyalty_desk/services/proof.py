@@ -24,7 +24,7 @@ class RedeemedSteps(Protocol):
 
 
 def narrowed(allowed: Allowance, reason: str) -> Allowance:
-    """Return an allowance of nothing because of the code, `reason` first: it is what the guest can do something about."""
+    """Return an allowance of nothing because of the code, `reason` first: the guest can do something about it."""
     row = LimitRow(Decision.CVM, 0, reason)
     bits = allowed.decision_bits | 1 << Decision.CVM
     return replace(allowed, max_points=0, reason=reason, facts={}, decision_bits=bits, rows=(row, *allowed.rows))

@@ -123,7 +123,7 @@ class AcknowledgedJournal(JournalFile):
 
     @mended
     def offline_use(self, guest: UUID, now: int | None = None) -> OfflineUse:
-        """Return redemptions since the last sync; those that the server still holds at `now` (ms) are not among them."""
+        """Return redemptions since the last sync; without those that the server still holds at `now` (ms)."""
         with self._lock:
             [(points, count, device)] = rows(
                 self._live(),

@@ -31,8 +31,8 @@ from loyalty_desk.domain.guest_code import ld1, member_number  # noqa: E402
 from loyalty_desk.domain.record import handle_text  # noqa: E402
 from loyalty_desk.store.cache import SqliteCache  # noqa: E402
 from loyalty_desk.store.engine import transaction  # noqa: E402
-from loyalty_desk.wire.v1.bootstrap import StoredGuest  # noqa: E402
 from loyalty_desk.store.journal_acks import signed  # noqa: E402
+from loyalty_desk.wire.v1.bootstrap import StoredGuest  # noqa: E402
 from loyalty_desk.wire.v1.rows import GuestRow, read  # noqa: E402
 from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer  # noqa: E402
 from tests.loyalty_desk.till_parts import INCARNATION, KEY, make_counter, stored_program  # noqa: E402

@@ -113,8 +113,14 @@ def test_a_program_is_checked_published_once_and_shown(commands: Commands, tmp_p
         ('{"currency": "USD"}', "counts in USD, the network in RUB"),
         ('{"currency": "RUB", "point_value": 1.5}', "point_value should be integer"),
         ('{"currency": "RUB", "bonuses": {"birthday": {"points": 0}}}', "points in"),
-        ('{"currency": "RUB", "bonuses": {"birthday": {"points": 5, "day": 1}}}', "day in bonuses.birthday means nothing"),
-        ('{"currency": "RUB", "modell": "points", "tier": 1}', "modell in program means nothing: is it mistyped? (And 1"),
+        (
+            '{"currency": "RUB", "bonuses": {"birthday": {"points": 5, "day": 1}}}',
+            "day in bonuses.birthday means nothing",
+        ),
+        (
+            '{"currency": "RUB", "modell": "points", "tier": 1}',
+            "modell in program means nothing: is it mistyped? (And 1",
+        ),
         ('{"currency": "RUB", "rules": [{"id": "a"}]}', "rule a has no effect"),
         ('{"currency": "RUB", "rules": [{"id": "a", "effects": [{"type": "beam"}]}]}', "beam in rule a is not known"),
         ('{"currency": "RUB", "point_value": "5 USD"}', "is in USD, the program in RUB"),

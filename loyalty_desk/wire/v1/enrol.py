@@ -11,8 +11,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.base32 import ALPHABET, encode32
+from loyalty_desk.domain.errors import BadInput
 
 _PREFIX = "LDP1"
 _CHECK_LETTERS = 2

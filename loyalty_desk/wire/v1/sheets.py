@@ -6,8 +6,8 @@ import re
 from enum import StrEnum
 from hashlib import sha256
 
-from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.base32 import decode32, encode32
+from loyalty_desk.domain.errors import BadInput
 
 KEY_BYTES = 32
 _CHECK_BYTES = 3
