@@ -1,21 +1,27 @@
 """One PostgreSQL for all server tests of a run, one fresh database a test, copied from a migrated template."""
 
+import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 
-from server.kit import incarnation, schema
+from server.kit import incarnation, new_cluster, schema
 from server.kit.embedded import APP, DATABASE, OWNER, SUPERUSER, Embedded
 from server.kit.ground import Base, Ground
 from server.kit.ground import ground as open_ground
+from server.kit.place import Place, find
 from server.networks.service import MadeNetwork, NewStore, create_network
 from server.settings import Settings
+
+# Names the folder of another PostgreSQL's programs, which all server tests then run against (test_other_postgres.py).
+OTHER_POSTGRES = "LOYALTY_TEST_POSTGRES"
 
 
 def folder_for_database(prefix: str) -> Path:
@@ -23,6 +29,15 @@ def folder_for_database(prefix: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     folder.chmod(0o711)
     return folder
+
+
+def without_builtin_locale(run_tool: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Let an initdb older than 17 make the cluster: it knows the locale C and not who provides it."""
+
+    def run(place: Place, name: str, *arguments: str | Path, **options: object) -> bytes:
+        return run_tool(place, name, *(one for one in arguments if "builtin" not in str(one)), **options)
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +50,11 @@ def anyio_backend() -> str:
 def cluster() -> Iterator[Embedded]:
     """A running PostgreSQL whose database `loyalty` is migrated: the template of the others. Nobody connects to it."""
     folder = folder_for_database("ld-tests-")
-    embedded = Embedded(folder / "data")
+    other = os.environ.get(OTHER_POSTGRES)
+    place = replace(find(folder / "data"), bin=Path(other)) if other else None
+    embedded = Embedded(folder / "data", place=place)
+    if other:
+        new_cluster.run_tool = without_builtin_locale(new_cluster.run_tool)
     try:
         embedded.start()
         schema.upgrade(embedded.url(OWNER), APP)
