@@ -10,7 +10,15 @@ from typing import Annotated
 
 import typer
 
-from loyalty_desk import cli_quote, cli_till_guests, cli_till_returns, cli_till_sale, cli_till_shift, log_file
+from loyalty_desk import (
+    cli_quote,
+    cli_till_guests,
+    cli_till_journal,
+    cli_till_returns,
+    cli_till_sale,
+    cli_till_shift,
+    log_file,
+)
 from loyalty_desk.cli_till import AsJson, DataDir, Lang, fail, till_app
 from loyalty_desk.domain.errors import ForPerson, Refused
 
@@ -24,6 +32,7 @@ app = typer.Typer(
 app.add_typer(till_app, name="till")
 for part in (cli_till_sale, cli_till_shift, cli_till_returns, cli_till_guests):
     part.mount(till_app)
+cli_till_journal.mount(till_app, app)
 cli_quote.mount(app)
 
 

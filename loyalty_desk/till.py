@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from uuid import UUID, uuid4
@@ -23,20 +24,24 @@ from loyalty_desk.counter import Counter, make_counter
 from loyalty_desk.credentials import Secrets, choose_store, key_id, open_store, seal_key, sealed_key_id
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.record import BadRecord, Record
 from loyalty_desk.paths import TillPaths, till_paths
+from loyalty_desk.recovery import opened_file
 from loyalty_desk.services.bootstrapping import Bootstrap
 from loyalty_desk.services.checkout import Checkout
 from loyalty_desk.services.enrolment import Enrolled, Enrolment
 from loyalty_desk.services.guests import Guests
-from loyalty_desk.services.ports import EnrolClient, Identity
+from loyalty_desk.services.ports import EnrolClient, Identity, NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.pulling import program_of_row
 from loyalty_desk.services.recording import Recorder
+from loyalty_desk.services.salvaging import Brought, bring
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.sync import SyncEngine, SyncOutcome
 from loyalty_desk.services.sync_loop import SyncLoop
 from loyalty_desk.services.trusted_clock import TrustedClock
+from loyalty_desk.store import portable
 from loyalty_desk.store.boot import Finding, examine, open_journal, renew, with_room
 from loyalty_desk.store.cache import SqliteCache
 from loyalty_desk.store.journal import SqliteJournal
@@ -45,6 +50,7 @@ from loyalty_desk.store.journal_file import set_aside
 from loyalty_desk.store.lock import ProcessLock
 from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.snapshot import SnapshotFiles
+from loyalty_desk.store.verify import Proof, prove, read_only
 from loyalty_desk.store.witness import Witness
 from loyalty_desk.wire.v1.enrol import Pairing
 from loyalty_desk.wire.v1.sync import FeedTable
@@ -225,7 +231,11 @@ class Till:
         """Make the files of a till that has just joined; until `till.json`, the last, nothing has happened."""
         secrets = Secrets(os.urandom(32), enrolled.device_key.private_bytes_raw(), enrolled.answer.token)
         if self.paths.journal.exists():
-            _LOG.warning("an earlier journal is kept as %s", set_aside(self.paths.journal).name)
+            aside = set_aside(self.paths.journal)
+            if self.paths.sealed_key.exists():
+                # Without it nobody could ever open what is kept here.
+                self.paths.sealed_key.replace(aside.with_name(f"{aside.name}.key"))
+            _LOG.warning("an earlier journal is kept as %s", aside.name)
         self.paths.witness.unlink(missing_ok=True)
         self.paths.cache.unlink(missing_ok=True)
         store, keys_id = choose_store(self.paths.keys), str(uuid4())
@@ -317,6 +327,56 @@ class Till:
             client.close()
         self._note(outcome)
         return outcome
+
+    def prove(self) -> Proof:
+        """Prove the whole journal, record by record, while it is in use; raises `Refused` `not_enrolled`."""
+        if self._selling is None:
+            raise Refused("not_enrolled")
+        with read_only(self.paths.journal, self._selling.journal.key) as connection:
+            return prove(connection, self._selling.key.public_key())
+
+    def export(self, to: Path) -> int:
+        """Write the whole journal, encrypted, into a file that can be carried away; return how many records wait in it.
+
+        Raises `Refused` `not_enrolled`, `export_exists`, `export_not_written`.
+        """
+        if self._selling is None:
+            raise Refused("not_enrolled")
+        portable.write(self._selling.journal, self.paths.backups, self.paths.sealed_key.read_bytes(), to)
+        return self._selling.journal.waiting().count
+
+    def bring(self, file: Path, sheet: str | None = None) -> Brought:
+        """Hand the records of another journal, an export or a till laid aside over to the server.
+
+        Done again it changes nothing. Raises as `recovery.opened_file`, `Refused` `not_enrolled`, `other_network`, and
+        `server_silent`, `server_foreign`, `salvage_refused` where it could not be handed over.
+        """
+        if self._selling is None:
+            raise Refused("not_enrolled")
+        from loyalty_desk.remote.client import HttpLedgerClient
+
+        identity, life = self._selling.config.identity, UUID(str(self._selling.journal.get("incarnation")))
+        client = HttpLedgerClient(identity, self._selling.key, self._selling.token)
+        with opened_file(file, self.paths, sheet) as found, read_only(found.copy, found.key) as connection:
+            try:
+                records = portable.records_of(connection)
+                first = next(records, None)
+                if first is None:
+                    return Brought()
+                lost = Record.from_payload(first[0].payload)
+                if lost.network != identity.network:
+                    raise Refused("other_network")
+                return bring(client, lost.network, lost.device, life, chain([first], records))
+            except NoAnswer as error:
+                raise Refused("server_silent") from error
+            except NotOurServer as error:
+                raise Refused("server_foreign") from error
+            except ServerSaid as error:
+                raise Refused("salvage_refused", text=error.text) from error
+            except BadRecord as error:
+                raise Refused("journal_unreadable", path=str(file)) from error
+            finally:
+                client.close()
 
     def wake_sync(self) -> None:
         """Sync now rather than at the next turn; from any thread."""

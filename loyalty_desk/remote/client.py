@@ -15,6 +15,7 @@ from loyalty_desk.wire.v1.bootstrap import SnapshotManifest
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart, Pairing
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
 from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup
+from loyalty_desk.wire.v1.salvage import SalvageAnswer, SalvageRequest
 from loyalty_desk.wire.v1.sync import (
     HelloAnswer,
     HelloRequest,
@@ -53,6 +54,10 @@ class HttpLedgerClient:
         """Return a page of changes after `cursor`, from the beginning where None."""
         query: Mapping[str, object] = {"limit": limit} if cursor is None else {"cursor": cursor, "limit": limit}
         return self._signed("GET", f"{BASE}/sync/pull?{urlencode(query)}", b"", {}, PullAnswer)
+
+    def salvage(self, request: SalvageRequest) -> SalvageAnswer:
+        """Hand over records of another till, each signed by it."""
+        return self._post("/sync/salvage", request, SalvageAnswer)
 
     def snapshot(self) -> SnapshotManifest:
         """Return what the first load is; `ServerSaid` `SNAPSHOT_WAITS` while it is being made."""

@@ -22,6 +22,7 @@ from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, E
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
 from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow, StaffRow, StoreRow
+from loyalty_desk.wire.v1.salvage import SalvageAnswer, SalvageRequest
 from loyalty_desk.wire.v1.sync import (
     HelloAnswer,
     HelloRequest,
@@ -575,6 +576,10 @@ class LedgerClient(Protocol):
 
     def pull(self, cursor: str | None, limit: int) -> PullAnswer:
         """Return a page of changes after `cursor`, from the beginning where None."""
+        ...
+
+    def salvage(self, request: SalvageRequest) -> SalvageAnswer:
+        """Hand over records of another till, each signed by it."""
         ...
 
     def snapshot(self) -> SnapshotManifest:

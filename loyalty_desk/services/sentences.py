@@ -74,6 +74,8 @@ SENTENCES: Mapping[str, str] = {
     "data_folder_readonly": _("The data folder cannot be written to: {path}. Nothing has been changed."),
     "data_folder_unusable": _("The data folder cannot be used: {path}. Nothing has been changed."),
     "keys_not_kept": _("The till’s keys could not be kept ({path}). Nothing has been changed."),
+    "sheet_kind": _("This is not the network’s recovery sheet. It begins with LDSX."),
+    "sheet_malformed": _("The recovery sheet is mistyped. Compare it letter by letter."),
     "recovery_key_wrong": _("This recovery key does not open the journal of this till."),
     "till_file_damaged": _(
         "The file that says which till this is, is damaged: {path}. Sales are safe; call the manager."
@@ -81,6 +83,14 @@ SENTENCES: Mapping[str, str] = {
     "no_display": _("There is no screen here to open the window on. Start Loyalty Desk on the till’s desktop."),
     "not_enrolled": _("This till does not belong to a network yet."),
     "journal_key_missing": _("The key of this till’s journal is missing. The sales are still there; call the manager."),
+    "journal_unreadable": _("The file {path} is no journal that this key opens."),
+    "export_exists": _("The file {path} is there already. Choose another name."),
+    "export_not_written": _("The file {path} cannot be written."),
+    "export_unreadable": _("The file {path} is no export of a till, or it is damaged."),
+    "recovery_needed": _("The file {path} opens with the network’s recovery sheet alone. Have it typed in."),
+    "keys_not_lost": _("This till’s keys are there: nothing has to be recovered."),
+    "other_network": _("The file belongs to another network."),
+    "salvage_refused": _("The server did not take the records: {text}"),
     "journal_newer": _("The journal was written by a newer version. Update Loyalty Desk; nothing has been changed."),
     "manager_pin_later": _("This needs a manager’s PIN, which this version does not have yet."),
     # why points are limited, each to follow “Points cannot be used now:” or “At most 100 points now:”
