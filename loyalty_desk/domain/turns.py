@@ -12,7 +12,8 @@ from loyalty_desk.domain.money import BASIS_POINTS
 from loyalty_desk.domain.quote import MANUAL_RULE
 from loyalty_desk.domain.tally import GOODS, Tally
 
-NOT_ITS_TURN = Reason("not_its_turn")
+# Told apart by identity and never shown: the explanation prices such rules again, each at its turn.
+NOT_ITS_TURN = Reason(NOTHING_LEFT.code)
 
 type Turn = Callable[[Tally], Reason | None]
 
