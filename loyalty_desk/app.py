@@ -255,6 +255,8 @@ class TillApp:
             theme=self.window.theme,
             camera=self.scanners is not None and self.scanners.has_camera,
             tip=self._options.tip,
+            dismiss=till.dismiss,
+            rearm=self._on_next_sale,
         )
         view.field_changed.connect(presenter.field_changed)
         view.submitted.connect(presenter.submitted)
@@ -264,6 +266,7 @@ class TillApp:
         view.fold_toggled.connect(presenter.fold_toggled)
         view.help_toggled.connect(presenter.help_toggled)
         view.copied.connect(presenter.copied)
+        view.notice_read.connect(presenter.notice_read)
         view.language_asked.connect(self._on_language_asked)
         view.theme_asked.connect(self._on_theme_asked)
         self._refresh_status()
@@ -284,6 +287,10 @@ class TillApp:
         self.window.sale.render(state)
         if recorded:
             QTimer.singleShot(0, self.bridge, self._after_sale)
+
+    def _on_next_sale(self) -> None:
+        if self.scanners is not None:
+            self.scanners.rearm()
 
     def _after_sale(self) -> None:
         if self._till is not None:

@@ -73,6 +73,11 @@ class Scanners:
         if self._camera is not None:
             self._camera.preview_done()
 
+    def rearm(self) -> None:
+        """Let a code still held before the camera be read again: it is the next guest's now."""
+        if self._camera is not None:
+            self._camera.rearm()
+
     def stop(self, seconds: float) -> list[str]:
         """Stop all; return the names of those that did not end in time."""
         return stop_all(self.workers, seconds)

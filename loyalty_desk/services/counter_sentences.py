@@ -95,3 +95,25 @@ COUNTER: Mapping[str, str] = {
     "phone_taken": _("This phone belongs to a guest already ({name}). Find them by phone."),
     "card_taken": _("This card belongs to somebody already. Take another one."),
 }
+
+# Why a record was set aside or flagged, each to stand in brackets; the server’s codes are not words for a till.
+REASONS: Mapping[str, str] = {
+    "BAD_SCHEMA": _("it cannot be read there"),
+    "BAD_HASH": _("it was changed after it was written"),
+    "ID_REUSE": _("its number belongs to another sale"),
+    "WAITING_DEP": _("it waits for an earlier one"),
+    "AFTER_REVOCATION": _("this till had been taken off the network"),
+    "OVERDRAFT": _("more points were used than there were"),
+    "FORK": _("two copies of this till have sold"),
+    "CLOCK": _("the clock was wrong"),
+    "LATE_EXPIRY": _("the points had expired meanwhile"),
+    "REPLAY": _("the same code was shown twice"),
+    "HOLD_EXPIRED": _("the points were held for too long"),
+    "REVOKED": _("the card had been replaced"),
+    "RULE_DRIFT": _("the server calculates it otherwise"),
+    "EVIDENCE": _("the guest’s code was not proved"),
+    "VELOCITY": _("the card is used unusually often"),
+    "HOLE": _("records are missing before it"),
+    "SALVAGED": _("it was brought by another till"),
+    "UNKNOWN_GUEST": _("the guest is not known yet"),
+}

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.domain.money import MAX_MAJOR
-from loyalty_desk.services.counter_sentences import COUNTER
+from loyalty_desk.services.counter_sentences import COUNTER, REASONS
 from loyalty_desk.services.wording import Words
 
 
@@ -180,6 +180,7 @@ SENTENCES: Mapping[str, str] = {
 }
 # Facts that are points in smallest units, whatever the code.
 _POINTS = frozenset({"points", "used", "minimum", "block"})
+_UNKNOWN_REASON = _("for a reason that this version does not know")
 _UNKNOWN = _("This cannot be done now. Tell the manager this word: {code}")
 
 
@@ -204,7 +205,17 @@ class _Gaps(dict[str, str]):
         return "…"
 
 
+def _reasons(codes: str, words: Words) -> str:
+    """Return the server's codes in words, each once."""
+    known = [words.gettext(REASONS.get(code.strip(), _UNKNOWN_REASON)) for code in codes.split(",")]
+    return ", ".join(dict.fromkeys(known))
+
+
 def _shown(name: str, value: object, words: Words) -> str:
+    if name in ("reason", "kinds") and isinstance(value, str) and value.isupper():
+        return _reasons(value, words)
+    if name == "receipt" and value == "":
+        return "—"
     if isinstance(value, datetime):
         return words.time(value)
     if name == "limit" and value == MAX_MAJOR:

@@ -282,11 +282,15 @@ class GuestPanel(Panel):
         show_text(self.tier, state.tier)
         show_text(self.points, state.points)
         show_text(self.points_label, state.points_label)
-        show_text(self.member, state.member)
         show_text(self.as_of, state.as_of, state.as_of_tone.value)
-        self.progress.setVisible(bool(state.progress_text))
+        # Whoever reads out why an offer did not work needs the name and the points beside it, not the way to a tier:
+        # together they are higher than the panel of the smallest screen.
+        reading = state.left_out_open and bool(state.left_out)
+        progress_text = "" if reading else state.progress_text
+        show_text(self.member, "" if reading else state.member)
+        self.progress.setVisible(bool(progress_text))
         self.progress.setValue(state.progress)
-        show_text(self.progress_text, state.progress_text)
+        show_text(self.progress_text, progress_text)
         show_text(self.note, state.note, "warn")
         show_text(self.redeem_label, state.redeem_label)
         self.chips.set_chips(state.chips)

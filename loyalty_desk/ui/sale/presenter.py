@@ -17,6 +17,7 @@ from loyalty_desk.services.ports import Scan
 from loyalty_desk.services.sentences import sentence
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
+from loyalty_desk.ui.sale.display.header import notice_to_read
 from loyalty_desk.ui.sale.display.points import ALL_POINTS
 from loyalty_desk.ui.sale.display.screen import Display
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Reading, read_entry
@@ -31,7 +32,10 @@ PRICE_AGAIN_AFTER = timedelta(seconds=10)
 
 
 class SalePresenter:
-    """Turns intents into services' calls and states. `crashed` takes faults of ours to the crash log."""
+    """Turns intents into services' calls and states. `crashed` takes faults of ours to the crash log.
+
+    `dismiss` forgets a notice, on the other thread; `rearm` lets a code still held before the camera be read again.
+    """
 
     def __init__(
         self,
@@ -46,8 +50,12 @@ class SalePresenter:
         theme: str = "light",
         camera: bool = False,
         tip: str = "",
+        dismiss: Callable[[int], None] = lambda _: None,
+        rearm: Callable[[], None] = lambda: None,
     ) -> None:
         self._desk = desk
+        self._dismiss = dismiss
+        self._rearm = rearm
         self._runner = runner
         self._clock = clock
         self._render = render
@@ -98,7 +106,7 @@ class SalePresenter:
             self._show()
             return
         if self._model.done is not None:
-            self._next_sale()
+            self._begin_next()
         self._set(typed=text, message=NO_MESSAGE, draw=False)
         self._read()
         self._reprice()
@@ -122,7 +130,7 @@ class SalePresenter:
             return
         match self._model.action:
             case Action.NEXT:
-                self._next_sale()
+                self._begin_next()
                 self._show()
             case Action.LOOK_UP:
                 self._identify(self._model.entry.text)
@@ -192,7 +200,7 @@ class SalePresenter:
             self._set(help_open=False)
             return
         if model.done is not None:
-            self._next_sale()
+            self._begin_next()
         elif model.busy is Busy.LOOKING_UP:
             self._turn += 1
             self._set(busy=Busy.NO, draw=False)
@@ -203,6 +211,20 @@ class SalePresenter:
         else:
             self._next_sale()
         self._show()
+
+    def notice_read(self) -> None:
+        """Put away the notice on the line: the right person has read it."""
+        read, status = notice_to_read(self._model), self._model.status
+        if read is None or status is None:
+            return
+        left = tuple(one for one in status.notices if one.id != read.id)
+        self._set(status=replace(status, notices=left))
+        self._runner.run(lambda: self._dismiss(read.id), lambda _: None, self._not_dismissed)
+
+    def _not_dismissed(self, error: Exception) -> None:
+        # It comes back with the next status: nothing is lost but the click.
+        if not isinstance(error, ForPerson):
+            self._crashed(error)
 
     def fold_toggled(self) -> None:
         """Open or close the list of what was not applied."""
@@ -437,6 +459,14 @@ class SalePresenter:
         if self._model.done is not None and not self._model.help_open:
             self._next_sale()
             self._show()
+
+    def _begin_next(self) -> None:
+        """Begin the next sale because the cashier says so: whoever holds a card before the camera now is its guest.
+
+        Not when the time is up: a phone that still lies there would become the guest of whoever comes next.
+        """
+        self._next_sale()
+        self._rearm()
 
     def _next_sale(self) -> None:
         """Forget everything but the last sale."""

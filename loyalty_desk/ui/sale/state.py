@@ -205,6 +205,7 @@ class SaleState:
     title: str = ""
     header: HeaderState = HeaderState()
     notice: MessageState = MessageState()
+    notice_read_label: str = ""
     check: CheckState = CheckState()
     guest: GuestState = GuestState()
     done: DoneState | None = None

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QSizePolicy,
@@ -22,7 +23,7 @@ from loyalty_desk.ui import theme
 from loyalty_desk.ui.sale.header import Header
 from loyalty_desk.ui.sale.panels import CheckPanel, GuestPanel
 from loyalty_desk.ui.sale.state import ButtonState, FieldMode, FieldState, HelpState, KeyState, MessageState, SaleState
-from loyalty_desk.ui.widgets.buttons import KeyedButton
+from loyalty_desk.ui.widgets.buttons import KeyedButton, plain_button
 from loyalty_desk.ui.widgets.labels import SHAPES, label, show_text
 from loyalty_desk.ui.widgets.preview import CameraPreview
 
@@ -59,6 +60,8 @@ class SaleView(QWidget):
         self._scale = 0.0
         self.header = Header()
         self.notice = label("message", wrap=True)
+        self.notice_read_button = plain_button("copy")
+        self.notice_read_button.hide()
         self.check = CheckPanel()
         self.guest = GuestPanel()
         self.preview = CameraPreview()
@@ -101,7 +104,11 @@ class SaleView(QWidget):
         inside = QVBoxLayout()
         inside.setContentsMargins(16, 10, 16, 10)
         inside.setSpacing(10)
-        inside.addWidget(self.notice)
+        told = QHBoxLayout()
+        told.setSpacing(12)
+        told.addWidget(self.notice, 1)
+        told.addWidget(self.notice_read_button, 0, Qt.AlignmentFlag.AlignTop)
+        inside.addLayout(told)
         inside.addLayout(self._panels, 1)
         inside.addLayout(self._entry)
         inside.addWidget(self.go)
@@ -116,6 +123,7 @@ class SaleView(QWidget):
     def _connect(self) -> None:
         self.field.textEdited.connect(self.field_changed)
         self.go.clicked.connect(self._on_go_clicked)
+        self.notice_read_button.clicked.connect(self.notice_read)
         self.check.copy_asked.connect(self._on_copy_asked)
         self.guest.points_chosen.connect(self.points_chosen)
         self.guest.fold_toggled.connect(self.fold_toggled)
@@ -134,6 +142,8 @@ class SaleView(QWidget):
             return
         self.header.set_state(state)
         _show_message(self.notice, state.notice)
+        self.notice_read_button.setText(state.notice_read_label)
+        self.notice_read_button.setVisible(bool(state.notice_read_label))
         self.check.set_state(state.check, state.done)
         self.guest.set_state(state.guest, state.done)
         self.preview.set_state(state.preview)

@@ -7,8 +7,10 @@ import pytest
 
 import loyalty_desk
 from loyalty_desk.domain.errors import BadInput, Refused
+from loyalty_desk.domain.record import ExceptionKind
 from loyalty_desk.services.sentences import SENTENCES, sentence, sentence_of
 from loyalty_desk.services.wording import Words
+from loyalty_desk.wire.v1.sync import QuarantineReason
 
 PACKAGE = Path(loyalty_desk.__file__).parent
 # What a cashier's hand can cause. Programs and records read from the server, and files read by the command line, have
@@ -81,3 +83,16 @@ def test_whatever_a_till_is_told_has_a_sentence() -> None:
     codes = told_codes()
     assert {"till_revoked", "sync_fault", "journal_rolled_back", "sale_flagged"} <= codes
     assert codes - set(SENTENCES) == set()
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_the_servers_codes_are_said_in_words(language: str) -> None:
+    words = Words(language)
+    for code in [*QuarantineReason, *ExceptionKind]:
+        said = sentence_of("sale_quarantined", {"receipt": "A-1", "reason": code.value}, words)
+        assert code.value not in said
+        assert "_" not in said
+    flagged = sentence_of("sale_flagged", {"receipt": "", "kinds": "CLOCK, OVERDRAFT, BRAND_NEW"}, words)
+    assert "CLOCK" not in flagged
+    assert "BRAND_NEW" not in flagged
+    assert "—" in flagged

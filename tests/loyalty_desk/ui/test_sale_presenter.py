@@ -669,3 +669,52 @@ def test_what_came_off_is_told_after_every_sale_alike(counter, amount: str, poin
     counter.presenter.points_chosen(points)
     counter.presenter.submitted()
     assert [line.title for line in counter.screen.done.details] == titles
+
+
+def test_a_notice_is_put_away_when_read_and_the_next_one_shows(counter, status, notice) -> None:
+    read: list[int] = []
+    counter.presenter._dismiss = read.append
+    first, second = notice("card_unknown"), replace(notice("card_blocked"), id=2)
+    counter.presenter.status_changed(status(notices=(first, second)))
+    assert counter.screen.notice_read_label == "Understood"
+    counter.presenter.notice_read()
+    assert read == [1]
+    assert counter.screen.notice.text.startswith("This card is blocked.")
+    counter.presenter.notice_read()
+    assert (read, counter.screen.notice.text, counter.screen.notice_read_label) == ([1, 2], "", "")
+    counter.presenter.notice_read()
+    assert read == [1, 2]
+
+
+def test_what_lasts_cannot_be_put_away(counter, status, notice) -> None:
+    read: list[int] = []
+    counter.presenter._dismiss = read.append
+    counter.presenter.status_changed(status(notices=(notice("card_unknown"),), journal_ok=False))
+    assert counter.screen.notice_read_label == ""
+    counter.presenter.notice_read()
+    assert read == []
+
+
+def test_a_card_still_held_is_read_again_where_the_cashier_begins_the_next_sale(counter) -> None:
+    rearmed: list[bool] = []
+    counter.presenter._rearm = lambda: rearmed.append(True)
+
+    def sell() -> None:
+        counter.scan(MARIA)
+        counter.type("1240")
+        counter.presenter.submitted()
+        assert counter.screen.done is not None
+
+    sell()
+    counter.presenter.submitted()
+    assert len(rearmed) == 1
+    sell()
+    counter.presenter.field_changed("1")
+    assert len(rearmed) == 2
+    counter.presenter.cancelled()
+    counter.presenter.cancelled()
+    sell()
+    counter.runner.fire()
+    # When the time is up a phone that still lies there must not become the next one's.
+    assert counter.screen.done is None
+    assert len(rearmed) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from loyalty_desk.domain.record import ClockConfidence
+from loyalty_desk.services.ports import Notice
 from loyalty_desk.services.sentences import sentence_of
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
@@ -78,6 +79,22 @@ def _refuses(status: TillStatus) -> bool:
     return status.sync_error in _REFUSALS
 
 
+def notice_to_read(model: SaleModel) -> Notice | None:
+    """Return the notice on the line, None where it says something else, which lasts and cannot be put away."""
+    status = model.status
+    if status is None or not status.journal_ok or status.clock_conf is ClockConfidence.BAD:
+        return None
+    if status.refused and status.sync_error != "server_busy":
+        return None
+    kept = notices_kept(status)
+    return kept[0] if kept else None
+
+
+def notices_kept(status: TillStatus) -> list[Notice]:
+    """Return what somebody has still to read: what lasts is told as long as it lasts, and must not outlive its end."""
+    return [one for one in status.notices if not (status.online and one.code in _REFUSALS)]
+
+
 def notice(model: SaleModel, words: Words, now: datetime) -> MessageState:
     """Return the one calm line about the till itself, the gravest first."""
     status = model.status
@@ -94,8 +111,7 @@ def notice(model: SaleModel, words: Words, now: datetime) -> MessageState:
         )
     if status.refused and status.sync_error != "server_busy":
         return MessageState(exchange_failed(status, words, now), Tone.WARN)
-    # Told above for as long as it lasts; kept for the manager, it must not outlive its end on this line.
-    kept = [one for one in status.notices if not (status.online and one.code in _REFUSALS)]
+    kept = notices_kept(status)
     if kept:
         first = sentence_of(kept[0].code, kept[0].facts, words)
         more = len(kept) - 1

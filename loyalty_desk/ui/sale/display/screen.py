@@ -15,7 +15,7 @@ from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.check import check, recorded
 from loyalty_desk.ui.sale.display.controls import button, field, help_panel, keys, message, preview
 from loyalty_desk.ui.sale.display.guest import guest
-from loyalty_desk.ui.sale.display.header import header, notice
+from loyalty_desk.ui.sale.display.header import header, notice, notice_to_read
 from loyalty_desk.ui.sale.display.names import guest_name
 from loyalty_desk.ui.sale.display.points import limit_reason
 from loyalty_desk.ui.sale.model import SaleModel
@@ -48,6 +48,7 @@ class Display:
             title="Loyalty Desk",
             header=header(model, words, now),
             notice=notice(model, words, now),
+            notice_read_label=t("Understood") if notice_to_read(model) is not None else "",
             check=check(model, words, now),
             guest=guest(model, words, now),
             done=recorded(model.done, model.program, words) if model.done else None,
