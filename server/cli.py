@@ -14,6 +14,7 @@ from server import (
     cli_attention,
     cli_backup,
     cli_guests,
+    cli_held,
     cli_jobs,
     cli_keys,
     cli_networks,
@@ -93,6 +94,7 @@ app.add_typer(cli_programs.app, name="program")
 app.add_typer(cli_keys.app, name="keys")
 app.add_typer(cli_attention.quarantine, name="quarantine")
 app.add_typer(cli_attention.exceptions, name="exceptions")
+app.add_typer(cli_held.app, name="held")
 app.add_typer(cli_jobs.app, name="jobs")
 app.add_typer(cli_verify.app)
 app.add_typer(cli_statement.app)

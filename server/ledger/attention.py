@@ -86,7 +86,7 @@ async def waive(connection: AsyncConnection, network: UUID, number: int, by: UUI
 
     Raises `Refused` `quarantine_unknown`, `quarantine_settled`, `BadInput` `note_missing`.
     """
-    said = _note(note)
+    said = checked_note(note)
     found = await connection.exec_driver_sql(
         "update quarantine set state = 'waived', resolver = $3, note = $4, resolved_at = $5"
         " where network_id = $1 and id = $2 and state in ('open', 'waiting_dependency')",
@@ -121,7 +121,7 @@ async def resolve(connection: AsyncConnection, network: UUID, number: int, by: U
 
     Raises `Refused` `exception_unknown`, `exception_resolved`, `BadInput` `note_missing`.
     """
-    said = _note(note)
+    said = checked_note(note)
     found = await connection.exec_driver_sql(
         "update exception set state = 'resolved', resolver = $3, note = $4, resolved_at = $5"
         " where network_id = $1 and id = $2 and state = 'open'",
@@ -134,7 +134,8 @@ async def resolve(connection: AsyncConnection, network: UUID, number: int, by: U
         raise Refused("exception_unknown" if row is None else "exception_resolved", number=number)
 
 
-def _note(text: str) -> str:
+def checked_note(text: str) -> str:
+    """Return a reason as it is kept; raises `BadInput` `note_missing`."""
     said = " ".join(text.split())
     if not said or len(said) > MAX_NOTE or not said.isprintable():
         raise BadInput("note_missing", limit=MAX_NOTE)

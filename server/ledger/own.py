@@ -21,7 +21,7 @@ from loyalty_desk.domain.ids import derived_id
 from loyalty_desk.domain.lots import next_expiries
 from server.kit import feed
 from server.ledger import repository, storing
-from server.ledger.lots import Holdings, Lot
+from server.ledger.lots import Holdings, Lot, LotUse
 from server.ledger.posting import AccountKey, AccountKind
 from server.ledger.repository import GuestAccount
 from server.ledger.storing import GuestChange
@@ -55,6 +55,7 @@ class OwnPosting:
     accounts: Mapping[UUID, GuestAccount]
     _made: list[_Own] = field(default_factory=list)
     _expired: list[UUID] = field(default_factory=list)
+    _approved: list[UUID] = field(default_factory=list)
 
     @classmethod
     async def lock(
@@ -113,6 +114,28 @@ class OwnPosting:
         self._add(_own(tx, name, kind, guest, -amount, other, facts))
         return tx, owed
 
+    def approve(self, guest: UUID, lot: Lot) -> None:
+        """Let a held lot be spent; what the guest owes is repaid from it first."""
+        held = self.holdings(guest)
+        held.waiting.remove(lot)
+        held.lots.append(lot)
+        lot.held = False
+        repaid = min(held.debt, lot.remaining)
+        if repaid:
+            held.debt -= repaid
+            lot.remaining -= repaid
+            held.used.append(LotUse(lot.tx_id, lot.id, repaid))
+        held.touched[lot.id] = lot
+        self._approved.append(lot.id)
+
+    def deny(self, guest: UUID, lot: Lot, facts: Mapping[str, Json]) -> UUID:
+        """Take a held lot back from the guest, and return the id of the transaction."""
+        name, amount = f"deny:{lot.id}", lot.remaining
+        tx = derived_id(self.network, name)
+        self.holdings(guest).expire(tx, lot)
+        self._add(_own(tx, name, "adjust", guest, -amount, AccountKey(AccountKind.PROMO_COST), facts, lot=lot.id))
+        return tx
+
     def merge(self, guest: UUID, into: UUID) -> None:
         """Move all lots, each with its own life, or what is owed, from one guest to another."""
         other, held = AccountKey(AccountKind.GUEST, into), self.holdings(guest)
@@ -167,6 +190,12 @@ class OwnPosting:
         )
         if self._made:
             await self._insert(ids)
+        if self._approved:
+            await connection.exec_driver_sql(
+                "update lot set state = 'open' where network_id = $1 and id = any($2::uuid[]) and state = 'held'",
+                (network, self._approved),
+            )
+        if self._made or self._approved:
             await storing.store_lots(connection, network, accounts)
         if self._expired:
             await connection.exec_driver_sql(
