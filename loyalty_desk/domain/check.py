@@ -33,7 +33,10 @@ class ClaimedLine:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What the till says came out: minor units and smallest point units, and the program it priced with."""
+    """What the till says came out: minor units and smallest point units, and the program it priced with.
+
+    `own_expiry` are those of the earned points that die by their own days: (rule, points, days).
+    """
 
     program_version: int
     program_hash: str
@@ -44,6 +47,7 @@ class Claimed:
     total: int
     earned_points: int
     lines: tuple[ClaimedLine, ...]
+    own_expiry: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ def check_to_payload(basket: Basket, guest: GuestFacts | None, choices: Choices,
         "earned_points": quoted.earned_points,
         "lines": [_line_payload(line, priced) for line, priced in zip(basket.lines, quoted.lines, strict=True)],
     }
+    if quoted.own_expiry:
+        data["own_expiry"] = [{"rule": rule, "points": n, "days": days} for rule, n, days in quoted.own_expiry]
     if basket.store:
         data["store"] = basket.store
     if basket.channel != "till":
@@ -117,9 +123,18 @@ def check_from_payload(data: Mapping[str, Json]) -> CheckContents:
         total=f.integer("total", None),
         earned_points=f.integer("earned_points", None),
         lines=tuple(_claimed_line(line) for line in lines),
+        own_expiry=own_expiry_of(f),
     )
     guest = GuestFacts.from_dict(f.object("guest").data) if data.get("guest") is not None else None
     return CheckContents(basket, guest, _choices(f.object("choices")), claimed)
+
+
+def own_expiry_of(check: Fields) -> tuple[tuple[str, int, int], ...]:
+    """Return (rule, smallest point units, days) of the points in a record's check that die by their own days."""
+    return tuple(
+        (part.text("rule", None), part.integer("points", None, low=1), part.integer("days", None, low=1))
+        for part in check.objects("own_expiry")
+    )
 
 
 def reprice(data: Mapping[str, Json], program: Program, at: datetime) -> Quote:
@@ -144,6 +159,8 @@ def drift(claimed: Claimed, quoted: Quote) -> list[Drift]:
         )
         if getattr(claimed, field) != getattr(quoted, field)
     ]
+    if claimed.own_expiry != quoted.own_expiry:
+        found.append(Drift("own_expiry", repr(claimed.own_expiry), repr(quoted.own_expiry)))
     if len(claimed.lines) != len(quoted.lines):
         return [*found, Drift("lines", len(claimed.lines), len(quoted.lines))]
     for mine, theirs in zip(claimed.lines, quoted.lines, strict=True):

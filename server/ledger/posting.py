@@ -6,11 +6,17 @@ A batch is planned whole in memory against what the store has read and locked; t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 from enum import StrEnum
 from uuid import UUID
 
 from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.check import own_expiry_of
+from loyalty_desk.domain.clock import from_ms, to_ms
+from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.expiry import DAYS, MAX_COUNT, ExpiryPolicy
+from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, Totals
 from server.ledger.lots import Holdings
 
@@ -120,11 +126,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How points of a sale live, milliseconds UTC; `restarts` gives all other live points the new end too."""
+    """How points of a sale live, milliseconds UTC; `restarts` gives all other live points the new end too.
+
+    `zone` is the network's, in which days of their own end.
+    """
 
     expires_at: int | None = None
     usable_at: int | None = None
     restarts: bool = False
+    zone: tzinfo = UTC
 
 
 FOR_EVER = Terms()
@@ -151,9 +161,27 @@ def legs(record: Record, guest: UUID | None) -> tuple[Leg, ...]:
     # and earns anew owes nothing for it, and one who overspends repays at once with what this check earned.
     if record.points_redeemed:
         made += [Leg(holder, -record.points_redeemed), Leg(LIABILITY, record.points_redeemed)]
-    if record.points_earned:
-        made += [Leg(PROMO_COST, -record.points_earned), Leg(holder, record.points_earned)]
+    for points, _ in earned_parts(record):
+        made += [Leg(PROMO_COST, -points), Leg(holder, points)]
     return tuple(made)
+
+
+def earned_parts(record: Record) -> tuple[tuple[int, int | None], ...]:
+    """Return the points earned by how long they live: (points, None) as the program says, (points, days) on their own.
+
+    Each part is a lot. What a record says of its parts beyond what it earned, or cannot be read, is the program's.
+    """
+    left, own = record.points_earned, []
+    try:
+        named = own_expiry_of(Fields(record.check or {}, "check"))
+    except BadInput:
+        named = ()
+    for _, points, days in named:
+        part = min(points, left)
+        if part and days <= MAX_COUNT:
+            own.append((part, days))
+            left -= part
+    return ((left, None), *own) if left else tuple(own)
 
 
 def plan(
@@ -185,14 +213,19 @@ def plan(
         if fact.unknown_guest:
             raised.append(Raised(ExceptionKind.UNKNOWN_GUEST, record.guest_id, _credential(record)))
         terms = FOR_EVER if fact.guest is None else terms_of(record, fact.effective_at)
-        held = held_of(fact)
+        held = waiting = held_of(fact)
+        parts = iter(earned_parts(record))
         if held:
             facts_held: dict[str, Json] = {"earned": record.points_earned, "held": held}
             raised.append(Raised(ExceptionKind.VELOCITY, fact.guest, facts_held))
         for position, leg in enumerate(entries):
             made.moved[leg.account] = made.moved.get(leg.account, 0) + leg.amount
             if leg.account.kind is AccountKind.GUEST and fact.guest is not None:
-                owed = _move(holdings[fact.guest], fact, position, leg.amount, terms, held)
+                days = next(parts)[1] if leg.amount > 0 else None
+                # What waits for a manager is taken from the points that live as the program says, then from the others.
+                kept = min(waiting, leg.amount) if leg.amount > 0 else 0
+                waiting -= kept
+                owed = _move(holdings[fact.guest], fact, position, leg.amount, _ends(terms, fact, days), kept)
                 if owed:
                     raised.append(Raised(ExceptionKind.OVERDRAFT, fact.guest, {"points": owed}))
         if fact.guest is not None:
@@ -216,14 +249,26 @@ def continuity(record: Record, before: Totals) -> Raised | None:
     return Raised(ExceptionKind.HOLE, None, missing)
 
 
-def _move(held: Holdings, fact: Fact, leg: int, amount: int, terms: Terms, waiting: int) -> int:
+def _ends(terms: Terms, fact: Fact, days: int | None) -> tuple[Terms, bool]:
+    """Return the terms of one part of the points earned, and whether its end is its own."""
+    if days is None:
+        return terms, False
+    try:
+        end = ExpiryPolicy(DAYS, days).expires_at(from_ms(fact.effective_at), terms.zone)
+    except OverflowError:  # beyond the calendar is as good as never
+        end = None
+    return replace(terms, expires_at=None if end is None else to_ms(end)), True
+
+
+def _move(held: Holdings, fact: Fact, leg: int, amount: int, ends: tuple[Terms, bool], waiting: int) -> int:
+    terms, own = ends
     if amount < 0:
         return held.debit(fact.record.id, -amount, fact.effective_at)
+    tx, at = fact.record.id, fact.effective_at
     if amount > waiting:
-        free = amount - waiting
-        held.credit(fact.record.id, leg, free, fact.effective_at, terms.expires_at, terms.usable_at)
+        held.credit(tx, leg, amount - waiting, at, terms.expires_at, terms.usable_at, own_expiry=own)
     if waiting:
-        held.hold(fact.record.id, leg, waiting, fact.effective_at, terms.expires_at)
+        held.hold(tx, leg, waiting, at, terms.expires_at, own_expiry=own)
     return 0
 
 

@@ -32,7 +32,7 @@ def terms_of(program: Program | None, earned_at: int) -> Terms:
         expires_at = policy.expires_at(at, zone)
     except OverflowError:  # beyond the calendar is as good as never
         expires_at = None
-    return Terms(_ms(expires_at), _ms(usable_at(program.settings, at, zone)), policy.restarts)
+    return Terms(_ms(expires_at), _ms(usable_at(program.settings, at, zone)), policy.restarts, zone)
 
 
 def tier_of(program: Program | None, state: GuestState) -> str:

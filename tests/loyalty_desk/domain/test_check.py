@@ -167,6 +167,21 @@ def test_a_check_that_makes_no_sense_is_refused_with_its_place(change):
         check_from_payload(data | change)
 
 
+def test_points_that_die_by_their_own_days_are_named_and_compared():
+    lives = rule("week", {"type": "bonus_fixed", "points": 30, "expires_days": 7})
+    rules = program(lives, model="points")
+    basket = Basket.of_amount("RUB", 10_000)
+    quoted = quote(basket, GUEST, rules, AT)
+    data = check_to_payload(basket, GUEST, Choices(), quoted)
+    assert data["own_expiry"] == [{"rule": "week", "points": 30, "days": 7}]
+    assert drift(check_from_payload(data).claimed, reprice(data, rules, AT)) == []
+    longer = data | {"own_expiry": [{"rule": "week", "points": 30, "days": 700}]}
+    assert [one.field for one in drift(check_from_payload(longer).claimed, reprice(longer, rules, AT))] == ["own_expiry"]
+    for wrong in (5, [{"rule": "week"}], [{"rule": "week", "points": 0, "days": 7}]):
+        with pytest.raises(BadInput):
+            check_from_payload(data | {"own_expiry": wrong})
+
+
 def test_facts_of_a_guest_come_back_from_their_object():
     assert GuestFacts.from_dict(GUEST.to_dict()) == GUEST
     assert GuestFacts().to_dict() == {}

@@ -7,6 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, SealedRecord, Totals
 from server.ledger.lots import Holdings
 from server.ledger.posting import (
@@ -21,6 +22,7 @@ from server.ledger.posting import (
     Plan,
     Terms,
     continuity,
+    earned_parts,
     legs,
     plan,
 )
@@ -96,6 +98,50 @@ def test_a_sale_moves_the_guest_and_an_unknown_one_is_flagged() -> None:
 def test_a_clock_far_off_is_flagged() -> None:
     made = planned([fact(make_till().sale(GUEST), clock_off=True)], Holdings(), GuestState())
     assert [one.kind for one in made.posted[0].raised] == [ExceptionKind.CLOCK]
+
+
+DAY = 86_400_000
+
+
+def own(*parts: tuple[int, int]) -> dict[str, Json]:
+    return {"own_expiry": [{"rule": "bonus", "points": points, "days": days} for points, days in parts]}
+
+
+def test_points_with_days_of_their_own_are_lots_of_their_own() -> None:
+    till, held = make_till(), Holdings()
+    one = fact(till.sale(GUEST, earned=100, redeemed=10, check=own((30, 1), (20, 10))))
+    made = planned([one], held, GuestState())
+    assert [leg.amount for leg in made.posted[0].legs] == [-10, 10, -50, 50, -30, 30, -20, 20]
+    assert sum(made.moved.values()) == 0
+    at = one.effective_at
+    # The first part repays what this check overspent; N days end with that day, of the network's zone.
+    assert [(lot.amount, lot.remaining, lot.own_expiry) for lot in held.lots] == [
+        (50, 40, False),
+        (30, 30, True),
+        (20, 20, True),
+    ]
+    ends = [lot.expires_at for lot in held.lots]
+    midnight = at - at % DAY
+    assert ends == [at + 1_000, midnight + 2 * DAY, midnight + 11 * DAY]
+    assert len({lot.id for lot in held.lots}) == 3
+
+
+@given(
+    st.integers(0, 200),
+    st.lists(st.tuples(st.integers(-5, 150), st.integers(-1, 50_000)), max_size=4),
+    st.integers(0, 250),
+)
+def test_parts_of_what_was_earned_never_exceed_it(earned: int, parts: list[tuple[int, int]], held: int) -> None:
+    till, holdings = make_till(), Holdings()
+    one = fact(till.sale(GUEST, earned=earned, check=own(*parts)))
+    assert sum(points for points, _ in earned_parts(one.record)) == earned
+    assert all(points > 0 for points, _ in earned_parts(one.record))
+    waits = min(held, earned)
+    made = plan([one], {GUEST: holdings}, {GUEST: GuestState()}, lambda *_: Terms(), lambda _: "", lambda _: waits)
+    assert sum(leg.amount for leg in made.posted[0].legs) == 0
+    assert made.moved.get(HOLDER, 0) == earned
+    assert sum(lot.amount for lot in holdings.lots) == earned - waits
+    assert sum(lot.amount for lot in holdings.waiting) == waits
 
 
 def test_running_totals_that_jump_say_what_is_missing() -> None:
