@@ -248,6 +248,7 @@ def test_records_no_longer_here_become_a_named_hole(line: Line) -> None:
 
 
 def test_a_server_put_back_gets_what_it_lost_and_balances_hold(line: Line) -> None:
+    line.ledger.put("profile", "default", {"tier_codes": ["ld1"], "cvm": {"ld1": 100}})
     line.step()
     for _ in range(4):
         line.counter.sell(CARD, 1_000)
@@ -264,6 +265,7 @@ def test_a_server_put_back_gets_what_it_lost_and_balances_hold(line: Line) -> No
 
 @pytest.mark.parametrize("call", range(4))
 def test_the_way_into_a_new_life_may_be_cut_anywhere(line: Line, call: int) -> None:
+    line.ledger.put("profile", "default", {"tier_codes": ["ld1"], "cvm": {"ld1": 100}})
     line.step()
     for _ in range(3):
         line.counter.sell(CARD, 1_000)
