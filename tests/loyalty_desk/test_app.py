@@ -51,9 +51,13 @@ class FilesTill:
         return TillStatus(
             network="n", store="Pushkin Street", till="Till 1", cashier="Anna K", online=False, offline_since=None,
             waiting=waiting.count, oldest_waiting=None, clock_conf=ClockConfidence.GOOD, guests_loaded=1,
-            guests_complete=True, program_version=1, notices=(), journal_ok=True, credential_backend="file",
+            guests_complete=True, program_version=1, notices=tuple(self.counter.parts.journal.notices()),
+            journal_ok=True, credential_backend="file",
             zone="Europe/Moscow",
         )  # fmt: skip
+
+    def dismiss(self, notice: int) -> None:
+        self.counter.parts.journal.dismiss(notice)
 
     def run_sync(self, on_step: Callable[[object], None]) -> None:
         on_step(None)
@@ -279,3 +283,13 @@ def test_the_windows_tests_are_there(request: pytest.FixtureRequest) -> None:
     """A missing library would skip every GUI test in silence; this one would then find none collected beside it."""
     collected = [item for item in request.session.items if {"qapp", "qtbot"} & set(getattr(item, "fixturenames", ()))]
     assert len(collected) >= 8
+
+
+def test_a_notice_read_in_the_window_leaves_the_journal(start, qtbot, files_till: FilesTill, tmp_path: Path) -> None:
+    files_till.counter.parts.journal.notify("disk_nearly_full", {}, 1)
+    app = start(tmp_path)
+    button = app.window.sale.notice_read_button
+    qtbot.waitUntil(button.isVisible, timeout=WAIT)
+    button.click()
+    qtbot.waitUntil(lambda: files_till.counter.parts.journal.notices() == [], timeout=WAIT)
+    assert not button.isVisible()
