@@ -18,7 +18,7 @@ from server.sync.lives import end_life
 from server.sync.store import BranchHead, SyncStores
 
 MIN_APP = "0.1.0"
-_DATA_REFUSED = ("suspended", "revoked")
+_DATA_REFUSED = ("suspended", "revoked", "cloned")
 
 
 async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: Ed25519PublicKey) -> HelloAnswer:
@@ -42,6 +42,9 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: E
         if not beyond:
             state = await store.see(device, now, message.boot_id, message.monotonic_ms)
             heads, forked = _heads(found, message.epochs)
+            if state == "active" and any(one.branch for one in found) and await store.has_clones(device):
+                await store.mark_cloned(device)
+                state = "cloned"
             kid, network_key = await store.signing_key(now)
             keyset = await store.keyset_version()
     if beyond:

@@ -22,6 +22,7 @@ from server.sync.store import SyncStore, SyncStores
 
 _REFUSED = {
     "revoked": (ErrorCode.DEVICE_REVOKED, "This till was removed from the network."),
+    "cloned": (ErrorCode.DEVICE_SUSPENDED, "Two tills work with this till's journal. Enrol both again."),
     "suspended": (ErrorCode.DEVICE_SUSPENDED, "This till is suspended. Its sales are still accepted."),
 }
 

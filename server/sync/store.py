@@ -14,11 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.record import ExceptionKind
 from loyalty_desk.wire.v1.sync import Block, FeedTable
 from server.kit import feed, incarnation
 from server.kit.crypto import Vault
 from server.kit.db import fetch, fetch_value
 from server.kit.ground import Ground
+from server.ledger.posting import flag_bits
 from server.networks import service as networks
 from server.sync.rows import rows_of
 
@@ -67,6 +69,14 @@ class SyncStore(Protocol):
 
     async def heads(self, device: UUID) -> list[BranchHead]:
         """Return every branch of a till, epochs in the order they were seen."""
+        ...
+
+    async def has_clones(self, device: UUID) -> bool:
+        """Return whether two lines of one epoch of a till have both grown since they parted."""
+        ...
+
+    async def mark_cloned(self, device: UUID) -> None:
+        """Let a till that is active be cloned from now on: it gets no data, and its sales are still accepted."""
         ...
 
     async def life_claims(self, since: datetime) -> list[LifeClaim]:
@@ -202,6 +212,39 @@ class PostgresStore:
             device,
         )
         return [BranchHead(row.epoch, row.branch, row.head_seq, bytes(row.head_hash)) for row in found]
+
+    async def has_clones(self, device: UUID) -> bool:
+        """Return whether two lines of one epoch of a till have both grown since they parted.
+
+        A till that was put back leaves its first line where it was. What somebody else brought of it does not count.
+        """
+        found = await fetch_value(
+            self._connection,
+            """
+            select exists (
+                select 1 from device_epoch newer
+                cross join lateral (
+                    select min(x.recorded_at) as at from ledger_tx x where x.network_id = $1 and x.device_id = $2
+                        and x.epoch = newer.epoch and x.branch = newer.branch and x.origin = 'till'
+                ) began
+                join ledger_tx y on y.network_id = $1 and y.device_id = $2 and y.epoch = newer.epoch
+                    and y.branch < newer.branch and y.origin = 'till' and y.seq >= newer.forked_at
+                    and y.recorded_at > began.at and y.flags & $3 = 0
+                where newer.network_id = $1 and newer.device_id = $2 and newer.branch > 0
+            )
+            """,
+            self._network,
+            device,
+            flag_bits([ExceptionKind.SALVAGED]),
+        )
+        return bool(found)
+
+    async def mark_cloned(self, device: UUID) -> None:
+        """Let a till that is active be cloned from now on."""
+        await self._connection.exec_driver_sql(
+            "update device set state = 'cloned' where network_id = $1 and id = $2 and state = 'active'",
+            (self._network, device),
+        )
 
     async def life_claims(self, since: datetime) -> list[LifeClaim]:
         """Return which tills have said since then that they had seen more than there was."""

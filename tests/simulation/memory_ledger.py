@@ -496,6 +496,14 @@ class MemoryStore:
             if owner == device
         ]
 
+    async def has_clones(self, device: UUID) -> bool:
+        """Say no: which line grew when is not kept here, and a cloned till would never come level in a simulation."""
+        return False
+
+    async def mark_cloned(self, device: UUID) -> None:
+        self.written = True
+        self.tables.devices[device] = replace(self.tables.devices[device], state="cloned")
+
     async def life_claims(self, since: datetime) -> list[LifeClaim]:
         return [one for one in self.tables.life_claims.values() if one.at > since]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from loyalty_desk.domain.canonical import text_to_bytes
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.sync import Acked, Command, Head
+from server.kit.db import fetch
 from tests.server.fake_till import FakeTill
 from tests.server.world import World, refusal
 
@@ -159,3 +161,32 @@ async def test_a_hello_that_is_none_is_refused_with_a_sentence(world: World) -> 
 async def test_a_till_that_is_still_pending_is_not_known(world: World) -> None:
     till = await world.till(state="pending")
     assert refusal(await world.post(till, "hello", till.hello())) == (401, "UNKNOWN_DEVICE")
+
+
+async def test_two_tills_with_one_journal_are_told_to_enrol_and_lose_nothing(world: World) -> None:
+    till = await world.till()
+    till.sale()
+    await world.push(till)
+    twin = replace(till, journal=list(till.journal), clock=replace(till.clock), _ids=None)
+    for one in (till, twin):
+        one.sale()
+    await world.push(till)
+    assert refusal(await world.post(twin, "push", twin.push())) == (409, "FORK")
+    # So far the twin may be the same till, put back from a copy: it is told to begin a new epoch, and is trusted.
+    assert (await world.hello(twin)).commands == [Command.ROTATE_EPOCH]
+    assert (await world.get_page(twin)).status_code == 200
+    world.clock.at += timedelta(minutes=1)
+    till.sale()
+    await world.push(till)
+    assert Command.SUSPEND in (await world.hello(till)).commands
+    for one in (till, twin):
+        assert refusal(await world.get_page(one)) == (403, "DEVICE_SUSPENDED")
+        one.sale()
+    assert [each.status.value for each in (await world.push(till)).results][-1] == "posted"
+    posted = {one.id for one in (*till.journal, *twin.journal)}
+    await world.post(twin, "push", twin.push())
+    async with world.ground.db.begin(world.network) as connection:
+        rows = await fetch(connection, "select id from ledger_tx where origin = 'till'")
+        state = await fetch(connection, "select state from device where id = $1", till.device)
+    assert {row.id for row in rows} == posted
+    assert state[0].state == "cloned"
