@@ -51,6 +51,8 @@ NETWORK = (
 REWINDS = frozenset(
     {Fault.DISK_LIES, Fault.ROLLBACK, Fault.ROLLBACK_UNSEEN, Fault.JOURNAL_LOST, Fault.CORRUPT_TAIL, Fault.CLONE}
 )
+# Faults that put the server back to an earlier state.
+PUTS_BACK = frozenset({Fault.FAILOVER, Fault.RESTORE, Fault.SILENT_RESTORE})
 
 
 class Mutation(StrEnum):

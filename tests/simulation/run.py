@@ -1,5 +1,7 @@
 """Play seeds: `run.py SEEDS=2000 [SEED=17] [FROM=1] [REAL=1] [MUTATION=name] [JOBS=2] [-v]`; the last line says it all.
 
+`STORE=postgres` plays them on a real PostgreSQL of its own, with real signatures, some seconds each: for few seeds.
+
 `run.py MUTATIONS=1` puts in one defect after another and says by which seed each was caught.
 """
 
@@ -15,16 +17,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from tests.simulation.faults import Mutation, Plan  # noqa: E402 - the path comes first
+from tests.simulation.faults import PUTS_BACK, Mutation, Plan  # noqa: E402 - the path comes first
 from tests.simulation.keys import signatures  # noqa: E402
 from tests.simulation.mutations import BITES, mutated  # noqa: E402
 from tests.simulation.oracle import Verdict, judge  # noqa: E402
 from tests.simulation.world import World  # noqa: E402
+
+if TYPE_CHECKING:
+    from tests.simulation.postgres_server import Cluster
 
 _SHOWN = 10
 _BITE_WITHIN = 60
@@ -62,11 +69,24 @@ class Totals:
         )
 
 
-def play(seed: int, plan: Plan | None = None, *, real_keys: bool = False, lines: list[str] | None = None) -> Verdict:
-    """Play one seed to its end and judge it."""
+def play(
+    seed: int,
+    plan: Plan | None = None,
+    *,
+    real_keys: bool = False,
+    lines: list[str] | None = None,
+    cluster: Cluster | None = None,
+) -> Verdict:
+    """Play one seed to its end and judge it, on a database of `cluster` where one is given."""
     with ExitStack() as stack:
-        stack.enter_context(signatures(real=real_keys))
-        world = World(seed, plan, real_keys=real_keys)
+        stack.enter_context(signatures(real=real_keys or cluster is not None))
+        if cluster is None:
+            world = World(seed, plan, real_keys=real_keys)
+        else:
+            from tests.simulation.postgres_server import PostgresServer
+
+            keeps = bool((plan or Plan.draw(Random(seed))).faults & PUTS_BACK)
+            world = World(seed, plan, real_keys=True, make_server=partial(PostgresServer, cluster, keeps))
         stack.callback(world.server.close)
         world.lines = lines
         try:
@@ -78,12 +98,14 @@ def play(seed: int, plan: Plan | None = None, *, real_keys: bool = False, lines:
         return judge(world)
 
 
-def play_with(mutation: Mutation | None, real_keys: bool, lines: list[str] | None, seed: int) -> Verdict:
+def play_with(
+    mutation: Mutation | None, real_keys: bool, lines: list[str] | None, seed: int, cluster: Cluster | None = None
+) -> Verdict:
     """Play one seed, with a defect where one is named."""
     with ExitStack() as stack:
         if mutation is not None:
             stack.enter_context(mutated(mutation))
-        return play(seed, real_keys=real_keys, lines=lines)
+        return play(seed, real_keys=real_keys, lines=lines, cluster=cluster)
 
 
 def play_all(seeds: range, *, real_keys: bool = False) -> Totals:
@@ -121,34 +143,47 @@ def main(arguments: list[str]) -> int:
     given = dict(one.split("=", 1) for one in arguments if "=" in one)
     if given.get("MUTATIONS"):
         return show_bites()
-    real = given.get("REAL", "0") not in ("", "0")
+    if given.get("STORE", "memory") not in ("memory", "postgres"):
+        print("STORE is memory or postgres.")
+        return 2
+    on_postgres = given.get("STORE") == "postgres"
+    if on_postgres and given.get("MUTATION"):
+        print("The defects are put into the store in memory: leave out STORE or MUTATION.")
+        return 2
+    real = on_postgres or given.get("REAL", "0") not in ("", "0")
     lines: list[str] | None = [] if "-v" in arguments else None
     mutation = Mutation(given["MUTATION"]) if given.get("MUTATION") else None
     totals, started = Totals(), time.perf_counter()
-    if given.get("SEED"):
-        verdict = play_with(mutation, real, lines, int(given["SEED"]))
-        totals.add(verdict)
-        print("\n".join(lines or []))
-        print(f"seed {verdict.seed}, trace {verdict.trace}, facts {verdict.facts}")
-    else:
-        first, count = int(given.get("FROM") or 1), int(given.get("SEEDS") or 2_000)
-        jobs = min(int(given.get("JOBS") or os.cpu_count() or 1), 1 + count // _WORTH_A_PROCESS)
-        one = partial(play_with, mutation, real, None)
-        seeds = range(first, first + count)
-        if jobs == 1:
-            for verdict in map(one, seeds):
-                totals.add(verdict)
+    with ExitStack() as stack:
+        cluster: Cluster | None = None
+        if on_postgres:
+            from tests.simulation.postgres_server import open_cluster
+
+            cluster = stack.enter_context(open_cluster())
+        if given.get("SEED"):
+            verdict = play_with(mutation, real, lines, int(given["SEED"]), cluster)
+            totals.add(verdict)
+            print("\n".join(lines or []))
+            print(f"seed {verdict.seed}, trace {verdict.trace}, facts {verdict.facts}")
         else:
-            with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-                for verdict in pool.map(one, seeds, chunksize=20):
-                    totals.add(verdict)
+            first, count = int(given.get("FROM") or 1), int(given.get("SEEDS") or (20 if on_postgres else 2_000))
+            jobs = min(int(given.get("JOBS") or os.cpu_count() or 1), 1 + count // _WORTH_A_PROCESS)
+            seeds = range(first, first + count)
+            if jobs == 1 or on_postgres:
+                for seed in seeds:
+                    totals.add(play_with(mutation, real, None, seed, cluster))
+            else:
+                with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+                    for verdict in pool.map(partial(play_with, mutation, real, None), seeds, chunksize=20):
+                        totals.add(verdict)
     for verdict in totals.bad[:_SHOWN]:
         print(f"SEED={verdict.seed} trace {verdict.trace}: lost {verdict.lost}, doubled {verdict.doubled}")
         for text in verdict.invariants[:_SHOWN]:
             print(f"    {text}")
     spent = time.perf_counter() - started
     keys = "real signatures" if real else "signatures stubbed by keyed hashes"
-    print(f"{totals.seeds / spent:.0f} seeds a second, {keys}; {len(totals.bad)} bad")
+    where = "PostgreSQL" if on_postgres else "memory"
+    print(f"{totals.seeds / spent:.3g} seeds a second, in {where}, {keys}; {len(totals.bad)} bad")
     print(totals.line())
     return 1 if totals.bad else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from random import Random
 from typing import Any
@@ -47,7 +48,14 @@ class PowerCut(Exception):
 class World:
     """A run. `play` it, then `settle` it; the oracle reads what is left."""
 
-    def __init__(self, seed: int, plan: Plan | None = None, *, real_keys: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        plan: Plan | None = None,
+        *,
+        real_keys: bool = False,
+        make_server: Callable[..., SimServer] = SimServer,
+    ) -> None:
         self.seed = seed
         self.random = Random(seed)
         self.plan = plan or Plan.draw(self.random)
@@ -66,7 +74,7 @@ class World:
         self._network_key = private_key(self._bytes(), real=real_keys)
         root = private_key(self._bytes(), real=real_keys)
         self._root = root
-        self.server = SimServer(NETWORK, self.random, lambda: self.now_ms, self._network_key, root, self.find)
+        self.server = make_server(NETWORK, self.random, lambda: self.now_ms, self._network_key, root, self.find)
         self.guests = [(self._uuid(), 1 + self.random.getrandbits(63)) for _ in range(self.plan.guests)]
         self.handles = [handle for _, handle in self.guests]
         self.tills: list[SimTill] = []
