@@ -16,6 +16,7 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.errors import Broken, Refused
 from loyalty_desk.domain.record import Record, SealedRecord, Totals, chain_hash
 from loyalty_desk.services.ports import Build, Effect, JournalHead, Waiting
+from loyalty_desk.store import limbo
 from loyalty_desk.store.engine import Unreadable, is_damage, row, rows, transaction
 from loyalty_desk.store.journal_acks import HELD, Reach, signed
 from loyalty_desk.store.journal_archive import ArchivedJournal
@@ -74,8 +75,12 @@ class SqliteJournal(ArchivedJournal):
         self._last_at: int | None = None
         self._witnessed: tuple[int, int] | None = None
         self._full = False
-        self._limbo: SealedRecord | None = None
+        # A refusal of an earlier run, told below if the disk has kept its record after all.
+        self._limbo: UUID | None = limbo.remembered(path)
         super().__init__(path, key, vfs=vfs)
+        if self._limbo is not None:
+            with self._lock:
+                self._tell_limbo(self._connection)
 
     def _load(self, connection: apsw.Connection) -> None:
         super()._load(connection)
@@ -198,7 +203,8 @@ class SqliteJournal(ArchivedJournal):
                 there_after_all = self._has(self._again(), sealed)
             except (Refused, *FAILED) as again:
                 # Whether it is on the disk is known at a later reopening: it is told then, never sold twice in silence.
-                self._failed, self._limbo = True, sealed
+                self._failed, self._limbo = True, sealed.id
+                limbo.remember(self.path, sealed.id)
                 raise Refused("journal_unavailable", path=str(self.path.parent)) from again
             # A commit whose sync failed may be on the disk all the same: what the file says now is the truth, and
             # `_load` has read it.
@@ -280,12 +286,17 @@ class SqliteJournal(ArchivedJournal):
         super()._prove(connection)
         if self._broken_in(connection, TAIL) is not None:
             raise Unreadable(str(self.path))
-        limbo = self._limbo
-        if limbo is None:
+        self._tell_limbo(connection)
+
+    def _tell_limbo(self, connection: apsw.Connection) -> None:
+        """Say of a refused record whether it is on the disk after all; then it is no question any more."""
+        refused = self._limbo
+        if refused is None:
             return
-        if self._has(connection, limbo):
-            _LOG.warning("record %s was refused and is recorded after all", limbo.id)
-            told = Record.from_payload(limbo.payload)
+        found = row(connection, "SELECT payload FROM record WHERE id = ?", (refused.bytes,))
+        if found is not None:
+            _LOG.warning("record %s was refused and is recorded after all", refused)
+            told = Record.from_payload(found[0])
             if told.receipt_no is not None:
                 # Not through `notify`, which keeps going without the notice: until it is kept, nothing may be sold on.
                 facts = canonical.encode({"receipt": told.receipt_no}).decode()
@@ -295,6 +306,7 @@ class SqliteJournal(ArchivedJournal):
                         ("sale_recorded_after_all", facts, told.occurred_at),
                     )
                 self._notices = self._read_notices(connection)
+        limbo.forget(self.path)
         self._limbo = None
 
     def _has(self, connection: apsw.Connection, sealed: SealedRecord) -> bool:
