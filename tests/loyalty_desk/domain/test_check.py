@@ -176,7 +176,9 @@ def test_points_that_die_by_their_own_days_are_named_and_compared():
     assert data["own_expiry"] == [{"rule": "week", "points": 30, "days": 7}]
     assert drift(check_from_payload(data).claimed, reprice(data, rules, AT)) == []
     longer = data | {"own_expiry": [{"rule": "week", "points": 30, "days": 700}]}
-    assert [one.field for one in drift(check_from_payload(longer).claimed, reprice(longer, rules, AT))] == ["own_expiry"]
+    assert [one.field for one in drift(check_from_payload(longer).claimed, reprice(longer, rules, AT))] == [
+        "own_expiry"
+    ]
     for wrong in (5, [{"rule": "week"}], [{"rule": "week", "points": 0, "days": 7}]):
         with pytest.raises(BadInput):
             check_from_payload(data | {"own_expiry": wrong})
