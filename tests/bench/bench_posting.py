@@ -117,7 +117,7 @@ def bench_program() -> dict[str, Json]:
         {
             "id": f"r{number}",
             "name": {"en": f"Rule {number}"},
-            "effects": [{"type": "percentage", "rate_bp": 100 + number, "scope": "lines"}],
+            "effects": [{"type": "percentage", "rate_bp": 100 + number}],
             "conditions": [{"type": "categories", "categories": [f"c{number}"]}],
         }
         for number in range(RULES)
