@@ -78,9 +78,9 @@ class SqliteJournal(ArchivedJournal):
         # A refusal of an earlier run, told below if the disk has kept its record after all.
         self._limbo: UUID | None = limbo.remembered(path)
         super().__init__(path, key, vfs=vfs)
-        if self._limbo is not None:
-            with self._lock:
-                self._tell_limbo(self._connection)
+        if not self.is_empty:
+            # An empty file has no answer yet: what a damaged one still proves is taken over into it.
+            self.answer_doubt()
 
     def _load(self, connection: apsw.Connection) -> None:
         super()._load(connection)
@@ -287,6 +287,11 @@ class SqliteJournal(ArchivedJournal):
         if self._broken_in(connection, TAIL) is not None:
             raise Unreadable(str(self.path))
         self._tell_limbo(connection)
+
+    def answer_doubt(self) -> None:
+        """Tell people of a sale that was refused and is recorded after all; asked when this file has all there is."""
+        with self._lock:
+            self._tell_limbo(self._connection)
 
     def _tell_limbo(self, connection: apsw.Connection) -> None:
         """Say of a refused record whether it is on the disk after all; then it is no question any more."""

@@ -53,6 +53,7 @@ def salvage(damaged: Path, key: bytes, into: SqliteJournal) -> int:
                 found += len(records)
         for table in CARRIED:
             into.take_rows(table, *_readable(connection, table))
+        into.answer_doubt()
         return found
     finally:
         connection.close()
