@@ -79,16 +79,29 @@ def till_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
 
     terminal = Terminal(as_json)
 
-    async def work(opened: Ground) -> list[service.Till]:
+    async def work(opened: Ground) -> tuple[list[service.Till], list[service.EpochHead]]:
         chosen = await chosen_network(opened, network)
         async with opened.db.begin(chosen) as connection:
-            return await service.tills(connection, chosen)
+            return await service.tills(connection, chosen), await service.heads(connection, chosen)
 
-    found = with_ground(settings_of(data_dir), terminal, work)
+    found, heads = with_ground(settings_of(data_dir), terminal, work)
     for one in found:
         terminal.line(f"{one.id}  {one.state:<9}  {one.name}")
     terminal.result(
-        tills=[{"id": str(one.id), "name": one.name, "store": str(one.store), "state": one.state} for one in found]
+        tills=[
+            {
+                "id": str(one.id),
+                "name": one.name,
+                "store": str(one.store),
+                "state": one.state,
+                "heads": [
+                    {"epoch": head.epoch, "branch": head.branch, "head_seq": head.seq, "head": head.hash.hex()}
+                    for head in heads
+                    if head.device == one.id
+                ],
+            }
+            for one in found
+        ]
     )
 
 

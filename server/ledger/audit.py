@@ -42,11 +42,15 @@ class Finding:
 
 @dataclass(slots=True)
 class Counted:
-    """What was read. `lost` are sequence numbers below a head that nobody holds, `doubled` held more than once."""
+    """What was read. `lost` are sequence numbers below a head that nobody holds, `doubled` held more than once.
+
+    `sum_of_entries` over all accounts is 0 in a ledger that balances: nothing comes from nowhere.
+    """
 
     records: int = 0
     sales: int = 0
     entries: int = 0
+    sum_of_entries: int = 0
     quarantined: int = 0
     guests: int = 0
     lost: int = 0
@@ -122,13 +126,15 @@ async def _count(connection: AsyncConnection, made: Audit) -> None:
             (select count(*) from quarantine where network_id = $1 and state in ('open', 'waiting_dependency')),
             (select count(*) from guest_state where network_id = $1),
             (select count(*) from reprice_queue where network_id = $1),
-            (select count(*) from exception where network_id = $1 and state = 'open')
+            (select count(*) from exception where network_id = $1 and state = 'open'),
+            (select coalesce(sum(amount), 0)::bigint from entry where network_id = $1)
         """,
         made.network,
     )
     counted = made.counted
     counted.records, counted.sales, counted.entries, counted.quarantined = row[0], row[1], row[2], row[3]
     counted.guests, counted.waiting_to_be_priced, counted.exceptions = row[4], row[5], row[6]
+    counted.sum_of_entries = row[7]
 
 
 # Each returns the place and what is wrong there.

@@ -64,6 +64,17 @@ class Till:
     last_seen: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class EpochHead:
+    """How far the server has a journal of a till: the last record of an epoch, and its hash."""
+
+    device: UUID
+    epoch: int
+    branch: int
+    seq: int
+    hash: bytes
+
+
 async def open_pairing(ground: Ground, network: UUID, store: UUID, address: str) -> OpenPairing:
     """Make a one-time code for a till of `store`; plain http is for the loopback address alone.
 
@@ -222,6 +233,17 @@ async def tills(connection: AsyncConnection, network: UUID) -> list[Till]:
         network,
     )
     return [Till(UUID(str(row[0])), row[1], UUID(str(row[2])), row[3], row[4], row[5]) for row in found]
+
+
+async def heads(connection: AsyncConnection, network: UUID) -> list[EpochHead]:
+    """Return the heads of all journals, each till's in the order its epochs were opened."""
+    found = await fetch(
+        connection,
+        "select device_id, epoch, branch, head_seq, head_hash from device_epoch where network_id = $1"
+        " order by device_id, opened_at, epoch, branch",
+        network,
+    )
+    return [EpochHead(UUID(str(row[0])), row[1], row[2], row[3], bytes(row[4])) for row in found]
 
 
 async def _answer(

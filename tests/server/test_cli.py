@@ -237,6 +237,7 @@ def test_a_till_is_paired_over_http(place: Place) -> None:
     answer = codec.decode(EnrolAnswer, place.call("/api/v1/enrol/finish", finish_message)[1])
     assert paired == {"event": "paired", "device": str(answer.device), "name": "Bar"}
     (till,) = place.json("till", "list")["tills"]
+    assert till["heads"] == []
     assert (till["id"], till["state"], till["store"]) == (str(answer.device), "active", demo["stores"][0]["id"])
 
 
@@ -291,6 +292,7 @@ def test_verify_says_so_on_its_last_line_and_names_the_first_bad_place(place: Pl
     found = json.loads(bad)
     assert found["ok"] is False
     assert found["networks"][0]["found"] == 1
+    assert found["networks"][0]["counted"]["sum_of_entries"] == 0
     assert found["line"].startswith("verify: FAILED, 1 findings, first: INV-2")
 
 
