@@ -210,8 +210,11 @@ class SyncEngine:
             cursor=state.cursor,
             acked=[self._acked(one) for one in epochs if one.acked_seq > 0],
             acked_in=None if known is None else UUID(str(known)),
+            keyset_version=self._trust.version(),
         )
         answer = self._client.hello(request)
+        if answer.keyset is not None and not self._trust.adopt(answer.keyset):
+            self._notify("keyset_refused")
         if self._trust.vouches(answer, nonce):
             self._clock.learn(answer.server_time, asked, self._clock.monotonic_ms())
         elif self._trust.knows(answer.kid):

@@ -12,7 +12,7 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.record import MAX_PAYLOAD_BYTES, head_is_signed
 from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.errors import ErrorCode
-from loyalty_desk.wire.v1.sync import Acked, Command, Head, HelloAnswer, HelloRequest
+from loyalty_desk.wire.v1.sync import Acked, Command, FeedTable, Head, HelloAnswer, HelloRequest
 from server.kit.errors import ApiError
 from server.sync.lives import end_life
 from server.sync.store import BranchHead, SyncStores
@@ -47,6 +47,9 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: E
                 state = "cloned"
             kid, network_key = await store.signing_key(now)
             keyset = await store.keyset_version()
+            newer = None
+            if message.keyset_version is not None and message.keyset_version < keyset:
+                newer = (await store.rows(FeedTable.KEYSET, ["current"])).get("current")
     if beyond:
         await end_life(stores, network, device, life, now)
         text = "The server's data was put back to an earlier state. Say hello again."
@@ -59,7 +62,7 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: E
         commands.append(Command.REVOKE.value)
     server_time = to_ms(now)
     sig = network_key.sign(signing.hello_message(network, message.nonce, server_time, life))
-    return HelloAnswer(life, server_time, heads, keyset, MIN_APP, MAX_PAYLOAD_BYTES, kid, sig, commands)
+    return HelloAnswer(life, server_time, heads, keyset, MIN_APP, MAX_PAYLOAD_BYTES, kid, sig, commands, newer)
 
 
 def _proved(message: HelloRequest, key: Ed25519PublicKey) -> Iterator[Acked]:

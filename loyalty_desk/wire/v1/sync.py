@@ -46,6 +46,7 @@ class HelloRequest(msgspec.Struct, frozen=True):
     """Who is there, what it has, and a nonce against replayed answers. `cursor` is how far it has pulled the feed.
 
     `acked` is what the server acknowledged in its life `acked_in`: one that holds less was put back silently.
+    `keyset_version` is that of the key set in force here, 0 where there is none.
     """
 
     network: UUID
@@ -59,6 +60,7 @@ class HelloRequest(msgspec.Struct, frozen=True):
     cursor: Natural | None = None
     acked: Annotated[list[Acked], Meta(max_length=10_000)] = []
     acked_in: UUID | None = None
+    keyset_version: Natural | None = None
 
 
 class Command(StrEnum):
@@ -71,7 +73,11 @@ class Command(StrEnum):
 
 
 class HelloAnswer(msgspec.Struct, frozen=True):
-    """The server's life, its time, its heads of this device; `sig` by network key `kid` (`signing.hello_message`)."""
+    """The server's life, its time, its heads of this device; `sig` by network key `kid` (`signing.hello_message`).
+
+    `keyset` is the row of the newest key set, signed by the root, for a till that named an older one: a till that may
+    pull nothing has to know the key all the same, or it would push nothing either.
+    """
 
     incarnation: UUID
     server_time: Natural
@@ -82,6 +88,7 @@ class HelloAnswer(msgspec.Struct, frozen=True):
     kid: Annotated[int, Meta(ge=0, le=255)]
     sig: Signature
     commands: list[str] = []
+    keyset: dict[str, Any] | None = None
 
 
 class PushedRecord(msgspec.Struct, frozen=True, omit_defaults=True):

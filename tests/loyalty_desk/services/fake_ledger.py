@@ -70,6 +70,9 @@ class FakeLedger:
     flag: Callable[[Record], int] = lambda _: 0
     wrong_digest: bool = False
     biggest_push: int = 500
+    key_set: dict[str, Json] = field(default_factory=dict)
+    key_set_version: int = 0
+    tells_key_set: bool = True
 
     def __post_init__(self) -> None:
         self.publish_keys(1)
@@ -83,7 +86,8 @@ class FakeLedger:
 
     def publish_keys(self, version: int) -> None:
         """Put the key set into the feed."""
-        self.put("keyset", "current", self.keyset(version))
+        self.key_set, self.key_set_version = self.keyset(version), version
+        self.put("keyset", "current", self.key_set)
 
     def keyset(self, version: int) -> dict[str, Json]:
         """Return the key set signed by the root."""
@@ -148,16 +152,18 @@ class FakeLedger:
             for (epoch, branch), held in self.branches.items()
             if branch == 0 and held
         ]
+        is_behind = request.keyset_version is not None and request.keyset_version < self.key_set_version
         return HelloAnswer(
             incarnation=self.incarnation,
             server_time=self.server_time,
             epochs=heads,
-            keyset_version=1,
+            keyset_version=self.key_set_version,
             min_app=self.min_app,
             max_payload=65_536,
             kid=self.kid,
             sig=self.keys[self.kid].sign(message),
             commands=list(self.commands),
+            keyset=self.key_set if is_behind and self.tells_key_set else None,
         )
 
     def _push(self, request: PushRequest) -> PushAnswer:

@@ -179,14 +179,35 @@ def test_a_replayed_hello_is_not_believed(line: Line) -> None:
     assert line.step().error == "server_foreign"
 
 
-def test_a_younger_key_is_learned_from_the_feed_first(line: Line) -> None:
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_younger_key_is_learned_first(line: Line, tells: bool) -> None:
     line.step()
+    line.ledger.tells_key_set = tells
     line.counter.sell(CARD, 1_000)
     line.ledger.keys[2] = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x03")
     line.ledger.publish_keys(2)
     line.ledger.kid = 2
     assert line.step().done
     assert (line.waiting(), line.points()) == (0, 445)
+
+
+def test_a_suspended_till_without_the_key_set_pushes_all_the_same(line: Line) -> None:
+    line.step()
+    line.counter.sell(CARD, 1_000)
+    line.counter.parts.journal.put("keyset", None)
+    line.ledger.keys[2] = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x03")
+    line.ledger.publish_keys(2)
+    line.ledger.kid, line.ledger.commands = 2, ["suspend"]
+    assert line.step().error == "till_suspended"
+    assert (line.waiting(), "pull" in line.ledger.calls[3:]) == (0, False)
+
+
+def test_a_key_set_that_the_root_never_signed_is_said_aloud(line: Line) -> None:
+    line.step()
+    line.ledger.publish_keys(2)
+    line.ledger.key_set = line.ledger.key_set | {"sig": bytes_to_text(bytes(64))}
+    line.step()
+    assert "keyset_refused" in {one.code for one in line.counter.parts.journal.notices()}
 
 
 def test_a_key_that_the_root_never_signed_gets_nothing(line: Line) -> None:

@@ -36,6 +36,16 @@ async def test_the_answer_is_signed_by_a_key_of_the_published_key_set(world: Wor
     assert (answer.keyset_version, answer.max_payload, answer.commands) == (1, 65_536, [])
 
 
+async def test_a_till_with_an_older_key_set_gets_the_newest_whatever_its_state(world: World) -> None:
+    till = await world.till()
+    row = next(one.row for one in (await world.pull(till)).rows if one.table == "keyset")
+    for state in ("active", "suspended", "cloned", "revoked"):
+        await world.sql("update device set state = $2 where id = $1 returning id", till.device, state)
+        assert (await world.hello(till, keyset_version=0)).keyset == row is not None
+        assert (await world.hello(till, keyset_version=1)).keyset is None
+        assert (await world.hello(till)).keyset is None
+
+
 async def test_heads_are_those_held(world: World) -> None:
     till = await world.till()
     assert (await world.hello(till)).epochs == []
