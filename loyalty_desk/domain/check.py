@@ -260,6 +260,7 @@ def _choices_payload(choices: Choices) -> dict[str, Json]:
         "manual": [_manual_payload(manual) for manual in choices.manual_discounts],
         "payments": [{"id": p.id, "kind": p.kind, "amount": p.amount} for p in choices.payments],
         "cap_reason": choices.redemption_cap_reason or "",
+        "tier_withheld": choices.tier_withheld,
     }
     data: dict[str, Json] = {key: value for key, value in optional.items() if value}
     if choices.redemption_cap is not None:
@@ -299,4 +300,5 @@ def _choices(f: Fields) -> Choices:
         payments=tuple(Payment(p.text("id"), p.integer("amount"), p.text("kind")) for p in f.objects("payments")),
         redemption_cap=f.optional("cap"),
         redemption_cap_reason=f.text("cap_reason") or None,
+        tier_withheld=f.flag("tier_withheld"),
     )

@@ -44,7 +44,8 @@ class Choices:
     """What the cashier and the guest chose. `points_asked` and `redemption_cap` are smallest point units.
 
     `quotas` holds what this till may still give of rules with totals and budgets (None: nobody has leased any, all are
-    open). `redemption_cap` None is no cap; its reason is a code (`floor`, `stale`, `deny`).
+    open). `redemption_cap` None is no cap; its reason is a code (`floor`, `stale`, `deny`). `tier_withheld`: the tier's
+    discount is not given, as its code has used up its day; earning by the tier and the rules that name it stay.
     """
 
     points_asked: int = 0
@@ -58,6 +59,7 @@ class Choices:
     payments: tuple[Payment, ...] = ()
     redemption_cap: int | None = None
     redemption_cap_reason: str | None = None
+    tier_withheld: bool = False
 
 
 NO_CHOICES = Choices()

@@ -64,6 +64,9 @@ def _rate(trace: Trace) -> int:
     if tier is None or tier.discount_bp == 0:
         trace.tier_reason = Reason("tier_gives_nothing", {"tier": tally.guest.tier})
         return 0
+    if tally.choices.tier_withheld:
+        trace.tier_reason = Reason("tier_withheld", {"tier": tier.code})
+        return 0
     return tier.discount_bp
 
 

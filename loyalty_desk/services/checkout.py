@@ -122,36 +122,37 @@ class Checkout:
     def _price(self, draft: CheckDraft, program: Program, *, with_limits: bool = True) -> _Priced:
         priced = self._priced(draft, program, with_limits=with_limits)
         guest = draft.guest
-        if guest is None or guest.tier_room is None or guest.facts is None:
+        if guest is None or guest.tier_room is None or tier_discount(priced.quote) <= guest.tier_room:
             return priced
-        if tier_discount(priced.quote) <= guest.tier_room:
-            return priced
-        # What is beyond a code that anybody may have copied is a manager's word: section 6 of ledger-and-sync.md.
-        plain = replace(guest, facts=replace(guest.facts, tier="", tier_until=None))
-        return replace(self._priced(replace(draft, guest=plain), program, with_limits=with_limits), tier_withheld=True)
+        # What is beyond a code that anybody may have copied is a manager's word: section 6 of ledger-and-sync.md. Only
+        # the discount is: earning is never limited.
+        return self._priced(draft, program, with_limits=with_limits, tier_withheld=True)
 
-    def _priced(self, draft: CheckDraft, program: Program, *, with_limits: bool = True) -> _Priced:
+    def _priced(
+        self, draft: CheckDraft, program: Program, *, with_limits: bool = True, tier_withheld: bool = False
+    ) -> _Priced:
         if draft.basket is None or not draft.basket.lines:
             raise Refused("check_empty")
         if draft.basket.gross == 0:
             raise Refused("amount_zero")
         facts = None if draft.guest is None else draft.guest.facts or GuestFacts()
-        choices = Choices(codes=draft.codes, quotas=self._quotas)
-        if draft.guest is None or draft.guest.facts is None:
-            return _Priced(price_check(draft.basket, facts, program, draft.at, choices), choices, None)
-        allowed, share = draft.guest.allowance, None
-        cap, reason = allowed.max_points, allowed.reason
-        if draft.hold is not None and draft.hold.is_online:
-            cap, reason = draft.hold.amount, HELD
-        elif cap > 0 and allowed.share_bp is not None and program.redemption is not None and with_limits:
-            without = price_check(draft.basket, facts, program, draft.at, choices)
-            share = share_cap(allowed, without.total, program)
-            if share is not None and share < cap:
-                cap, reason = share, FLOOR_SHARE
-        choices = replace(
-            choices, points_asked=draft.points_asked, redemption_cap=cap, redemption_cap_reason=reason
-        )  # fmt: skip
-        return _Priced(price_check(draft.basket, facts, program, draft.at, choices), choices, share)
+        choices = Choices(codes=draft.codes, quotas=self._quotas, tier_withheld=tier_withheld)
+        share = None
+        if draft.guest is not None and draft.guest.facts is not None:
+            allowed = draft.guest.allowance
+            cap, reason = allowed.max_points, allowed.reason
+            if draft.hold is not None and draft.hold.is_online:
+                cap, reason = draft.hold.amount, HELD
+            elif cap > 0 and allowed.share_bp is not None and program.redemption is not None and with_limits:
+                without = price_check(draft.basket, facts, program, draft.at, choices)
+                share = share_cap(allowed, without.total, program)
+                if share is not None and share < cap:
+                    cap, reason = share, FLOOR_SHARE
+            choices = replace(
+                choices, points_asked=draft.points_asked, redemption_cap=cap, redemption_cap_reason=reason
+            )  # fmt: skip
+        priced = price_check(draft.basket, facts, program, draft.at, choices)
+        return _Priced(priced, choices, share, tier_withheld)
 
     def confirm(
         self,

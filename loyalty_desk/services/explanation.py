@@ -113,6 +113,7 @@ SENTENCES: Mapping[str, str | Counted] = {
     "promotions_better": _("the offers give more than the tier"),
     "tier_better": _("the tier’s discount is more"),
     "tier_gives_nothing": _("this tier has none"),
+    "tier_withheld": _("this code has given its discounts of the day: a manager can allow more"),
     # points, rewards, gifts, stamps
     "earns_nothing": _("nothing paid that earns points"),
     "zero_divisor": _("earns nothing: the rule divides by zero, tell the manager"),

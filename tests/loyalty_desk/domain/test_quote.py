@@ -233,6 +233,19 @@ def test_a_rule_that_was_passed_over_still_says_why():
     assert (found.redeemed_points, found.discount_total) == (20, 2_400)
 
 
+@pytest.mark.parametrize("stacking", ["best_of", "stack", "before"])
+def test_a_tier_withheld_gives_no_discount_and_earns_on_what_is_paid(stacking):
+    gold_only = rule("g", percent(100), when=[{"type": "tiers", "tiers": ["GOLD"]}])
+    of = program(gold_only, model="mixed", tiers=TIERS, point_value=1, tier_stacking=stacking)
+    given = quote(basket(10_000), GOLD, of, AT)
+    withheld = quote(basket(10_000), GOLD, of, AT, Choices(tier_withheld=True))
+    assert given.discount_total > withheld.discount_total == 100
+    assert withheld.earned_points == 9_900 * 300 // 10_000 > given.earned_points
+    assert withheld.tier == "GOLD"
+    said = [(note.applied, note.code) for note in withheld.explanation if note.rule == TIER_RULE]
+    assert said == [(False, "tier_withheld"), (True, "tier_points")]
+
+
 def test_points_with_days_of_their_own_are_said_of_each_rule():
     of = program(
         rule("short", {"type": "bonus_fixed", "points": 5, "expires_days": 7}),

@@ -10,6 +10,10 @@ from uuid import UUID
 
 import pytest
 
+from loyalty_desk.domain import canonical
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.check import check_from_payload, drift, reprice
+from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.contents import (
     AdjustContents,
     AdjustReason,
@@ -22,10 +26,11 @@ from loyalty_desk.domain.contents import (
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.domain.guest_code import CodeKind, ld1
 from loyalty_desk.domain.private_fields import GuestFields, Private
+from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.wire.v1.lookup import FoundGuest
 from tests.loyalty_desk.services.counter_services import BOSS, Services
-from tests.loyalty_desk.till_parts import ANNA, CARD, GUEST, NUMBER, make_counter, stocked
+from tests.loyalty_desk.till_parts import ANNA, CARD, GUEST, NUMBER, make_counter, stocked, stored_program
 
 OTHER = UUID("66666666-6666-4666-8666-666666666666")
 FREE_CARD = ld1(0x0123456789ABCDEF)
@@ -161,6 +166,53 @@ def test_a_weak_code_gives_the_tiers_discount_up_to_an_amount(services: Services
     draft = counter.draft(NUMBER, 5_001)
     assert (counter.checkout.price(draft).discount_total, counter.checkout.tier_withheld(draft)) == (0, True)
     assert counter.sell(NUMBER, 5_000).quote.discount_total == 50_000
+
+
+def test_beyond_the_bounds_a_check_loses_the_tiers_discount_and_earns_by_the_tier_on_all_that_is_paid(
+    services: Services,
+) -> None:
+    counter = services.counter
+    within = [counter.sell(NUMBER, 100) for _ in range(2)]
+    assert [(one.quote.total, one.quote.earned_points) for one in within] == [(9_000, 4), (9_000, 4)]
+    beyond = counter.sell(NUMBER, 100)
+    assert (beyond.quote.total, beyond.quote.earned_points, beyond.tier_withheld) == (10_000, 5, True)
+    assert {note.code for note in beyond.quote.explanation} == {"tier_withheld", "tier_points"}
+    assert counter.sell(CARD, 100, 10).quote.earned_points == 4
+    priced_again_alike(services)
+
+
+def test_a_program_that_earns_by_tier_earns_the_same_however_often_such_a_code_is_shown(tmp_path: Path) -> None:
+    counter = stocked(tmp_path / "earning", model="points")
+    sold = [counter.sell(NUMBER, 100) for _ in range(4)]
+    assert [(one.quote.earned_points, one.tier_withheld) for one in sold] == [(5, False)] * 4
+    counter.parts.journal.close()
+    counter.cache.close()
+
+
+def test_a_rule_for_a_tier_still_earns_beyond_the_bounds(tmp_path: Path) -> None:
+    rules: list[Json] = [
+        {
+            "id": "gold",
+            "name": {"en": "Gold days"},
+            "effects": [{"type": "bonus_fixed", "points": 7}],
+            "conditions": [{"type": "tiers", "tiers": ["GOLD"]}],
+        }
+    ]
+    counter = stocked(tmp_path / "rules", rules=rules)
+    sold = [counter.sell(NUMBER, 100).quote for _ in range(3)]
+    assert [(one.discount_total, one.earned_points) for one in sold] == [(1_000, 11), (1_000, 11), (0, 12)]
+    priced_again_alike(Services(counter), rules=rules)
+    counter.parts.journal.close()
+    counter.cache.close()
+
+
+def priced_again_alike(services: Services, **changes: Json) -> None:
+    """Want the server's pricing of every sale to say what the till said."""
+    program = Program.from_bytes(stored_program(**changes).bytes)
+    for record in services.records(RecordKind.SALE):
+        check = canonical.decode_object(canonical.encode(record.check))
+        priced = reprice(check, program, from_ms(check["at"]))
+        assert drift(check_from_payload(check).claimed, priced) == []
 
 
 def test_a_code_that_proves_itself_has_no_such_bounds(services: Services) -> None:

@@ -365,6 +365,7 @@ def choices(r: Random, lines: tuple[Line, ...]) -> Choices:
         payments=(Payment("card", r.randint(0, 3_000)),) if r.random() < 0.2 else (),
         redemption_cap=r.choice([0, 20]) if r.random() < 0.15 else None,
         redemption_cap_reason="floor",
+        tier_withheld=r.random() < 0.1,
     )
 
 

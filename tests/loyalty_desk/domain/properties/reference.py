@@ -126,6 +126,8 @@ class Model:
             self._spread(lines, manual.amount or percent_of(cost, manual.rate_bp))
 
     def _rate(self) -> int:
+        if self.case.choices.tier_withheld:
+            return 0
         code = self.case.guest.tier if self.case.guest else ""
         return next((tier.discount_bp for tier in self.case.program.tiers if tier.code == code), 0)
 
