@@ -227,6 +227,11 @@ class Record:
             raise BadRecord(f"canonical: {error}") from error
         return _read(fields)
 
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Json]) -> Record:
+        """Return the record of an object whose bytes somebody else has found canonical and no longer than allowed."""
+        return _read(fields)
+
 
 @dataclass(frozen=True, slots=True)
 class SealedRecord:

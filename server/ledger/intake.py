@@ -13,6 +13,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from loyalty_desk.domain.record import BadRecord, Record, chain_hash, head_is_signed
+from loyalty_desk.wire.v1.payloads import read_record
 from loyalty_desk.wire.v1.sync import PushedRecord, PushRequest, QuarantineReason
 
 # No check is worth a billion roubles or dollars. Ten million records of this size would still fit one account.
@@ -76,7 +77,7 @@ def _read(push: PushRequest, pushed: PushedRecord, successor: PushedRecord | Non
         fault, detail = QuarantineReason.BAD_HASH, f"record {successor.seq} is not chained to it"
     else:
         try:
-            record = Record.from_payload(pushed.payload)
+            record = read_record(pushed.payload)
         except BadRecord as error:
             fault, detail = QuarantineReason.BAD_SCHEMA, str(error)[:200]
         else:

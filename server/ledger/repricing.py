@@ -24,6 +24,7 @@ from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind
 from loyalty_desk.domain.uses import MONEY, CounterKey, counted
+from loyalty_desk.wire.v1.payloads import read_record
 from server.kit import feed
 from server.kit.db import Database, fetch
 from server.kit.errors import is_outage
@@ -158,7 +159,7 @@ def _say(error: Exception) -> None:
 
 def _read(tx_id: UUID, payload: bytes) -> Record | None:
     try:
-        return Record.from_payload(payload)
+        return read_record(payload)
     except Exception:  # noqa: BLE001 - noted beside the sale; it must not keep the others waiting for ever
         _LOG.exception("the stored record of sale %s cannot be read", tx_id)
         return None

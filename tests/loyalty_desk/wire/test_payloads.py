@@ -1,0 +1,80 @@
+"""The compiled reading of a record against the domain's own: the same record, the same refusals."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyalty_desk.domain.record import BadRecord, ClockConfidence, Record, RecordKind, Totals
+from loyalty_desk.wire.v1 import payloads
+from loyalty_desk.wire.v1.payloads import read_record
+
+CHECK = {"currency": "RUB", "lines": [{"id": "l1", "name": "Чай", "net": 100}], "total": 100, "uses": {}}
+SALE = Record(
+    network=UUID(int=1),
+    id=UUID(int=2),
+    device=UUID(int=3),
+    epoch=(1 << 63) - 1,
+    seq=2,
+    kind=RecordKind.SALE,
+    store=UUID(int=4),
+    occurred_at=1_780_000_000_000,
+    boot_id=UUID(int=5),
+    monotonic_ms=7,
+    clock_conf=ClockConfidence.GOOD,
+    business_day="2026-05-28",
+    totals=Totals(2, 5, 0),
+    check=CHECK,
+    guest_id=UUID(int=6),
+    points_earned=5,
+    money_total=100,
+)
+PAYLOAD = SALE.to_payload()
+
+
+def outcome(read, payload: bytes) -> Record | str:
+    try:
+        return read(payload)
+    except BadRecord as error:
+        return str(error)
+
+
+def test_a_record_is_read_without_the_slow_way(monkeypatch):
+    monkeypatch.delattr(Record, "from_payload")
+    assert payloads.read_record(PAYLOAD) == SALE
+
+
+@given(
+    st.integers(0, len(PAYLOAD) - 1),
+    st.sampled_from(b'"\\:,[]{}0123456789-.eE aZ_\xcc\x81\x00\x1f\xff'),
+    st.sampled_from([0, 1]),
+)
+def test_whatever_is_changed_both_readings_say_the_same(at, byte, taken):
+    changed = PAYLOAD[:at] + bytes([byte]) + PAYLOAD[at + taken :]
+    assert outcome(read_record, changed) == outcome(Record.from_payload, changed)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"1.0", b"1e3", b"-0", b"9223372036854775808", b"-9223372036854775808", b"-9223372036854775809",
+     b"18446744073709551616", b'"\\n"', b'"\\u001f"', b'"a\\"b"', '"e\u0301"'.encode(), b'{"A":1}', b'{"":1}',
+     b'{"b":1,"a":1}', b'{"a":1,"a":1}', b"[" * 70 + b"]" * 70,
+     b"[" * 30_000 + b"]" * 30_000, b'"' + b"x" * 70_000 + b'"'],
+)  # fmt: skip
+def test_what_is_awkward_is_judged_alike(value):
+    payload = PAYLOAD.replace(b'"currency":"RUB"', b'"currency":' + value)
+    assert payload != PAYLOAD
+    assert outcome(read_record, payload) == outcome(Record.from_payload, payload)
+
+
+def test_an_escape_is_read_the_slow_way():
+    noted = replace(SALE, check={**CHECK, "note": 'a "b"\x01'})
+    assert read_record(noted.to_payload()) == noted
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"null", b"1", b"\xff"])
+def test_what_is_no_object_is_no_record(payload):
+    with pytest.raises(BadRecord):
+        read_record(payload)
