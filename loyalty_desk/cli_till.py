@@ -59,12 +59,17 @@ def opened(data_dir: Path | None, lang: str) -> Iterator[tuple[Till, Words]]:
         refuse(error, words)
 
 
-def fail(error: ForPerson, lang: str) -> NoReturn:
-    """Say a refusal in a language and end."""
+def words_of(lang: str) -> Words:
+    """Return the words of a language for what needs no till."""
     from loyalty_desk import language
     from loyalty_desk.services.wording import Words
 
-    refuse(error, Words(language.choose(lang)))
+    return Words(language.choose(lang))
+
+
+def fail(error: ForPerson, lang: str) -> NoReturn:
+    """Say a refusal in a language and end."""
+    refuse(error, words_of(lang))
 
 
 def refuse(error: ForPerson, words: Words) -> NoReturn:

@@ -1,4 +1,4 @@
-"""`loyalty-desk verify-journal`, `till verify | export | import | recover`: journals proved, carried, opened again."""
+"""`loyalty-desk verify-journal`, `till verify | export | import | recover | leave`: journals proved and carried."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loyalty_desk.cli_till import AsJson, DataDir, Lang, fail, opened, show
-from loyalty_desk.domain.errors import ForPerson
+from loyalty_desk.cli_till import AsJson, DataDir, Lang, fail, opened, show, words_of
+from loyalty_desk.domain.errors import ForPerson, Refused
 
 if TYPE_CHECKING:
+    from loyalty_desk.services.wording import Words
     from loyalty_desk.store.verify import Proof
 
 Sheet = Annotated[
@@ -26,6 +27,7 @@ def mount(app: typer.Typer, root: typer.Typer) -> None:
     app.command("export")(export)
     app.command("import")(import_)
     app.command()(recover)
+    app.command()(leave)
 
 
 def verify_journal(
@@ -43,15 +45,15 @@ def verify_journal(
         proof = verify_file(file, till_paths(data_dir), _sheet(sheet_file))
     except ForPerson as error:
         fail(error, lang)
-    _report(proof, as_json)
+    _report(proof, words_of(lang), as_json)
 
 
 def verify(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> None:
     """Prove this till's own journal."""
-    with opened(data_dir, lang) as (till, _):
+    with opened(data_dir, lang) as (till, words):
         till.wait_until_checked()
         proof = till.prove()
-    _report(proof, as_json)
+    _report(proof, words, as_json)
 
 
 def export(
@@ -61,9 +63,11 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the whole journal, encrypted, into one file; another till or this one brings it to the server."""
-    with opened(data_dir, lang) as (till, _):
+    from loyalty_desk.services.support_lines import exported_line
+
+    with opened(data_dir, lang) as (till, words):
         waiting = till.export(file)
-        show({"file": str(file), "waiting": waiting}, f"{file}: waiting {waiting}", as_json)
+        show({"file": str(file), "waiting": waiting}, exported_line(file, waiting, words), as_json)
 
 
 def import_(
@@ -75,8 +79,9 @@ def import_(
 ) -> None:
     """Hand the records of another journal over to the server; done again it changes nothing."""
     from loyalty_desk.recovery import laid_aside
+    from loyalty_desk.services.support_lines import brought_line
 
-    with opened(data_dir, lang) as (till, _):
+    with opened(data_dir, lang) as (till, words):
         wanted = files or [one.folder / "journal.db" for one in laid_aside(till.paths)]
         for file in wanted:
             done = till.bring(file, _sheet(sheet_file))
@@ -87,14 +92,14 @@ def import_(
                 "quarantined": done.quarantined,
                 "refused": done.refused,
             }
-            text = f"{file}: posted {done.posted}, known {done.known}, set aside {done.quarantined}"
-            show(result, text + (f", refused {done.refused}" if done.refused else ""), as_json)
+            show(result, brought_line(file, done, words), as_json)
 
 
 def recover(sheet_file: Sheet = "", data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> None:
     """Lay a till aside whose keys are lost, so that it can join again; with the sheet its sales can be brought back."""
     from loyalty_desk import recovery
     from loyalty_desk.paths import till_paths
+    from loyalty_desk.services.support_lines import aside_lines
 
     paths = till_paths(data_dir)
     try:
@@ -103,9 +108,31 @@ def recover(sheet_file: Sheet = "", data_dir: DataDir = None, lang: Lang = "", a
     except ForPerson as error:
         fail(error, lang)
     result = {"laid_aside": [{"folder": str(one.folder), "can_open": one.can_open} for one in found]}
-    lines = [f"{one.folder}: {'can be opened' if one.can_open else 'needs the recovery sheet'}" for one in found]
-    lines.append("Now: loyalty-desk till enrol, then loyalty-desk till import." if found else "Nothing is laid aside.")
-    show(result, "\n".join(lines), as_json)
+    show(result, "\n".join(aside_lines(found, words_of(lang))), as_json)
+
+
+def leave(
+    export: Annotated[
+        Path | None, typer.Option("--export", help="Where records still wait: write the journal into this file first.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+    lang: Lang = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take this till off its network, before it is sold or joins another; refused while records wait."""
+    from loyalty_desk.services.support_lines import leave_question, left_line
+
+    with opened(data_dir, lang) as (till, words):
+        found = till.status()
+        if (
+            found is not None
+            and not yes
+            and not typer.confirm(leave_question(found.till, found.store, words), err=True)
+        ):
+            sys.exit(1)
+        folder = till.leave(export)
+        show({"folder": str(folder)}, left_line(folder, words), as_json)
 
 
 def _sheet(sheet_file: str) -> str | None:
@@ -114,10 +141,12 @@ def _sheet(sheet_file: str) -> str | None:
     try:
         return sys.stdin.read() if sheet_file == "-" else Path(sheet_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{sheet_file} cannot be read") from error
+        raise Refused("sheet_unreadable", path=sheet_file) from error
 
 
-def _report(proof: Proof, as_json: bool) -> None:
+def _report(proof: Proof, words: Words, as_json: bool) -> None:
+    from loyalty_desk.services.support_lines import proof_lines
+
     result = {
         "records": proof.records,
         "epochs": [
@@ -128,15 +157,6 @@ def _report(proof: Proof, as_json: bool) -> None:
         "signed": proof.signed,
         "bad": None if proof.bad is None else {"epoch": proof.bad.epoch, "seq": proof.bad.seq, "what": proof.bad.what},
     }
-    lines = [
-        f"epoch {one.epoch}: {one.first} to {one.head_seq}, earned {one.totals.earned}, redeemed {one.totals.redeemed},"
-        f" head {one.head_hash.hex()[:16]}"
-        for one in proof.epochs
-    ]
-    if proof.bad is None:
-        lines.append(f"{proof.records} records hold" + ("" if proof.signed else "; signatures were not checked"))
-    else:
-        lines.append(f"record {proof.bad.seq} of epoch {proof.bad.epoch} does not hold: {proof.bad.what}")
-    show(result, "\n".join(lines), as_json)
+    show(result, "\n".join(proof_lines(proof, words)), as_json)
     if proof.bad is not None:
         sys.exit(1)

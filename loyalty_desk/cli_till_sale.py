@@ -41,29 +41,39 @@ def enrol(
     as_json: AsJson = False,
 ) -> None:
     """Join a network with a pairing code made there."""
+    from loyalty_desk.services.support_lines import (
+        awaited_line,
+        compare_line,
+        joined_line,
+        not_joined_line,
+        same_question,
+    )
+
     with opened(data_dir, lang) as (till, words):
         text = sys.stdin.read() if pairing == "-" else pairing
         shown = till.enrolment.start(text, name or words.gettext("Till 1"))
-        _say(f"Compare with the server's screen: {shown.characters}", as_json)
-        if not yes and not typer.confirm("Are they the same there?", err=True):
-            typer.echo("Not joined. The code is used up: make a new one.", err=True)
+        _say(compare_line(shown.characters, words), as_json)
+        if not yes and not typer.confirm(same_question(words), err=True):
+            typer.echo(not_joined_line(words), err=True)
             sys.exit(1)
-        _say("Waiting for the server's side to confirm.", as_json)
+        _say(awaited_line(words), as_json)
         end = time.monotonic() + CONFIRM_WITHIN_S
         while (identity := till.enrolment.finish()) is None:
             if time.monotonic() > end:
                 raise Refused("pairing_refused", text="nobody has confirmed it there")
             time.sleep(CONFIRM_EVERY_S)
         result = {"device": str(identity.device), "store": identity.store_name, "till": identity.till_name}
-        show(result, f"Joined: {identity.till_name} in {identity.store_name}.", as_json)
+        show(result, joined_line(identity.till_name, identity.store_name, words), as_json)
 
 
 def status(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> None:
     """Show what this till is, what waits and what somebody should read."""
+    from loyalty_desk.services.support_lines import alone_line
+
     with opened(data_dir, lang) as (till, words):
         found = till.status()
         if found is None:
-            show({"enrolled": False, "folder": str(till.paths.folder)}, "This till has not joined a network.", as_json)
+            show({"enrolled": False, "folder": str(till.paths.folder)}, alone_line(words), as_json)
             return
         till.wait_until_checked()
         shown: dict[str, object] = {
@@ -100,7 +110,9 @@ def status(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -
 
 def sync(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> None:
     """Exchange with the server once; exit code 1 where it did not come to its end."""
-    with opened(data_dir, lang) as (till, _):
+    from loyalty_desk.services.support_lines import sync_line
+
+    with opened(data_dir, lang) as (till, words):
         outcome = till.sync_once()
         found = till.status()
         waiting = 0 if found is None else found.waiting
@@ -112,8 +124,7 @@ def sync(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> 
             "error": outcome.error,
             "waiting": waiting,
         }
-        text = f"sent {outcome.pushed}, received {outcome.pulled}, waiting {waiting}"
-        show(result, text if outcome.done else f"{text}: {outcome.error}", as_json)
+        show(result, sync_line(outcome, waiting, words), as_json)
     sys.exit(0 if outcome.done else 1)
 
 
@@ -134,14 +145,14 @@ def sale(
 ) -> None:
     """Record a sale of a bare amount or of lines, as the window would."""
     from loyalty_desk.services.counter_lines import tier_withheld_line
+    from loyalty_desk.services.support_lines import sale_line
 
     with opened(data_dir, lang) as (till, words):
         till.wait_until_checked()
         draft = make_draft(till, amount, line or [], code, points, promo or [], offline=offline)
         checkout = ready(till)
         done = checkout.confirm(draft, _priced(till, draft))
-        text = f"{done.receipt_no}: to pay {words.money(done.quote.total)}, "
-        text += f"earned {words.points(done.quote.earned_points)}"
+        text = sale_line(done, words)
         if done.tier_withheld:
             text += f"\n{tier_withheld_line(words)}"
         show(sold(done), text, as_json)
@@ -214,7 +225,7 @@ def _priced(till: Till, draft: CheckDraft) -> Quote:
         note = quote.redemption
         reason = note.reason or note.binding
         raise Refused(
-            "redemption_refused", reason=reason, points=note.max_points, minimum=note.minimum, block=note.block
+            "redemption_limited", reason=reason, points=note.max_points, minimum=note.minimum, block=note.block
         )
     return quote
 

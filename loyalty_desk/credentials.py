@@ -77,6 +77,10 @@ class SecretStore(Protocol):
         """Keep the secrets; raises `Refused` `keys_not_kept`."""
         ...
 
+    def forget(self, keys_id: str) -> None:
+        """Keep the secrets no longer, as far as the store lets it."""
+        ...
+
 
 class FileStore:
     """A file that only this user may read."""
@@ -100,6 +104,11 @@ class FileStore:
             write_whole(self._path, json.dumps({keys_id: secrets.to_text()}).encode())
         except OSError as error:
             raise Refused("keys_not_kept", path=str(self._path)) from error
+
+    def forget(self, keys_id: str) -> None:
+        """Delete the file, if these are what it keeps."""
+        if self.load(keys_id) is not None:
+            self._path.unlink(missing_ok=True)
 
 
 class KeyringStore:
@@ -139,6 +148,15 @@ class KeyringStore:
             self._backend.set_password(_SERVICE, keys_id, secrets.to_text())
         except KeyringError as error:
             raise Refused("keys_not_kept", path=self.name) from error
+
+    def forget(self, keys_id: str) -> None:
+        """Delete the entry; a keyring that does not let go of it is logged."""
+        from keyring.errors import KeyringError
+
+        try:
+            self._backend.delete_password(_SERVICE, keys_id)
+        except KeyringError:
+            _LOG.warning("the keyring still has the keys of a till that has left its network", exc_info=True)
 
 
 def choose_store(file: Path) -> SecretStore:

@@ -22,8 +22,9 @@ from loyalty_desk.config import TillConfig, load_config, write_whole
 from loyalty_desk.credentials import Secrets, choose_store, key_id, open_store, sealed_key_id, unseal_key
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.paths import TillPaths
-from loyalty_desk.store import portable
+from loyalty_desk.store import limbo, portable
 from loyalty_desk.store.engine import companions
+from loyalty_desk.store.journal_file import mark
 from loyalty_desk.store.lock import ProcessLock
 from loyalty_desk.store.verify import Proof, prove, read_only
 from loyalty_desk.wire.v1.sheets import SheetKind, sheet_key
@@ -53,7 +54,8 @@ class LaidAside:
 def opened_file(file: Path, paths: TillPaths, sheet: str | None) -> Iterator[Opened]:
     """Open a journal, a copy of one or an export: by this till's key, a kept one, or the recovery sheet.
 
-    Raises `Refused` `journal_unreadable`, `export_unreadable`, `recovery_needed`, `recovery_key_wrong`; `BadInput`.
+    Raises `Refused` `file_missing`, `journal_unreadable`, `export_unreadable`, `recovery_needed`,
+    `recovery_key_wrong`; `BadInput`.
     """
     with tempfile.TemporaryDirectory(prefix="loyalty-desk-") as room:
         copy = file
@@ -62,7 +64,7 @@ def opened_file(file: Path, paths: TillPaths, sheet: str | None) -> Iterator[Ope
         elif file.is_file():
             sealed = _bytes(file.with_name(f"{file.name}.key")) or _bytes(file.with_name("journal.key"))
         else:
-            raise Refused("journal_unreadable", path=str(file))
+            raise Refused("file_missing", path=str(file))
         own = _own(paths)
         if own is not None and _opens(copy, own[1].journal_key):
             public = Ed25519PrivateKey.from_private_bytes(own[1].device_key).public_key()
@@ -117,19 +119,32 @@ def laid_aside(paths: TillPaths) -> list[LaidAside]:
     return [LaidAside(one, _carried(one) is not None) for one in folders if (one / "journal.db").exists()]
 
 
+def leave(paths: TillPaths, journal_key: bytes) -> Path:
+    """Lay the closed files of a till aside that leaves its network; return where, its device key and token deleted.
+
+    The journal stays, with its key, as the copy of last resort that it is. The caller holds the lock.
+    """
+    own = _own(paths)
+    folder = _lay_aside(paths, journal_key)
+    if own is not None:
+        open_store(own[0].keys_in, folder / paths.keys.name).forget(own[0].keys_id)
+    return folder
+
+
 def _lay_aside(paths: TillPaths, key: bytes | None) -> Path:
     folder = paths.set_aside / datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     folder.mkdir(parents=True, mode=0o700)
     if key is not None:
         # First: a key that is kept for nothing harms nobody, a journal moved away from its key might.
         _keep_key(folder, key)
-    moved = [*companions(paths.journal), paths.sealed_key, paths.witness, paths.keys, paths.identity]
+    notes = [mark(paths.journal), limbo.note(paths.journal)]
+    moved = [*companions(paths.journal), *notes, paths.sealed_key, paths.witness, paths.keys, paths.identity]
     for file in moved:
         if file.exists():
             file.replace(folder / file.name)
     for file in companions(paths.cache):
         file.unlink(missing_ok=True)
-    _LOG.warning("the till without its keys is laid aside in %s", folder)
+    _LOG.warning("the till that this was is laid aside in %s", folder)
     return folder
 
 

@@ -26,7 +26,7 @@ from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import BadRecord, Record
 from loyalty_desk.paths import TillPaths, till_paths
-from loyalty_desk.recovery import opened_file
+from loyalty_desk.recovery import leave, opened_file
 from loyalty_desk.services.bootstrapping import Bootstrap
 from loyalty_desk.services.checkout import Checkout
 from loyalty_desk.services.enrolment import Enrolled, Enrolment
@@ -345,6 +345,25 @@ class Till:
         portable.write(self._selling.journal, self.paths.backups, self.paths.sealed_key.read_bytes(), to)
         return self._selling.journal.waiting().count
 
+    def leave(self, export: Path | None = None) -> Path:
+        """Take this till off its network, here, and close it; return where its journal lies from now on.
+
+        What waits for the server is written into `export` first. Raises `Refused` `not_enrolled`, `records_wait`
+        (`count`) where something waits and no export is asked for, and as `export`; then nothing has changed.
+        """
+        if self._selling is None:
+            raise Refused("not_enrolled")
+        journal = self._selling.journal
+        if export is not None:
+            self.export(export)
+        elif waiting := journal.waiting().count:
+            raise Refused("records_wait", count=waiting)
+        self._close_files()
+        try:
+            return leave(self.paths, journal.key)
+        finally:
+            self._lock.release()
+
     def bring(self, file: Path, sheet: str | None = None) -> Brought:
         """Hand the records of another journal, an export or a till laid aside over to the server.
 
@@ -428,6 +447,10 @@ class Till:
 
     def close(self) -> None:
         """Write the witness, close the files and release the lock."""
+        self._close_files()
+        self._lock.release()
+
+    def _close_files(self) -> None:
         self.stop_sync()
         if self._selling is not None:
             self._selling.ended.set()
@@ -437,7 +460,6 @@ class Till:
             self._selling.journal.close()
             self._selling.cache.close()
             self._selling = None
-        self._lock.release()
 
     def __enter__(self) -> Self:
         return self

@@ -66,6 +66,7 @@ SENTENCES: Mapping[str, str] = {
     "program_missing": _("The rules of the program have not arrived yet. They come with the first connection."),
     "quote_stale": _("The numbers have changed. Look at them and press Enter again."),
     "redemption_refused": _("Points cannot be used: {why}"),
+    "redemption_limited": _("At most {points} points can be used now: {why}"),
     "journal_unavailable": _(
         "The sale cannot be recorded: the till’s journal is not available. Nothing was taken. Call the manager."
     ),
@@ -84,6 +85,11 @@ SENTENCES: Mapping[str, str] = {
     "not_enrolled": _("This till does not belong to a network yet."),
     "journal_key_missing": _("The key of this till’s journal is missing. The sales are still there; call the manager."),
     "journal_unreadable": _("The file {path} is no journal that this key opens."),
+    "records_wait": _(
+        "Records that the server has not: {count}. Exchange with it first, or write them into a file with --export."
+    ),
+    "sheet_unreadable": _("The file {path} cannot be read."),
+    "file_missing": _("There is no file {path}."),
     "export_exists": _("The file {path} is there already. Choose another name."),
     "export_not_written": _("The file {path} cannot be written."),
     "export_unreadable": _("The file {path} is no export of a till, or it is damaged."),

@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 def remember(journal: Path, record: UUID) -> None:
     """Keep a record's id durably, as far as the disk lets it."""
     try:
-        handle = os.open(_file(journal), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle = os.open(note(journal), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             os.write(handle, str(record).encode())
             os.fsync(handle)
@@ -31,7 +31,7 @@ def remember(journal: Path, record: UUID) -> None:
 def remembered(journal: Path) -> UUID | None:
     """Return the id that an earlier run kept, None where there is none or it cannot be read."""
     try:
-        return UUID(_file(journal).read_text(encoding="ascii"))
+        return UUID(note(journal).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
 
@@ -39,8 +39,9 @@ def remembered(journal: Path) -> UUID | None:
 def forget(journal: Path) -> None:
     """Put the question away: it is answered."""
     with suppress(OSError):
-        _file(journal).unlink(missing_ok=True)
+        note(journal).unlink(missing_ok=True)
 
 
-def _file(journal: Path) -> Path:
+def note(journal: Path) -> Path:
+    """Return the file in which it is kept."""
     return journal.with_name(f"{journal.name}.limbo")

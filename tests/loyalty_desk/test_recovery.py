@@ -218,3 +218,45 @@ def test_a_file_is_verified_by_whichever_key_opens_it(tmp_path: Path, paths: Til
     found = verify_file(tmp_path / "till.ldx", paths, SHEET)
     assert (found.records, found.signed, found.bad) == (21, False, None)
     assert json.loads((tmp_path / "till.json").read_bytes())["identity"]
+
+
+def test_scenario_55_a_till_with_records_that_wait_does_not_leave_before_they_are_carried(
+    tmp_path: Path, paths: TillPaths, server: FakeSalvage, expect_log
+) -> None:
+    expect_log("laid aside")
+    carried = tmp_path / "till.ldx"
+    with open_till(tmp_path) as till:
+        waiting = ids(till)
+        with pytest.raises(Refused) as refused:
+            till.leave()
+        assert (refused.value.code, refused.value.facts) == ("records_wait", {"count": 21})
+        with pytest.raises(Refused, match="export_not_written"):
+            till.leave(tmp_path / "nowhere" / "till.ldx")
+        sell(till)
+        folder = till.leave(carried)
+        with pytest.raises(Refused, match="not_enrolled"):
+            till.leave()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert not names & {"journal.db", "till.json", "keys.json", "journal.key", "cache.db"}
+    assert {path.name for path in folder.iterdir()} >= {"journal.db", "till.json", "journal.key", "carried.json"}
+    assert not (folder / "keys.json").exists(), "the device's key and token are gone"
+    enrolled(tmp_path)
+    with open_till(tmp_path) as till:
+        assert not waiting & ids(till)
+        # From the file that was carried, and from what was laid aside: the same, once.
+        assert till.bring(carried, SHEET).posted == 22
+        assert till.bring(folder / "journal.db").known == 22
+    assert waiting < set(server.held)
+
+
+def test_a_till_that_left_with_a_damaged_journal_leaves_its_mark_behind_as_well(
+    tmp_path: Path, paths: TillPaths, server: FakeSalvage, expect_log
+) -> None:
+    expect_log("laid aside")
+    (tmp_path / "keys.json").unlink()
+    (tmp_path / "journal.db.damaged").touch()
+    recover(paths, SHEET)
+    enrolled(tmp_path)
+    with open_till(tmp_path) as till:
+        assert till.status().notices == ()
+        assert till.status().waiting == 1
