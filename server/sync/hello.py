@@ -42,7 +42,7 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: E
         if not beyond:
             state = await store.see(device, now, message.boot_id, message.monotonic_ms)
             heads, forked = _heads(found, message.epochs)
-            if state == "active" and any(one.branch for one in found) and await store.has_clones(device):
+            if state == "active" and len(found) > 1 and await store.has_clones(device):
                 await store.mark_cloned(device)
                 state = "cloned"
             kid, network_key = await store.signing_key(now)

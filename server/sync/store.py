@@ -72,7 +72,7 @@ class SyncStore(Protocol):
         ...
 
     async def has_clones(self, device: UUID) -> bool:
-        """Return whether two lines of one epoch of a till have both grown since they parted."""
+        """Return whether two lines of a till grow in turns: two machines work with copies of one journal."""
         ...
 
     async def mark_cloned(self, device: UUID) -> None:
@@ -214,23 +214,30 @@ class PostgresStore:
         return [BranchHead(row.epoch, row.branch, row.head_seq, bytes(row.head_hash)) for row in found]
 
     async def has_clones(self, device: UUID) -> bool:
-        """Return whether two lines of one epoch of a till have both grown since they parted.
+        """Return whether two lines of a till grow in turns: one that was put back leaves its old line where it was.
 
-        A till that was put back leaves its first line where it was. What somebody else brought of it does not count.
+        What somebody else brought of it does not count.
         """
         found = await fetch_value(
             self._connection,
             """
-            select exists (
-                select 1 from device_epoch newer
+            with line as (
+                select e.epoch, e.branch, first.recorded_at as began, last.recorded_at as ended from device_epoch e
                 cross join lateral (
-                    select min(x.recorded_at) as at from ledger_tx x where x.network_id = $1 and x.device_id = $2
-                        and x.epoch = newer.epoch and x.branch = newer.branch and x.origin = 'till'
-                ) began
-                join ledger_tx y on y.network_id = $1 and y.device_id = $2 and y.epoch = newer.epoch
-                    and y.branch < newer.branch and y.origin = 'till' and y.seq >= newer.forked_at
-                    and y.recorded_at > began.at and y.flags & $3 = 0
-                where newer.network_id = $1 and newer.device_id = $2 and newer.branch > 0
+                    select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
+                        and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
+                    order by x.seq limit 1
+                ) first
+                cross join lateral (
+                    select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
+                        and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
+                    order by x.seq desc limit 1
+                ) last
+                where e.network_id = $1 and e.device_id = $2
+            )
+            select exists (
+                select 1 from line older join line newer on newer.began < older.ended and (newer.began > older.began
+                    or (newer.began = older.began and newer.epoch = older.epoch and newer.branch > older.branch))
             )
             """,
             self._network,

@@ -222,10 +222,18 @@ def test_a_cloned_till_posts_both_lines(make: Make) -> None:
         sell(world, twin, earned=100)
     for one in (till, twin, till, twin):
         one.sync()
+    # So far the twin may be the same till, put back.
+    assert world.server.tables.devices[till.identity.device].state == "active"
+    sell(world, till, earned=1_000)
+    till.sync()
     verdict = ended(world)
-    assert (verdict.gone, balance(world)) == (0, 331)
+    assert (verdict.gone, balance(world)) == (0, 1_331)
     assert "FORK" in kinds(world)
     assert till.journal.head().epoch != twin.journal.head().epoch
+    assert world.server.tables.devices[till.identity.device].state == "cloned"
+    for one in (till, twin):
+        assert one.sync().error == "till_suspended"
+        assert "till_suspended" in {notice.code for notice in one.journal.notices()}
     all_good([Fault.CLONE], range(1, 1 + count(10, 300)), tills=2)
 
 

@@ -497,8 +497,16 @@ class MemoryStore:
         ]
 
     async def has_clones(self, device: UUID) -> bool:
-        """Say no: which line grew when is not kept here, and a cloned till would never come level in a simulation."""
-        return False
+        lines: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for (owner, epoch, branch, seq), tx in self.tables.places.items():
+            if owner == device:
+                lines.setdefault((epoch, branch), []).append((seq, tx.recorded_at))
+        spans = [(min(line)[1], max(line)[1], place) for place, line in lines.items()]
+        return any(
+            newer < ended and (older < newer or (older == newer and two[0] == one[0] and two[1] > one[1]))
+            for older, ended, one in spans
+            for newer, _, two in spans
+        )
 
     async def mark_cloned(self, device: UUID) -> None:
         self.written = True

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import combinations, pairwise
 from uuid import UUID, uuid5
 
 from loyalty_desk.domain.record import BadRecord, Record, RecordKind, chain_hash, genesis, handle_text
@@ -52,7 +53,7 @@ def judge(world: World) -> Verdict:
     reused = sum(str(kind) == "ID_REUSE" for kind, _ in tables.exceptions)
     if reused:
         invariants.append(f"INV-3: {reused} ids were used twice")
-    for check in (_quarantined, _entries, _lots, _chains, _order, _caches, _balances, _heads, _exposure):
+    for check in (_quarantined, _entries, _lots, _chains, _order, _caches, _balances, _heads, _exposure, _clones):
         check(world, tables, lambda rule, text: invariants.append(f"{rule}: {text}"))
     for key in sorted(str(one[0]) for one in lost):
         world.note("lost", key)
@@ -62,6 +63,8 @@ def judge(world: World) -> Verdict:
 
 
 _read = lru_cache(maxsize=4_096)(Record.from_payload)
+# A till may begin a new epoch at each of its turns: what one machine does that is put back again and again.
+_UNNOTICED_TURNS = 3
 type _Note = Callable[[str, str], None]
 
 
@@ -184,7 +187,7 @@ def _caches(world: World, tables: Tables, note: _Note) -> None:
     wanted = {place: tables.row(*place) for place in tables.feed}
     for till in world.tills:
         state = till.disk.cache.state
-        if state.incarnation != tables.life:
+        if state.incarnation != tables.life and not world.is_cloned(till):
             note("INV-11", f"{till.name} follows another life of the server")
         elif state.cursor == tables.n and till.disk.cache.rows != wanted:
             note("INV-10", f"{till.name} is level and has other rows")
@@ -227,6 +230,18 @@ def _heads(world: World, tables: Tables, note: _Note) -> None:
                 digest = one.hash
             if line and digest not in known and digest not in (prev, genesis(NETWORK, device, epoch)):
                 note("INV-25", f"the server has never seen the head of {till.name}'s epoch {epoch}")
+
+
+def _clones(world: World, tables: Tables, note: _Note) -> None:
+    """Section 8: where two tills went on with one journal, in turns, a person is told to enrol both anew."""
+    for one, other in combinations(world.tills, 2):
+        if one.identity.device != other.identity.device or world.is_cloned(one):
+            continue
+        mine, theirs = ({record.id for record in till.disk.journal.records.values()} for till in (one, other))
+        sold = [(tables.txs[each].recorded_at, each in mine) for each in mine ^ theirs if each in tables.txs]
+        turns = sum(before[1] != after[1] and before[0] != after[0] for before, after in pairwise(sorted(sold)))
+        if turns > _UNNOTICED_TURNS:
+            note("CLONE", f"{one.name} and {other.name} have sold in {turns} turns as one till, and nobody is told")
 
 
 def _exposure(world: World, tables: Tables, note: _Note) -> None:

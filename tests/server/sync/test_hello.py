@@ -200,3 +200,20 @@ async def test_two_tills_with_one_journal_are_told_to_enrol_and_lose_nothing(wor
         state = await fetch(connection, "select state from device where id = $1", till.device)
     assert {row.id for row in rows} == posted
     assert state[0].state == "cloned"
+
+
+async def test_two_tills_that_both_began_a_new_epoch_are_seen_by_their_turns(world: World) -> None:
+    till = await world.till()
+    till.sale()
+    await world.push(till)
+    twin = replace(till, journal=list(till.journal), clock=replace(till.clock), _ids=None)
+    for epoch, one in ((2, till), (3, twin)):
+        one.open_epoch(epoch, "fork", one.journal[-1].hash)
+        world.clock.at += timedelta(minutes=1)
+        await world.push(one)
+        # The first line may be that of a disk that is no more.
+        assert (await world.hello(one)).commands == []
+    world.clock.at += timedelta(minutes=1)
+    till.sale()
+    await world.push(till)
+    assert Command.SUSPEND in (await world.hello(twin)).commands
