@@ -102,8 +102,9 @@ def recover(paths: TillPaths, sheet: str | None) -> list[LaidAside]:
                 if not any(not one.can_open for one in before):
                     raise Refused("keys_not_lost")
             else:
-                key = None if sheet is None else _unsealed(_bytes(paths.sealed_key), sheet)
-                _lay_aside(paths, key)
+                # Where it is gone an earlier attempt ended half-way: the journal went before it, with its key.
+                sealed = _bytes(paths.sealed_key)
+                _lay_aside(paths, _unsealed(sealed, sheet) if sheet is not None and sealed else None)
         if sheet is not None:
             for one in laid_aside(paths):
                 if not one.can_open:

@@ -166,6 +166,7 @@ class Till:
         secrets = open_store(config.keys_in, self.paths.keys).load(config.keys_id)
         if secrets is None or not self._is_key_of_journal(secrets.journal_key):
             raise Refused("journal_key_missing", path=str(self.paths.folder))
+        self._reseal(secrets.journal_key, config.identity.recovery_pub)
         witness = Witness(self.paths.witness)
         key_bytes, reserve = secrets.journal_key, Reserve(self.paths.reserve)
         journal, aside = with_room(reserve, lambda: open_journal(self.paths.journal, key_bytes, witness, reserve))
@@ -226,6 +227,15 @@ class Till:
         except OSError:
             return True
         return made_with in ("", key_id(journal_key))
+
+    def _reseal(self, journal_key: bytes, recovery_pub: bytes) -> None:
+        """Seal the journal's key anew where the file was taken away: without it a lost keyring would lose sales."""
+        if self.paths.sealed_key.exists():
+            return
+        try:
+            write_whole(self.paths.sealed_key, seal_key(journal_key, recovery_pub))
+        except (OSError, ValueError):
+            _LOG.exception("the journal's key cannot be sealed anew")
 
     def _keep(self, enrolled: Enrolled) -> None:
         """Make the files of a till that has just joined; until `till.json`, the last, nothing has happened."""

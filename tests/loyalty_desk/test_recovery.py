@@ -260,3 +260,75 @@ def test_a_till_that_left_with_a_damaged_journal_leaves_its_mark_behind_as_well(
     with open_till(tmp_path) as till:
         assert till.status().notices == ()
         assert till.status().waiting == 1
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_a_recovery_that_is_killed_at_any_file_is_done_again(
+    tmp_path: Path, paths: TillPaths, server: FakeSalvage, expect_log, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    expect_log("laid aside|an earlier journal is kept")
+    (tmp_path / "keys.json").unlink()
+    real, left = Path.replace, [step]
+
+    def killed(self: Path, to: Path) -> Path:
+        if self.parent == tmp_path:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+        return real(self, to)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        recover(paths, SHEET)
+    monkeypatch.setattr(Path, "replace", real)
+    recover(paths, SHEET)
+    enrolled(tmp_path)
+    found = laid_aside(paths)
+    assert [one.can_open for one in found] == [True]
+    with open_till(tmp_path) as till:
+        assert till.bring(found[0].folder / "journal.db").posted == 21
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_leaving_that_is_killed_at_any_file_loses_nothing_and_is_done_again(
+    tmp_path: Path, paths: TillPaths, server: FakeSalvage, expect_log, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    expect_log("laid aside")
+    real, left = Path.replace, [step]
+
+    def killed(self: Path, to: Path) -> Path:
+        if self.parent == tmp_path:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+        return real(self, to)
+
+    with open_till(tmp_path) as till:
+        till.export(tmp_path / "till.ldx")
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt), open_till(tmp_path) as till:
+        till.leave(tmp_path / "till2.ldx")
+    monkeypatch.setattr(Path, "replace", real)
+    if paths.identity.exists():
+        if (tmp_path / "keys.json").exists():
+            with open_till(tmp_path) as till:
+                till.leave(tmp_path / "till3.ldx")
+        else:
+            recover(paths, SHEET)
+    enrolled(tmp_path)
+    with open_till(tmp_path) as till:
+        assert till.bring(tmp_path / "till.ldx", SHEET).posted == 21
+        for one in laid_aside(paths):
+            assert one.can_open
+            till.bring(one.folder / "journal.db")
+
+
+def test_a_sealed_key_that_was_taken_away_is_sealed_anew(
+    tmp_path: Path, paths: TillPaths, server: FakeSalvage, expect_log
+) -> None:
+    expect_log("laid aside")
+    paths.sealed_key.unlink()
+    with open_till(tmp_path):
+        pass
+    (tmp_path / "keys.json").unlink()
+    assert recover(paths, SHEET)[0].can_open
