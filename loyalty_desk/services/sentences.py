@@ -33,7 +33,7 @@ SENTENCES: Mapping[str, str] = {
     "points_malformed": _("Type the points as a whole number, or choose one of the buttons."),
     "amount_zero": _("The amount is zero. Type what the check costs."),
     "check_empty": _("The check is empty. Type its amount."),
-    "check_too_large": _("This check has too many lines to be recorded as one. Split it in two."),
+    "check_too_large": _("This check has too many lines to be recorded as one. Sell it in smaller parts."),
     "lines_too_many": _("The check has {lines} lines, {limit} at most. Split it in two."),
     # what was scanned
     "scan_empty": _("Nothing could be read. Try again."),

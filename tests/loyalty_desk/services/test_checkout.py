@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from loyalty_desk.domain.basket import Basket, Line
+from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.check import check_from_payload, drift, reprice
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import BadInput, Refused
@@ -13,6 +14,8 @@ from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ClockConfidence, Credential, Decision, Record, RecordKind
 from loyalty_desk.services.checkout import CheckDraft
+from loyalty_desk.services.sentences import sentence
+from loyalty_desk.services.wording import Words
 from tests.loyalty_desk.till_parts import (
     ANNA,
     ANNA_CARD,
@@ -279,13 +282,29 @@ def test_a_cache_that_breaks_after_the_commit_does_not_undo_the_sale(counter: Co
     assert last_record(counter).id == done.record_id
 
 
-def test_a_check_too_large_to_be_recorded_is_refused_before_the_commit(counter: Counter) -> None:
-    lines = tuple(Line(id=f"line-{n}", product=f"product {n} " + "x" * 60, unit_price=100) for n in range(900))
+@pytest.mark.parametrize("count", [400, 1_000])
+def test_a_check_too_large_to_be_recorded_is_refused_before_the_commit(tmp_path: Path, count: int) -> None:
+    rules: list[Json] = [
+        {"id": f"rule-{n}", "name": {"en": f"Rule {n}"}, "effects": [{"type": "percentage", "rate_bp": 100}]}
+        for n in range(20)
+    ]
+    counter = stocked(tmp_path / "large", rules=rules)
+    lines = tuple(Line(f"line-{n}", f"product {n}", "food", 1_000, 10_000) for n in range(count))
     basket = Basket("RUB", lines, str(STORE), ZoneInfo("Europe/Moscow"))
     draft = replace(counter.draft(CARD, 1), basket=basket)
-    with pytest.raises(Refused, match="check_too_large"):
-        counter.checkout.confirm(draft, counter.checkout.price(draft))
+    quote = counter.checkout.price(draft)
+    assert sum(note.applied for note in quote.explanation) >= 20
+    with pytest.raises(Refused) as refused:
+        counter.checkout.confirm(draft, quote)
+    assert sentence(refused.value, Words("en")) == (
+        "This check has too many lines to be recorded as one. Sell it in smaller parts."
+    )
+    assert "на части" in sentence(refused.value, Words("ru"))
     assert counter.parts.journal.head().seq == 1
+    # The till goes on with the next.
+    assert counter.sell(CARD, 100).receipt_no == "DE71-000001"
+    counter.parts.journal.close()
+    counter.cache.close()
 
 
 def test_the_balance_counts_own_sales_once_whatever_arrives_first(counter: Counter) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loyalty_desk.domain.basket import Basket, Line
+from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.contents import contents_of
 from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
 from loyalty_desk.domain.record import Record, RecordKind
@@ -242,6 +243,32 @@ def test_what_the_server_says_is_left_bounds_a_return_and_so_does_what_it_has_no
     assert refused(returns.refund_elsewhere, ELSEWHERE, 401, found=found).code == "return_more_than_left"
     voided = found_sale(1_000, 1_000, voided=True)
     assert refused(returns.refund_elsewhere, ELSEWHERE, 1, found=voided).code == "return_more_than_left"
+
+
+def test_a_check_of_two_hundred_lines_under_three_rules_is_sold_and_comes_back_in_one_record_each(
+    tmp_path: Path,
+) -> None:
+    rules: list[Json] = [
+        {
+            "id": f"morning-{n}",
+            "name": {"en": "Morning coffee"},
+            "effects": [{"type": "percentage", "rate_bp": 500}],
+            "conditions": [{"type": "categories", "categories": ["coffee"]}],
+        }
+        for n in range(3)
+    ]
+    counter = stocked(tmp_path / "large", rules=rules)
+    at = counter.parts.trusted.now()
+    lines = [Line(str(n), f"sku-{100_000 + n}", "coffee", 2_000, 25_050, tax=4_175, added_at=at) for n in range(200)]
+    done = sell_goods(counter, goods(*lines), 100)
+    assert {len(line.discounts) for line in done.quote.lines} == {3}
+    returns = returns_of(counter)
+    first = returns.refund(newest(counter), [Return(str(n), 1_000) for n in range(200)])
+    rest = returns.refund(newest(counter), [Return(str(n), 1_000) for n in range(200)])
+    assert (first.money + rest.money, rest.is_whole) == (done.quote.total, True)
+    assert counter.checkout.identify(CARD).points == 400
+    counter.parts.journal.close()
+    counter.cache.close()
 
 
 def test_an_exchange_is_one_record_of_both(counter: Counter) -> None:
