@@ -46,8 +46,13 @@ _THIS_MACHINE = ("127.0.0.1", "::1")
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
-def create_app(settings: Settings, base: Base | None = None, clock: Clock | None = None) -> FastAPI:
-    """Return the application. It opens its database when it starts: `base`, or what the settings say."""
+def create_app(
+    settings: Settings, base: Base | None = None, clock: Clock | None = None, *, prices_again: bool = True
+) -> FastAPI:
+    """Return the application. It opens its database when it starts: `base`, or what the settings say.
+
+    Where another process prices again (`server.pricer`), it does not: `prices_again`.
+    """
     services = Services(clock or SystemClock())
 
     @contextlib.asynccontextmanager
@@ -69,7 +74,8 @@ def create_app(settings: Settings, base: Base | None = None, clock: Clock | None
             quick = Database(found.app, pool_size=_HOLDS_AT_ONCE, overflow=0)
             stack.push_async_callback(quick.close)
             services.open(opened, ledger, Holds(quick, opened.vault), desk)
-            await stack.enter_async_context(_running(repricer.run()))
+            if prices_again:
+                await stack.enter_async_context(_running(repricer.run()))
             bench = Bench(opened.db, opened.vault, shelf)
             await stack.enter_async_context(scheduled(bench, services.clock.now))
             await stack.enter_async_context(_running(incarnation.keep_witness(opened.db, opened.witness)))

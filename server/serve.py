@@ -14,6 +14,7 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 
 from loyalty_desk.domain.errors import Refused
+from server import pricer
 from server.cli_ground import checked_ground
 from server.cli_terminal import Terminal
 from server.kit import schema
@@ -38,17 +39,18 @@ def serve(settings: Settings, terminal: Terminal) -> None:
         asyncio.run(_check(settings, base))
         os.environ.update(environment(settings) | {PARENT: str(os.getpid())})
         threading.Thread(target=_tell_when_ready, args=(settings, terminal), daemon=True).start()
-        Granian(
-            "server.worker:app",
-            address=settings.host,
-            port=settings.port,
-            interface=Interfaces.ASGI,
-            workers=settings.workers,
-            loop=Loops.auto if sys.platform == "win32" else Loops.uvloop,
-            log_enabled=settings.dev,
-            respawn_failed_workers=True,
-            workers_kill_timeout=_STOP_SECONDS,
-        ).serve()
+        with pricer.beside():
+            Granian(
+                "server.worker:app",
+                address=settings.host,
+                port=settings.port,
+                interface=Interfaces.ASGI,
+                workers=settings.workers,
+                loop=Loops.auto if sys.platform == "win32" else Loops.uvloop,
+                log_enabled=settings.dev,
+                respawn_failed_workers=True,
+                workers_kill_timeout=_STOP_SECONDS,
+            ).serve()
 
 
 def upgrade(base: Base) -> None:

@@ -22,7 +22,8 @@ if PARENT in os.environ:
 zoneinfo.reset_tzpath(to=())  # a worker is a new process: see `server.cli`
 _settings = Settings()
 configure(dev=_settings.dev)
-app = create_app(_settings)
+# A server prices again in a process beside its workers; a worker that nobody started has to do it itself.
+app = create_app(_settings, prices_again=PARENT not in os.environ)
 # A batch of 500 sales makes 100 000 objects that die together: collecting at every 2 000 took a quarter of its time.
 gc.freeze()
 gc.set_threshold(100_000, 50, 50)

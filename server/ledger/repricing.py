@@ -38,6 +38,7 @@ _SALES = (RecordKind.SALE, RecordKind.EXCHANGE)
 _RETURNS = (RecordKind.VOID, RecordKind.REFUND)
 _AT_ONCE = 200
 _IDLE_S = 30.0
+_LOOKING_SHARE = 20
 _SHOWN = 20
 _QUIET_S = 0.25
 _PATIENCE_S = 1.0
@@ -66,11 +67,15 @@ class _Priced:
 
 
 class Repricer:
-    """Prices queued sales again; `wake` it when there may be some, `run` it as a task."""
+    """Prices queued sales again; `wake` it when there may be some, `run` it as a task.
 
-    def __init__(self, db: Database, shelf: ProgramShelf) -> None:
+    Nobody wakes one in a process of its own: it looks by itself, every `look_every_s` seconds.
+    """
+
+    def __init__(self, db: Database, shelf: ProgramShelf, *, look_every_s: float = _IDLE_S) -> None:
         self._db = db
         self._shelf = shelf
+        self._look_every_s = look_every_s
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -79,8 +84,10 @@ class Repricer:
 
     async def run(self) -> None:
         """Work until cancelled; a database that is away is tried again."""
+        loop = asyncio.get_running_loop()
         while True:
             self._woken.clear()
+            started = loop.time()
             try:
                 networks = await self._db.networks()
             except Exception as error:  # noqa: BLE001 - the queue keeps what was not done
@@ -91,8 +98,10 @@ class Repricer:
                     await self._drain(network)
                 except Exception as error:  # noqa: BLE001 - what stops one network must not stop the others
                     _say(error)
+            # Looking into many networks takes long: not more than a share of the time goes into it.
+            pause = max(self._look_every_s, _LOOKING_SHARE * (loop.time() - started))
             try:
-                await asyncio.wait_for(self._woken.wait(), _IDLE_S)
+                await asyncio.wait_for(self._woken.wait(), min(pause, _IDLE_S))
             except TimeoutError:
                 continue
 

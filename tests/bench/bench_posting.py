@@ -272,20 +272,22 @@ async def bare_rate(base: Base, sold: Sold, size: int) -> float:
 
 @contextlib.contextmanager
 def server(settings: Settings, base: Base) -> Iterator[str]:
-    """Run the application under granian, one worker."""
+    """Run `loyalty-server run`: one worker, and the process that prices again."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    owner = base.owner
     assert settings.master_key is not None
+    assert owner is not None
     environment = os.environ | {
         "DATABASE_URL": base.app.render_as_string(hide_password=False),
+        "LOYALTY_OWNER_DATABASE_URL": owner.render_as_string(hide_password=False),
         "LOYALTY_DATA_DIR": str(settings.data_dir),
         "LOYALTY_WITNESS_DIR": str(settings.witness_dir),
         "LOYALTY_MASTER_KEY": settings.master_key.get_secret_value(),
     }
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--log-level", "error"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "server.worker:app"]
-    process = subprocess.Popen(command, env=environment, cwd=ROOT)
+    command = [sys.executable, "-m", "server.cli", "run", "--port", str(port), "--json"]
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
