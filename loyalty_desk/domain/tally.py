@@ -13,9 +13,12 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.money import allocate, divide_half_up, largest_remainder
 from loyalty_desk.domain.program import Exclusion, Program
 from loyalty_desk.domain.quote import MANUAL_RULE, Choices, Gift
-from loyalty_desk.domain.units import Run, Runs, merged, spread
+from loyalty_desk.domain.unit_order import UnitOrder
+from loyalty_desk.domain.units import Picks, Run, Runs, pick, spread
 
 CLOSED, GOODS, DELIVERY = 0, 1, 2
+# Of so few lines units are picked by looking at all; of more, by an order that is kept.
+FEW_LINES = 12
 NO_KEYS: frozenset[str] = frozenset()
 NO_LINES: frozenset[int] = frozenset()
 
@@ -78,7 +81,7 @@ class Saved:
 
     left: list[int]
     cuts: list[Cuts]
-    known: dict[int, Known]
+    known: list[Known | None]
     given: Given | None
 
 
@@ -89,6 +92,7 @@ class Tally:
         "_by_product",
         "_given",
         "_quantity",
+        "_unit_orders",
         "all",
         "all_plain",
         "at",
@@ -154,7 +158,8 @@ class Tally:
             self.may = [CLOSED if left_out(line, excluded) else self.may[i] for i, line in enumerate(lines)]
         self.left, self.original = self.gross.copy(), self.gross
         self.cuts: list[Cuts] = [None] * size
-        self.known: dict[int, Known] = {}
+        self.known: list[Known | None] = [None] * size
+        self._unit_orders: dict[bool, UnitOrder] = {}
         self.by_points: Sequence[int] = ()
         self._given: Given | None = None
         self.points_at_hand = 0
@@ -256,11 +261,14 @@ class Tally:
 
     def runs(self, i: int) -> Runs:
         """Return the units of line `i` with what each costs now."""
-        line, cuts = self.lines[i], self.cuts[i]
-        known = self.known.get(i)
-        runs = known.runs if known is not None else self.first_runs(i)
+        cuts, known = self.cuts[i], self.known[i]
+        if known is None:
+            known = self.known[i] = Known(None, self.first_runs(i))
+        last, runs = known
+        if cuts is last and not self.by_points:
+            return runs
+        line = self.lines[i]
         floor = 0 if line.is_weighed else line.floor
-        last = known.cuts if known is not None else None
         if cuts is not last:
             later: list[int] = []
             while cuts is not None and cuts is not last:
@@ -274,10 +282,22 @@ class Tally:
             runs = spread(runs, self.by_points[i], floor)
         return runs
 
+    def pick(self, lines: Sequence[int], count: int, *, dearest: bool = False, free_only: bool = False) -> Picks:
+        """Return which units of these lines, in their order, `count` units are, as `units.pick` does."""
+        if len(lines) <= FEW_LINES:
+            return pick([(i, self.runs(i)) for i in lines], count, dearest=dearest, free_only=free_only)
+        return self.unit_order(dearest=dearest).pick(lines, count, free_only=free_only)
+
+    def unit_order(self, *, dearest: bool) -> UnitOrder:
+        """Return the units of all lines by price."""
+        if dearest not in self._unit_orders:
+            self._unit_orders[dearest] = UnitOrder(self, dearest=dearest)
+        return self._unit_orders[dearest]
+
     def first_runs(self, i: int) -> Runs:
         """Return the units of line `i` before any discount."""
         line = self.lines[i]
-        return (Run(self.gross[i], 1),) if line.is_weighed else merged([Run(line.unit_price, self.quantity[i])])
+        return (Run(self.gross[i], 1),) if line.is_weighed else (Run(line.unit_price, self.quantity[i]),)
 
     def consume(self, i: int, runs: Runs) -> None:
         """Note that units of line `i` are consumed, nothing being taken off: `runs` are all its units now."""
@@ -290,7 +310,7 @@ class Tally:
             chain = (chain, cut)
         self.cuts[i] = chain
         self.left[i] = self.gross[i] - sum([amount for _, amount in cuts])
-        self.known.pop(i, None)
+        self.known[i] = None
 
     def name(self, i: int) -> str:
         """Return the id of line `i`; one without is named by its place in the basket, from 1."""

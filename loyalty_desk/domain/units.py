@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from loyalty_desk.domain.money import largest_remainder
-
 
 class Run(NamedTuple):
     """Equal units side by side: price of one in minor units, how many, and whether a set rule has consumed them."""
@@ -15,9 +13,6 @@ class Run(NamedTuple):
     units: int
     consumed: bool = False
 
-
-# Up to so many units a plain split is quicker than one of runs; both give the same.
-FEW = 8
 
 type Runs = tuple[Run, ...]
 type Picks = dict[int, dict[int, int]]
@@ -28,13 +23,40 @@ def spread(runs: Runs, amount: int, floor: int = 0) -> Runs:
 
     Weights are the units' prices, no unit falls below `floor`; the amount must fit.
     """
-    if len(runs) == 1 and runs[0].units == 1:
-        return (Run(runs[0].price - amount, 1, runs[0].consumed),)
-    if floor == 0 and sum([run.units for run in runs]) <= FEW:
-        prices = [run.price for run in runs for _ in range(run.units)]
-        parts = iter(largest_remainder(amount, prices))
-        return merged([Run(run.price - next(parts), 1, run.consumed) for run in runs for _ in range(run.units)])
+    if len(runs) == 1:
+        price, units, consumed = runs[0]
+        share, extra = divmod(amount, units)
+        if extra == 0 and price - share >= floor:
+            return (Run(price - share, units, consumed),)
+        if price - share > floor:
+            return (Run(price - share - 1, extra, consumed), Run(price - share, units - extra, consumed))
+    elif floor == 0:
+        return _spread_to_nothing(runs, amount)
     return merged(run for pieces in spread_each(runs, amount, floor) for run in pieces)
+
+
+def _spread_to_nothing(runs: Runs, amount: int) -> Runs:
+    """Return the runs after a split without floors: no share of what fits exceeds its unit, so once is enough."""
+    weight = sum([price * units for price, units, _ in runs])
+    if weight == 0:
+        return runs
+    shares = [amount * price // weight for price, _, _ in runs]
+    missing = amount - sum([share * units for share, (_, units, _) in zip(shares, runs, strict=True)])
+    extra = [0] * len(runs)
+    if missing:
+        remainders = [amount * price % weight for price, _, _ in runs]
+        for k in sorted(range(len(runs)), key=remainders.__getitem__, reverse=True):
+            extra[k] = min(missing, runs[k].units)
+            missing -= extra[k]
+            if missing == 0:
+                break
+    pieces: list[Run] = []
+    for (price, units, consumed), share, more in zip(runs, shares, extra, strict=True):
+        if more:
+            pieces.append(Run(price - share - 1, more, consumed))
+        if units > more:
+            pieces.append(Run(price - share, units - more, consumed))
+    return merged(pieces)
 
 
 def spread_each(runs: Sequence[Run], amount: int, floor: int = 0) -> list[list[Run]]:
@@ -70,6 +92,9 @@ def pick(lines: Sequence[tuple[int, Runs]], count: int, *, dearest: bool = False
     `lines` are (line, its runs); the answer is per line how many units of each of its runs, from the run's first.
     `free_only` passes over units that another set rule has consumed.
     """
+    if len(lines) == 1 and len(lines[0][1]) == 1:
+        ((line, (run,)),) = lines
+        return {line: {0: min(run.units, count)}} if count > 0 and not (free_only and run.consumed) else {}
     offers = [
         (-run.price if dearest else run.price, order, k, line, run.units)
         for order, (line, runs) in enumerate(lines)
@@ -90,18 +115,21 @@ def merged(runs: Iterable[Run]) -> Runs:
     """Return the runs without empty ones, equal neighbours as one."""
     out: list[Run] = []
     for run in runs:
-        if run.units <= 0:
+        price, units, consumed = run
+        if units <= 0:
             continue
-        if out and out[-1].price == run.price and out[-1].consumed == run.consumed:
-            out[-1] = Run(run.price, out[-1].units + run.units, run.consumed)
-        else:
-            out.append(run)
+        if out:
+            last_price, last_units, last_consumed = out[-1]
+            if last_price == price and last_consumed == consumed:
+                out[-1] = Run(price, last_units + units, consumed)
+                continue
+        out.append(run)
     return tuple(out)
 
 
 def total(runs: Runs) -> int:
     """Return what all units cost, in minor units."""
-    return sum(run.price * run.units for run in runs)
+    return sum([price * units for price, units, _ in runs])
 
 
 def unit_shares(units: list[tuple[int, int]], amount: int) -> list[tuple[int, int]]:

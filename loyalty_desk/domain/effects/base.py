@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.money import allocate
 from loyalty_desk.domain.tally import GOODS, Tally
-from loyalty_desk.domain.units import Run, Runs, merged, spread_each
+from loyalty_desk.domain.units import Run, Runs, merged, spread, spread_each
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.earning import Earnings
@@ -78,6 +78,11 @@ def lower(*caps: int | None) -> int | None:
     return min(known) if known else None
 
 
+def room_of(runs: Runs, picked: dict[int, int], floor: int) -> int:
+    """Return what may come off the picked units, none below the floor."""
+    return sum([max(0, runs[k].price - floor) * units for k, units in picked.items()])
+
+
 def split_picked(runs: Runs, picked: dict[int, int]) -> tuple[list[Run], list[bool]]:
     """Return the runs cut where picked units end, and which of the pieces are picked."""
     pieces: list[Run] = []
@@ -93,6 +98,8 @@ def split_picked(runs: Runs, picked: dict[int, int]) -> tuple[list[Run], list[bo
 
 def take_from_picked(runs: Runs, picked: dict[int, int], amount: int, floor: int, *, consume: bool = False) -> Runs:
     """Return the line's runs after `amount` is split over the picked units alone, marked as consumed if asked."""
+    if not consume and len(picked) == len(runs) and all(picked[k] == run.units for k, run in enumerate(runs)):
+        return spread(runs, amount, floor)
     pieces, flags = split_picked(runs, picked)
     chosen = [k for k, is_picked in enumerate(flags) if is_picked]
     lowered = dict(zip(chosen, spread_each([pieces[k] for k in chosen], amount, floor), strict=True))

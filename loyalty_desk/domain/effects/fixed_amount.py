@@ -12,12 +12,12 @@ from loyalty_desk.domain.effects.base import (
     cut,
     lower,
     payable,
-    split_picked,
+    room_of,
     take_from_picked,
 )
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import Picks, Run, Runs, merged, pick
+from loyalty_desk.domain.units import Picks, Run, Runs, merged, pick, total
 
 
 class SharedAmount(Effect):
@@ -41,9 +41,9 @@ class SharedAmount(Effect):
         amount = lower(self.amount, acting.cap) or 0
         if self.max_units is None:
             return None if tally.take_split(lines, acting.rule, amount) else NOTHING_LEFT
-        by_line = {i: tally.runs(i) for i in lines}
-        picks = pick(list(by_line.items()), self.max_units)
-        rooms = [_room(by_line[i], picks[i], tally.unit_floor(i)) for i in sorted(picks)]
+        picks = tally.pick(lines, self.max_units)
+        by_line = {i: tally.runs(i) for i in picks}
+        rooms = [room_of(by_line[i], picks[i], tally.unit_floor(i)) for i in sorted(picks)]
         amounts = cut(rooms, amount)
         for i, taken in zip(sorted(picks), amounts, strict=True):
             if taken:
@@ -92,10 +92,11 @@ class UnitAmount(Effect):
         if self.covers_all and acting.cap is None:
             came = [self._all_units(tally, acting.rule, i) for i in lines]
             return None if any(came) else NOTHING_LEFT
-        by_line = {i: tally.runs(i) for i in lines}
-        picks = self._picks(tally, by_line)
-        whole: dict[int, Runs] = {i: self._lowered(by_line[i], picks[i], tally.unit_floor(i)) for i in sorted(picks)}
-        wanted = [_cost(by_line[i]) - _cost(runs) for i, runs in whole.items()]
+        picks = self._picks(tally, lines)
+        by_line = {i: tally.runs(i) for i in sorted(picks)}
+        whole = {i: self._lowered(runs, picks[i], tally.unit_floor(i)) for i, runs in by_line.items()}
+        left = tally.left
+        wanted = [left[i] - total(runs) for i, runs in whole.items()]
         amounts = cut(wanted, lower(self.cap, acting.cap))
         for i, want, taken in zip(whole, wanted, amounts, strict=True):
             if taken == 0:
@@ -113,19 +114,28 @@ class UnitAmount(Effect):
     def _all_units(self, tally: Tally, rule: str, i: int) -> int:
         floor = tally.unit_floor(i)
         runs = tally.runs(i)
-        after = merged([Run(run.price - min(self.amount, max(0, run.price - floor)), *run[1:]) for run in runs])
-        taken = _cost(runs) - _cost(after)
+        after: Runs
+        if len(runs) == 1:
+            ((price, units, consumed),) = runs
+            after = (Run(price - min(self.amount, max(0, price - floor)), units, consumed),)
+        else:
+            after = merged([Run(p - min(self.amount, max(0, p - floor)), units, used) for p, units, used in runs])
+        taken = tally.left[i] - total(after)
         if taken:
             tally.take_units(i, rule, taken, after)
         return taken
 
-    def _picks(self, tally: Tally, by_line: dict[int, Runs]) -> Picks:
-        offered = {i: min(tally.quantity[i], self.per_line or tally.quantity[i]) for i in by_line}
-        if self.per_line == 0:
+    def _picks(self, tally: Tally, lines: list[int]) -> Picks:
+        quantity, per_line = tally.quantity, self.per_line
+        if per_line == 0:
             return {}
+        offered = {i: quantity[i] if per_line is None else min(quantity[i], per_line) for i in lines}
         count = sum(offered.values()) // self.group_size * self.group_size
         if self.max_units is not None:
             count = min(count, self.max_units)
+        if per_line is None:
+            return tally.pick(lines, count, dearest=self.dearest)
+        by_line = {i: tally.runs(i) for i in lines}
         if count == sum(offered.values()):
             picks: Picks = {}
             for i, runs in by_line.items():
@@ -140,19 +150,17 @@ class UnitAmount(Effect):
         return {i: {by_run[i][k]: units for k, units in chosen.items()} for i, chosen in found.items()}
 
     def _lowered(self, runs: Runs, picked: dict[int, int], floor: int) -> Runs:
-        pieces, flags = split_picked(runs, picked)
-        return merged(
-            Run(run.price - min(self.amount, max(0, run.price - floor)), run.units, run.consumed) if chosen else run
-            for run, chosen in zip(pieces, flags, strict=True)
-        )
-
-
-def _room(runs: Runs, picked: dict[int, int], floor: int) -> int:
-    return sum(max(0, runs[k].price - floor) * units for k, units in picked.items())
-
-
-def _cost(runs: Runs) -> int:
-    return sum(run.price * run.units for run in runs)
+        pieces: list[Run] = []
+        for k, run in enumerate(runs):
+            count = picked.get(k, 0)
+            if count == 0:
+                pieces.append(run)
+                continue
+            price, units, consumed = run
+            pieces.append(Run(price - min(self.amount, max(0, price - floor)), count, consumed))
+            if units > count:
+                pieces.append(Run(price, units - count, consumed))
+        return merged(pieces)
 
 
 def amount_per(f: Fields) -> Effect:

@@ -11,7 +11,6 @@ from loyalty_desk.domain.effects.unit_prices import lower_units
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import divide_half_up
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import pick
 
 
 class FixedPrice(Effect):
@@ -31,13 +30,13 @@ class FixedPrice(Effect):
 
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
         """Lower the units to the price."""
-        by_line = {i: tally.runs(i) for i in payable(tally, acting, positions)}
-        count = sum(run.units for runs in by_line.values() for run in runs)
+        lines = payable(tally, acting, positions)
+        count = sum([tally.quantity[i] for i in lines])
         count = count if self.max_units is None else min(count, self.max_units)
-        picks = pick(list(by_line.items()), count, dearest=self.dearest)
+        picks = tally.pick(lines, count, dearest=self.dearest)
 
         def price(i: int, _k: int, _n: int, _now: int) -> int:
             line = tally.lines[i]
             return divide_half_up(self.price * line.quantity_milli, MILLI) if line.is_weighed else self.price
 
-        return lower_units(tally, acting, by_line, picks, price, lower(self.cap, acting.cap))
+        return lower_units(tally, acting, picks, price, lower(self.cap, acting.cap))

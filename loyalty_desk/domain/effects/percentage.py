@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loyalty_desk.domain.conditions.base import Reason
-from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, Effect, cut, lower, payable, take_from_picked
+from loyalty_desk.domain.effects.base import (
+    NOTHING_LEFT,
+    Acting,
+    Effect,
+    cut,
+    lower,
+    payable,
+    room_of,
+    take_from_picked,
+)
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import BASIS_POINTS, percent_off
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import pick
 
 
 class LinePercentage(Effect):
@@ -64,19 +72,20 @@ class LinePercentage(Effect):
         return sum(amounts)
 
     def _some_units(self, tally: Tally, rule: str, lines: list[int], cap: int | None) -> int:
-        runs = [(i, tally.runs(i)) for i in lines]
-        count = sum(tally.quantity[i] for i in lines) // self.group_size * self.group_size
+        quantity = tally.quantity
+        count = sum([quantity[i] for i in lines]) // self.group_size * self.group_size
         if self.max_units is not None:
             count = min(count, self.max_units)
-        picks = pick(runs, count, dearest=self.dearest)
-        by_line = dict(runs)
+        picks = tally.pick(lines, count, dearest=self.dearest)
         chosen = sorted(picks)
+        by_line = {i: tally.runs(i) for i in chosen}
         amounts = []
         for i in chosen:
-            covered = sum(by_line[i][k].price * units for k, units in picks[i].items())
-            floor = tally.unit_floor(i)
-            room = sum(max(0, by_line[i][k].price - floor) * units for k, units in picks[i].items())
-            base = tally.unit_original(i) * sum(picks[i].values()) if self.original else covered
+            runs, picked = by_line[i], picks[i]
+            covered = room = sum([runs[k].price * units for k, units in picked.items()])
+            if tally.has_floors:
+                room = room_of(runs, picked, tally.unit_floor(i))
+            base = tally.unit_original(i) * sum(picked.values()) if self.original else covered
             amounts.append(min(percent_off(base, self.rate_bp), room))
         amounts = cut(amounts, cap)
         for i, amount in zip(chosen, amounts, strict=True):

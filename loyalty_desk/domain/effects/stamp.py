@@ -44,6 +44,6 @@ class Stamp(Effect):
             picks = {
                 i: {places[i][k]: units for k, units in picked.items()} for i, picked in pick(priced, free).items()
             }
-            lower_units(tally, acting, by_line, picks, lambda *_: 0, acting.cap)
+            lower_units(tally, acting, picks, lambda *_: 0, acting.cap)
             tally.given.free_units += free
         return None

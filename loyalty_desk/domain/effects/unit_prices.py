@@ -12,12 +12,12 @@ from loyalty_desk.domain.units import Picks, Run, Runs, merged, total
 # (line, run, place in the run of the first unit of a piece, price now) to the price wished for
 type Priced = Callable[[int, int, int, int], int]
 NO_SPLIT: Picks = {}
+NO_UNITS: Mapping[int, int] = {}
 
 
 def lower_units(
     tally: Tally,
     acting: Acting,
-    by_line: Mapping[int, Runs],
     picks: Picks,
     price: Priced,
     cap: int | None,
@@ -28,8 +28,10 @@ def lower_units(
 
     `split_at` says after how many units of a run the price may change.
     """
-    after = {i: _priced(tally, i, by_line[i], picks[i], price, split_at.get(i, {})) for i in sorted(picks)}
-    wanted = [total(by_line[i]) - total(runs) for i, runs in after.items()]
+    by_line = {i: tally.runs(i) for i in sorted(picks)}
+    after = {i: _priced(tally, i, runs, picks[i], price, split_at.get(i, NO_UNITS)) for i, runs in by_line.items()}
+    left = tally.left
+    wanted = [left[i] - total(runs) for i, runs in after.items()]
     amounts = cut(wanted, cap)
     for i, want, taken in zip(after, wanted, amounts, strict=True):
         if taken == want and taken:
@@ -47,12 +49,15 @@ def _priced(
     pieces: list[Run] = []
     for k, run in enumerate(runs):
         count = picked.get(k, 0)
-        ends = sorted({min(split_at.get(k, 0), count), count})
-        done = 0
-        for end in ends:
-            if end > done:
-                now = min(run.price, max(price(i, k, done, run.price), floor, 0))
-                pieces.append(Run(now, end - done, run.consumed))
-                done = end
-        pieces.append(run._replace(units=run.units - count))
+        if count == 0:
+            pieces.append(run)
+            continue
+        was, units, consumed = run
+        end = min(split_at.get(k, 0), count)
+        if end:
+            pieces.append(Run(min(was, max(price(i, k, 0, was), floor, 0)), end, consumed))
+        if count > end:
+            pieces.append(Run(min(was, max(price(i, k, end, was), floor, 0)), count - end, consumed))
+        if units > count:
+            pieces.append(Run(was, units - count, consumed))
     return merged(pieces)

@@ -9,7 +9,6 @@ from loyalty_desk.domain.effects.base import Acting, Effect, lower, payable
 from loyalty_desk.domain.effects.unit_prices import lower_units
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import pick
 
 
 class UnitSeries(Effect):
@@ -26,17 +25,12 @@ class UnitSeries(Effect):
 
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
         """Take the amounts off, the cheapest unit being the first."""
-        by_line = {i: tally.runs(i) for i in payable(tally, acting, positions)}
-        count = sum(run.units for runs in by_line.values() for run in runs)
+        lines = payable(tally, acting, positions)
+        count = sum([tally.quantity[i] for i in lines])
         count = count if self.max_units is None else min(count, self.max_units)
-        first = pick(list(by_line.items()), min(count, self.first_units))
-        all_picked = pick(list(by_line.items()), count)
-        wanted = {
-            i: {k: (first.get(i, {}).get(k, 0), units) for k, units in picked.items()}
-            for i, picked in all_picked.items()
-        }
+        first = tally.pick(lines, min(count, self.first_units))
 
         def price(i: int, k: int, n: int, now: int) -> int:
-            return now - (self.first if n < wanted[i][k][0] else self.further)
+            return now - (self.first if i in first and n < first[i].get(k, 0) else self.further)
 
-        return lower_units(tally, acting, by_line, all_picked, price, lower(self.cap, acting.cap), split_at=first)
+        return lower_units(tally, acting, tally.pick(lines, count), price, lower(self.cap, acting.cap), split_at=first)
