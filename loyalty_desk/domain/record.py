@@ -82,6 +82,8 @@ class ExceptionKind(StrEnum):
     HOLE = "HOLE"
     SALVAGED = "SALVAGED"
     UNKNOWN_GUEST = "UNKNOWN_GUEST"
+    EXCESS_RETURN = "EXCESS_RETURN"
+    PHONE_TAKEN = "PHONE_TAKEN"
 
 
 class BadRecord(ValueError):

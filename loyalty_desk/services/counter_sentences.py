@@ -116,4 +116,6 @@ REASONS: Mapping[str, str] = {
     "HOLE": _("records are missing before it"),
     "SALVAGED": _("it was brought by another till"),
     "UNKNOWN_GUEST": _("the guest is not known yet"),
+    "EXCESS_RETURN": _("more came back than had been sold"),
+    "PHONE_TAKEN": _("the phone belongs to another guest"),
 }

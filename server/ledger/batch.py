@@ -20,6 +20,7 @@ from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, Totals
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import Hole, PushRequest, PushResult, QuarantineReason, Status
 from server.kit.errors import ApiError
+from server.ledger.awaiting import Arranged, Back, Ready, arrange
 from server.ledger.branching import Branch, Gap, Placement, place
 from server.ledger.ceiling import Ceiling, earners
 from server.ledger.intake import Incoming
@@ -38,6 +39,7 @@ from server.ledger.posting import (
     plan,
 )
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
+from server.ledger.returns import RETURNS, SALES, is_follow
 from server.ledger.standing import program_version, terms_of, tier_of
 from server.ledger.store import LedgerStore
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
@@ -65,7 +67,7 @@ class Done:
 class _Sorted:
     """The fresh records of a push: to be posted, or to be set aside."""
 
-    postable: list[tuple[Incoming, Record]] = field(default_factory=list)
+    postable: list[Ready] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     raised: dict[int, list[Raised]] = field(default_factory=dict)
     reused: list[tuple[int, UUID]] = field(default_factory=list)
@@ -88,7 +90,7 @@ class Batch:
     async def run(self, incoming: Sequence[Incoming], holes: Sequence[Hole]) -> Done:
         """Write everything and return what to answer after the commit; raises `ApiError` 401, 409 and `Raced`."""
         store, push = self._store, self._push
-        device = await self._lock_device()
+        device = await self._lock_device(incoming)
         if not incoming:
             return Done(feed_seq=await store.feed_length())
         epochs = await store.epoch_branches(push.device, push.epoch, incoming[0].seq - 1, incoming[-1].seq)
@@ -101,13 +103,18 @@ class Batch:
             feed_seq = await store.feed_length()
             return Done([self._results[one.seq] for one in incoming], feed_seq)
         epoch = next((one for one in epochs if one.branch.number == placed.branch), None)
-        sorted_out = await self._sort(placed.fresh, revoked=device.state == "revoked")
+        sorted_out = await self._sort(placed, revoked=device.state == "revoked")
         totals = await self._check_totals(placed, epoch, sorted_out)
         await self._store_head(placed, epoch, sorted_out, totals)
-        facts = await self._facts(sorted_out, device)
+        arranged = await self._arrange(sorted_out)
+        facts = await self._facts(arranged, sorted_out, device)
         guests, planned = await self._plan(facts)
-        accounts = await self._write(placed, sorted_out, guests, planned)
-        queued = [one.fact.record.id for one in planned.posted if one.fact.record.check is not None]
+        accounts = await self._write(placed, sorted_out, arranged, guests, planned)
+        queued = [
+            one.fact.record.id
+            for one in planned.posted
+            if one.fact.record.check is not None and one.fact.record.kind in SALES | RETURNS
+        ]
         if queued:
             await store.queue_repricing(queued)
         changes = await store.guest_changes(list(guests)) if guests else []
@@ -117,8 +124,9 @@ class Batch:
         feed_seq = await store.feed_changes(changes)
         return Done([self._results[one.seq] for one in incoming], feed_seq, placed.forked, bool(queued))
 
-    async def _lock_device(self) -> DeviceRow:
-        row = await self._store.lock_device(self._push.device)
+    async def _lock_device(self, incoming: Sequence[Incoming]) -> DeviceRow:
+        alone = any(one.record is not None and one.record.kind in RETURNS for one in incoming)
+        row = await self._store.lock_device(self._push.device, alone=alone)
         if row is None:
             raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
         if row.incarnation != self._push.incarnation:
@@ -134,11 +142,11 @@ class Batch:
                 status = Status.DUPLICATE if reason is None else Status.QUARANTINED
                 self._results[one.seq] = PushResult(one.seq, status, reason=reason)
 
-    async def _sort(self, fresh: Sequence[Incoming], *, revoked: bool) -> _Sorted:
+    async def _sort(self, placed: Placement, *, revoked: bool) -> _Sorted:
         """Tell what can be posted from what is set aside and from what is held under another place already."""
         made = _Sorted()
-        known = await self._store.known_ids([one.id for one in fresh])
-        for one in fresh:
+        known = await self._store.known_ids([one.id for one in placed.fresh])
+        for one in placed.fresh:
             reason, detail = one.fault, one.detail
             if revoked:
                 reason, detail = QuarantineReason.AFTER_REVOCATION, one.detail
@@ -152,19 +160,43 @@ class Batch:
                 reason, detail = QuarantineReason.WAITING_DEP, f"{one.record.kind.value} is not posted yet"
             if reason is None and one.record is not None:
                 known[one.id] = one.hash
-                made.postable.append((one, one.record))
+                made.postable.append(Ready(one, one.record, placed.branch))
             else:
                 assert reason is not None  # noqa: S101 - a record is read or has a fault
-                self._results[one.seq] = PushResult(one.seq, Status.QUARANTINED, reason=reason.value)
-                made.quarantined.append(self._set_aside(one, reason, detail))
+                self._set_aside(made, one, reason, detail)
         return made
 
-    def _set_aside(self, one: Incoming, reason: QuarantineReason, detail: str) -> Quarantined:
+    async def _arrange(self, sorted_out: _Sorted) -> Arranged:
+        """Order what is posted, and set aside what waits for another record or takes back what cannot be."""
+        made = await arrange(self._store, sorted_out.postable)
+        for one in made.waiting:
+            of = one.record.reverses_id
+            detail = f"the sale {of} is not here yet"
+            self._set_aside(sorted_out, one.source, QuarantineReason.WAITING_DEP, detail, waits_for=of)
+        for one, detail in made.refused:
+            self._set_aside(sorted_out, one.source, QuarantineReason.BAD_SCHEMA, detail)
+        return made
+
+    def _set_aside(
+        self, made: _Sorted, one: Incoming, reason: QuarantineReason, detail: str, waits_for: UUID | None = None
+    ) -> None:
         sealed = None
         if one.private is not None:
             sealed = self._store.seal(f"private {one.id}", one.private)
-        return Quarantined(
-            one.seq, one.id, one.payload, one.payload_hash, one.hash, one.prev, reason.value, detail, sealed
+        self._results[one.seq] = PushResult(one.seq, Status.QUARANTINED, reason=reason.value)
+        made.quarantined.append(
+            Quarantined(
+                seq=one.seq,
+                record_id=one.id,
+                raw=one.payload,
+                raw_hash=one.payload_hash,
+                hash=one.hash,
+                prev=one.prev,
+                reason=reason.value,
+                detail=detail,
+                private_sealed=sealed,
+                waits_for=waits_for,
+            )
         )
 
     async def _check_totals(self, placed: Placement, epoch: EpochRow | None, sorted_out: _Sorted) -> Totals:
@@ -241,26 +273,43 @@ class Batch:
         if not written:
             raise Raced
 
-    async def _facts(self, sorted_out: _Sorted, device: DeviceRow) -> list[Fact]:
+    async def _facts(self, arranged: Arranged, sorted_out: _Sorted, device: DeviceRow) -> list[Fact]:
         store = self._store
-        records = [record for _, record in sorted_out.postable]
+        records = [one.record for one in arranged.ready]
         by_handle = await store.guests_of_handles({_handle(one) for one in records if one.guest_id is None} - {b""})
         named = {one.guest_id for one in records if one.guest_id is not None} | set(by_handle.values())
         alive = await store.survivors(named) if named else {}
         cursors = {one.cache_feed_seq for one in records if one.cache_feed_seq}
         reached = await store.feed_times(list(cursors)) if cursors else {}
         now = to_ms(self._now)
+        back = await self._back(arranged)
         facts: list[Fact] = []
-        for record in records:
+        for one in arranged.ready:
+            record = one.record
             claimed = record.guest_id or by_handle.get(_handle(record))
             guest = None if claimed is None else alive.get(claimed)
             shown = record.guest_id is not None or record.credential is not None
             unknown = guest is None and (shown or record.points_earned > 0 or record.points_redeemed > 0)
+            returning = None
+            if record.kind in RETURNS and record.reverses_id is not None:
+                # Whose points come and go is said by the sale, whatever the return says.
+                original = arranged.originals[record.reverses_id]
+                guest, unknown, returning = original.guest, original.is_unknown, back.of(record)
+            if record.id in arranged.originals:
+                arranged.originals[record.id].guest = guest
             published = reached.get(record.cache_feed_seq or 0)
-            effective = effective_at(record, device.sight, 0 if published is None else to_ms(published), now)
-            raised = tuple(sorted_out.raised.get(record.seq, ()))
-            facts.append(Fact(record, guest, unknown, effective.at, effective.clock_off, raised))
+            sight = device.sight if record.device == self._push.device else None
+            effective = effective_at(record, sight, 0 if published is None else to_ms(published), now)
+            raised = tuple(sorted_out.raised.get(record.seq, ())) if one.number is None else ()
+            facts.append(Fact(record, guest, unknown, effective.at, effective.clock_off, raised, returning))
         return facts
+
+    async def _back(self, arranged: Arranged) -> Back:
+        """Return who counts what comes back; a program is needed where points of a return follow."""
+        follows = {one.record.reverses_id for one in arranged.ready if is_follow(one.record)}
+        follows |= {of for of, one in arranged.originals.items() if any(map(is_follow, one.returns))}
+        versions = {program_version(one.record) for of, one in arranged.originals.items() if of in follows} - {None}
+        return Back(arranged.originals, {version: await self._store.program(version) for version in versions})
 
     async def _plan(self, facts: Sequence[Fact]) -> tuple[dict[UUID, GuestAccount], Plan]:
         store = self._store
@@ -304,23 +353,26 @@ class Batch:
         return Ceiling(in_force.zone, in_force.point_unit, self._now, granted).held
 
     async def _write(
-        self, placed: Placement, sorted_out: _Sorted, guests: Mapping[UUID, GuestAccount], planned: Plan
+        self,
+        placed: Placement,
+        sorted_out: _Sorted,
+        arranged: Arranged,
+        guests: Mapping[UUID, GuestAccount],
+        planned: Plan,
     ) -> dict[AccountKey, int]:
         store = self._store
-        sources = {record.id: one for one, record in sorted_out.postable}
+        sources = {one.record.id: one for one in arranged.ready}
         accounts = await store.system_accounts([key for key in planned.moved if key.kind is not AccountKind.GUEST])
         accounts |= {AccountKey(AccountKind.GUEST, guest): one.account_id for guest, one in guests.items()}
         if planned.posted:
+            rows = [(one, sources[one.fact.record.id]) for one in planned.posted]
             new = await store.insert_postings(
-                placed.branch,
-                [Sourced(one, sources[one.fact.record.id]) for one in planned.posted],
-                self._now,
+                [Sourced(one, ready.source, ready.branch) for one, ready in rows], self._now
             )
             if new != len(planned.posted):
                 raise Raced
-            # Of a posting that is held in part, the entry names the lot that can be spent: it was made first.
-            lots = {lot.tx_id: lot.id for guest in guests.values() for lot in reversed(guest.holdings.made)}
-            await store.insert_entries(planned.posted, accounts, lots)
+            made = {lot.id for guest in guests.values() for lot in guest.holdings.made}
+            await store.insert_entries(planned.posted, accounts, made)
             await store.store_lots(list(guests.values()))
         now = to_ms(self._now)
         if guests:
@@ -337,27 +389,34 @@ class Batch:
             )
         if sorted_out.quarantined:
             await store.insert_quarantined(self._push.device, self._push.epoch, placed.branch, sorted_out.quarantined)
-        raised = [_row(one, raised, accounts) for one in planned.posted for raised in one.raised]
-        raised += self._raised_unposted(sorted_out, planned)
-        raised += [
-            RaisedRow(ExceptionKind.ID_REUSE, record_id, None, {"epoch": self._push.epoch, "seq": seq}, "alarm")
-            for seq, record_id in sorted_out.reused
-        ]
-        if raised:
-            await store.insert_raised(self._push.device, raised)
+        if arranged.settled or arranged.condemned:
+            await store.settle_waiting(arranged.settled, arranged.condemned, self._now)
+        raised: dict[UUID, list[RaisedRow]] = {}
         for one in planned.posted:
-            seq, flags = one.fact.record.seq, one.flags
-            self._results[seq] = PushResult(seq, Status.POSTED_FLAGGED if flags else Status.POSTED, flags)
+            raised.setdefault(one.fact.record.device, []).extend(_row(one, found, accounts) for found in one.raised)
+        raised.setdefault(self._push.device, []).extend(self._raised_unposted(sorted_out, arranged))
+        for device, rows_of in raised.items():
+            if rows_of:
+                await store.insert_raised(device, rows_of)
+        for one in planned.posted:
+            record, flags = one.fact.record, one.flags
+            if sources[record.id].number is None:
+                status = Status.POSTED_FLAGGED if flags else Status.POSTED
+                self._results[record.seq] = PushResult(record.seq, status, flags)
         return accounts
 
-    def _raised_unposted(self, sorted_out: _Sorted, planned: Plan) -> list[RaisedRow]:
+    def _raised_unposted(self, sorted_out: _Sorted, arranged: Arranged) -> list[RaisedRow]:
         """Return what is wrong around records that are not posted: a hole or a fork is one whatever it begins with."""
-        posted = {one.fact.record.seq for one in planned.posted}
-        return [
+        posted = {one.record.seq for one in arranged.ready if one.number is None}
+        around = [
             RaisedRow(one.kind, self._ids[seq], None, one.details, _severity(one.kind))
             for seq, found in sorted_out.raised.items()
             if seq not in posted
             for one in found
+        ]
+        return around + [
+            RaisedRow(ExceptionKind.ID_REUSE, record_id, None, {"epoch": self._push.epoch, "seq": seq}, "alarm")
+            for seq, record_id in sorted_out.reused
         ]
 
 
@@ -379,7 +438,9 @@ def _opened_reason(first: Incoming) -> str:
 
 def _row(posted: Posted, raised: Raised, accounts: Mapping[AccountKey, int]) -> RaisedRow:
     account = None if raised.guest is None else accounts.get(AccountKey(AccountKind.GUEST, raised.guest))
-    return RaisedRow(raised.kind, posted.fact.record.id, account, raised.details, _severity(raised.kind))
+    return RaisedRow(
+        raised.kind, raised.about or posted.fact.record.id, account, raised.details, _severity(raised.kind)
+    )
 
 
 def _severity(kind: ExceptionKind) -> str:

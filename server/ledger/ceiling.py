@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from loyalty_desk.domain.clock import from_ms, to_ms
 from server.ledger.posting import Fact
+from server.ledger.returns import SALES
 
 POINTS_A_DAY = 5_000
 # A till may be offline so long. Facts that claim to be older share one day: days can be invented as checks can.
@@ -34,7 +35,7 @@ class Ceiling:
     def held(self, fact: Fact) -> int:
         """Count a fact's earning and return how much of it has to be held."""
         earned = fact.record.points_earned
-        if fact.guest is None or not earned:
+        if fact.guest is None or not earned or fact.record.kind not in SALES:
             return 0
         key = (fact.guest, from_ms(max(fact.effective_at, self._oldest)).astimezone(self._zone).date())
         given = self._granted.get(key, 0)
@@ -44,5 +45,9 @@ class Ceiling:
 
 
 def earners(facts: Iterable[Fact]) -> set[UUID]:
-    """Return the guests who are given points."""
-    return {fact.guest for fact in facts if fact.guest is not None and fact.record.points_earned}
+    """Return the guests whom sales give points."""
+    return {
+        fact.guest
+        for fact in facts
+        if fact.guest is not None and fact.record.points_earned and fact.record.kind in SALES
+    }

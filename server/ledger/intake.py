@@ -12,7 +12,10 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from loyalty_desk.domain.record import BadRecord, Record, chain_hash, head_is_signed
+from loyalty_desk.domain.contents import contents_of
+from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.record import BadRecord, Record, RecordKind, chain_hash, head_is_signed
+from loyalty_desk.domain.return_contents import ExchangeContents
 from loyalty_desk.wire.v1.payloads import read_record
 from loyalty_desk.wire.v1.sync import PushedRecord, PushRequest, QuarantineReason
 
@@ -20,6 +23,8 @@ from loyalty_desk.wire.v1.sync import PushedRecord, PushRequest, QuarantineReaso
 MAX_AMOUNT = 10**12
 # Running totals are of a whole till's life; half of what fits leaves room for every record that counts on from them.
 MAX_TOTAL = 1 << 62
+# Kinds whose posting follows from what they carry; what they carry is read before anything is written.
+_READ = frozenset({RecordKind.VOID, RecordKind.REFUND, RecordKind.EXCHANGE})
 
 
 class BadPush(ValueError):
@@ -81,7 +86,7 @@ def _read(push: PushRequest, pushed: PushedRecord, successor: PushedRecord | Non
         except BadRecord as error:
             fault, detail = QuarantineReason.BAD_SCHEMA, str(error)[:200]
         else:
-            wrong = _contradiction(push, pushed, record)
+            wrong = _contradiction(push, pushed, record) or _unreadable(record)
             if wrong:
                 record, fault, detail = None, QuarantineReason.BAD_SCHEMA, wrong
     return Incoming(
@@ -96,6 +101,23 @@ def _contradiction(push: PushRequest, pushed: PushedRecord, record: Record) -> s
         if outside != inside:
             return f"{name} differs from the push"
     return _beyond(record)
+
+
+def _unreadable(record: Record) -> str:
+    """Say what is wrong with what a record of its kind carries, as far as posting depends on it."""
+    if record.kind not in _READ:
+        return ""
+    try:
+        found = contents_of(record)
+    except BadInput as error:
+        return str(error)[:200]
+    if record.reverses_id == record.id:
+        return "it takes back itself"
+    if isinstance(found, ExchangeContents):
+        back = found.returned
+        if max(back.money, back.earned_reversed, back.spent_returned) > MAX_AMOUNT:
+            return f"what came back is above {MAX_AMOUNT}"
+    return ""
 
 
 def _beyond(record: Record) -> str:

@@ -101,7 +101,7 @@ class Holdings:
         own_expiry: bool = False,
     ) -> None:
         """Add a lot of `amount` > 0 points that nobody can spend before a manager has looked."""
-        lot = Lot(uuid5(tx_id, f"held:{leg}"), tx_id, amount, amount, earned_at, None, held=True, own_expiry=own_expiry)
+        lot = Lot(held_id(tx_id, leg), tx_id, amount, amount, earned_at, None, held=True, own_expiry=own_expiry)
         lot.expires_at = self._ends(expires_at, own_expiry=own_expiry)
         self.waiting.append(lot)
         self.made.append(lot)
@@ -154,3 +154,8 @@ class Holdings:
 def lot_id(tx_id: UUID, leg: int) -> UUID:
     """Return the id of the lot that leg `leg` of a transaction makes."""
     return uuid5(tx_id, f"lot:{leg}")
+
+
+def held_id(tx_id: UUID, leg: int) -> UUID:
+    """Return the id of the lot that leg `leg` of a transaction makes of points that wait for a manager."""
+    return uuid5(tx_id, f"held:{leg}")

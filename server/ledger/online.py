@@ -121,8 +121,8 @@ class OnlinePosting:
         accounts |= {AccountKey(AccountKind.GUEST, one.guest): one.account_id for one in guests}
         if planned.posted:
             await self._insert()
-            lots = {lot.tx_id: lot.id for guest in guests for lot in reversed(guest.holdings.made)}
-            await store.insert_entries(planned.posted, accounts, lots)
+            made = {lot.id for guest in guests for lot in guest.holdings.made}
+            await store.insert_entries(planned.posted, accounts, made)
             await store.store_lots(guests)
         if guests:
             at = to_ms(self.now)

@@ -6,8 +6,8 @@ A batch is planned whole in memory against what the store has read and locked; t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, tzinfo
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta, tzinfo
 from enum import StrEnum
 from uuid import UUID
 
@@ -17,8 +17,10 @@ from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.expiry import DAYS, MAX_COUNT, ExpiryPolicy
 from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.points import RETURNED_LIVE
 from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, Totals
 from server.ledger.lots import Holdings
+from server.ledger.returns import RETURNS, SALES, Excess, Returning, Source, given_back
 
 _FLAG_BIT = {kind: 1 << position for position, kind in enumerate(ExceptionKind)}
 # Facts with a place in the journal and none in the ledger's entries.
@@ -31,7 +33,9 @@ WITHOUT_ENTRIES = frozenset(
         RecordKind.HOLD_RESULT,
     }
 )
-POSTABLE = WITHOUT_ENTRIES | {RecordKind.SALE}
+POSTABLE = WITHOUT_ENTRIES | SALES | RETURNS
+# Points that come back live so long at least, as the kernel says.
+_RETURNED_LIVE_MS = RETURNED_LIVE // timedelta(milliseconds=1)
 
 
 class AccountKind(StrEnum):
@@ -69,11 +73,15 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """Something about a posted record that needs attention. `details` hold no personal datum."""
+    """Something about a posted record that needs attention. `details` hold no personal datum.
+
+    `about` is the transaction it is about, where that is another one than the record's.
+    """
 
     kind: ExceptionKind
     guest: UUID | None
     details: Mapping[str, Json]
+    about: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,7 @@ class Fact:
     """A record about to be posted, with what only the server knows of it.
 
     `guest` is whose points move, after aliases; None is nobody or somebody unknown, told apart by `unknown_guest`.
+    `returning` is what a return brings back, and whose guest is that of the sale.
     """
 
     record: Record
@@ -89,6 +98,7 @@ class Fact:
     effective_at: int
     clock_off: bool
     raised: tuple[Raised, ...] = ()
+    returning: Returning | None = None
 
 
 @dataclass(slots=True)
@@ -152,18 +162,8 @@ def flag_bits(kinds: Iterable[ExceptionKind]) -> int:
 
 
 def legs(record: Record, guest: UUID | None) -> tuple[Leg, ...]:
-    """Return the entries of a record; their sum is 0. Points of nobody known wait in suspense."""
-    if record.kind in WITHOUT_ENTRIES:
-        return ()
-    holder = SUSPENSE if guest is None else AccountKey(AccountKind.GUEST, guest)
-    made: list[Leg] = []
-    # The redemption pays for this very check, the earning is for the next one: in this order a guest who spends all
-    # and earns anew owes nothing for it, and one who overspends repays at once with what this check earned.
-    if record.points_redeemed:
-        made += [Leg(holder, -record.points_redeemed), Leg(LIABILITY, record.points_redeemed)]
-    for points, _ in earned_parts(record):
-        made += [Leg(PROMO_COST, -points), Leg(holder, points)]
-    return tuple(made)
+    """Return the entries of a sale or of a record without entries; their sum is 0. Unknown guests' are in suspense."""
+    return () if record.kind in WITHOUT_ENTRIES else tuple(one.leg for one in _sale_moves(record, _holder(guest)))
 
 
 def earned_parts(record: Record) -> tuple[tuple[int, int | None], ...]:
@@ -199,40 +199,32 @@ def plan(
     """
     made = Plan()
     for fact in facts:
-        record = fact.record
         raised = list(fact.raised)
         if fact.clock_off:
-            raised.append(
-                Raised(
-                    ExceptionKind.CLOCK,
-                    None,
-                    {"occurred_at": record.occurred_at, "effective_at": fact.effective_at},
-                )
-            )
-        entries = legs(record, fact.guest)
+            clock: dict[str, Json] = {"occurred_at": fact.record.occurred_at, "effective_at": fact.effective_at}
+            raised.append(Raised(ExceptionKind.CLOCK, None, clock))
         if fact.unknown_guest:
-            raised.append(Raised(ExceptionKind.UNKNOWN_GUEST, record.guest_id, _credential(record)))
-        terms = FOR_EVER if fact.guest is None else terms_of(record, fact.effective_at)
-        held = waiting = held_of(fact)
-        parts = iter(earned_parts(record))
+            named = fact.record if fact.returning is None else fact.returning.original
+            raised.append(Raised(ExceptionKind.UNKNOWN_GUEST, named.guest_id, _credential(named)))
+        terms = FOR_EVER if fact.guest is None else terms_of(fact.record, fact.effective_at)
+        held = held_of(fact)
         if held:
-            facts_held: dict[str, Json] = {"earned": record.points_earned, "held": held}
+            facts_held: dict[str, Json] = {"earned": fact.record.points_earned, "held": held}
             raised.append(Raised(ExceptionKind.VELOCITY, fact.guest, facts_held))
-        for position, leg in enumerate(entries):
-            made.moved[leg.account] = made.moved.get(leg.account, 0) + leg.amount
-            if leg.account.kind is AccountKind.GUEST and fact.guest is not None:
-                days = next(parts)[1] if leg.amount > 0 else None
-                # What waits for a manager is taken from the points that live as the program says, then from the others.
-                kept = min(waiting, leg.amount) if leg.amount > 0 else 0
-                waiting -= kept
-                owed = _move(holdings[fact.guest], fact, position, leg.amount, _ends(terms, fact, days), kept)
-                if owed:
-                    raised.append(Raised(ExceptionKind.OVERDRAFT, fact.guest, {"points": owed}))
+        moves = _moves(fact, None if fact.guest is None else holdings[fact.guest])
+        for one in moves:
+            made.moved[one.leg.account] = made.moved.get(one.leg.account, 0) + one.leg.amount
         if fact.guest is not None:
-            _visit(states[fact.guest], record, tier_of)
-            if terms.restarts and record.kind is RecordKind.SALE:
+            owed = _move(holdings[fact.guest], fact, moves, terms, held)
+            if owed:
+                raised.append(Raised(ExceptionKind.OVERDRAFT, fact.guest, {"points": owed}))
+            _visit(states[fact.guest], fact, tier_of)
+            if terms.restarts and fact.record.kind in SALES:
                 holdings[fact.guest].restart(fact.effective_at, terms.expires_at)
-        made.posted.append(Posted(fact, entries, tuple(raised)))
+        over = _excess(fact)
+        if over is not None:
+            raised.append(over)
+        made.posted.append(Posted(fact, tuple(one.leg for one in moves), tuple(raised)))
     return made
 
 
@@ -249,31 +241,134 @@ def continuity(record: Record, before: Totals) -> Raised | None:
     return Raised(ExceptionKind.HOLE, None, missing)
 
 
-def _ends(terms: Terms, fact: Fact, days: int | None) -> tuple[Terms, bool]:
-    """Return the terms of one part of the points earned, and whether its end is its own."""
-    if days is None:
-        return terms, False
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A leg and what it does to lots: `of` is the sale whose lots give first.
+
+    A credit lives by `days` of its own, until `source` says, or as the program does where neither is given.
+    """
+
+    leg: Leg
+    days: int | None = None
+    source: Source | None = None
+    of: UUID | None = None
+    is_earned: bool = False
+
+
+def _holder(guest: UUID | None) -> AccountKey:
+    return SUSPENSE if guest is None else AccountKey(AccountKind.GUEST, guest)
+
+
+def _moves(fact: Fact, held: Holdings | None) -> list[_Move]:
+    record, holder = fact.record, _holder(fact.guest)
+    if record.kind in WITHOUT_ENTRIES:
+        return []
+    moves = [] if fact.returning is None else _return_moves(fact.returning, holder, held)
+    return moves if record.kind in RETURNS - SALES else [*moves, *_sale_moves(record, holder)]
+
+
+def _sale_moves(record: Record, holder: AccountKey) -> list[_Move]:
+    made: list[_Move] = []
+    # The redemption pays for this very check, the earning is for the next one: in this order a guest who spends all
+    # and earns anew owes nothing for it, and one who overspends repays at once with what this check earned.
+    if record.points_redeemed:
+        made.append(_Move(Leg(holder, -record.points_redeemed)))
+        made.append(_Move(Leg(LIABILITY, record.points_redeemed)))
+    for points, days in earned_parts(record):
+        made.append(_Move(Leg(PROMO_COST, -points)))
+        made.append(_Move(Leg(holder, points), days, is_earned=True))
+    return made
+
+
+def _return_moves(back: Returning, holder: AccountKey, held: Holdings | None) -> list[_Move]:
+    """Return what a return changes; a difference is nearly always above zero, and right where it is not."""
+    made: list[_Move] = []
+    spent, earned = back.after.spent - back.before.spent, back.after.earned - back.before.earned
+    # Given back before taken back: what a guest spent at this very sale covers what it gave.
+    if spent:
+        made.append(_Move(Leg(LIABILITY, -spent)))
+    # Of a sale in this very batch the lots that paid for it are told by what was taken a moment ago.
+    sources = [*back.sources, *([] if held is None else _drawn_by(held, back.original.id))]
+    for part in given_back(sources, back.before.spent, max(0, spent)):
+        made.append(_Move(Leg(holder, part.points), source=part))
+        spent -= part.points
+    if spent:
+        made.append(_Move(Leg(holder, spent)))
+    if earned:
+        made.append(_Move(Leg(holder, -earned), of=back.original.id))
+        made.append(_Move(Leg(PROMO_COST, earned)))
+    for store in sorted(back.before.excess.keys() | back.after.excess.keys()):
+        had, has = (one.excess.get(store, Excess()) for one in (back.before, back.after))
+        loss = AccountKey(AccountKind.REFUND_LOSS, store)
+        for other, amount in ((LIABILITY, has.spent - had.spent), (PROMO_COST, had.earned - has.earned)):
+            if amount:
+                made += [_Move(Leg(other, -amount)), _Move(Leg(loss, amount))]
+    return made
+
+
+def _drawn_by(held: Holdings, tx: UUID) -> list[Source]:
+    """Return what a posting of this batch was paid with, the lot drawn last first; own lots pay for debts alone."""
+    lots = {lot.id: lot for lot in held.lots}
+    used = [(lots[one.lot_id], one.amount) for one in held.used if one.tx_id == tx and one.lot_id in lots]
+    return [Source(points, lot.expires_at, lot.own_expiry) for lot, points in reversed(used) if lot.tx_id != tx]
+
+
+def _excess(fact: Fact) -> Raised | None:
+    """Return that more came back of a sale than it had: once a sale, whichever of its returns showed it."""
+    back = fact.returning
+    if back is None or back.after.excess == back.before.excess:
+        return None
+    earned, spent = (sum(getattr(one, name) for one in back.after.excess.values()) for name in ("earned", "spent"))
+    details: dict[str, Json] = {"earned": earned, "spent": spent, "by": str(fact.record.id)}
+    return Raised(ExceptionKind.EXCESS_RETURN, fact.guest, details, back.original.id)
+
+
+def _move(held: Holdings, fact: Fact, moves: Sequence[_Move], terms: Terms, waiting: int) -> int:
+    """Move the guest's lots and return how many points nothing covered; `waiting` of those earned wait for a manager.
+
+    What waits is taken from the points that live as the program says, then from the others.
+    """
+    tx, at, owed = fact.record.id, fact.effective_at, 0
+    mine = _holder(fact.guest)
+    for leg, one in enumerate(moves):
+        amount = one.leg.amount
+        if one.leg.account != mine:
+            continue
+        if amount < 0:
+            owed += held.debit(tx, -amount, at, one.of)
+            continue
+        kept = min(waiting, amount) if one.is_earned else 0
+        waiting -= kept
+        expires_at, own = _ends(terms, at, one)
+        usable_at = terms.usable_at if one.is_earned else None
+        if amount > kept:
+            held.credit(tx, leg, amount - kept, at, expires_at, usable_at, own_expiry=own)
+        if kept:
+            held.hold(tx, leg, kept, at, expires_at, own_expiry=own)
+    return owed
+
+
+def _ends(terms: Terms, at: int, credit: _Move) -> tuple[int | None, bool]:
+    """Return when the points of a credit die, and whether that end is their own."""
+    if credit.source is not None:
+        ends = credit.source.expires_at
+        return None if ends is None else max(ends, at + _RETURNED_LIVE_MS), credit.source.own_expiry
+    if credit.days is None:
+        return terms.expires_at, False
     try:
-        end = ExpiryPolicy(DAYS, days).expires_at(from_ms(fact.effective_at), terms.zone)
+        end = ExpiryPolicy(DAYS, credit.days).expires_at(from_ms(at), terms.zone)
     except OverflowError:  # beyond the calendar is as good as never
         end = None
-    return replace(terms, expires_at=None if end is None else to_ms(end)), True
+    return None if end is None else to_ms(end), True
 
 
-def _move(held: Holdings, fact: Fact, leg: int, amount: int, ends: tuple[Terms, bool], waiting: int) -> int:
-    terms, own = ends
-    if amount < 0:
-        return held.debit(fact.record.id, -amount, fact.effective_at)
-    tx, at = fact.record.id, fact.effective_at
-    if amount > waiting:
-        held.credit(tx, leg, amount - waiting, at, terms.expires_at, terms.usable_at, own_expiry=own)
-    if waiting:
-        held.hold(tx, leg, waiting, at, terms.expires_at, own_expiry=own)
-    return 0
-
-
-def _visit(state: GuestState, record: Record, tier_of: TierOf) -> None:
-    if record.kind is not RecordKind.SALE:
+def _visit(state: GuestState, fact: Fact, tier_of: TierOf) -> None:
+    record, back = fact.record, fact.returning
+    if back is not None:
+        state.spend = max(0, state.spend - (back.after.money - back.before.money))
+        state.earned = max(0, state.earned - (back.after.earned - back.before.earned))
+        state.visits = max(0, state.visits - (back.after.is_whole - back.before.is_whole))
+    if record.kind not in SALES:
         return
     state.spend += record.money_total or 0
     state.visits += 1

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.lots import Activity
-from loyalty_desk.domain.record import Totals
+from loyalty_desk.domain.record import Record, Totals
 from server.kit.db import fetch
 from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
+from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot
 from server.ledger.posting import AccountKey, AccountKind, GuestState
+from server.ledger.returns import Original, Source
 from server.ledger.timing import ClockSight
 
 UNIT = "points"
@@ -42,6 +45,15 @@ class EpochRow:
     unposted: Mapping[int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A record set aside until another one is posted: its row in quarantine, its branch, its bytes as pushed."""
+
+    number: int
+    branch: int
+    source: Incoming
+
+
 @dataclass(slots=True)
 class GuestAccount:
     """A guest's account, locked: what posting changes of it and what it changes of the guest.
@@ -56,21 +68,33 @@ class GuestAccount:
     merged_into: UUID | None = None
 
 
-async def lock_device(connection: AsyncConnection, network: UUID, device: UUID) -> DeviceRow | None:
-    """Lock a device and return it. The lock comes first of all and makes the pushes of one device take turns."""
+async def lock_device(
+    connection: AsyncConnection, network: UUID, device: UUID, *, alone: bool = False
+) -> DeviceRow | None:
+    """Lock a device and return it. The lock comes first of all and makes the pushes of one device take turns.
+
+    Then comes that of the network's returns: shared by those who may post a sale that somebody waits for, held alone by
+    whoever brings a return, so that neither overlooks what the other has not committed yet.
+    """
+    turn = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
     found = await fetch(
         connection,
-        """
-        select state, store_id, clock_boot, clock_ms, clock_at,
-            (select incarnation from server_meta order by number desc limit 1)
-        from device where network_id = $1 and id = $2 for no key update
-        """,
+        f"""
+        with mine as materialized (
+            select state, store_id, clock_boot, clock_ms, clock_at from device
+            where network_id = $1 and id = $2 for no key update
+        )
+        select mine.*, (select incarnation from server_meta order by number desc limit 1),
+            {turn}(hashtextextended($3, 0))
+        from mine
+        """,  # noqa: S608 - one of two names
         network,
         device,
+        f"returns {network}",
     )
     if not found:
         return None
-    state, store, boot, monotonic_ms, at, incarnation = found[0]
+    state, store, boot, monotonic_ms, at, incarnation, _ = found[0]
     sight = None if boot is None else ClockSight(boot, monotonic_ms, at)
     return DeviceRow(state, store, sight, incarnation)
 
@@ -163,6 +187,70 @@ async def known_ids(connection: AsyncConnection, network: UUID, ids: Iterable[UU
     return {row[0]: row[1] for row in found}
 
 
+async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> dict[UUID, Original]:
+    """Return posted records by id, with their returns and the lots that paid for them; no other network's push runs."""
+    found: dict[UUID, Original] = {}
+    for tx, payload, guest in await fetch(
+        connection,
+        """
+        select x.id, x.payload, coalesce(s.merged_into, x.guest_id) from ledger_tx x
+        left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id
+        where x.network_id = $1 and x.id = any($2::uuid[]) and x.origin in ('till', 'online')
+        """,
+        network,
+        list(ids),
+    ):
+        found[tx] = Original(Record.from_payload(bytes(payload)), guest)
+    if not found:
+        return found
+    for of, payload in await fetch(
+        connection,
+        """
+        select reverses_id, payload from ledger_tx
+        where network_id = $1 and reverses_id = any($2::uuid[]) and kind in ('void', 'refund', 'exchange')
+        """,
+        network,
+        list(found),
+    ):
+        found[of].returns.append(Record.from_payload(bytes(payload)))
+    sources: dict[UUID, list[Source]] = {}
+    for tx, points, expires_at, own_expiry in await fetch(
+        connection,
+        """
+        select u.tx_id, u.amount, l.expires_at, l.own_expiry from lot_use u
+        join lot l on l.network_id = u.network_id and l.id = u.lot_id
+        where u.network_id = $1 and u.tx_id = any($2::uuid[]) and l.tx_id <> u.tx_id
+        order by l.expires_at desc nulls first, l.earned_at desc, l.id desc
+        """,
+        network,
+        list(found),
+    ):
+        sources.setdefault(tx, []).append(Source(points, _ms(expires_at), own_expiry))
+    for tx, parts in sources.items():
+        found[tx].sources = parts
+    return found
+
+
+async def waiting_for(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[Waiting]:
+    """Return the records that wait in quarantine for one of these, in the order in which they came."""
+    rows = await fetch(
+        connection,
+        """
+        select id, branch, seq, record_id, prev_hash, hash, raw, private_sealed from quarantine
+        where network_id = $1 and state = 'waiting_dependency' and waits_for = any($2::uuid[]) order by id
+        for no key update
+        """,
+        network,
+        list(ids),
+    )
+    return [Waiting(row.id, row.branch, _as_pushed(row)) for row in rows]
+
+
+def _as_pushed(row: Any) -> Incoming:
+    prev, digest, raw = bytes(row.prev_hash), bytes(row.hash), bytes(row.raw)
+    return Incoming(row.seq, row.record_id, prev, digest, raw, None, None)
+
+
 async def guests_of_handles(connection: AsyncConnection, network: UUID, handles: Iterable[bytes]) -> dict[bytes, UUID]:
     """Return whose credentials these are; a blocked or replaced one still says who earned."""
     wanted = list(handles)
@@ -237,9 +325,12 @@ async def granted(
             sum(l.amount)::bigint as points
         from ledger_tx x
         join entry e on e.network_id = x.network_id and e.tx_id = x.id and e.lot_id is not null
+        -- What is earned is paid by the leg before it; what is given back by a return is not.
+        join entry p on p.network_id = e.network_id and p.tx_id = e.tx_id and p.leg = e.leg - 1 and p.amount = -e.amount
+        join account a on a.network_id = p.network_id and a.id = p.account_id and a.kind = 'promo_cost'
         join lot l on l.network_id = e.network_id and l.id = e.lot_id
         where x.network_id = $1 and x.guest_id = any($2::uuid[]) and x.recorded_at >= $3 and x.origin = 'till'
-            and e.amount > 0 and l.state <> 'held'
+            and x.kind in ('sale', 'exchange') and e.amount > 0 and l.state <> 'held'
         group by 1, 2
         """,
         network,

@@ -5,7 +5,7 @@ The posting itself knows no SQL: a simulation runs the same code over a store in
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,7 +21,8 @@ from server.kit.crypto import Vault
 from server.kit.db import Database
 from server.ledger import repository, storing
 from server.ledger.posting import AccountKey, Posted
-from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
+from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
+from server.ledger.returns import Original
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
 
 GuestRows = Callable[[AsyncConnection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
@@ -31,8 +32,11 @@ ProgramOf = Callable[[AsyncConnection, UUID, int | None], Awaitable[Program | No
 class LedgerStore(Protocol):
     """One transaction of one network: what was written is there for others when the transaction has ended."""
 
-    async def lock_device(self, device: UUID) -> DeviceRow | None:
-        """Lock a device and return it: the pushes of one device take turns from here on."""
+    async def lock_device(self, device: UUID, *, alone: bool) -> DeviceRow | None:
+        """Lock a device and return it: the pushes of one device take turns from here on.
+
+        While somebody posts `alone`, nobody else of the network does.
+        """
         ...
 
     async def epoch_branches(self, device: UUID, epoch: int, first: int, last: int) -> list[EpochRow]:
@@ -45,6 +49,14 @@ class LedgerStore(Protocol):
 
     async def known_ids(self, ids: Iterable[UUID]) -> dict[UUID, bytes | None]:
         """Return the hashes of those transactions that exist, by id; None for one that no till made."""
+        ...
+
+    async def originals(self, ids: Sequence[UUID]) -> dict[UUID, Original]:
+        """Return the posted records with these ids, with what came back of them so far; ask for them alone."""
+        ...
+
+    async def waiting_for(self, ids: Sequence[UUID]) -> list[Waiting]:
+        """Return the records that are set aside until one of these is posted."""
         ...
 
     async def guests_of_handles(self, handles: Iterable[bytes]) -> dict[bytes, UUID]:
@@ -96,14 +108,14 @@ class LedgerStore(Protocol):
         """Write a branch's head over `old_head`, None for a branch that begins; False where it is not that any more."""
         ...
 
-    async def insert_postings(self, branch: int, rows: Sequence[Sourced], recorded_at: datetime) -> int:
+    async def insert_postings(self, rows: Sequence[Sourced], recorded_at: datetime) -> int:
         """Insert transactions and return how many were new."""
         ...
 
     async def insert_entries(
-        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], lots: Mapping[UUID, UUID]
+        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Set[UUID]
     ) -> None:
-        """Insert the legs of postings; a credit to a guest names the lot it made, by its transaction in `lots`."""
+        """Insert the legs of postings; a credit to a guest names the lot it made, which is one of `made`."""
         ...
 
     async def store_lots(self, guests: Sequence[GuestAccount]) -> None:
@@ -116,6 +128,12 @@ class LedgerStore(Protocol):
 
     async def insert_quarantined(self, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]) -> None:
         """Store what is not posted; what is stored already stays as it is."""
+        ...
+
+    async def settle_waiting(
+        self, settled: Sequence[int], condemned: Sequence[tuple[int, str, str]], now: datetime
+    ) -> None:
+        """Say of what waited that it is posted, and of the rest, with reason and detail, that it never can be."""
         ...
 
     async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
@@ -177,9 +195,9 @@ class PostgresStore:
         self._at = (connection, network)
         self._tools = tools
 
-    async def lock_device(self, device: UUID) -> DeviceRow | None:
+    async def lock_device(self, device: UUID, *, alone: bool) -> DeviceRow | None:
         """As `repository.lock_device`."""
-        return await repository.lock_device(*self._at, device)
+        return await repository.lock_device(*self._at, device, alone=alone)
 
     async def epoch_branches(self, device: UUID, epoch: int, first: int, last: int) -> list[EpochRow]:
         """As `repository.epoch_branches`."""
@@ -192,6 +210,14 @@ class PostgresStore:
     async def known_ids(self, ids: Iterable[UUID]) -> dict[UUID, bytes | None]:
         """As `repository.known_ids`."""
         return await repository.known_ids(*self._at, ids)
+
+    async def originals(self, ids: Sequence[UUID]) -> dict[UUID, Original]:
+        """As `repository.originals`."""
+        return await repository.originals(*self._at, ids)
+
+    async def waiting_for(self, ids: Sequence[UUID]) -> list[Waiting]:
+        """As `repository.waiting_for`."""
+        return await repository.waiting_for(*self._at, ids)
 
     async def guests_of_handles(self, handles: Iterable[bytes]) -> dict[bytes, UUID]:
         """As `repository.guests_of_handles`."""
@@ -248,15 +274,15 @@ class PostgresStore:
             opened_reason=opened_reason,
         )
 
-    async def insert_postings(self, branch: int, rows: Sequence[Sourced], recorded_at: datetime) -> int:
+    async def insert_postings(self, rows: Sequence[Sourced], recorded_at: datetime) -> int:
         """As `storing.insert_postings`."""
-        return await storing.insert_postings(*self._at, branch, rows, recorded_at)
+        return await storing.insert_postings(*self._at, rows, recorded_at)
 
     async def insert_entries(
-        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], lots: Mapping[UUID, UUID]
+        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Set[UUID]
     ) -> None:
         """As `storing.insert_entries`."""
-        await storing.insert_entries(*self._at, posted, accounts, lots)
+        await storing.insert_entries(*self._at, posted, accounts, made)
 
     async def store_lots(self, guests: Sequence[GuestAccount]) -> None:
         """As `storing.store_lots`."""
@@ -269,6 +295,12 @@ class PostgresStore:
     async def insert_quarantined(self, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]) -> None:
         """As `storing.insert_quarantined`."""
         await storing.insert_quarantined(*self._at, device, epoch, branch, rows)
+
+    async def settle_waiting(
+        self, settled: Sequence[int], condemned: Sequence[tuple[int, str, str]], now: datetime
+    ) -> None:
+        """As `storing.settle_waiting`."""
+        await storing.settle_waiting(*self._at, settled, condemned, now)
 
     async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
         """As `storing.insert_raised`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -20,7 +20,8 @@ from loyalty_desk.domain.clock import from_ms
 from server.kit.db import fetch
 from server.kit.errors import outage, sqlstate
 from server.ledger.intake import Incoming
-from server.ledger.posting import AccountKey, AccountKind, Leg, Posted
+from server.ledger.lots import held_id, lot_id
+from server.ledger.posting import AccountKey, AccountKind, Posted
 from server.ledger.repository import EpochRow, GuestAccount
 from server.ledger.standing import program_version
 
@@ -40,10 +41,11 @@ class GuestChange:
 
 @dataclass(frozen=True, slots=True)
 class Sourced:
-    """A posting and the pushed bytes it was made from."""
+    """A posting, the pushed bytes it was made from, and the branch they stand in."""
 
     posted: Posted
     source: Incoming
+    branch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Quarantined:
     reason: str
     detail: str
     private_sealed: bytes | None = None
+    waits_for: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ async def store_head(
 
 
 async def insert_postings(
-    connection: AsyncConnection, network: UUID, branch: int, rows: Sequence[Sourced], recorded_at: datetime
+    connection: AsyncConnection, network: UUID, rows: Sequence[Sourced], recorded_at: datetime
 ) -> int:
     """Insert transactions and return how many were new.
 
@@ -125,17 +128,16 @@ async def insert_postings(
         insert into ledger_tx (network_id, id, kind, origin, device_id, epoch, branch, seq, payload, payload_hash, hash,
             prev_hash, occurred_at, clock_conf, effective_at, recorded_at, guest_id, store_id, program_version,
             reverses_id, flags, receipt_no)
-        select $1, id, kind, 'till', device_id, epoch, $2, seq, payload, payload_hash, hash, prev_hash, occurred_at,
-            clock_conf, effective_at, $3, guest_id, store_id, program_version, reverses_id, flags, receipt_no
-        from unnest($4::uuid[], $5::text[], $6::uuid[], $7::bigint[], $8::bigint[], $9::bytea[], $10::bytea[],
-            $11::bytea[], $12::bytea[], $13::bigint[], $14::text[], $15::timestamptz[], $16::uuid[], $17::uuid[],
-            $18::int[], $19::uuid[], $20::bigint[], $21::text[])
+        select $1, id, kind, 'till', device_id, epoch, branch, seq, payload, payload_hash, hash, prev_hash, occurred_at,
+            clock_conf, effective_at, $2, guest_id, store_id, program_version, reverses_id, flags, receipt_no
+        from unnest($3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[],
+            $10::bytea[], $11::bytea[], $12::bigint[], $13::text[], $14::timestamptz[], $15::uuid[], $16::uuid[],
+            $17::int[], $18::uuid[], $19::bigint[], $20::text[], $21::int[])
             as t (id, kind, device_id, epoch, seq, payload, payload_hash, hash, prev_hash, occurred_at, clock_conf,
-                effective_at, guest_id, store_id, program_version, reverses_id, flags, receipt_no)
+                effective_at, guest_id, store_id, program_version, reverses_id, flags, receipt_no, branch)
         on conflict (network_id, id) do nothing returning id
         """,
         network,
-        branch,
         recorded_at,
         [one.id for one in records],
         [one.kind.value for one in records],
@@ -155,6 +157,7 @@ async def insert_postings(
         [one.reverses_id for one in records],
         [one.posted.flags for one in rows],
         [one.receipt_no for one in records],
+        [one.branch for one in rows],
     )
     return len(found)
 
@@ -164,11 +167,11 @@ async def insert_entries(
     network: UUID,
     posted: Iterable[Posted],
     accounts: Mapping[AccountKey, int],
-    lots: Mapping[UUID, UUID],
+    made: Set[UUID],
 ) -> None:
-    """Insert the legs of postings; a credit to a guest names the lot it made, by its transaction in `lots`."""
+    """Insert the legs of postings; a credit to a guest names the lot it made, which is one of `made`."""
     rows = [
-        (one.fact.record.id, position, accounts[leg.account], leg.amount, _lot_of(one, leg, lots))
+        (one.fact.record.id, position, accounts[leg.account], leg.amount, entry_lot(one, position, made))
         for one in posted
         for position, leg in enumerate(one.legs)
     ]
@@ -297,12 +300,12 @@ async def insert_quarantined(
     await connection.exec_driver_sql(
         """
         insert into quarantine (network_id, device_id, epoch, branch, seq, record_id, raw, raw_hash, hash, prev_hash,
-            reason, detail, private_sealed, state)
+            reason, detail, private_sealed, waits_for, state)
         select $1, $2, $3, $4, seq, record_id, raw, raw_hash, hash, prev_hash, reason, detail, private_sealed,
-            case when reason = 'WAITING_DEP' then 'waiting_dependency' else 'open' end
+            waits_for, case when reason = 'WAITING_DEP' then 'waiting_dependency' else 'open' end
         from unnest($5::bigint[], $6::uuid[], $7::bytea[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[],
-            $12::text[], $13::bytea[])
-            as t (seq, record_id, raw, raw_hash, hash, prev_hash, reason, detail, private_sealed)
+            $12::text[], $13::bytea[], $14::uuid[])
+            as t (seq, record_id, raw, raw_hash, hash, prev_hash, reason, detail, private_sealed, waits_for)
         on conflict (network_id, device_id, epoch, seq, raw_hash) do nothing
         """,
         (
@@ -319,6 +322,33 @@ async def insert_quarantined(
             [one.reason for one in rows],
             [one.detail for one in rows],
             [one.private_sealed for one in rows],
+            [one.waits_for for one in rows],
+        ),
+    )
+
+
+async def settle_waiting(
+    connection: AsyncConnection,
+    network: UUID,
+    settled: Sequence[int],
+    condemned: Sequence[tuple[int, str, str]],
+    now: datetime,
+) -> None:
+    """Say of rows of quarantine that they are posted, and of others, with reason and detail, that they never can be."""
+    await connection.exec_driver_sql(
+        """
+        update quarantine q set state = case when t.reason is null then 'replayed' else 'open' end,
+            resolved_at = case when t.reason is null then $2::timestamptz end,
+            reason = coalesce(t.reason, q.reason), detail = coalesce(t.detail, q.detail)
+        from unnest($3::bigint[], $4::text[], $5::text[]) as t (id, reason, detail)
+        where q.network_id = $1 and q.id = t.id and q.state = 'waiting_dependency'
+        """,
+        (
+            network,
+            now,
+            [*settled, *(number for number, _, _ in condemned)],
+            [*(None for _ in settled), *(reason for _, reason, _ in condemned)],
+            [*(None for _ in settled), *(detail for _, _, detail in condemned)],
         ),
     )
 
@@ -383,9 +413,13 @@ async def move_system_accounts(connection: AsyncConnection, network: UUID, moved
         raise outage() from error
 
 
-def _lot_of(posted: Posted, leg: Leg, lots: Mapping[UUID, UUID]) -> UUID | None:
-    is_credit = leg.amount > 0 and leg.account.kind is AccountKind.GUEST
-    return lots.get(posted.fact.record.id) if is_credit else None
+def entry_lot(posted: Posted, leg: int, made: Set[UUID]) -> UUID | None:
+    """Return the lot that a leg of a posting made, None where it made none; of one held in part what can be spent."""
+    one = posted.legs[leg]
+    if one.amount < 0 or one.account.kind is not AccountKind.GUEST:
+        return None
+    tx = posted.fact.record.id
+    return next((lot for lot in (lot_id(tx, leg), held_id(tx, leg)) if lot in made), None)
 
 
 def _moment(milliseconds: int | None) -> datetime | None:

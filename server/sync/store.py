@@ -332,6 +332,7 @@ class PostgresStore:
             union all
             select w.position, q.seq, q.record_id, q.hash from wanted w join quarantine q on q.network_id = $1
                 and q.device_id = $2 and q.epoch = $3 and q.seq between w.first_seq and w.last_seq
+                and q.state <> 'replayed'
             order by 1, 2
             """,
             self._network,

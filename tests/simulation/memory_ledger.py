@@ -6,9 +6,10 @@ afterwards, so every commit of the past is a backup for free.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -17,19 +18,23 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.lots import Activity
 from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.record import Totals, handle_text
+from loyalty_desk.domain.record import Record, Totals, handle_text
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from loyalty_desk.wire.v1.sync import Block, FeedTable
 from server.kit import feed
 from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
+from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot, LotUse
 from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted
-from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
-from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
+from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
+from server.ledger.returns import Original, Source
+from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced, entry_lot
 from server.ledger.timing import ClockSight
 from server.sync.store import BranchHead, LifeClaim
+
+WAITING, REPLAYED = "waiting_dependency", "replayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Tx:
     effective_at: int
     flags: int
     recorded_at: int
+    reverses: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,7 @@ class QuarantineRow:
     raw: bytes
     reason: str
     state: str
+    waits_for: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -215,7 +222,7 @@ class MemoryStore:
 
     # -- LedgerStore: reading --------------------------------------------------------------------------------------
 
-    async def lock_device(self, device: UUID) -> DeviceRow | None:
+    async def lock_device(self, device: UUID, *, alone: bool) -> DeviceRow | None:
         found, life = self.tables.devices.get(device), self.tables.life
         if found is None or life is None:
             return None
@@ -234,7 +241,7 @@ class MemoryStore:
                     held[seq] = tx.hash
                     next_prev = tx.prev if seq == last + 1 else None
             for (d, e, seq, _), one in tables.quarantine.items():
-                if d == device and e == epoch and one.branch == branch and first <= seq <= last + 1:
+                if (d, e, one.branch) == (device, epoch, branch) and first <= seq <= last + 1 and one.state != REPLAYED:
                     held[seq], unposted[seq] = one.hash, one.reason
                     next_prev = one.prev if seq == last + 1 else next_prev
             found = Branch(branch, row.head_seq, row.head_hash, held, row.forked_at or 1, next_prev)
@@ -259,6 +266,28 @@ class MemoryStore:
     async def known_ids(self, ids: Iterable[UUID]) -> dict[UUID, bytes | None]:
         found = self.tables.txs
         return {one: found[one].hash for one in ids if one in found}
+
+    async def originals(self, ids: Sequence[UUID]) -> dict[UUID, Original]:
+        tables = self.tables
+        found = {one: tables.txs[one] for one in ids if one in tables.txs}
+        made = {key: Original(Record.from_payload(tx.payload), tx.guest) for key, tx in found.items()}
+        for tx in tables.txs.values():
+            if tx.reverses in made:
+                made[tx.reverses].returns.append(Record.from_payload(tx.payload))
+        for key, one in made.items():
+            paid = [(tables.lots[use.lot_id], use) for use in tables.uses if use.tx_id == key]
+            paid = [(lot, use) for lot, use in paid if lot.tx != key]
+            paid.sort(key=lambda it: (it[0].expires_at is None, it[0].expires_at or 0, it[0].earned_at), reverse=True)
+            one.sources = [Source(use.amount, lot.expires_at, lot.own_expiry) for lot, use in paid]
+        return made
+
+    async def waiting_for(self, ids: Sequence[UUID]) -> list[Waiting]:
+        wanted = set(ids)
+        return [
+            Waiting(number, one.branch, Incoming(one.seq, one.id, one.prev, one.hash, one.raw, None, None))
+            for number, one in enumerate(self.tables.quarantine.values())
+            if one.state == WAITING and one.waits_for in wanted
+        ]
 
     async def guests_of_handles(self, handles: Iterable[bytes]) -> dict[bytes, UUID]:
         found = self.tables.credentials
@@ -315,10 +344,21 @@ class MemoryStore:
             tx, owner = tables.txs.get(lot.tx), tables.accounts[lot.account].key.owner
             if owner not in wanted or lot.held or tx is None or tx.recorded_at < to_ms(now - OLDEST) - 86_400_000:
                 continue
+            if tx.kind != "sale" and not (tx.kind == "exchange" and self._is_earned(lot)):
+                continue
             at = max(tx.effective_at, tx.recorded_at - OLDEST // timedelta(milliseconds=1))
             key = (owner, from_ms(at).astimezone(ZoneInfo(zone)).date())
             made[key] = made.get(key, 0) + lot.amount
         return made
+
+    def _is_earned(self, lot: LotRow) -> bool:
+        """Return whether the leg before that of a lot paid for it, as for what is earned; given back it is not."""
+        mine = [one for one in self.tables.entries if one.tx == lot.tx]
+        promo = self.tables.account_ids.get(AccountKey(AccountKind.PROMO_COST))
+        return any(
+            one.lot is not None and self.tables.lots[one.lot] is lot and before.account == promo
+            for before, one in pairwise(mine)
+        )
 
     async def program(self, version: int | None) -> Program | None:
         return self._programs.get(max(self._programs) if version is None else version)
@@ -358,7 +398,7 @@ class MemoryStore:
         self.tables.epochs[key] = made
         return True
 
-    async def insert_postings(self, branch: int, rows: Sequence[Sourced], recorded_at: datetime) -> int:
+    async def insert_postings(self, rows: Sequence[Sourced], recorded_at: datetime) -> int:
         new = 0
         for one in rows:
             record, source = one.posted.fact.record, one.source
@@ -367,7 +407,7 @@ class MemoryStore:
                 record.kind.value,
                 record.device,
                 record.epoch,
-                branch,
+                one.branch,
                 record.seq,
                 source.prev,
                 source.hash,
@@ -376,6 +416,7 @@ class MemoryStore:
                 one.posted.fact.effective_at,
                 one.posted.flags,
                 to_ms(recorded_at),
+                record.reverses_id,
             )
             new += self.insert(tx)
         return new
@@ -389,13 +430,12 @@ class MemoryStore:
         return True
 
     async def insert_entries(
-        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], lots: Mapping[UUID, UUID]
+        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Set[UUID]
     ) -> None:
         for one in posted:
-            for leg, made in enumerate(one.legs):
-                is_credit = made.amount > 0 and made.account.kind is AccountKind.GUEST
-                lot = lots.get(one.fact.record.id) if is_credit else None
-                self.tables.entries.append(Entry(one.fact.record.id, leg, accounts[made.account], made.amount, lot))
+            for leg, moved in enumerate(one.legs):
+                lot = entry_lot(one, leg, made)
+                self.tables.entries.append(Entry(one.fact.record.id, leg, accounts[moved.account], moved.amount, lot))
 
     async def store_lots(self, guests: Sequence[GuestAccount]) -> None:
         for one in guests:
@@ -430,9 +470,21 @@ class MemoryStore:
 
     async def insert_quarantined(self, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]) -> None:
         for one in rows:
-            state = "waiting_dependency" if one.reason == "WAITING_DEP" else "open"
-            row = QuarantineRow(one.record_id, branch, one.seq, one.hash, one.prev, one.raw, one.reason, state)
+            state = WAITING if one.reason == "WAITING_DEP" else "open"
+            row = QuarantineRow(
+                one.record_id, branch, one.seq, one.hash, one.prev, one.raw, one.reason, state, one.waits_for
+            )
             self.tables.quarantine.setdefault((device, epoch, one.seq, one.raw_hash), row)
+
+    async def settle_waiting(
+        self, settled: Sequence[int], condemned: Sequence[tuple[int, str, str]], now: datetime
+    ) -> None:
+        keys = list(self.tables.quarantine)
+        for number in settled:
+            self.tables.quarantine[keys[number]] = replace(self.tables.quarantine[keys[number]], state=REPLAYED)
+        for number, reason, _ in condemned:
+            row = replace(self.tables.quarantine[keys[number]], state="open", reason=reason)
+            self.tables.quarantine[keys[number]] = row
 
     async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
         for one in rows:
@@ -551,7 +603,7 @@ class MemoryStore:
                 places = (self.tables.places.get((device, epoch, branch, seq)) for branch in branches)
                 found += [(tx.id, tx.hash) for tx in places if tx is not None]
                 for (d, e, s, _), one in self.tables.quarantine.items():
-                    if (d, e, s) == (device, epoch, seq):
+                    if (d, e, s) == (device, epoch, seq) and one.state != REPLAYED:
                         found.append((one.id, one.hash))
             made.append(found)
         return made

@@ -146,11 +146,11 @@ def _bare_conflict() -> Iterable[_Patch]:
     """UNIQUE (device, epoch, seq) and `ON CONFLICT DO NOTHING` without a target."""
     real = MemoryStore.insert_postings
 
-    async def insert_postings(store: MemoryStore, branch: int, rows: Sequence[Sourced], recorded_at: Any) -> int:
+    async def insert_postings(store: MemoryStore, rows: Sequence[Sourced], recorded_at: Any) -> int:
         taken = {(tx.device, tx.epoch, tx.seq) for tx in store.tables.txs.values()}
         records = [(one, one.posted.fact.record) for one in rows]
         free = [one for one, record in records if (record.device, record.epoch, record.seq) not in taken]
-        await real(store, branch, free, recorded_at)
+        await real(store, free, recorded_at)
         return len(rows)
 
     yield MemoryStore, "insert_postings", insert_postings
@@ -303,7 +303,7 @@ def _dropped_when_suspended() -> Iterable[_Patch]:
     real = batch.Batch.run
 
     async def run(self: batch.Batch, incoming: Any, holes: Any) -> Any:
-        device = await self._store.lock_device(self._push.device)
+        device = await self._store.lock_device(self._push.device, alone=False)
         if device is not None and device.state != "active":
             return batch.Done([PushResult(one.seq, Status.POSTED) for one in incoming], 0)
         return await real(self, incoming, holes)

@@ -1,0 +1,227 @@
+"""What has come back of a sale, by the set of its returns alone: whatever order they came in, the sum is one (INV-19).
+
+A return's posting is the difference between what all returns of its sale come to with it and without it. They are
+reckoned in the order of their ids, each up to what is left of the sale (INV-17); what a return claims beyond that never
+reaches the guest: the loss account of the store that accepted it stands in the guest's place. Points of a return that
+only told goods and money are computed here, from the sale's own check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from loyalty_desk.domain.basket import MILLI
+from loyalty_desk.domain.check import check_from_payload, drift
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.contents import contents_of
+from loyalty_desk.domain.errors import ForPerson
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.record import Record, RecordKind
+from loyalty_desk.domain.refund import NOTHING_YET, Refunded, Return, Sale, SoldLine, refund, refund_amount
+from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, ReturnContents, Returned
+
+SALES = frozenset({RecordKind.SALE, RecordKind.EXCHANGE})
+RETURNS = frozenset({RecordKind.VOID, RecordKind.REFUND, RecordKind.EXCHANGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """What returns at one store claimed beyond the sale: points taken back and given back, smallest units."""
+
+    earned: int = 0
+    spent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CameBack:
+    """What came back of a sale in all: points taken back and given back, minor units, whether nothing is left of it."""
+
+    earned: int = 0
+    spent: int = 0
+    money: int = 0
+    is_whole: bool = False
+    excess: Mapping[UUID, Excess] = field(default_factory=dict)
+
+
+NOTHING_BACK = CameBack()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Points that a sale was paid with, by the lot they came from; times are milliseconds UTC, None is never."""
+
+    points: int
+    expires_at: int | None
+    own_expiry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Returning:
+    """A return about to be posted: its sale, and what has come back of that before and after it.
+
+    `sources` are the lots that paid for the sale, the one drawn last coming first: it gets its points back first.
+    """
+
+    original: Record
+    before: CameBack
+    after: CameBack
+    sources: Sequence[Source] = ()
+
+
+@dataclass(slots=True)
+class Original:
+    """What returns name: a sale, or what cannot be taken back. `guest` is who has its points today.
+
+    `returns` are those posted so far; `sources` as in `Returning`.
+    """
+
+    record: Record
+    guest: UUID | None = None
+    returns: list[Record] = field(default_factory=list)
+    sources: Sequence[Source] = ()
+
+    @property
+    def is_unknown(self) -> bool:
+        """Return whether its points wait in suspense for a guest."""
+        record = self.record
+        named = record.guest_id is not None or record.credential is not None
+        return self.guest is None and (named or record.points_earned > 0 or record.points_redeemed > 0)
+
+
+def is_follow(record: Record) -> bool:
+    """Return whether a return tells goods and money alone."""
+    return record.kind is RecordKind.REFUND and record.check is not None and record.check.get("follow") is True
+
+
+def came_back(original: Record, program: Program | None, returns: Iterable[Record]) -> CameBack:
+    """Return what came back of `original` by all these returns; `program` is the one it was priced with.
+
+    The program is needed where a return's points follow only; without it they follow by the share of the money.
+    """
+    ordered = sorted(returns, key=lambda one: one.id)
+    sale = _sale(original, program) if any(is_follow(one) for one in ordered) else None
+    so_far, excess, whole = NOTHING_YET, dict[UUID, Excess](), False
+    earned_most, spent_most, paid = original.points_earned, original.points_redeemed, original.money_total or 0
+    for record in ordered:
+        if is_follow(record):
+            followed = FollowContents.from_check(record.check)
+            after = _follow(original, sale, followed, so_far)
+        else:
+            after = _returned(record).after(so_far)
+        over = Excess(max(0, after.earned_reversed - earned_most), max(0, after.spent_returned - spent_most))
+        if over != Excess():
+            had = excess.get(record.store, Excess())
+            excess[record.store] = Excess(had.earned + over.earned, had.spent + over.spent)
+        so_far = replace(
+            after,
+            quantities=_within(sale, after.quantities),
+            earned_reversed=min(after.earned_reversed, earned_most),
+            spent_returned=min(after.spent_returned, spent_most),
+            money=min(after.money, paid),
+        )
+        whole = whole or (not is_follow(record) and _returned(record).is_whole) or _is_whole(original, sale, so_far)
+    return CameBack(so_far.earned_reversed, so_far.spent_returned, so_far.money, whole, excess)
+
+
+def given_back(sources: Sequence[Source], before: int, points: int) -> list[Source]:
+    """Return the parts that `points` given back make, `before` of them having been given back already.
+
+    What no lot paid for, because the sale was overdrawn, is left out.
+    """
+    parts: list[Source] = []
+    for one in sources:
+        skipped = min(before, one.points)
+        before -= skipped
+        part = min(points, one.points - skipped)
+        points -= part
+        if part:
+            parts.append(replace(one, points=part))
+    return parts
+
+
+def _returned(record: Record) -> Returned:
+    found = contents_of(record)
+    assert isinstance(found, ReturnContents | ExchangeContents)  # noqa: S101 - a follow is told apart before
+    return found.returned
+
+
+def _sale(original: Record, program: Program | None) -> Sale | None:
+    """Return the sale priced again, None where that gives other figures than the till claimed."""
+    if program is None or original.check is None:
+        return None
+    try:
+        contents = check_from_payload(original.check)
+        at = original.check.get("at")
+        moment = from_ms(at if isinstance(at, int) else original.occurred_at)
+        sale = Sale.priced(contents.basket, contents.guest, program, moment, contents.choices)
+    except (ForPerson, OverflowError):
+        return None
+    if drift(contents.claimed, sale.quote) or contents.claimed.earned_points != original.points_earned:
+        return None
+    return sale
+
+
+def _follow(original: Record, sale: Sale | None, followed: FollowContents, before: Refunded) -> Refunded:
+    if sale is not None:
+        try:
+            if not followed.lines:
+                left = (original.money_total or 0) - before.money
+                return refund_amount(sale, min(followed.money, left), before).after
+            back = _lines_back(sale.lines, followed, before)
+            if not back:
+                return before
+            return refund(sale, back, before).after
+        except (ForPerson, OverflowError):
+            pass  # a set that the program would not split is in the guest's bag no more all the same
+    return _by_money(original, followed, before)
+
+
+def _lines_back(lines: Sequence[SoldLine], followed: FollowContents, before: Refunded) -> list[Return]:
+    """Return the lines as far as they are still with the guest, whole units of what is not weighed."""
+    back: dict[str, int] = {}
+    for one in followed.lines:
+        back[one.line] = back.get(one.line, 0) + one.quantity_milli
+    made = []
+    for sold in lines:
+        left = max(0, sold.line.quantity_milli - before.quantities.get(sold.id, 0))
+        quantity = min(left, back.get(sold.id, 0))
+        if not sold.line.is_weighed:
+            quantity -= quantity % MILLI
+        if quantity:
+            made.append(Return(sold.id, quantity))
+    return made
+
+
+def _within(sale: Sale | None, quantities: Mapping[str, int]) -> Mapping[str, int]:
+    """Return quantities of lines that were sold, none above what was sold; as they are where that is not known."""
+    if sale is None:
+        return quantities
+    return {
+        one.id: min(quantities[one.id], one.line.quantity_milli) for one in sale.lines if quantities.get(one.id, 0) > 0
+    }
+
+
+def _by_money(original: Record, followed: FollowContents, before: Refunded) -> Refunded:
+    """Return what came back where the check cannot be priced again: points by the share of the money paid back."""
+    paid = original.money_total or 0
+    money = min(paid, before.money + followed.money)
+    quantities = dict(before.quantities)
+    for one in followed.lines:
+        quantities[one.line] = quantities.get(one.line, 0) + one.quantity_milli
+    if not paid:
+        return replace(before, quantities=quantities)
+    return replace(
+        before,
+        quantities=quantities,
+        money=money,
+        earned_reversed=max(before.earned_reversed, original.points_earned * money // paid),
+        spent_returned=max(before.spent_returned, original.points_redeemed * money // paid),
+    )
+
+
+def _is_whole(original: Record, sale: Sale | None, so_far: Refunded) -> bool:
+    if sale is None or sale.is_bare_total:
+        return bool(original.money_total) and so_far.money >= (original.money_total or 0)
+    return all(so_far.quantities.get(one.id, 0) >= one.line.quantity_milli for one in sale.lines)
