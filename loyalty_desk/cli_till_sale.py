@@ -76,6 +76,7 @@ def status(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -
             show({"enrolled": False, "folder": str(till.paths.folder)}, alone_line(words), as_json)
             return
         till.wait_until_checked()
+        limits = till.counter.guests.profile()
         shown: dict[str, object] = {
             "enrolled": True,
             "folder": str(till.paths.folder),
@@ -93,6 +94,15 @@ def status(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -
             "program_version": found.program_version,
             "journal_ok": found.journal_ok,
             "keys_in": found.credential_backend,
+            "limits": {
+                "mode": limits.mode,
+                "a_check": limits.floor_points,
+                "a_check_share_bp": limits.floor_share_bp,
+                "a_guest": limits.split_sale_points,
+                "times_a_guest": limits.upper_consecutive,
+                "this_till": limits.device_points,
+                "age_hours": limits.max_age_hours,
+            },
             "notices": [{"code": one.code, "facts": dict(one.facts), "at": _iso(one.at)} for one in found.notices],
         }
         if as_json:

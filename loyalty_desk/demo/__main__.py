@@ -1,4 +1,4 @@
-"""`make demo`: the main job. With a display it is left to whoever sits there, without one it plays itself."""
+"""`make demo`: the main job, left to whoever sits at a display, played where there is none; then a day next door."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from loyalty_desk.demo.day import Day
 from loyalty_desk.demo.line import Line, NotSo, Story
 from loyalty_desk.demo.processes import ProcessFailed, command, start
 from loyalty_desk.demo.stage import DemoGuest, Stage
@@ -48,11 +49,14 @@ def _play(stage: Stage, guests: list[DemoGuest], output: Path) -> int:
         till = TillProcess(stage.till_dir, environment, stage.folder / "till.log", language=choose())
         story = Story(output, say=lambda line: print(line, flush=True))
         try:
-            last = Line(stage, till, story, guests).play()
+            Line(stage, till, story, guests).play()
         finally:
             till.kill()
+    story.tell("")
+    print("==> The window is closed. Next door, a day of the second store", flush=True)
+    statement = Day(stage, guests, say=story.tell).play()
     print(f"==> {story.pictures} screenshots and a transcript: {output}")
-    print(last)
+    print(statement.verified)
     return 0
 
 
@@ -86,11 +90,17 @@ def _leave_to_visitor(stage: Stage, guests: list[DemoGuest]) -> int:
             except queue.Empty:
                 continue
             _toggle(stage)
-        return till.returncode
+        if till.returncode != 0:
+            return till.returncode
     finally:
         if till.poll() is None:
             till.terminate()
             till.wait(20)
+    if not stage.server.is_running:
+        _toggle(stage)
+    print("==> The window is closed. Next door, a day of the second store; Ctrl-C leaves it out.", flush=True)
+    Day(stage, guests, say=lambda line: print(line, flush=True)).play()
+    return 0
 
 
 def _hear_enter(lines: queue.Queue[None]) -> None:

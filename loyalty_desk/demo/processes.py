@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -27,19 +28,44 @@ def command(name: str) -> list[str]:
     return [sys.executable, "-m", module]
 
 
-def run(name: str, arguments: Sequence[str], environment: Mapping[str, str], *, timeout: float = 120) -> str:
-    """Run a command to its end and return its standard output; raises `ProcessFailed`."""
-    process = start([*command(name), *arguments], environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def ask(
+    name: str, arguments: Sequence[str], environment: Mapping[str, str], *, typed: str = "", timeout: float = 120
+) -> Said:
+    """Run a command to its end, `typed` on its standard input, and return what it said, a refusal as well."""
+    process = start(
+        [*command(name), *arguments],
+        environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
-        out, err = process.communicate(timeout=timeout)
+        out, err = process.communicate(typed.encode(), timeout=timeout)
     except BaseException:
         process.kill()
         process.communicate()
         raise
-    if process.returncode != 0:
-        last = (err or out).decode(errors="replace").strip().splitlines()[-12:]
-        raise ProcessFailed(f"{name} {' '.join(arguments[:2])} ended with {process.returncode}: " + "\n".join(last))
-    return out.decode()
+    return Said(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+def run(
+    name: str, arguments: Sequence[str], environment: Mapping[str, str], *, typed: str = "", timeout: float = 120
+) -> str:
+    """Run a command to its end and return its standard output; raises `ProcessFailed`."""
+    said = ask(name, arguments, environment, typed=typed, timeout=timeout)
+    if said.code != 0:
+        last = (said.err or said.out).strip().splitlines()[-12:]
+        raise ProcessFailed(f"{name} {' '.join(arguments[:2])} ended with {said.code}: " + "\n".join(last))
+    return said.out
 
 
 def run_json(name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, object]:

@@ -32,9 +32,10 @@ class Stage:
         self.folder = folder.absolute()
         self._say = say
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = _port(self.folder / "port", port)
+        self.port = kept_port(self.folder / "port", port)
         self.till_dir = self.folder / "till"
-        self._store = ""
+        self.stores: list[str] = []
+        self.audited: dict[str, object] = {}
         self.environment: Mapping[str, str] = {
             "LOYALTY_DATA_DIR": str(self.folder / "server"),
             "LOYALTY_WITNESS_DIR": str(self.folder / "witness"),
@@ -60,8 +61,7 @@ class Stage:
         """Make the demo restaurant, or find it as it stands; remember its first store."""
         self._say("Filling in the demo restaurant: two stores, 5 000 guests")
         made = run_json("loyalty-server", ["demo-data"], self.environment)
-        stores = cast("list[dict[str, str]]", made["stores"])
-        self._store = stores[0]["id"]
+        self.stores = [one["id"] for one in cast("list[dict[str, str]]", made["stores"])]
         return [
             DemoGuest(g["name"], g["ld1"], g["member_no"], int(g["points"]))
             for g in cast("list[dict[str, str]]", made["samples"])
@@ -79,12 +79,16 @@ class Stage:
         return run_json("loyalty-desk", ["till", "status"], self.environment)
 
     def enrol(self) -> None:
-        """Pair the till by a one-time code, both sides saying yes."""
+        """Pair the window's till with the first store."""
         self._say("Pairing the till")
+        self.pair(self.environment, self.stores[0])
+
+    def pair(self, environment: Mapping[str, str], store: str, *options: str, name: str = "") -> None:
+        """Pair a till of a store by a one-time code, both sides saying yes; `options` are the server's."""
         log = self.folder / "pairing.log"
         with log.open("wb") as said:
             pairing = start(
-                [*command("loyalty-server"), "till", "pair", "--yes", "--json", "--store", self._store],
+                [*command("loyalty-server"), "till", "pair", "--yes", "--json", "--store", store, *options],
                 self.environment,
                 stdout=subprocess.PIPE,
                 stderr=said,
@@ -95,7 +99,8 @@ class Stage:
                 first = pairing.stdout.readline()
                 if not first:
                     raise ProcessFailed("no pairing code: " + log.read_text(errors="replace"))
-                run("loyalty-desk", ["till", "enrol", str(json.loads(first)["pairing"]), "--yes"], self.environment)
+                joining = ["till", "enrol", str(json.loads(first)["pairing"]), "--yes"]
+                run("loyalty-desk", [*joining, "--name", name] if name else joining, environment)
                 if pairing.wait(30) != 0:
                     raise ProcessFailed("pairing failed: " + log.read_text(errors="replace"))
             finally:
@@ -104,26 +109,33 @@ class Stage:
 
     def verify(self) -> str:
         """Return the last line of `loyalty-server verify`; raises `ProcessFailed` where anything is wrong."""
-        return run("loyalty-server", ["verify"], self.environment).strip().splitlines()[-1]
+        return str(self.audit()["line"])
+
+    def audit(self) -> dict[str, object]:
+        """Return all that `loyalty-server verify` says; raises `ProcessFailed` where anything is wrong."""
+        self.audited = run_json("loyalty-server", ["verify"], self.environment)
+        return self.audited
 
     def statement(self, member_no: str) -> dict[str, object]:
         """Return the ledger's own account of a guest: `posted` points and its entries."""
         return run_json("loyalty-server", ["statement", "--guest", member_no], self.environment)
 
-    def _verify_json(self) -> dict[str, object]:
-        return run_json("loyalty-server", ["verify"], self.environment)
-
     def sales(self) -> int:
         """Return how many sales the ledger holds."""
-        networks = cast("list[dict[str, dict[str, int]]]", self._verify_json()["networks"])
-        return sum(one["counted"]["sales"] for one in networks)
+        self.audit()
+        return self.counted("sales")
+
+    def counted(self, what: str) -> int:
+        """Return a figure of the last audit over all networks."""
+        networks = cast("list[dict[str, dict[str, int]]]", self.audited["networks"])
+        return sum(one["counted"][what] for one in networks)
 
     def close(self) -> None:
         """Stop the server and with it the database."""
         self.server.stop()
 
 
-def _port(file: Path, preferred: int) -> int:
+def kept_port(file: Path, preferred: int) -> int:
     """Return the port this stage keeps: the till remembers the address it was paired with."""
     if file.exists():
         return int(json.loads(file.read_text()))

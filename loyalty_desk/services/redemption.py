@@ -93,6 +93,18 @@ def allowance(profile: ProfileRow, standing: Standing) -> Allowance:
     return Allowance(binding.points, binding.reason, binding.facts, bits, share, rows)
 
 
+def overdraft_bound(profile: ProfileRow, points: int, balance: int) -> int:
+    """Return how far a guest's `balance` can be overdrawn by `points` tills (or hubs) that are all cut off.
+
+    The exposure bound of section 6: N · min(C, U · F) less the balance in floor mode; each till in turn the whole
+    balance where what is known may be spent; nothing where nothing is redeemed offline.
+    """
+    if profile.mode == "floor":
+        each = min(profile.split_sale_points, profile.upper_consecutive * profile.floor_points)
+        return max(0, points * each - balance)
+    return max(0, points - 1) * max(0, balance) if profile.mode == "known_balance" else 0
+
+
 def share_cap(allowed: Allowance, total: int, program: Program) -> int | None:
     """Return the points that are worth the allowed share of `total` minor units; None where no share is set."""
     if allowed.share_bp is None or program.point_value == 0:

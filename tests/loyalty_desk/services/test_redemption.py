@@ -6,7 +6,7 @@ from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ClockConfidence, Decision
 from loyalty_desk.services.ports import OfflineUse
-from loyalty_desk.services.redemption import HOUR_MS, Standing, allowance, share_cap
+from loyalty_desk.services.redemption import HOUR_MS, Standing, allowance, overdraft_bound, share_cap
 from loyalty_desk.wire.v1.rows import ProfileRow
 from tests.loyalty_desk.till_parts import PROGRAM
 
@@ -89,3 +89,24 @@ def test_the_share_is_of_what_the_check_costs() -> None:
     assert share_cap(allowed, 1_000_00, Program.from_dict(PROGRAM)) == 300
     assert share_cap(allowed, 99, Program.from_dict(PROGRAM)) == 0
     assert share_cap(allowed, 1_000_00, Program.from_dict({**PROGRAM, "point_decimals": 2})) == 300_00
+
+
+@pytest.mark.parametrize(
+    ("mode", "tills", "balance", "bound"),
+    [
+        ("floor", 20, 0, 10_000),
+        ("floor", 2, 620, 380),
+        ("floor", 2, 1_001, 0),
+        ("floor", 2, -50, 1_050),
+        ("known_balance", 3, 400, 800),
+        ("known_balance", 1, 400, 0),
+        ("deny", 20, 0, 0),
+    ],
+)
+def test_how_far_a_guest_can_be_overdrawn(mode: str, tills: int, balance: int, bound: int) -> None:
+    assert overdraft_bound(ProfileRow(mode=mode), tills, balance) == bound
+
+
+def test_few_and_small_redemptions_bind_before_the_limit_for_a_guest() -> None:
+    profile = ProfileRow(floor_points=100, upper_consecutive=2, split_sale_points=500)
+    assert overdraft_bound(profile, 3, 50) == 3 * 200 - 50
