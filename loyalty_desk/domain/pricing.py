@@ -275,9 +275,11 @@ _quote_line: Callable[[tuple[object, ...]], QuoteLine] = partial(tuple.__new__, 
 def _with_rewards(tally: Tally, spent: Sequence[int]) -> list[int]:
     """Return the points of each line with its rewards', by what each took off; a reward item bears its own."""
     total = list(spent)
+    amounts = amounts_by_rule(tally)
     for rule, cost in tally.given.rewards:
-        off = [sum(amount for by, amount in in_order(cuts) if by == rule) for cuts in tally.cuts]
-        if not any(off):
+        if rule in amounts:
+            off = [amounts[rule].get(i, 0) for i in tally.all]
+        else:
             off = [1 if LineFlag.REWARD in line.flags else 0 for line in tally.lines]
         for i, part in enumerate(allocate(cost, off)):
             total[i] += part

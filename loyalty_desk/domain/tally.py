@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.money import allocate, divide_half_up, largest_remainder
 from loyalty_desk.domain.program import Exclusion, Program
 from loyalty_desk.domain.quote import MANUAL_RULE, Choices, Gift
-from loyalty_desk.domain.unit_order import UnitOrder
+from loyalty_desk.domain.unit_order import Row, UnitOrder
 from loyalty_desk.domain.units import Picks, Run, Runs, pick, spread
 
 CLOSED, GOODS, DELIVERY = 0, 1, 2
@@ -287,6 +287,10 @@ class Tally:
         if len(lines) <= FEW_LINES:
             return pick([(i, self.runs(i)) for i in lines], count, dearest=dearest, free_only=free_only)
         return self.unit_order(dearest=dearest).pick(lines, count, free_only=free_only)
+
+    def offered(self, lines: Collection[int], *, dearest: bool) -> list[Row]:
+        """Return the runs of these lines that no set rule has consumed, by price, ties to the earlier."""
+        return self.unit_order(dearest=dearest).offered(lines)
 
     def unit_order(self, *, dearest: bool) -> UnitOrder:
         """Return the units of all lines by price."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import compress
 from operator import is_not, or_
 from typing import TYPE_CHECKING
@@ -52,10 +52,10 @@ class UnitOrder:
         self._rows, self._cuts, self._known = rows, tally.cuts.copy(), tally.known.copy()
         return rows
 
-    def offered(self, lines: Sequence[int]) -> Iterator[Row]:
+    def offered(self, lines: Collection[int]) -> list[Row]:
         """Return the runs of these lines that no set rule has consumed, in order."""
         wanted = frozenset(lines)
-        return (row for row in self.rows() if row[1] in wanted and not row[4])
+        return [row for row in self.rows() if row[1] in wanted and not row[4]]
 
     def pick(self, lines: Sequence[int], count: int, *, free_only: bool = False) -> Picks:
         """Return which units of these lines `count` units are, as `units.pick` does."""

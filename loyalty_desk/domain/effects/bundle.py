@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loyalty_desk.domain.conditions.base import UNITS, Reason
-from loyalty_desk.domain.effects.base import Acting, Effect, cut, lower, payable, take_from_picked
+from loyalty_desk.domain.effects.base import Acting, Effect, cut, lower, payable, room_of, take_from_picked
 from loyalty_desk.domain.effects.goods_named import GoodsNamed
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import allocate
@@ -34,15 +34,14 @@ class Bundle(Effect):
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
         """Form sets from the dearest units down and price them."""
         lines = payable(tally, acting, positions)
-        stock = _Stock(tally, lines)
-        wanted = [item.lines(tally, lines) for item in self.items]
+        stock = _Stock(tally, self.items, lines)
         off: dict[int, int] = {}
         picks: Picks = {}
         sets = 0
         dearer = False
         most = lower(self.max_repeats, acting.repeats)
         while most is None or sets < most:
-            draws = stock.draw(self.items, wanted)
+            draws = stock.draw()
             if draws is None:
                 break
             cost = sum(units * price for _, _, units, price in draws)
@@ -60,31 +59,40 @@ class Bundle(Effect):
                 taken[k] = taken.get(k, 0) + units * times
             stock.remove(draws, times)
         if not sets:
-            missing = stock.missing(self.items, wanted)
+            missing = stock.missing()
             return Reason("bundle_dearer") if dearer else Reason("set_incomplete", {"missing": missing}, UNITS, missing)
-        return _take(tally, acting, stock, picks, off)
+        return _take(tally, acting, picks, off)
 
 
 class _Stock:
-    """Units that no set rule has consumed, by line and run."""
+    """The units for each item of a set that no set rule has consumed, the dearest first.
 
-    def __init__(self, tally: Tally, lines: Sequence[int]) -> None:
-        self.runs = {i: tally.runs(i) for i in lines}
-        self.left = {
-            (i, k): run.units for i, runs in self.runs.items() for k, run in enumerate(runs) if not run.consumed
-        }
+    `left` are the units of the runs drawn from, by line and run; `begins` is where each item's first unit may be.
+    """
 
-    def draw(self, items: Sequence[GoodsNamed], wanted: Sequence[Sequence[int]]) -> list[Draw] | None:
+    def __init__(self, tally: Tally, items: Sequence[GoodsNamed], lines: Sequence[int]) -> None:
+        self.items = items
+        self.rows = [tally.offered(item.lines(tally, lines), dearest=True) for item in items]
+        self.begins = [0] * len(items)
+        self.left: dict[tuple[int, int], int] = {}
+
+    def draw(self) -> list[Draw] | None:
         """Return the dearest units that make one set, None where it is incomplete."""
         gone: dict[tuple[int, int], int] = {}
         draws: list[Draw] = []
-        for item, lines in zip(items, wanted, strict=True):
+        left = self.left
+        for n, (item, rows) in enumerate(zip(self.items, self.rows, strict=True)):
             need = item.quantity
-            for _, i, k in sorted((-self.runs[i][k].price, i, k) for i, k in self.left if i in lines):
-                units = min(need, self.left[i, k] - gone.get((i, k), 0))
+            begin = self.begins[n]
+            while begin < len(rows) and left.get(rows[begin][1:3]) == 0:
+                begin += 1
+            self.begins[n] = begin
+            for place in range(begin, len(rows)):
+                price, i, k, of_run, _ = rows[place]
+                units = min(need, left.setdefault((i, k), of_run) - gone.get((i, k), 0))
                 if units > 0:
                     gone[i, k] = gone.get((i, k), 0) + units
-                    draws.append((i, k, units, self.runs[i][k].price))
+                    draws.append((i, k, units, -price))
                     need -= units
                 if need == 0:
                     break
@@ -104,25 +112,22 @@ class _Stock:
         for i, k, units, _ in draws:
             self.left[i, k] -= units * times
 
-    def missing(self, items: Sequence[GoodsNamed], wanted: Sequence[Sequence[int]]) -> int:
-        """Return how many units lack until one set is complete, at least one."""
-        lacking = sum(
-            max(0, item.quantity - sum(units for (i, _), units in self.left.items() if i in lines))
-            for item, lines in zip(items, wanted, strict=True)
-        )
-        return max(1, lacking)
+    def missing(self) -> int:
+        """Return how many units lack until one set is complete, at least one; nothing has been removed."""
+        lacking = [
+            max(0, item.quantity - sum([units for _, _, _, units, _ in rows]))
+            for item, rows in zip(self.items, self.rows, strict=True)
+        ]
+        return max(1, sum(lacking))
 
 
-def _take(tally: Tally, acting: Acting, stock: _Stock, picks: Picks, off: dict[int, int]) -> Reason | None:
+def _take(tally: Tally, acting: Acting, picks: Picks, off: dict[int, int]) -> Reason | None:
     lines = sorted(picks)
-    rooms = [
-        sum(max(0, stock.runs[i][k].price - tally.unit_floor(i)) * units for k, units in picks[i].items())
-        for i in lines
-    ]
+    rooms = [room_of(tally.runs(i), picks[i], tally.unit_floor(i)) for i in lines]
     amounts = [min(off[i], room) for i, room in zip(lines, rooms, strict=True)]
     amounts = cut(amounts, acting.cap)
     for i, amount in zip(lines, amounts, strict=True):
-        after = take_from_picked(stock.runs[i], picks[i], amount, tally.unit_floor(i), consume=True)
+        after = take_from_picked(tally.runs(i), picks[i], amount, tally.unit_floor(i), consume=True)
         tally.take_units(i, acting.rule, amount, after)
     tally.given.units_consumed += sum(sum(picked.values()) for picked in picks.values())
     return None if sum(amounts) else Reason("nothing_left")

@@ -10,10 +10,8 @@ from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, Effect, lower
 from loyalty_desk.domain.effects.goods_named import GoodsNamed
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import Run, Runs, merged, total
-
-# (price for the order, place of the line, run, line, units)
-type Offer = tuple[int, int, int, int, int]
+from loyalty_desk.domain.unit_order import Row
+from loyalty_desk.domain.units import Picks, Run, merged, total
 
 
 class FreeUnit(Effect):
@@ -45,14 +43,13 @@ class FreeUnit(Effect):
         """Free the units of all sets."""
         buying = [i for i in self.buy.lines(tally, positions) if LineFlag.REWARD not in tally.lines[i].flags]
         getting = [i for i in self.get.lines(tally, payable(tally, acting, positions)) if not tally.lines[i].is_weighed]
-        runs = {i: tally.runs(i) for i in {*buying, *getting}}
-        counts = {i: sum(run.units for run in runs[i] if not run.consumed) for i in runs}
+        to_buy, to_get = tally.offered(buying, dearest=True), tally.offered(getting, dearest=self.dearest)
         if self.amount is not None:
-            return self._by_amount(tally, acting, runs, buying, getting)
+            return self._by_amount(tally, acting, to_buy, to_get)
         both = set(buying) & set(getting)
-        shared = sum(counts[i] for i in both)
-        only_buy = sum(counts[i] for i in buying if i not in both)
-        only_get = sum(counts[i] for i in getting if i not in both)
+        shared = sum([units for _, i, _, units, _ in to_buy if i in both])
+        only_buy = sum([units for _, _, _, units, _ in to_buy]) - shared
+        only_get = sum([units for _, _, _, units, _ in to_get]) - shared
         sets, extra = self._sets(only_buy, only_get, shared, lower(self.max_repeats, acting.repeats))
         bought = (sets + (1 if extra else 0)) * self.buy.quantity
         got = sets * self.get.quantity + extra
@@ -60,26 +57,24 @@ class FreeUnit(Effect):
             missing = max(0, self.buy.quantity - only_buy - shared) or 1
             return Reason("set_incomplete", {"missing": missing}, UNITS, missing)
         from_both = shared - max(0, bought - only_buy)
-        freed = _picked(_offers(runs, getting, dearest=self.dearest), got, both, from_both, {})
-        kept = _picked(_offers(runs, buying, dearest=True), bought, both, shared, freed)
-        return self._take(tally, acting, runs, freed, kept)
+        freed = _picked(to_get, got, both, from_both, {})
+        kept = _picked(to_buy, bought, both, shared, freed)
+        return self._take(tally, acting, freed, kept)
 
-    def _by_amount(
-        self, tally: Tally, acting: Acting, runs: dict[int, Runs], buying: list[int], getting: list[int]
-    ) -> Reason | None:
+    def _by_amount(self, tally: Tally, acting: Acting, to_buy: Sequence[Row], to_get: Sequence[Row]) -> Reason | None:
         """Free units for every `amount` bought, reached with the dearest units first, set by set."""
         amount, most = self.amount or 0, lower(self.max_repeats, acting.repeats)
-        gone: dict[int, dict[int, int]] = {}
-        freed: dict[int, dict[int, int]] = {}
-        kept: dict[int, dict[int, int]] = {}
+        gone: Picks = {}
+        freed: Picks = {}
+        kept: Picks = {}
         sets, missing = 0, amount
         while most is None or sets < most:
-            bought, cost = self._reach(_offers(runs, buying, dearest=True), gone, amount)
+            bought, cost = self._reach(to_buy, gone, amount)
             missing = amount - cost
             if missing > 0:
                 break
             taken = _sum(gone, bought)
-            got = _picked(_offers(runs, getting, dearest=self.dearest), self.get.quantity, set(), 0, taken)
+            got = _picked(to_get, self.get.quantity, set(), 0, taken)
             count = sum(units for part in got.values() for units in part.values())
             if count < self.get.quantity and not (self.partial and count):
                 break
@@ -91,18 +86,16 @@ class FreeUnit(Effect):
                     "money_below", {"of": "lines", "needs": amount, "has": amount - missing, "missing": missing}
                 )
             return Reason("set_incomplete", {"missing": 1})
-        return self._take(tally, acting, runs, freed, kept)
+        return self._take(tally, acting, freed, kept)
 
-    def _reach(
-        self, offers: list[Offer], gone: dict[int, dict[int, int]], amount: int
-    ) -> tuple[dict[int, dict[int, int]], int]:
+    def _reach(self, offers: Sequence[Row], gone: Picks, amount: int) -> tuple[Picks, int]:
         """Return the dearest units that reach an amount, and what they cost."""
-        picks: dict[int, dict[int, int]] = {}
+        picks: Picks = {}
         cost = 0
-        for order, _, k, i, units in offers:
-            price, available = abs(order), units - gone.get(i, {}).get(k, 0)
-            if cost >= amount or price == 0:
+        for order, i, k, units, _ in offers:
+            if cost >= amount or order == 0:
                 break
+            price, available = -order, units - (gone[i].get(k, 0) if i in gone else 0)
             taken = min(available, -(-(amount - cost) // price))
             if taken > 0:
                 picks.setdefault(i, {})[k] = taken
@@ -128,20 +121,14 @@ class FreeUnit(Effect):
         extra = max(0, min(m - 1, room))
         return low, extra if fits((low + 1) * n, low * m + extra) else 0
 
-    def _take(
-        self,
-        tally: Tally,
-        acting: Acting,
-        runs: dict[int, Runs],
-        freed: dict[int, dict[int, int]],
-        kept: dict[int, dict[int, int]],
-    ) -> Reason | None:
+    def _take(self, tally: Tally, acting: Acting, freed: Picks, kept: Picks) -> Reason | None:
         taken, count = 0, 0
         left = acting.cap
         for i in sorted({*freed, *kept}):
             floor = tally.unit_floor(i)
             pieces: list[Run] = []
-            for k, run in enumerate(runs[i]):
+            runs = tally.runs(i)
+            for k, run in enumerate(runs):
                 free, keep = freed.get(i, {}).get(k, 0), kept.get(i, {}).get(k, 0)
                 price = min(run.price, floor)
                 if left is not None and free:
@@ -154,7 +141,7 @@ class FreeUnit(Effect):
                 pieces.append(run._replace(units=run.units - gone))
                 count += free
             after = merged(pieces)
-            amount = total(runs[i]) - total(after)
+            amount = total(runs) - total(after)
             taken += amount
             if amount:
                 tally.take_units(i, acting.rule, amount, after)
@@ -165,7 +152,7 @@ class FreeUnit(Effect):
         return None if taken else NOTHING_LEFT
 
 
-def _sum(one: dict[int, dict[int, int]], other: dict[int, dict[int, int]]) -> dict[int, dict[int, int]]:
+def _sum(one: Picks, other: Picks) -> Picks:
     """Return picks of both."""
     total = {i: dict(part) for i, part in one.items()}
     for i, part in other.items():
@@ -175,22 +162,13 @@ def _sum(one: dict[int, dict[int, int]], other: dict[int, dict[int, int]]) -> di
     return total
 
 
-def _offers(runs: dict[int, Runs], lines: Sequence[int], *, dearest: bool) -> list[Offer]:
-    return sorted(
-        (-run.price if dearest else run.price, i, k, i, run.units)
-        for i in lines
-        for k, run in enumerate(runs[i])
-        if not run.consumed
-    )
-
-
-def _picked(
-    offers: list[Offer], count: int, both: set[int], from_both: int, taken: dict[int, dict[int, int]]
-) -> dict[int, dict[int, int]]:
+def _picked(offers: Sequence[Row], count: int, both: set[int], from_both: int, taken: Picks) -> Picks:
     """Return which units `count` are, at most `from_both` of lines in `both`, leaving those already `taken`."""
-    picks: dict[int, dict[int, int]] = {}
-    for _, _, k, i, units in offers:
-        available = min(count, units - taken.get(i, {}).get(k, 0))
+    picks: Picks = {}
+    for _, i, k, units, _ in offers:
+        if count <= 0:
+            break
+        available = min(count, units - (taken[i].get(k, 0) if i in taken else 0))
         if i in both:
             available = min(available, from_both)
             from_both -= max(0, available)

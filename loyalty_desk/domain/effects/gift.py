@@ -9,7 +9,6 @@ from loyalty_desk.domain.effects.base import Acting, Effect, lower, take_from_pi
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.quote import Gift
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import pick
 
 DECLINED = Reason("declined")
 
@@ -36,16 +35,15 @@ class GiftUnit(Effect):
             return DECLINED
         times = 1
         if self.per_units is not None:
-            by_line = {i: tally.runs(i) for i in positions}
-            bought = sum(run.units for runs in by_line.values() for run in runs if not run.consumed)
+            bought = sum([units for _, _, _, units, _ in tally.offered(positions, dearest=True)])
             times = bought // self.per_units
             times = lower(times, self.max_repeats, acting.repeats) or 0
             if not times:
                 missing = self.per_units - bought
                 return Reason("set_incomplete", {"missing": missing}, UNITS, missing)
-            picks = pick(list(by_line.items()), times * self.per_units, dearest=True, free_only=True)
+            picks = tally.pick(positions, times * self.per_units, dearest=True, free_only=True)
             for i, picked in picks.items():
-                tally.consume(i, take_from_picked(by_line[i], picked, 0, 0, consume=True))
+                tally.consume(i, take_from_picked(tally.runs(i), picked, 0, 0, consume=True))
             tally.given.units_consumed += times * self.per_units
         chosen = tally.choices.gifts.get(acting.rule, self.products[0])
         product = chosen if chosen in self.products else self.products[0]

@@ -9,7 +9,7 @@ from loyalty_desk.domain.effects.base import Acting, Effect, payable
 from loyalty_desk.domain.effects.unit_prices import lower_units
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import pick
+from loyalty_desk.domain.units import Picks
 
 
 class Stamp(Effect):
@@ -31,19 +31,22 @@ class Stamp(Effect):
         if tally.guest is None:
             return Reason("no_guest")
         had = tally.guest.stamps.get(acting.rule, 0)
-        by_line = {i: tally.runs(i) for i in payable(tally, acting, positions) if not tally.lines[i].is_weighed}
-        paid = sum(run.units for runs in by_line.values() for run in runs if run.price > 0)
+        lines = frozenset([i for i in payable(tally, acting, positions) if not tally.lines[i].is_weighed])
+        rows = [row for row in tally.unit_order(dearest=False).rows() if row[0] > 0 and row[1] in lines]
+        paid = sum([units for _, _, _, units, _ in rows])
         if not paid:
             return Reason("nothing_left")
         come = 1 if self.per_visit else paid
         free = max(0, had + come) // self.every
         tally.given.stamps.append((acting.rule, come - free * self.every))
         if free:
-            priced = [(i, tuple(run for run in runs if run.price > 0)) for i, runs in by_line.items()]
-            places = {i: [k for k, run in enumerate(runs) if run.price > 0] for i, runs in by_line.items()}
-            picks = {
-                i: {places[i][k]: units for k, units in picked.items()} for i, picked in pick(priced, free).items()
-            }
+            picks: Picks = {}
+            freed = free
+            for _, i, k, units, _ in rows:
+                if freed <= 0:
+                    break
+                picks.setdefault(i, {})[k] = min(units, freed)
+                freed -= units
             lower_units(tally, acting, picks, lambda *_: 0, acting.cap)
             tally.given.free_units += free
         return None
