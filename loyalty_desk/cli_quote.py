@@ -18,10 +18,10 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from loyalty_desk.domain.guest import GuestFacts
     from loyalty_desk.domain.program import Program
     from loyalty_desk.domain.refund import Return, Sale
     from loyalty_desk.readable.document import Node
+    from loyalty_desk.readable.guests import ReadGuest
     from loyalty_desk.readable.tables import Tables
 
 BAD_INPUT = 2
@@ -60,7 +60,7 @@ def quote(
         read = check_of(_document(check), rules.point_decimals, zone)
         facts = None
         if guest:
-            facts = _known_tier(_document(guest), rules, zone)
+            facts = _guest(_document(guest), rules, zone).facts
         moment = _moment(at, zone) or read.at or datetime.now(UTC)
         choices = replace(
             read.choices,
@@ -166,13 +166,11 @@ def tier(
     """Say which level a guest has at a time, and why."""
     with _speaking(lang) as language:
         from loyalty_desk.domain.clock import to_ms
-        from loyalty_desk.domain.money import currency
         from loyalty_desk.domain.tiers import standing
-        from loyalty_desk.readable.guests import guest_of
 
         _one_stdin(guest, program)
         rules, zone = _program(program or _default_program())
-        read = guest_of(_document(guest), currency(rules.currency), rules.point_decimals, zone)
+        read = _guest(_document(guest), rules, zone)
         moment = _moment(at, zone) or datetime.now(UTC)
         found = standing(rules, read.checks, moment, zone, manual=read.manual)
         if as_json:
@@ -262,15 +260,16 @@ def _program(path: str) -> tuple[Program, tzinfo]:
     return program_of(document), document.zone()
 
 
-def _known_tier(document: Node, rules: Program, zone: tzinfo) -> GuestFacts:
-    """Return a guest's facts; a mistyped tier would cost the guest the discount without a word."""
+def _guest(document: Node, rules: Program, zone: tzinfo) -> ReadGuest:
+    """Return a guest; a mistyped tier would cost the guest the discount without a word."""
     from loyalty_desk.domain.money import currency
     from loyalty_desk.readable.guests import guest_of
 
-    facts = guest_of(document, currency(rules.currency), rules.point_decimals, zone).facts
-    if facts.tier and rules.tiers and rules.tier(facts.tier) is None:
-        raise document.wrong("tier", "one_of:" + ",".join(tier.code for tier in rules.tiers))
-    return facts
+    read = guest_of(document, currency(rules.currency), rules.point_decimals, zone)
+    for place, tier in [(document, read.facts.tier), *((node, node.text("tier")) for node in document.nodes("manual"))]:
+        if tier and rules.tiers and rules.tier(tier) is None:
+            raise place.wrong("tier", "one_of:" + ",".join(tier.code for tier in rules.tiers))
+    return read
 
 
 def _tables(program: Program, language: str, zone: tzinfo) -> Tables:

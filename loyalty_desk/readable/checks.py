@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 
 from loyalty_desk.domain.basket import MAX_LINES, Basket, Line
 from loyalty_desk.domain.errors import BadInput
-from loyalty_desk.domain.money import CURRENCIES, Currency, currency
+from loyalty_desk.domain.money import BASIS_POINTS, CURRENCIES, Currency, currency
 from loyalty_desk.domain.quote import Choices, ManualDiscount, Payment
 from loyalty_desk.readable.document import Node
 
@@ -96,9 +96,12 @@ def _manual(node: Node, of: Currency) -> ManualDiscount:
     node.only("amount", "percent", "line", "reason", "operator")
     if node.has("amount") == node.has("percent"):
         raise node.wrong("amount", "amount_or_percent")
+    rate_bp = node.scaled("percent", 2, unit="%")
+    if rate_bp > BASIS_POINTS:
+        raise BadInput("manual_discount", file=node.file, place=node.place)
     return ManualDiscount(
         amount=node.money("amount", of),
-        rate_bp=node.scaled("percent", 2),
+        rate_bp=rate_bp,
         line=node.text("line") or None,
         reason=node.text("reason"),
         operator=node.text("operator"),

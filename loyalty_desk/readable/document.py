@@ -120,15 +120,21 @@ class Node:
     def _money_error(self, field: str, error: BadInput) -> BadInput:
         return BadInput(error.code, file=self.file, place=_joined(self.place, field), **error.facts)
 
-    def scaled(self, field: str, decimals: int, default: int | None = 0, *, signed: bool = False) -> int:
-        """Return a number with up to `decimals` decimals in units of the last one: 1.5 with 3 is 1500."""
+    def scaled(
+        self, field: str, decimals: int, default: int | None = 0, *, signed: bool = False, unit: str = ""
+    ) -> int:
+        """Return a number with up to `decimals` decimals in units of the last one: 1.5 with 3 is 1500.
+
+        A text may have `unit` after its number.
+        """
         value = self.data.get(field)
         if value is None:
             if default is None:
                 raise self.missing(field)
             return default
-        if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-            value = Decimal(value.strip())
+        if isinstance(value, str):
+            text = value.strip().removesuffix(unit).rstrip()
+            value = Decimal(text) if _NUMBER.fullmatch(text) else value
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise self.wrong(field, "number")
         exact = Decimal(value)

@@ -34,6 +34,8 @@ def ledger_of(document: Node, at: datetime | None) -> ReadLedger:
     zone = document.zone(UTC)
     decimals = document.integer("point_decimals", high=2)
     policy = _policy(document.node("expiry"))
+    if not document.has("moves"):
+        raise document.missing("moves")
     moves = [(_when(node, zone), node) for node in document.nodes("moves")]
     ledger = PointsLedger()
     for when, node in sorted(moves, key=lambda move: move[0]):

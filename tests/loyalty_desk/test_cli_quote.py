@@ -247,3 +247,31 @@ def test_a_mistyped_language_or_tier_is_not_passed_over(files):
     result = run("quote", "--program", "p.toml", "--check", "c.yaml", "--guest", "g.json", "--lang", "en")
     assert (result.exit_code, result.stdout) == (2, "")
     assert plain(result.stderr) == "g.json: tier: should be one of: GOLD.\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "said"),
+    [
+        ("points", "{}", "standard input: the field moves is missing.\n"),
+        (
+            "tier",
+            '{"manual": [{"tier": "GODL", "since": "2026-01-01"}]}',
+            "standard input: manual[1].tier: should be one of: BRONZE, SILVER, GOLD, PLATINUM, VIP.\n",
+        ),
+    ],
+)
+def test_what_would_be_passed_over_without_a_word_is_named(files, command, typed, said):
+    result = run(command, "--lang", "en", stdin=typed)
+    assert (result.exit_code, result.stdout, plain(result.stderr)) == (2, "", said)
+
+
+def test_a_manual_discount_may_be_written_as_a_percentage(files):
+    check = {"currency": "RUB", "amount": 100, "manual_discounts": [{"percent": "10 %"}]}
+    answer = run("quote", "--program", "p.toml", "--json", stdin=json.dumps(check))
+    assert json.loads(answer.stdout)["quote"]["total"] == 9_000
+    check["manual_discounts"] = [{"percent": "100.01%"}]
+    answer = run("quote", "--program", "p.toml", "--lang", "en", stdin=json.dumps(check))
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert plain(answer.stderr) == (
+        "standard input: manual_discounts[1]: a manual discount is either an amount or a percentage up to 100.\n"
+    )
