@@ -17,11 +17,13 @@ from datetime import datetime
 from uuid import UUID
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.check import Drift, check_from_payload, drift, reprice
+from loyalty_desk.domain.check import CheckContents, Drift, check_from_payload, drift
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.quote import Quote
 from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind
 from loyalty_desk.domain.uses import MONEY, CounterKey, counted
 from loyalty_desk.wire.v1.payloads import read_record
@@ -197,15 +199,19 @@ def _count_back(one: _Queued, moved: Counter[CounterKey]) -> None:
         return
     try:
         uses = {use.text("rule", None): use.natural("count") for use in Fields(returned, "check").objects("uses")}
-        contents = check_from_payload(sale.check)
-        quoted = reprice(sale.check, one.program, _quoted_at(sale, sale.check))
         if not uses:
             return
+        contents = check_from_payload(sale.check)
+        quoted = _priced_anew(contents, one.program, _quoted_at(sale, sale.check))
         for key, count in counted(one.program, quoted, one.guest, contents.basket.zone).items():
             if key.rule in uses:
                 moved[key] -= count if key.period == MONEY else min(count, uses[key.rule])
     except (ForPerson, OverflowError):
         _LOG.warning("the return %s could not be counted back", one.id)
+
+
+def _priced_anew(contents: CheckContents, program: Program, at: datetime) -> Quote:
+    return quote(contents.basket, contents.guest, program, at, contents.choices)
 
 
 def _quoted_at(record: Record, check: Mapping[str, Json]) -> datetime:
@@ -219,7 +225,7 @@ def _finding(one: _Queued, record: Record, moved: Counter[CounterKey]) -> Mappin
         return {"reason": "program_unknown", "version": program_version(record)}
     try:
         contents = check_from_payload(check)
-        quoted = reprice(check, one.program, _quoted_at(record, check))
+        quoted = _priced_anew(contents, one.program, _quoted_at(record, check))
         differences = drift(contents.claimed, quoted)
         moved.update(counted(one.program, quoted, one.guest, contents.basket.zone))
     except (ForPerson, OverflowError) as error:
