@@ -7,6 +7,7 @@ again from the rows as a till would get them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -21,7 +22,11 @@ from loyalty_desk.domain.record import BadRecord, Record, RecordKind, Totals, ch
 from loyalty_desk.wire.v1.rows import row_digest
 from server.kit import feed
 from server.kit.db import fetch
-from server.ledger.posting import legs
+from server.ledger import repository
+from server.ledger.posting import AccountKind, legs
+from server.ledger.returns import RETURNS, CameBack, came_back, is_follow
+from server.ledger.shelf import ProgramShelf
+from server.ledger.standing import program_version
 
 _PAGE = 1_000
 _SHOWN = 100
@@ -102,6 +107,7 @@ async def audit(connection: AsyncConnection, network: UUID, render: Render) -> A
         for row in await fetch(connection, sql, network):
             made.note(rule, row[0], row[1])
     await _chains(connection, made)
+    await _returns(connection, made)
     await _feed(connection, made, render)
     return made
 
@@ -355,7 +361,8 @@ class _Walk:
         if inside != (self._branch.device_id, self._branch.epoch, line.seq, line.id, line.kind):
             note("INV-3", place, "the row says another device, place, id or kind than its bytes")
         planned = tuple((position, leg.amount) for position, leg in enumerate(legs(record, line.guest)))
-        if planned != line.entries:
+        # What a return moved depends on what came back before it: all returns of a sale are held against it together.
+        if planned != line.entries and record.kind not in RETURNS:
             note("INV-1", place, f"its entries are {line.entries}, by its bytes {planned}")
         if self._totals is not None and not missing and line.id not in self._holes:
             expected = self._totals.after(record.kind, record.points_earned, record.points_redeemed)
@@ -368,6 +375,70 @@ class _Walk:
     def _place(self, seq: int) -> str:
         branch = self._branch
         return f"device {branch.device_id} epoch {branch.epoch} branch {branch.branch} seq {seq}"
+
+
+async def _returns(connection: AsyncConnection, made: Audit) -> None:
+    """INV-17: what all returns of a sale have moved follows from the sale and them, and is never more than it had."""
+    shelf, after = ProgramShelf(), UUID(int=0)
+    while True:
+        rows = await fetch(
+            connection,
+            """
+            select distinct reverses_id from ledger_tx
+            where network_id = $1 and reverses_id > $2 and kind in ('void', 'refund', 'exchange') and origin = 'till'
+            order by reverses_id limit $3
+            """,
+            made.network,
+            after,
+            _PAGE,
+        )
+        if not rows:
+            return
+        after = rows[-1].reverses_id
+        moved: dict[UUID, Counter[str]] = {}
+        for of, kind, amount in await fetch(
+            connection,
+            """
+            select x.reverses_id, case when a.kind in ('guest', 'suspense') then 'guest' else a.kind end,
+                sum(e.amount)::bigint
+            from ledger_tx x join entry e on e.network_id = x.network_id and e.tx_id = x.id
+            join account a on a.network_id = e.network_id and a.id = e.account_id
+            where x.network_id = $1 and x.reverses_id = any($2::uuid[]) and x.kind in ('void', 'refund', 'exchange')
+            group by 1, 2
+            """,
+            made.network,
+            [row.reverses_id for row in rows],
+        ):
+            moved.setdefault(of, Counter())[kind] = amount
+        found = await repository.originals(connection, made.network, [row.reverses_id for row in rows])
+        for row in rows:
+            original = found.get(row.reverses_id)
+            if original is None:
+                made.note("INV-17", f"sale {row.reverses_id}", "it was returned and is not here")
+                continue
+            version = program_version(original.record) if any(map(is_follow, original.returns)) else None
+            program = None if version is None else await shelf.find(connection, made.network, version)
+            expected = _moved(came_back(original.record, program, original.returns), original.returns)
+            has = moved.get(row.reverses_id, Counter())
+            if any(has[kind] != expected[kind] for kind in has.keys() | expected.keys()):
+                text = f"its returns moved {dict(has)}, by their bytes {dict(expected)}"
+                made.note("INV-17", f"sale {row.reverses_id}", text)
+
+
+def _moved(back: CameBack, returns: Iterable[Record]) -> Counter[str]:
+    """Return what each kind of account gets by all returns of a sale, the new sales of exchanges included."""
+    earned, spent = (sum(getattr(one, name) for one in back.excess.values()) for name in ("earned", "spent"))
+    total = Counter(
+        guest=back.spent - back.earned,
+        liability=-back.spent - spent,
+        promo_cost=back.earned + earned,
+        refund_loss=spent - earned,
+    )
+    for record in returns:
+        if record.kind is RecordKind.EXCHANGE:
+            for leg in legs(record, None):
+                total["guest" if leg.account.kind is AccountKind.SUSPENSE else leg.account.kind.value] += leg.amount
+    return total
 
 
 async def _feed(connection: AsyncConnection, made: Audit, render: Render) -> None:

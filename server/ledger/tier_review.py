@@ -197,11 +197,16 @@ async def _checks(connection: AsyncConnection, network: UUID, guests: Sequence[U
     for row in await fetch(
         connection,
         """
-        select reverses_id, kind, effective_at, coalesce((said ->> 'money_total')::bigint, 0) as money,
-            coalesce((said #>> '{points,earned}')::bigint, 0) as points
+        select reverses_id, kind, effective_at,
+            coalesce((case kind when 'exchange' then said #>> '{check,returned,money}' else said ->> 'money_total' end)
+                ::bigint, 0) as money,
+            -- What was taken back as it was posted: of a sale of another till the return itself does not say it.
+            coalesce((select sum(e.amount) from entry e
+                join account a on a.network_id = e.network_id and a.id = e.account_id and a.kind = 'promo_cost'
+                where e.network_id = $1 and e.tx_id = r.id and e.amount > 0), 0)::bigint as points
         from (
             select reverses_id, kind, effective_at, id, convert_from(payload, 'UTF8')::jsonb as said from ledger_tx
-            where network_id = $1 and reverses_id = any($2::uuid[]) and kind in ('refund', 'void')
+            where network_id = $1 and reverses_id = any($2::uuid[]) and kind in ('refund', 'void', 'exchange')
         ) r order by effective_at, id
         """,
         network,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from loyalty_desk.domain.basket import Basket, Line
@@ -16,11 +17,13 @@ from loyalty_desk.domain.pricing import NO_CHOICES, quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ExceptionKind, RecordKind, SealedRecord
 from loyalty_desk.domain.refund import NOTHING_YET, Refund, ReturnedLine
-from loyalty_desk.domain.return_contents import FollowContents, FollowedLine, ReturnContents
-from loyalty_desk.wire.v1.sync import PushAnswer
+from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, FollowedLine, ReturnContents
+from loyalty_desk.wire.v1.sync import FeedTable, PushAnswer
 from server.kit import feed
+from server.ledger.audit import audit
 from server.ledger.posting import flag_bits
 from server.programs import service as programs
+from server.sync.rows import rows_of
 from tests.server.fake_till import FakeTill
 from tests.server.world import World
 
@@ -232,3 +235,85 @@ async def test_points_follow_the_money_where_the_check_cannot_be_priced_again(wo
     follow(till, sale.id, FollowedLine("x", 1_000, 2_500))
     await world.push(till)
     assert await world.balance(guest.id) == 75
+
+
+def exchange(
+    till: FakeTill, sale: UUID, guest: UUID, refund: Refund, *, earned: int, redeemed: int, **fields: Any
+) -> SealedRecord:
+    """Write an exchange; its points are those of the new sale."""
+    return till.write(
+        RecordKind.EXCHANGE,
+        guest_id=guest,
+        check=ExchangeContents.to_check({}, refund),
+        points_earned=earned,
+        points_redeemed=redeemed,
+        money_total=20_000,
+        reverses_id=sale,
+        **fields,
+    )
+
+
+async def test_an_exchange_posts_both_sides_at_once(world: World) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    till.sale(guest.id, earned=100)
+    sale = till.sale(guest.id, earned=10, redeemed=60)
+    made = exchange(till, sale.id, guest.id, back(10, 60), earned=25, redeemed=90)
+    assert said(await world.push(till)) == ["posted"] * 3
+    # 100 + 10 − 60, and then + 60 − 10 − 90 + 25: nothing was ever owed.
+    assert await world.balance(guest.id) == 35
+    assert await raised(world, "OVERDRAFT") == []
+    assert await world.sql("select spend, visits from guest_state where guest_id = $1", guest.id) == [(30_000, 2)]
+    assert (await world.sql("select count(*) from entry where tx_id = $1", made.id))[0][0] == 8
+    # What was bought in exchange can come back like anything else.
+    give_back(till, made.id, guest.id, back(25, 90, 20_000), RecordKind.VOID)
+    assert said(await world.push(till))[-1] == "posted"
+    assert await world.balance(guest.id) == 100
+    assert await findings(world) == []
+
+
+async def test_an_exchange_waits_with_its_new_sale_and_what_waits_for_it(world: World) -> None:
+    one, two, (guest,) = await world.till(), await world.till(), await world.guests()
+    sale = one.sale(guest.id, earned=10)
+    made = exchange(two, sale.id, guest.id, back(10, 0), earned=25, redeemed=0)
+    give_back(two, made.id, guest.id, back(25, 0, 20_000))
+    assert said(await world.push(two)) == ["WAITING_DEP", "WAITING_DEP"]
+    assert said(await world.push(one)) == ["posted"]
+    assert await world.balance(guest.id) == 0
+    assert (await world.sql("select count(*) from ledger_tx where kind in ('exchange', 'refund')"))[0][0] == 2
+    assert await findings(world) == []
+
+
+async def test_figures_that_no_exchange_can_have_are_set_aside(world: World) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    sale = till.sale(guest.id, earned=10)
+    exchange(till, sale.id, guest.id, back(1 << 62, 0), earned=25, redeemed=0)
+    assert said(await world.push(till)) == ["posted", "BAD_SCHEMA"]
+
+
+async def findings(world: World) -> list[str]:
+    """Return what `loyalty-server verify` finds wrong."""
+    vault = world.ground.vault
+
+    async def render(table: str, keys: Any) -> Any:
+        async with world.ground.db.begin(world.network) as connection:
+            return await rows_of(connection, world.network, vault, FeedTable(table), keys)
+
+    async with world.ground.db.begin(world.network) as connection:
+        return [str(one) for one in (await audit(connection, world.network, render)).findings]
+
+
+async def test_the_audit_sees_returns_that_moved_too_much(world: World, admin: psycopg.Connection) -> None:
+    one, two, (guest,) = await world.till(), await world.till(), await world.guests()
+    sale = one.sale(guest.id, earned=10, redeemed=0)
+    give_back(one, sale.id, guest.id, back(10, 0))
+    give_back(two, sale.id, guest.id, back(10, 0))
+    follow(two, sale.id, FollowedLine("x", 1_000, 2_500))
+    await world.push(one)
+    await world.push(two)
+    assert await findings(world) == []
+    admin.execute("alter table entry disable trigger immutable")
+    admin.execute("update entry set amount = amount * 2 where tx_id = %s", (two.journal[1].id,))
+    admin.execute("alter table entry enable trigger immutable")
+    found = [one for one in await findings(world) if one.startswith("INV-17")]
+    assert len(found) == 1
+    assert str(sale.id) in found[0]
