@@ -114,8 +114,8 @@ def _describe_bodies(app: FastAPI) -> None:
 
 
 def _tools(opened: Ground, shelf: ProgramShelf) -> Tools:
-    async def guest_rows(connection: Any, network: Any, ids: Any) -> Any:
-        return await guests.changes(connection, network, opened.vault, ids)
+    async def guest_rows(connection: Any, network: Any, ids: Any, handles: Any) -> Any:
+        return await guests.changes(connection, network, opened.vault, ids, handles)
 
     return Tools(opened.vault, guest_rows, shelf.find)
 

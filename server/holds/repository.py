@@ -31,6 +31,19 @@ class Hold:
     step: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A hold as a sale finds it; `guest` is who was named, after merges, `tx` the sale that it is for."""
+
+    state: str
+    tx: UUID | None
+    amount: int
+    device: UUID
+    guest: UUID | None
+    root: bytes | None
+    step: int | None
+
+
 async def find(connection: AsyncConnection, network: UUID, hold: UUID) -> Hold | None:
     """Return a hold."""
     row = await fetch_one(
@@ -110,12 +123,16 @@ async def void(connection: AsyncConnection, network: UUID, hold: UUID, device: U
 
 
 async def post(connection: AsyncConnection, network: UUID, holds: Mapping[UUID, UUID], now: datetime) -> set[UUID]:
-    """End pending holds by the transactions that spend them and return those that were still in time."""
+    """End holds by the transactions that spend them and return those that were still in time.
+
+    One that ran out is the first sale's that names it: it proved who spends all the same.
+    """
     found = await fetch(
         connection,
-        "update hold h set state = case when h.expires_at > $4 then 'posted' else 'expired' end, settled_at = $4,"
-        " tx_id = t.tx from unnest($2::uuid[], $3::uuid[]) as t (id, tx)"
-        " where h.network_id = $1 and h.id = t.id and h.state = 'pending' returning h.id, h.state",
+        "update hold h set state = case when h.state = 'pending' and h.expires_at > $4 then 'posted' else 'expired'"
+        " end, settled_at = coalesce(h.settled_at, $4), tx_id = t.tx from unnest($2::uuid[], $3::uuid[]) as t (id, tx)"
+        " where h.network_id = $1 and h.id = t.id and h.state in ('pending', 'expired') and h.tx_id is null"
+        " returning h.id, h.state",
         network,
         list(holds),
         list(holds.values()),
@@ -124,15 +141,17 @@ async def post(connection: AsyncConnection, network: UUID, holds: Mapping[UUID, 
     return {row.id for row in found if row.state == "posted"}
 
 
-async def states(connection: AsyncConnection, network: UUID, holds: list[UUID]) -> dict[UUID, tuple[str, UUID | None]]:
-    """Return state and transaction of those holds that exist."""
+async def known(connection: AsyncConnection, network: UUID, holds: list[UUID]) -> dict[UUID, Known]:
+    """Return those holds that exist."""
     found = await fetch(
         connection,
-        "select id, state, tx_id from hold where network_id = $1 and id = any($2::uuid[])",
+        "select h.id, h.state, h.tx_id, h.amount, h.device_id, coalesce(s.merged_into, s.guest_id) as guest, h.root,"
+        " h.step from hold h left join guest_state s on s.network_id = h.network_id and s.guest_id = h.asked"
+        " where h.network_id = $1 and h.id = any($2::uuid[])",
         network,
         holds,
     )
-    return {row.id: (row.state, row.tx_id) for row in found}
+    return {row.id: Known(*row[1:]) for row in found}
 
 
 async def expire(connection: AsyncConnection, network: UUID, now: datetime) -> int:

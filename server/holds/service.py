@@ -36,11 +36,15 @@ _NOBODY = Proved(CodeKind.NUMBER)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of the hold that a sale names. `in_time`: its points were still held when the sale was posted."""
+    """What became of the hold that a sale names. `in_time`: its points were still held when the sale was posted.
+
+    `known` is the hold as the server gave it, None where it gave none.
+    """
 
     hold: UUID
     state: str
     in_time: bool
+    known: repository.Known | None = None
 
 
 class Holds:
@@ -171,11 +175,12 @@ async def post_holds(
     if not holds:
         return {}
     in_time = await repository.post(connection, network, holds, now)
-    found = await repository.states(connection, network, list(holds))
+    found = await repository.known(connection, network, list(holds))
     made: dict[UUID, Settled] = {}
     for hold, sale in holds.items():
-        state, tx = found.get(hold, ("unknown", None))
-        made[hold] = Settled(hold, state, hold in in_time or (state == HoldState.POSTED and tx == sale))
+        one = found.get(hold)
+        is_posted = one is not None and one.state == HoldState.POSTED and one.tx == sale
+        made[hold] = Settled(hold, "unknown" if one is None else one.state, hold in in_time or is_posted, one)
     return made
 
 

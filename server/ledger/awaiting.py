@@ -135,4 +135,4 @@ class Back:
         before = came_back(original.record, program, original.returns)
         original.returns.append(record)
         after = came_back(original.record, program, original.returns)
-        return Returning(original.record, before, after, original.sources)
+        return Returning(original.record, before, after, original.sources, original.is_stores)

@@ -23,6 +23,7 @@ from server.kit.errors import ApiError
 from server.ledger.awaiting import Arranged, Back, Ready, arrange
 from server.ledger.branching import Branch, Gap, Placement, place
 from server.ledger.ceiling import Ceiling, earners
+from server.ledger.guards import Guards
 from server.ledger.intake import Incoming
 from server.ledger.posting import (
     POSTABLE,
@@ -84,6 +85,7 @@ class Batch:
         self._store = store
         self._push = push
         self._now = now
+        self._guards = Guards(store.guards, now)
         self._results: dict[int, PushResult] = {}
         self._ids = {one.seq: one.id for one in push.records}
 
@@ -117,7 +119,7 @@ class Batch:
         ]
         if queued:
             await store.queue_repricing(queued)
-        changes = await store.guest_changes(list(guests)) if guests else []
+        changes = (await store.guest_changes(list(guests)) if guests else []) + self._guards.changes
         moved = {accounts[key]: amount for key, amount in planned.moved.items() if key.kind is not AccountKind.GUEST}
         if moved:
             await store.move_system_accounts(moved)
@@ -302,6 +304,7 @@ class Batch:
             effective = effective_at(record, sight, 0 if published is None else to_ms(published), now)
             raised = tuple(sorted_out.raised.get(record.seq, ())) if one.number is None else ()
             facts.append(Fact(record, guest, unknown, effective.at, effective.clock_off, raised, returning))
+        await self._guards.look(facts, reached)
         return facts
 
     async def _back(self, arranged: Arranged) -> Back:
@@ -318,6 +321,7 @@ class Batch:
         if guests.keys() != wanted or any(one.merged_into is not None for one in guests.values()):
             # Merged between the look and the lock: their points belong to somebody else by now.
             raise Raced
+        facts = await self._guards.weigh(facts)
         programs: dict[int | None, Program | None] = {}
         for version in {program_version(fact.record) for fact in facts if fact.guest is not None}:
             programs[version] = await store.program(version)

@@ -7,7 +7,7 @@ them and everything is written as a push writes it: guests, then the network's a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -43,6 +43,7 @@ class _Own:
     payload: bytes
     lot: UUID | None
     store: UUID | None
+    reverses: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -94,15 +95,17 @@ class OwnPosting:
         *,
         expires_at: datetime | None = None,
         own_expiry: bool = False,
+        reverses: UUID | None = None,
     ) -> UUID:
         """Give `amount` > 0 points at the cost of `other`; what the guest owes is repaid first. Returns the id.
 
-        `own_expiry`: the end is not the program's, so no check lengthens this life.
+        `own_expiry`: the end is not the program's, so no check lengthens this life. `reverses`: the transaction that
+        had taken these points.
         """
         tx = derived_id(self.network, name)
         ends = None if expires_at is None else to_ms(expires_at)
         lot = self.holdings(guest).credit(tx, _GUEST_LEG, amount, to_ms(self.now), ends, own_expiry=own_expiry)
-        self._add(_own(tx, name, kind, guest, amount, other, facts, lot=lot.id))
+        self._add(replace(_own(tx, name, kind, guest, amount, other, facts, lot=lot.id), reverses=reverses))
         return tx
 
     def debit(
@@ -231,10 +234,10 @@ class OwnPosting:
         connection, network, made = self.connection, self.network, self._made
         await connection.exec_driver_sql(
             "insert into ledger_tx (network_id, id, kind, origin, payload, payload_hash, occurred_at, effective_at,"
-            " recorded_at, guest_id, store_id, natural_key)"
-            " select $1, id, kind, 'server', payload, hash, $2, $3, $3, guest, store, name"
-            " from unnest($4::uuid[], $5::text[], $6::bytea[], $7::bytea[], $8::uuid[], $9::uuid[], $10::text[])"
-            " as t (id, kind, payload, hash, guest, store, name)",
+            " recorded_at, guest_id, store_id, natural_key, reverses_id)"
+            " select $1, id, kind, 'server', payload, hash, $2, $3, $3, guest, store, name, reverses"
+            " from unnest($4::uuid[], $5::text[], $6::bytea[], $7::bytea[], $8::uuid[], $9::uuid[], $10::text[],"
+            " $11::uuid[]) as t (id, kind, payload, hash, guest, store, name, reverses)",
             (
                 network,
                 to_ms(self.now),
@@ -246,6 +249,7 @@ class OwnPosting:
                 [one.guest for one in made],
                 [one.store for one in made],
                 [one.name for one in made],
+                [one.reverses for one in made],
             ),
         )
         made_here = {

@@ -89,7 +89,8 @@ class Fact:
     """A record about to be posted, with what only the server knows of it.
 
     `guest` is whose points move, after aliases; None is nobody or somebody unknown, told apart by `unknown_guest`.
-    `returning` is what a return brings back, and whose guest is that of the sale.
+    `returning` is what a return brings back, and whose guest is that of the sale. `is_stores`: nothing bears what was
+    redeemed, so the store that took it is charged and no guest.
     """
 
     record: Record
@@ -99,6 +100,7 @@ class Fact:
     clock_off: bool
     raised: tuple[Raised, ...] = ()
     returning: Returning | None = None
+    is_stores: bool = False
 
 
 @dataclass(slots=True)
@@ -161,9 +163,16 @@ def flag_bits(kinds: Iterable[ExceptionKind]) -> int:
     return bits
 
 
+def is_stores(flags: int) -> bool:
+    """Return whether what a posted sale redeemed was charged to its store: nothing bore it."""
+    return bool(flags & _FLAG_BIT[ExceptionKind.EVIDENCE])
+
+
 def legs(record: Record, guest: UUID | None) -> tuple[Leg, ...]:
     """Return the entries of a sale or of a record without entries; their sum is 0. Unknown guests' are in suspense."""
-    return () if record.kind in WITHOUT_ENTRIES else tuple(one.leg for one in _sale_moves(record, _holder(guest)))
+    if record.kind in WITHOUT_ENTRIES:
+        return ()
+    return tuple(one.leg for one in _sale_moves(record, _holder(guest), _holder(guest)))
 
 
 def earned_parts(record: Record) -> tuple[tuple[int, int | None], ...]:
@@ -264,15 +273,20 @@ def _moves(fact: Fact, held: Holdings | None) -> list[_Move]:
     if record.kind in WITHOUT_ENTRIES:
         return []
     moves = [] if fact.returning is None else _return_moves(fact.returning, holder, held)
-    return moves if record.kind in RETURNS - SALES else [*moves, *_sale_moves(record, holder)]
+    payer = _offline_loss(record) if fact.is_stores else holder
+    return moves if record.kind in RETURNS - SALES else [*moves, *_sale_moves(record, holder, payer)]
 
 
-def _sale_moves(record: Record, holder: AccountKey) -> list[_Move]:
+def _offline_loss(record: Record) -> AccountKey:
+    return AccountKey(AccountKind.OFFLINE_LOSS, record.store)
+
+
+def _sale_moves(record: Record, holder: AccountKey, payer: AccountKey) -> list[_Move]:
     made: list[_Move] = []
     # The redemption pays for this very check, the earning is for the next one: in this order a guest who spends all
     # and earns anew owes nothing for it, and one who overspends repays at once with what this check earned.
     if record.points_redeemed:
-        made.append(_Move(Leg(holder, -record.points_redeemed)))
+        made.append(_Move(Leg(payer, -record.points_redeemed)))
         made.append(_Move(Leg(LIABILITY, record.points_redeemed)))
     for points, days in earned_parts(record):
         made.append(_Move(Leg(PROMO_COST, -points)))
@@ -287,6 +301,9 @@ def _return_moves(back: Returning, holder: AccountKey, held: Holdings | None) ->
     # Given back before taken back: what a guest spent at this very sale covers what it gave.
     if spent:
         made.append(_Move(Leg(LIABILITY, -spent)))
+    if spent and back.is_stores:
+        made.append(_Move(Leg(_offline_loss(back.original), spent)))
+        spent = 0
     # Of a sale in this very batch the lots that paid for it are told by what was taken a moment ago.
     sources = [*back.sources, *([] if held is None else _drawn_by(held, back.original.id))]
     for part in given_back(sources, back.before.spent, max(0, spent)):

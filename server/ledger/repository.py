@@ -18,7 +18,7 @@ from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot
-from server.ledger.posting import AccountKey, AccountKind, GuestState
+from server.ledger.posting import AccountKey, AccountKind, GuestState, is_stores
 from server.ledger.returns import Original, Source
 from server.ledger.timing import ClockSight
 
@@ -190,17 +190,17 @@ async def known_ids(connection: AsyncConnection, network: UUID, ids: Iterable[UU
 async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> dict[UUID, Original]:
     """Return posted records by id, with their returns and the lots that paid for them; no other network's push runs."""
     found: dict[UUID, Original] = {}
-    for tx, payload, guest in await fetch(
+    for tx, payload, guest, flags in await fetch(
         connection,
         """
-        select x.id, x.payload, coalesce(s.merged_into, x.guest_id) from ledger_tx x
+        select x.id, x.payload, coalesce(s.merged_into, x.guest_id), x.flags from ledger_tx x
         left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id
         where x.network_id = $1 and x.id = any($2::uuid[]) and x.origin in ('till', 'online')
         """,
         network,
         list(ids),
     ):
-        found[tx] = Original(Record.from_payload(bytes(payload)), guest)
+        found[tx] = Original(Record.from_payload(bytes(payload)), guest, is_stores=is_stores(flags))
     if not found:
         return found
     for of, payload in await fetch(

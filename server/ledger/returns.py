@@ -62,25 +62,28 @@ class Returning:
     """A return about to be posted: its sale, and what has come back of that before and after it.
 
     `sources` are the lots that paid for the sale, the one drawn last coming first: it gets its points back first.
+    `is_stores`: no guest's points paid for it but the store that took it, which gets them back.
     """
 
     original: Record
     before: CameBack
     after: CameBack
     sources: Sequence[Source] = ()
+    is_stores: bool = False
 
 
 @dataclass(slots=True)
 class Original:
     """What returns name: a sale, or what cannot be taken back. `guest` is who has its points today.
 
-    `returns` are those posted so far; `sources` as in `Returning`.
+    `returns` are those posted so far; `sources` and `is_stores` as in `Returning`.
     """
 
     record: Record
     guest: UUID | None = None
     returns: list[Record] = field(default_factory=list)
     sources: Sequence[Source] = ()
+    is_stores: bool = False
 
     @property
     def is_unknown(self) -> bool:

@@ -17,6 +17,7 @@ from loyalty_desk.wire.v1.sync import Hole, PushAnswer, PushRequest, QuarantineR
 from server.kit.errors import ApiError, is_outage, outage, sqlstate
 from server.ledger.batch import Batch, Done, Raced
 from server.ledger.intake import BadPush, ForgedPush, Incoming, read_push
+from server.ledger.late import Reinstate
 from server.ledger.store import Begin
 
 _LOG = logging.getLogger(__name__)
@@ -114,6 +115,12 @@ class Ledger:
                 return await self._post(push, incoming, holes, bringer)
             except ApiError:
                 raise
+            except Reinstate as late:
+                transient += 1
+                if transient == _TRANSIENT_TRIES:
+                    raise outage() from late
+                async with self._begin(push.network) as store:
+                    await store.guards.reinstate(late.wanted, self._clock.now())
             except Exception as error:
                 state = sqlstate(error)
                 if isinstance(error, Raced) or (state or "").startswith("40"):

@@ -20,6 +20,7 @@ from server.kit import feed
 from server.kit.crypto import Vault
 from server.kit.db import Database
 from server.ledger import repository, storing
+from server.ledger.guard_store import GuardStore, PostgresGuards, Rows
 from server.ledger.posting import AccountKey, Posted
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original
@@ -31,6 +32,11 @@ ProgramOf = Callable[[AsyncConnection, UUID, int | None], Awaitable[Program | No
 
 class LedgerStore(Protocol):
     """One transaction of one network: what was written is there for others when the transaction has ended."""
+
+    @property
+    def guards(self) -> GuardStore:
+        """Return what the guards ask, of the same transaction."""
+        ...
 
     async def lock_device(self, device: UUID, *, alone: bool) -> DeviceRow | None:
         """Lock a device and return it: the pushes of one device take turns from here on.
@@ -169,11 +175,12 @@ Begin = Callable[[UUID], AbstractAsyncContextManager[LedgerStore]]
 class Tools:
     """What a posting needs of the rest of the server.
 
-    `guest_rows` renders guests for the feed; `program_of` gives the version named, or the one in force for None.
+    `guest_rows` renders guests, and cards by their handles, for the feed; `program_of` gives the version named, or the
+    one in force for None.
     """
 
     vault: Vault
-    guest_rows: GuestRows
+    guest_rows: Rows
     program_of: ProgramOf
 
 
@@ -194,6 +201,11 @@ class PostgresStore:
     def __init__(self, connection: AsyncConnection, network: UUID, tools: Tools) -> None:
         self._at = (connection, network)
         self._tools = tools
+
+    @property
+    def guards(self) -> GuardStore:
+        """Return what the guards ask, of the same transaction."""
+        return PostgresGuards(*self._at, self._tools.guest_rows)
 
     async def lock_device(self, device: UUID, *, alone: bool) -> DeviceRow | None:
         """As `repository.lock_device`."""
@@ -312,7 +324,7 @@ class PostgresStore:
 
     async def guest_changes(self, guests: Sequence[UUID]) -> list[feed.Change]:
         """Return guests as tills will get them."""
-        return await self._tools.guest_rows(*self._at, guests)
+        return await self._tools.guest_rows(*self._at, guests, [])
 
     async def move_system_accounts(self, moved: Mapping[int, int]) -> None:
         """As `storing.move_system_accounts`."""

@@ -122,6 +122,7 @@ class FakeTill:
         occurred_at: int | None = None,
         points_earned: int = 0,
         points_redeemed: int = 0,
+        business_day: str = "2026-03-02",
         **fields: object,
     ) -> SealedRecord:
         """Append a record of any kind to the journal and return it."""
@@ -140,7 +141,7 @@ class FakeTill:
             boot_id=self.boot_id,
             monotonic_ms=self.clock.now_ms - T0,
             clock_conf=ClockConfidence.GOOD,
-            business_day="2026-03-02",
+            business_day=business_day,
             totals=self.totals,
             points_earned=points_earned,
             points_redeemed=points_redeemed,

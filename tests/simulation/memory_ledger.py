@@ -25,14 +25,16 @@ from loyalty_desk.wire.v1.sync import Block, FeedTable
 from server.kit import feed
 from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
+from server.ledger.guard_store import StepUse, TierUse
 from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot, LotUse
-from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted
+from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted, is_stores
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original, Source
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced, entry_lot
 from server.ledger.timing import ClockSight
 from server.sync.store import BranchHead, LifeClaim
+from tests.simulation.memory_guards import MemoryGuards
 
 WAITING, REPLAYED = "waiting_dependency", "replayed"
 
@@ -155,6 +157,8 @@ class Tables:
     rows: int = 0
     digest: int = 0
     commits: list[tuple[int, datetime]] = field(default_factory=list)
+    steps: list[StepUse] = field(default_factory=list)
+    tiers: list[TierUse] = field(default_factory=list)
 
     def copy(self) -> Tables:
         """Return tables that can be changed without changing these."""
@@ -181,6 +185,8 @@ class Tables:
             self.rows,
             self.digest,
             self.commits.copy(),
+            self.steps.copy(),
+            self.tiers.copy(),
         )
 
     @property
@@ -219,6 +225,10 @@ class MemoryStore:
         self._signer = signer
         self._programs = programs
         self._now = now
+
+    @property
+    def guards(self) -> MemoryGuards:
+        return MemoryGuards(self.tables)
 
     # -- LedgerStore: reading --------------------------------------------------------------------------------------
 
@@ -270,7 +280,10 @@ class MemoryStore:
     async def originals(self, ids: Sequence[UUID]) -> dict[UUID, Original]:
         tables = self.tables
         found = {one: tables.txs[one] for one in ids if one in tables.txs}
-        made = {key: Original(Record.from_payload(tx.payload), tx.guest) for key, tx in found.items()}
+        made = {
+            key: Original(Record.from_payload(tx.payload), tx.guest, is_stores=is_stores(tx.flags))
+            for key, tx in found.items()
+        }
         for tx in tables.txs.values():
             if tx.reverses in made:
                 made[tx.reverses].returns.append(Record.from_payload(tx.payload))

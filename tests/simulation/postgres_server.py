@@ -178,8 +178,8 @@ class PostgresServer(SimServer):
     async def _begin_posting(self, network: UUID) -> AsyncIterator[Any]:
         opened = await self._ground()
 
-        async def guest_rows(connection: Any, owner: Any, ids: Any) -> Any:
-            return await guests.changes(connection, owner, opened.vault, ids)
+        async def guest_rows(connection: Any, owner: Any, ids: Any, handles: Any) -> Any:
+            return await guests.changes(connection, owner, opened.vault, ids, handles)
 
         async with postgres(opened.db, Tools(opened.vault, guest_rows, self._shelf.find))(network) as store:
             assert isinstance(store, PostgresStore)

@@ -1,0 +1,250 @@
+"""What is looked at beside a batch's postings: evidence, steps shown twice, lapsed holds, tier discounts by weak codes.
+
+Nothing here refuses a record (section 6, settlement). What does not hold becomes an exception, and an offline
+redemption that nothing bears is charged to the store that took it instead of the guest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.code_proof import Doubt, ShownStep
+from loyalty_desk.domain.contents import hold_of
+from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.quote import TIER_RULE
+from loyalty_desk.domain.record import ExceptionKind, Record
+from loyalty_desk.wire.v1.rows import ProfileRow
+from server.holds.service import Settled
+from server.kit.feed import Change
+from server.ledger.evidence import Card, doubts, needs_proof, step_shown
+from server.ledger.guard_store import GuardStore, StepUse, TierUse
+from server.ledger.late import Reinstate, late_redemptions
+from server.ledger.posting import Fact, Raised
+from server.ledger.returns import SALES
+
+
+class Guards:
+    """The guards of one batch; `look` before guests are locked, `weigh` after, `changes` go into the feed with it."""
+
+    def __init__(self, store: GuardStore, now: datetime) -> None:
+        self._store = store
+        self._now = now
+        self._cards: Mapping[int, Card] = {}
+        self._doubts: Mapping[UUID, Doubt] = {}
+        self.changes: list[Change] = []
+
+    async def look(self, facts: Sequence[Fact], reached: Mapping[int, datetime]) -> None:
+        """Check the evidence of redemptions; `reached` is when the server reached feed numbers that records name."""
+        spent = [fact for fact in facts if needs_proof(fact.record)]
+        if not spent:
+            return
+        handles = {one.record.credential.handle for one in spent if one.record.credential is not None} - {None}
+        self._cards = await self._store.cards(sorted(handle for handle in handles if handle is not None))
+        keys = await self._store.key_set()
+        earliest = {
+            one.record.id: to_ms(reached[cursor])
+            for one in spent
+            if (cursor := one.record.cache_feed_seq or 0) in reached
+        }
+        # Following a chain to its root is some 20 000 hashes: others are answered meanwhile.
+        self._doubts = await asyncio.to_thread(doubts, spent, keys, self._cards, earliest, to_ms(self._now))
+
+    async def weigh(self, facts: Sequence[Fact]) -> list[Fact]:
+        """Return the facts with what the guards found; the guests' accounts are locked. Raises `Reinstate`."""
+        holds = await self._end_holds(facts)
+        found: dict[UUID, list[Raised]] = {}
+        doubts = dict(self._doubts)
+        for fact in facts:
+            held = holds.get(fact.record.id)
+            if held is not None and held.known is not None:
+                if _is_borne(fact, held):
+                    doubts.pop(fact.record.id, None)
+                if not held.in_time:
+                    details: dict[str, Json] = {"hold": str(held.hold), "state": held.state}
+                    found.setdefault(fact.record.id, []).append(Raised(ExceptionKind.HOLD_EXPIRED, fact.guest, details))
+        for tx, raised in (await self._steps(facts, holds, doubts)).items():
+            found.setdefault(tx, []).append(raised)
+        for tx, raised in (await self._tiers(facts)).items():
+            found.setdefault(tx, []).append(raised)
+        made = [_weighed(fact, found.get(fact.record.id, ()), doubts.get(fact.record.id)) for fact in facts]
+        return await self._late([_with_sale(fact, doubts) for fact in made])
+
+    async def _late(self, facts: list[Fact]) -> list[Fact]:
+        """Flag redemptions for which expired points came back; raises `Reinstate` where some still have to."""
+        wanted = late_redemptions(facts, to_ms(self._now))
+        if not wanted:
+            return facts
+        missing, done = await self._store.late(wanted)
+        if missing:
+            raise Reinstate(missing)
+        return [
+            replace(
+                fact, raised=(*fact.raised, Raised(ExceptionKind.LATE_EXPIRY, fact.guest, {"at": fact.effective_at}))
+            )
+            if fact.record.id in done
+            else fact
+            for fact in facts
+        ]
+
+    async def _end_holds(self, facts: Iterable[Fact]) -> dict[UUID, Settled]:
+        """End the holds that sales name and return what became of each, by sale; it is the first one's alone."""
+        named = {fact.record.id: hold for fact in facts if (hold := _hold(fact.record)) is not None}
+        if not named:
+            return {}
+        first: dict[UUID, UUID] = {}
+        for sale, hold in named.items():
+            first.setdefault(hold, sale)
+        ended = await self._store.end_holds(first, self._now)
+        return {
+            sale: ended[hold] if first[hold] == sale else replace(ended[hold], in_time=False)
+            for sale, hold in named.items()
+        }
+
+    async def _steps(
+        self, facts: Iterable[Fact], holds: Mapping[UUID, Settled], doubts: dict[UUID, Doubt]
+    ) -> dict[UUID, Raised]:
+        """Note the steps that paid, and return which of them had paid before; adds to `doubts` what may pay nothing."""
+        uses: list[StepUse] = []
+        cursors: dict[UUID, int] = {}
+        for fact in facts:
+            record = fact.record
+            shown = _step(record, holds.get(record.id))
+            # What is not proved shows nothing: anybody could use up a guest's steps by naming them.
+            if shown is not None and record.id not in doubts:
+                uses.append(StepUse(shown, record.id, record.device, fact.effective_at))
+                cursors[record.id] = record.cache_feed_seq or 0
+        if not uses:
+            return {}
+        paid = await self._store.put_steps(uses)
+        fresh = [one.tx for one in uses]
+        raised: dict[UUID, Raised] = {}
+        for place, one in enumerate(uses):
+            later = set(fresh[place:])
+            before = [(tx, device) for tx, device in paid.get(one.shown, ()) if tx not in later]
+            told = self._was_told(one, cursors[one.tx])
+            if not before and not told:
+                continue
+            details: dict[str, Json] = {"step": one.shown.step, "paid_for": [str(tx) for tx, _ in before[:_SHOWN]]}
+            raised[one.tx] = Raised(ExceptionKind.REPLAY, None, details)
+            if told or any(device == one.device for _, device in before):
+                # This till knew it: a step pays once at a till, and never where the till had been told (INV-20).
+                doubts[one.tx] = Doubt.REPLAYED
+        self.changes += await self._store.put_last_steps(_last(uses))
+        return raised
+
+    def _was_told(self, use: StepUse, cursor: int) -> bool:
+        card = self._cards.get(use.shown.handle)
+        if card is None or card.root != use.shown.root or not card.told_at:
+            return False
+        return use.shown.step <= card.step and cursor >= card.told_at
+
+    async def _tiers(self, facts: Iterable[Fact]) -> dict[UUID, Raised]:
+        profiles: dict[UUID, ProfileRow] = {}
+        uses: list[TierUse] = []
+        limits: dict[UUID, ProfileRow] = {}
+        for fact in facts:
+            record = fact.record
+            amount = _tier_discount(record)
+            if fact.guest is None or amount <= 0:
+                continue
+            if record.store not in profiles:
+                profiles[record.store] = await self._store.profile(record.store)
+            profile = profiles[record.store]
+            if record.credential is None or record.credential.code.value not in profile.tier_codes:
+                uses.append(TierUse(fact.guest, record.business_day, record.id, record.device, amount))
+                limits[record.id] = profile
+        if not uses:
+            return {}
+        found = await self._store.put_tier_uses(uses)
+        fresh = [one.tx for one in uses]
+        raised: dict[UUID, Raised] = {}
+        for place, one in enumerate(uses):
+            later = set(fresh[place + 1 :])
+            day = [other for other in found[one.guest, one.business_day] if other.tx not in later]
+            total, limit = sum(other.amount for other in day), limits[one.tx]
+            # What one till gives beyond its bounds a manager has confirmed there.
+            is_across = len({other.device for other in day}) > 1
+            if is_across and (len(day) > limit.tier_checks or total > limit.tier_discount):
+                details: dict[str, Json] = {"day": one.business_day, "checks": len(day), "discount": total}
+                raised[one.tx] = Raised(ExceptionKind.VELOCITY, one.guest, details)
+        return raised
+
+
+_SHOWN = 20
+
+
+def _weighed(fact: Fact, found: Sequence[Raised], doubt: Doubt | None) -> Fact:
+    if doubt is None:
+        return replace(fact, raised=(*fact.raised, *found)) if found else fact
+    points = fact.record.points_redeemed
+    evidence = Raised(ExceptionKind.EVIDENCE, fact.guest, {"reason": doubt.value, "points": points})
+    return replace(fact, raised=(*fact.raised, *found, evidence), is_stores=True)
+
+
+def _with_sale(fact: Fact, doubts: Mapping[UUID, Doubt]) -> Fact:
+    """Return a return that knows whether its sale, of this very batch, was charged to the store."""
+    back = fact.returning
+    if back is None or back.original.id not in doubts:
+        return fact
+    return replace(fact, returning=replace(back, is_stores=True))
+
+
+def _hold(record: Record) -> UUID | None:
+    if record.kind not in SALES or record.points_redeemed <= 0:
+        return None
+    try:
+        return hold_of(record.check)
+    except BadInput:
+        return None
+
+
+def _is_borne(fact: Fact, held: Settled) -> bool:
+    """Return whether the server itself saw proof when it gave the hold: for this sale, guest, till and amount."""
+    known, record = held.known, fact.record
+    return (
+        known is not None
+        and known.tx == record.id
+        and known.guest == fact.guest
+        and known.device == record.device
+        and known.amount >= record.points_redeemed
+    )
+
+
+def _step(record: Record, held: Settled | None) -> ShownStep | None:
+    shown = record.credential
+    if held is not None and held.known is not None and held.known.tx == record.id and held.known.root is not None:
+        handle = None if shown is None else shown.handle
+        step = held.known.step
+        return None if handle is None or step is None else ShownStep(handle, held.known.root, step)
+    return step_shown(record)
+
+
+def _last(uses: Sequence[StepUse]) -> list[StepUse]:
+    """Return one use for each credential: the one made last, and of those the highest step."""
+    made: dict[int, StepUse] = {}
+    for one in sorted(uses, key=lambda use: (use.at, use.shown.step)):
+        made[one.shown.handle] = one
+    return list(made.values())
+
+
+def _tier_discount(record: Record) -> int:
+    """Return what the guest's tier took off a sale, minor units; a check that cannot be read took nothing."""
+    if record.kind not in SALES or not record.check:
+        return 0
+    try:
+        lines = Fields(record.check, "check").objects("lines")
+        return sum(
+            discount.integer("amount", None)
+            for line in lines
+            for discount in line.objects("discounts")
+            if discount.text("rule", None) == TIER_RULE
+        )
+    except BadInput:
+        return 0

@@ -1,0 +1,168 @@
+"""Points expire, and a redemption made while they lived arrives: in their grace, and long after it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.record import ExceptionKind
+from server.guests import merging, service
+from server.kit import feed
+from server.ledger.expiry import expire_due
+from server.ledger.late import Expired, Late, parts_back
+from server.ledger.posting import flag_bits
+from server.programs import defaults
+from server.programs import service as programs
+from server.verify import verify
+from tests.server.fake_till import T0, FakeTill
+from tests.server.world import World
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+DAY_MS = 86_400_000
+LATE_EXPIRY, OVERDRAFT = flag_bits([ExceptionKind.LATE_EXPIRY]), flag_bits([ExceptionKind.OVERDRAFT])
+
+
+async def ten_days(world: World) -> None:
+    """Let points live for ten days."""
+    async with world.ground.db.begin(world.network) as connection:
+        content = {**defaults.mixed("RUB"), "expiry": {"type": "days", "days": 10}}
+        published = await programs.publish(connection, world.network, content, "UTC")
+        await feed.record(connection, world.network, [published.change])
+
+
+async def expire(world: World) -> int:
+    """Run the nightly job."""
+
+    async def render(connection: Any, network: UUID, guests: Any) -> Any:
+        return await service.changes(connection, network, world.ground.vault, guests)
+
+    async with world.ground.db.begin(world.network) as connection:
+        return await expire_due(connection, world.network, render, world.clock.now())
+
+
+def on_day(world: World, day: int, *tills: FakeTill) -> None:
+    world.clock.at = from_ms(T0 + day * DAY_MS + 300_000)
+    for till in tills:
+        till.clock.now_ms = T0 + day * DAY_MS
+
+
+async def last(world: World, till: FakeTill) -> int:
+    return (await world.push(till)).results[-1].flags
+
+
+async def sound(world: World) -> bool:
+    (made,) = await verify(world.ground)
+    assert made.findings == []
+    return True
+
+
+async def lived(world: World, earned: int = 100) -> tuple[FakeTill, FakeTill, UUID]:
+    """Return two tills and a guest who was given points on day 0."""
+    await ten_days(world)
+    one, other, (guest,) = await world.till(), await world.till(), await world.guests()
+    one.sale(guest.id, earned=earned)
+    on_day(world, 0)
+    await world.push(one)
+    return one, other, guest.id
+
+
+async def test_scenario_27_within_the_grace_a_redemption_uses_the_lot_itself(world: World) -> None:
+    _, other, guest = await lived(world)
+    on_day(world, 8, other)
+    other.sale(guest, redeemed=60)
+    on_day(world, 14)
+    assert await expire(world) == 0
+    assert await last(world, other) == 0
+    assert await world.balance(guest) == 40
+    on_day(world, 20)
+    assert await expire(world) == 1
+    assert await world.balance(guest) == 0
+    assert await sound(world)
+
+
+async def test_scenario_28_long_after_it_the_points_come_back_for_it_and_the_rest_stays_dead(world: World) -> None:
+    one, other, guest = await lived(world)
+    on_day(world, 8, other)
+    other.sale(guest, redeemed=60)
+    on_day(world, 28)
+    assert await expire(world) == 1
+    one.clock.now_ms = T0 + 28 * DAY_MS
+    one.sale(guest, earned=500)
+    await world.push(one)
+    assert await last(world, other) == LATE_EXPIRY
+    # What was earned since is untouched: the sale took what it would have taken on its day.
+    assert await world.balance(guest) == 500
+    kinds = "select kind, count(*) from ledger_tx where origin = 'server' group by 1 order by 1"
+    assert await world.sql(kinds) == [("expire", 1), ("reinstate", 1)]
+    assert await world.sql("select posted from account where kind = 'breakage'") == [(40,)]
+    assert await world.sql("select count(*) from exception where kind = 'LATE_EXPIRY'") == [(1,)]
+    assert await last(world, other) == 0  # a duplicate
+    on_day(world, 30)
+    assert await expire(world) == 0
+    assert await sound(world)
+
+
+async def test_more_than_had_expired_is_taken_from_what_there_is_and_two_sales_share(world: World) -> None:
+    _, other, guest = await lived(world)
+    on_day(world, 8, other)
+    other.sale(guest, redeemed=60)
+    other.sale(guest, redeemed=60)
+    on_day(world, 28)
+    await expire(world)
+    assert [one.flags for one in (await world.push(other)).results][1:] == [LATE_EXPIRY, LATE_EXPIRY | OVERDRAFT]
+    assert await world.balance(guest) == -20
+    assert await world.sql("select posted from account where kind = 'breakage'") == [(0,)]
+    assert await sound(world)
+
+
+async def test_what_was_redeemed_after_its_end_brings_nothing_back(world: World) -> None:
+    _, other, guest = await lived(world)
+    on_day(world, 12, other)
+    other.sale(guest, redeemed=60)
+    on_day(world, 28)
+    await expire(world)
+    assert await last(world, other) == OVERDRAFT
+    assert await world.balance(guest) == -60
+
+
+async def test_points_of_a_guest_merged_since_come_back_to_the_survivor(world: World) -> None:
+    _, other, guest = await lived(world)
+    (survivor,) = await world.guests()
+    on_day(world, 8, other)
+    other.sale(guest, redeemed=60)
+    on_day(world, 28)
+    await expire(world)
+    await merging.merge(world.ground, world.network, guest, survivor.id, world.clock.now())
+    assert await last(world, other) == LATE_EXPIRY
+    assert (await world.balance(guest), await world.balance(survivor.id)) == (0, 0)
+    assert await sound(world)
+
+
+async def test_two_late_tills_at_once_share_what_had_expired(world: World) -> None:
+    one, other, guest = await lived(world)
+    on_day(world, 8, one, other)
+    for till in (one, other):
+        till.sale(guest, redeemed=80)
+    on_day(world, 28)
+    await expire(world)
+    found = await asyncio.gather(last(world, one), last(world, other))
+    assert sorted(found) == [LATE_EXPIRY, LATE_EXPIRY | OVERDRAFT]
+    assert await world.balance(guest) == -60
+    assert await sound(world)
+
+
+def test_the_earliest_to_die_comes_back_first_and_only_what_lived_then() -> None:
+    guest, other, sale = (UUID(int=number) for number in range(3))
+
+    def lot(number: int, earned: int, expires: int, left: int, owner: UUID = guest) -> Expired:
+        return Expired(owner, UUID(int=100 + number), earned, expires, False, left)
+
+    lots = [lot(1, 0, 50, 5), lot(2, 0, 20, 5), lot(3, 30, 60, 5), lot(4, 0, 40, 0), lot(5, 0, 40, 9, other)]
+    late = Late(sale, guest, 7, 20)
+    assert [(one.expiry.int - 100, points) for one, points in parts_back(late, lots)] == [(1, 5)]
+    late = Late(sale, guest, 7, 19)
+    assert [(one.expiry.int - 100, points) for one, points in parts_back(late, lots)] == [(2, 5), (1, 2)]
