@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import zoneinfo
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -19,10 +20,13 @@ from loyalty_desk import (
     cli_till_shift,
     log_file,
 )
-from loyalty_desk.cli_till import AsJson, DataDir, Lang, fail, till_app
-from loyalty_desk.domain.errors import ForPerson, Refused
+from loyalty_desk.cli_till import BAD_INPUT, AsJson, DataDir, Lang, fail, till_app
+from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+_PROGRAM = "loyalty-desk"
+# What typer cannot read, by the name of its class, as the code of a sentence; the rest is `usage_other`.
+_UNREAD = {"NoSuchOption": "usage_option", "MissingParameter": "usage_missing", "BadParameter": "usage_value"}
 
 app = typer.Typer(
     add_completion=False,
@@ -38,15 +42,45 @@ cli_quote.mount(app)
 
 def main() -> None:
     """Run the command line; what a person can act on is one sentence on stderr and exit code 2."""
+    from typer.exceptions import TyperException
+
     # Business days are counted with the pinned zones, never with the system's: both sides must use the same rules.
     zoneinfo.reset_tzpath(to=())
     log_file.hush()
     try:
-        app()
+        done = app(prog_name=_PROGRAM, standalone_mode=False)
     except ForPerson as error:
-        fail(error, "")
+        fail(error, _language(sys.argv))
+    except TyperException as error:
+        _unread(error, _language(sys.argv))
+    except typer.Abort:
+        typer.echo(err=True)  # ends the line of the question that got no answer
+        fail(Refused("nothing_done"), _language(sys.argv))
     except KeyboardInterrupt:
         sys.exit(130)
+    sys.exit(done if isinstance(done, int) else 0)
+
+
+def _unread(error: Exception, lang: str) -> NoReturn:
+    """Say in one sentence what of a command line cannot be read, and end."""
+    context = getattr(error, "ctx", None)
+    command = _PROGRAM if context is None else str(context.command_path)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(str(error), err=True)
+        sys.exit(BAD_INPUT)
+    param = getattr(error, "param", None)
+    name = getattr(error, "option_name", "") or (param.opts[0] if param is not None and param.opts else "")
+    code = _UNREAD.get(type(error).__name__, "usage_other") if name else "usage_other"
+    fail(BadInput(code, name=name, command=command), lang)
+
+
+def _language(arguments: Sequence[str]) -> str:
+    """Return what `--lang` says in a command line that may be unreadable otherwise."""
+    for at, one in enumerate(arguments):
+        name, given, value = one.partition("=")
+        if name == "--lang":
+            return value if given else "".join(arguments[at + 1 : at + 2])
+    return ""
 
 
 @app.callback(invoke_without_command=True)

@@ -78,7 +78,10 @@ def refuse(error: ForPerson, words: Words) -> NoReturn:
 
     facts = dict(error.facts)
     if "reason" in facts:
-        facts["why"] = sentence_of(f"limit_{facts['reason']}", facts, words)
+        # A number at a till without its server is no card that is used up: it never pays.
+        by_number = facts["reason"] == "code_limit" and facts.get("kind") == "number"
+        reason = "code_limit_number" if by_number else facts["reason"]
+        facts["why"] = sentence_of(f"limit_{reason}", facts, words)
     typer.echo(sentence_of(error.code, facts, words), err=True)
     sys.exit(BAD_INPUT)
 

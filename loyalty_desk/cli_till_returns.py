@@ -89,7 +89,12 @@ def exchange(
     from loyalty_desk.services.counter_lines import exchange_lines
 
     with opened(data_dir, lang) as (till, words):
-        found = till.counter.sold_checks.find(receipt)
+        try:
+            found = till.counter.sold_checks.find(receipt)
+        except Refused as refused:
+            if refused.code != "sale_unknown":
+                raise
+            raise Refused("exchange_elsewhere", receipt=receipt[:40]) from refused
         back = _returns(found, line or [])
         draft = make_draft(till, "", sell or [], code, 0, [])
         _, quote = till.counter.returns.exchange_quote(found, back, draft)

@@ -17,6 +17,7 @@ from loyalty_desk.domain.hash_chain import SeenChains
 from loyalty_desk.domain.private_fields import Private
 from loyalty_desk.domain.record import Credential, Record
 from loyalty_desk.domain.signed_codes import RotatingCode, SignedCode
+from loyalty_desk.domain.tiers import reached
 from loyalty_desk.services.guest_marks import GuestMarks
 from loyalty_desk.services.ports import Cache, CachedGuest, CredentialState, Identity, Journal, Overlay
 from loyalty_desk.services.program_in_force import ProgramInForce
@@ -186,7 +187,10 @@ class Guests:
             return self._card(credential, known)
         kept = self._journal.private(registration.id)
         name = "" if kept is None else Private.from_bytes(kept).fields.name
-        card = self._card(credential, CachedGuest(guest, GuestRow(name=name)))
+        program = self._programs.known()
+        # Whoever joins has the tier that asks for nothing, from the first check on.
+        tier = "" if program is None else reached(program, 0)
+        card = self._card(credential, CachedGuest(guest, GuestRow(name=name, tier=tier)))
         return replace(card, allowance=PROVISIONAL, provisional=True)
 
     def _credential(self, handle: int) -> CredentialState | None:

@@ -205,6 +205,8 @@ class Online:
             self._note(card, request, HoldOutcome.INSUFFICIENT, settings=settings)
             raise Refused("hold_declined", points=max(0, answer.available))
         self._note(card, request, HoldOutcome.REFUSED)
+        if answer.reason == "code_limit" and not answer.limit:
+            raise Refused("redemption_refused", reason="code_limit_number")
         reason = answer.reason if answer.reason in _REASONS else "other"
         raise Refused(f"hold_refused_{reason}", points=answer.limit or 0)
 

@@ -85,6 +85,14 @@ SENTENCES: Mapping[str, str] = {
     "not_enrolled": _("This till does not belong to a network yet."),
     "journal_key_missing": _("The key of this till’s journal is missing. The sales are still there; call the manager."),
     "journal_unreadable": _("The file {path} is no journal that this key opens."),
+    "usage_option": _("There is no option {name}: {command} --help names them all."),
+    "usage_missing": _("{name} is missing: {command} --help says what it is."),
+    "usage_value": _("{name} cannot be this: {command} --help says what it is."),
+    "usage_other": _("This cannot be understood: {command} --help says what there is."),
+    "nothing_done": _("Stopped. Nothing has been changed."),
+    "exchange_elsewhere": _(
+        "{receipt} was not sold at this till. Return it first, then sell the new goods as a sale of their own."
+    ),
     "records_wait": _(
         "Records that the server has not: {count}. Exchange with it first, or write them into a file with --export."
     ),

@@ -31,7 +31,7 @@ def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[
     if status.loading_percent is not None:
         guests = t("loading, {percent} % here").format(percent=status.loading_percent)
     return [
-        (t("Network"), status.network or not_yet),
+        (t("Network"), status.network or (not_yet if fresh else "—")),
         (t("Store"), status.store),
         (t("Till"), status.till),
         (t("Cashier"), status.cashier or not_yet),

@@ -11,6 +11,7 @@ import shutil
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -19,7 +20,7 @@ import apsw
 
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import SealedRecord
-from loyalty_desk.store.engine import is_damage, row, rows
+from loyalty_desk.store.engine import Unreadable, is_damage, row, rows
 from loyalty_desk.store.journal import SqliteJournal
 from loyalty_desk.store.journal_care import backup
 
@@ -51,9 +52,10 @@ def write(journal: SqliteJournal, folder: Path, sealed_key: bytes, to: Path) -> 
             file.flush()
             os.fsync(file.fileno())
         half.replace(to)
-    except OSError as error:
-        half.unlink(missing_ok=True)
-        raise Refused("export_not_written", path=str(to), why=error.strerror or "") from error
+    except (OSError, apsw.Error, Unreadable) as error:
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
+        raise Refused("export_not_written", path=str(to)) from error
 
 
 def is_portable(path: Path) -> bool:

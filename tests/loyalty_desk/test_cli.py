@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from loyalty_desk import cli
+
 
 def till(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "LOYALTY_TILL_DIR": str(folder), "LOYALTY_KEYRING": "file", "LANG": "C", **environment}
@@ -48,6 +50,52 @@ def test_the_window_is_not_imported_for_a_command(tmp_path: Path) -> None:
     env = {**os.environ, "LOYALTY_TILL_DIR": str(tmp_path), "LOYALTY_KEYRING": "file"}
     found = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("line", "english", "russian"),
+    [
+        ("till sale --bogus 1", "There is no option --bogus: loyalty-desk till sale --help names them all.", "Ключа"),
+        ("till sale --points x", "--points cannot be this: loyalty-desk till sale --help says what it is.", "--points"),
+        ("till history", "code is missing: loyalty-desk till history --help says what it is.", "Не хватает code"),
+        ("till adjust LD1X 5 --reason other", "--manager is missing: loyalty-desk till adjust --help", "Не хватает"),
+        ("till salle", "This cannot be understood: loyalty-desk till --help says what there is.", "Команда"),
+        ("till sale --points -1", "--points cannot be this", "--points"),
+        ("till sale --amount", "There is no option", "Ключа"),
+        ("till leave", "This till does not belong to a network yet.", "Эта касса"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence_in_the_language_asked_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    english: str,
+    russian: str,
+) -> None:
+    monkeypatch.setenv("LOYALTY_TILL_DIR", str(tmp_path))
+    monkeypatch.setattr("loyalty_desk.log_file.hush", lambda: None)
+    for language, beginning in (("en", english), ("ru", russian)):
+        monkeypatch.setattr(sys, "argv", ["loyalty-desk", *line.split(), "--lang", language])
+        if line.endswith("--amount"):
+            monkeypatch.setattr(sys, "argv", ["loyalty-desk", "--lang", language, *line.split()])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        shown = capsys.readouterr()
+        assert (ended.value.code, shown.out, shown.err.count("\n")) == (2, "", 1)
+        assert shown.err.startswith(beginning), shown.err
+
+
+def test_help_and_no_arguments_are_no_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for line, code in ((["till", "--help"], 0), (["till"], 2), (["till", "shift"], 2)):
+        monkeypatch.setattr(sys, "argv", ["loyalty-desk", *line])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        shown = capsys.readouterr()
+        assert ended.value.code == code
+        assert "loyalty-desk till" in shown.out + shown.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a display")

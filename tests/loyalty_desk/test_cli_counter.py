@@ -136,6 +136,18 @@ def test_points_wait_for_no_server_that_is_not_there_and_the_outcome_is_kept(
         (["find", "+7 916 123-45-67"], "This needs the server, which does not answer."),
         (["find", "123456"], "This needs the server, which does not answer."),
         (["find", "garbage"], "This code is not one of ours."),
+        (["sale", "--amount", "100", "--code", "+7 916 123-45-67"], "This needs the server, which does not answer."),
+        (["sale", "--amount", "100", "--code", CARD[:-1]], "The code is damaged"),
+        (["exchange", "ABCD-000009", "--line", "1"], "ABCD-000009 was not sold at this till. Return it first"),
+        (["void", "ABCD-000009"], "There is no sale ABCD-000009 here. Check the number."),
+        (["import", "nothing.ldx"], "There is no file nothing.ldx."),
+        (["import", "nothing.ldx", "--sheet-file", "nowhere"], "The file nowhere cannot be read."),
+        (["export", "/proc/nowhere/till.ldx"], "The file /proc/nowhere/till.ldx cannot be written."),
+        (["recover"], "This till’s keys are there: nothing has to be recovered."),
+        (["leave", "--yes"], "Records that the server has not: 1. Exchange with it first"),
+        (["enrol", "LDP1"], "This till already belongs to a network."),
+        (["shift", "open", "--cashier", "nobody"], "Nobody called “nobody” works in this store."),
+        (["adjust", CARD, "999999", "--take", "--manager", "boss", "--reason", "fraud"], "The PIN is wrong."),
         (["sale"], "Type the amount of the check."),
         (["sale", "--line", "latte"], "“latte” is not a line."),
         (["sale", "--line", "latte:x"], "This is not an amount."),
@@ -176,3 +188,50 @@ def test_a_fault_of_the_machine_is_told_in_a_sentence_and_logged_with_its_traceb
 def test_a_pin_is_no_argument(till: Callable[..., Result]) -> None:
     for command in (["shift", "open"], ["adjust"], ["override"], ["void"], ["transfer"]):
         assert "--pin" not in till(*command, "--help").stdout
+
+
+def refused_redemption(till: Callable[..., Result], *arguments: str) -> str:
+    return said(till("sale", "--amount", "500", "--offline", *arguments))
+
+
+def test_each_limit_of_a_redemption_without_the_server_says_why(
+    till: Callable[..., Result], done: Callable[..., dict[str, Any]]
+) -> None:
+    """Section 6, in the order in which a counter meets them; earning is never refused."""
+    assert refused_redemption(till, "--code", "1000000016", "--points", "10").endswith(
+        "a number is not enough to use points. Ask the guest for the card."
+    )
+    assert refused_redemption(till, "--code", CARD, "--points", "101").startswith(
+        "At most 100 points can be used now: that is the limit for this kind of code."
+    )
+    for _ in range(2):
+        assert done("sale", "--amount", "500", "--offline", "--code", CARD, "--points", "10")["redeemed_points"] == 10
+    third = refused_redemption(till, "--code", CARD, "--points", "10")
+    assert third.endswith("this guest has used points here 2 times since the last exchange with the server.")
+    allowed = done("override", CARD, "--manager", "boss", pin="135790")
+    assert allowed["id"]
+    assert done("sale", "--amount", "500", "--offline", "--code", CARD, "--points", "10")["redeemed_points"] == 10
+    again = said(till("override", CARD, "--manager", "boss", pin="135790"))
+    assert again.startswith("This was allowed once already.")
+    assert done("sale", "--amount", "500", "--offline", "--code", CARD)["redeemed_points"] == 0
+
+
+def test_a_guest_registered_here_earns_at_once_and_spends_when_the_server_knows(
+    till: Callable[..., Result], done: Callable[..., dict[str, Any]]
+) -> None:
+    done("register", "--name", "Ирина", "--consent", "v1", "--card", FREE_CARD)
+    assert done("sale", "--amount", "500", "--code", FREE_CARD)["earned_points"] > 0
+    found = refused_redemption(till, "--code", FREE_CARD, "--points", "5")
+    assert found.endswith("the guest has just been registered: points can be used once the server knows them.")
+
+
+def test_old_data_redeem_nothing_and_sell_all_the_same(
+    till: Callable[..., Result], done: Callable[..., dict[str, Any]], folder: Path
+) -> None:
+    with inside(folder) as opened:
+        parts = opened._selling
+        now = parts.clock.now_ms() - 25 * 3_600_000
+        parts.cache.completed(now, parts.clock.boot_id, parts.clock.monotonic_ms() - 25 * 3_600_000)
+    found = refused_redemption(till, "--code", CARD, "--points", "10")
+    assert found.endswith("the till has not reached the server for 24 hours."), found
+    assert done("sale", "--amount", "500", "--code", CARD)["earned_points"] > 0
