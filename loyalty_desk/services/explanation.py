@@ -123,7 +123,7 @@ SENTENCES: Mapping[str, str | Counted] = {
     "declined": _("declined"),
     "stamps_collected": n_("a stamp: {missing} more to go", "a stamp: {missing} more to go", "missing"),
     # us
-    "unknown_parts": _("needs a newer version of this till"),
+    "unknown_parts": _("needs a newer version of this till, because of: {names}"),
 }
 MONEY_FACTS = frozenset({"needs", "has", "missing", "limit", "per", "budget"})
 POINT_FACTS = frozenset({"cost"})
@@ -143,6 +143,8 @@ def reason(code: str, facts: Mapping[str, Json], words: Words) -> str:
     if known is None:
         return translations.gettext(_UNKNOWN).format(code=code)
     shown = {name: _shown(code, name, value, words) for name, value in facts.items()}
+    if code == "unknown_parts":
+        shown["names"] = ", ".join(name for of in ("effects", "conditions", "field") if (name := shown.get(of)))
     if isinstance(known, Counted):
         number = facts.get(known.by)
         count = number if isinstance(number, int) else 0
