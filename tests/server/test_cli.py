@@ -353,5 +353,5 @@ def test_every_sentence_can_be_filled() -> None:
 
     for code, text in SENTENCES.items():
         # A sentence ends as one, or in a command to type, after which a full stop would be typed too.
-        assert text[-1] in ".)}" or "loyalty-server " in text.rpartition(":")[2], code
+        assert text[-1] in ".?)}" or "loyalty-server " in text.rpartition(":")[2], code
         assert all(name is None or name.isidentifier() for _, name, _, _ in string.Formatter().parse(text)), code
