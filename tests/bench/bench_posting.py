@@ -270,13 +270,17 @@ async def bare_rate(base: Base, sold: Sold, size: int) -> float:
     return rate
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextlib.contextmanager
 def server(settings: Settings, base: Base) -> Iterator[str]:
     """Run `loyalty-server run`: one worker, and the process that prices again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    owner = base.owner
+    port, owner = free_port(), base.owner
     assert settings.master_key is not None
     assert owner is not None
     environment = os.environ | {
