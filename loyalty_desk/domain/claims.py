@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 
 from loyalty_desk.domain.plan import Bits, Plan, PlannedRule
 from loyalty_desk.domain.quote import MANUAL_RULE
@@ -39,11 +41,9 @@ class Claims:
                     closed = True
         if not closed:
             return waiting
-        wanted = self._others
-        for rules in self._by_category.values():
-            wanted |= rules
-        for rules in self._by_product.values():
-            wanted |= rules
+        wanted = reduce(or_, self._by_category.values(), self._others)
+        if self._by_product:
+            wanted = reduce(or_, self._by_product.values(), wanted)
         return waiting & wanted
 
 

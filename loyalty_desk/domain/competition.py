@@ -211,6 +211,9 @@ def _best(
 
 
 def _earn_turn(trace: Trace, rule: PlannedRule, earnings: Earnings) -> None:
+    if rule.earning_written_out is not None and rule.earning_written_out(earnings):
+        trace.outcomes[rule.rank] = None
+        return
     positions = ready(trace, rule)
     if positions is not None:
         _earn(trace, rule, positions, earnings)

@@ -23,7 +23,7 @@ from loyalty_desk.domain.conditions.who import AnyGuest, Channels, Segments, Sto
 from loyalty_desk.domain.effects.base import EXCLUSIONS, REWARDS, RULES
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.fields import Fields
-from loyalty_desk.domain.turns import Turn, written_out
+from loyalty_desk.domain.turns import EarningTurn, Turn, earning_written_out, written_out
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.compiled import CompiledRule
@@ -101,6 +101,7 @@ class PlannedRule:
         "budgets",
         "claims",
         "earning",
+        "earning_written_out",
         "effects",
         "exclusive",
         "fixed",
@@ -138,9 +139,15 @@ class PlannedRule:
         self.sole_effect = self.effects[0] if len(self.effects) == 1 and not self.budgets else None
         self.written_out: Turn | None = None
         only = choosers[0] if len(choosers) == 1 else None
+        conditions = (*self.fixed, *self.moving)
         if type(only) is Categories and self.sole_effect is not None and not self.earning and self.acting.cap is None:
-            conditions, spares = (*self.fixed, *self.moving), self.acting.skip_discounted
+            spares = self.acting.skip_discounted
             self.written_out = written_out(self.id, only.categories, conditions, self.sole_effect, spares=spares)
+        # A candidate shows goods of its only chooser, unless it was found by a code.
+        self.earning_written_out: EarningTurn | None = None
+        shows_goods = not choosers or type(only) in (Categories, Products)
+        if shows_goods and not self.effects and not any(isinstance(c, PromoCode) for c in self.fixed):
+            self.earning_written_out = earning_written_out(self.id, conditions, self.earning)
         self.claims = (
             self.stage == RULES
             and self.is_alone

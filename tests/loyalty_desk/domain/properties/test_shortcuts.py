@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 
 from loyalty_desk.domain import pricing
 from loyalty_desk.domain.conditions import CONDITIONS, Chooser
-from loyalty_desk.domain.effects.base import Acting
+from loyalty_desk.domain.earning import Earnings
+from loyalty_desk.domain.effects.base import Acting, Effect
+from loyalty_desk.domain.effects.earning import BonusMultiplier
+from loyalty_desk.domain.effects.fixed_amount import SharedAmount
 from loyalty_desk.domain.effects.percentage import LinePercentage
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.plan import Plan, picker
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.tally import Tally, in_order
-from loyalty_desk.domain.turns import NOT_ITS_TURN, written_out
+from loyalty_desk.domain.turns import NOT_ITS_TURN, earning_written_out, written_out
 from tests.loyalty_desk.domain.properties import cases
 from tests.loyalty_desk.domain.properties.breaking import break_kernel, must_fall
 from tests.loyalty_desk.domain.properties.cases import SEEDS, Case, any_cases
@@ -77,7 +80,13 @@ def test_a_picker_finds_the_lines_that_every_chooser_picks(case, seed):
 
 def check_turns(case: Case, seed: int) -> None:
     quick, plain, r = tally_of(case), tally_of(case), Random(seed)
-    effect = LinePercentage(Fields({"type": "percentage", "rate_bp": cases._rate(r)}, "rule r9", "r9"))
+    effect: Effect
+    if r.random() < 0.5:
+        effect = LinePercentage(Fields({"type": "percentage", "rate_bp": cases._rate(r)}, "rule r9", "r9"))
+    else:
+        effect = SharedAmount(
+            Fields({"type": "fixed_amount", "amount": cases._money(r)}, "rule r9", "r9"), level="line"
+        )
     chooser = condition(r, "categories")
     conditions = [condition(r, name) for name in r.choices(["usage", "amount", "guest", "nth_visit", "quantity"], k=2)]
     spares = r.random() < 0.5
@@ -97,6 +106,27 @@ def check_turns(case: Case, seed: int) -> None:
 @given(any_cases(), SEEDS)
 def test_a_turn_written_out_does_what_its_parts_do(case, seed):
     check_turns(case, seed)
+
+
+def check_earning_turns(case: Case, seed: int) -> None:
+    tally, r = tally_of(case), Random(seed)
+    earning = [BonusMultiplier(Fields({"type": "bonus_multiplier", "rate_bp": 10_000 + seed % 3}, "rule r9", "r9"))]
+    conditions = [condition(r, name) for name in r.choices(["usage", "amount", "guest", "nth_visit", "quantity"], k=2)]
+    turn = earning_written_out("r9", conditions, earning)
+    if turn is None:
+        return
+    quick, plain = Earnings(tally, tally.left.copy()), Earnings(tally, tally.left.copy())
+    holds = all(c.holds(tally, tally.all) for c in conditions)
+    if holds:
+        earning[0].earn(plain, "r9", tally.all)
+    assert turn(quick) is holds
+    assert quick == plain
+
+
+@settings(max_examples=EXAMPLES)
+@given(any_cases(), SEEDS)
+def test_an_earning_turn_written_out_does_what_its_parts_do(case, seed):
+    check_earning_turns(case, seed)
 
 
 # rules passed over
