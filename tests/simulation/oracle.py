@@ -53,7 +53,19 @@ def judge(world: World) -> Verdict:
     reused = sum(str(kind) == "ID_REUSE" for kind, _ in tables.exceptions)
     if reused:
         invariants.append(f"INV-3: {reused} ids were used twice")
-    for check in (_quarantined, _entries, _lots, _chains, _order, _caches, _balances, _heads, _exposure, _clones):
+    for check in (
+        _quarantined,
+        _entries,
+        _lots,
+        _chains,
+        _order,
+        _caches,
+        _balances,
+        _heads,
+        _exposure,
+        _clones,
+        _waiting,
+    ):
         check(world, tables, lambda rule, text: invariants.append(f"{rule}: {text}"))
     for key in sorted(str(one[0]) for one in lost):
         world.note("lost", key)
@@ -197,9 +209,10 @@ def _balances(world: World, tables: Tables, note: _Note) -> None:
     """INV-3, INV-19: balances follow from the set of posted facts alone, whatever way and order they came."""
     owners = {handle_text(handle): guest for guest, handle in world.guests}
     expected: Counter[UUID | None] = Counter()
+    taken_back = {one.reverses_id for one in _returns(tables)}
     for tx in tables.txs.values():
         record = _read(tx.payload)
-        if record.kind is not RecordKind.SALE:
+        if record.kind is not RecordKind.SALE or record.id in taken_back:
             continue
         handle = None if record.credential is None else record.credential.handle
         guest = record.guest_id or (None if handle is None else owners.get(handle_text(handle)))
@@ -212,6 +225,21 @@ def _balances(world: World, tables: Tables, note: _Note) -> None:
         posted = 0 if number is None else tables.accounts[number].posted
         if posted != total:
             note("INV-19", f"the facts come to {total}, the account has {posted}")
+
+
+def _returns(tables: Tables) -> list[Record]:
+    """Return what was posted of returns."""
+    return [_read(tx.payload) for tx in tables.txs.values() if tx.kind == RecordKind.REFUND]
+
+
+def _waiting(world: World, tables: Tables, note: _Note) -> None:
+    """A return is posted if its sale is, and waits as long as that is on no surviving medium; never twice a sale."""
+    for one in tables.quarantine.values():
+        if one.state == "waiting_dependency" and _read(one.raw).reverses_id in tables.txs:
+            note("WAIT", f"{one.seq} waits for a sale that is there")
+    for record in _returns(tables):
+        if record.reverses_id not in tables.txs:
+            note("INV-17", f"{record.seq} has taken back a sale that is not there")
 
 
 def _heads(world: World, tables: Tables, note: _Note) -> None:
@@ -249,6 +277,22 @@ def _exposure(world: World, tables: Tables, note: _Note) -> None:
     if world.plan.faults & REWINDS:
         return
     bound = len(world.tills) * 200  # U redemptions of at most the 100 points that LD1 may redeem
+    bound += sum(one.points_redeemed for one in _returns(tables))  # earned, spent, and then taken back
     for account in tables.accounts.values():
         if account.debt > bound:
             note("INV-14", f"a guest owes {account.debt}, more than {bound}")
+
+
+_CHECKS = (
+    _quarantined,
+    _entries,
+    _lots,
+    _chains,
+    _order,
+    _caches,
+    _balances,
+    _waiting,
+    _heads,
+    _exposure,
+    _clones,
+)

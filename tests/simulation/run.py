@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -116,11 +117,11 @@ def play_all(seeds: range, *, real_keys: bool = False) -> Totals:
     return totals
 
 
-def first_bite(mutation: Mutation) -> Verdict | None:
+def first_bite(mutation: Mutation, told: Callable[[Verdict], bool] = lambda one: not one.good) -> Verdict | None:
     """Return the first run that reports a defect, among runs with the faults it needs; None where all are content."""
     plan = Plan(tills=3, guests=1, steps=60, trouble=0.4, faults=BITES[mutation])
     with mutated(mutation):
-        return next((one for one in (play(seed, plan) for seed in range(1, _BITE_WITHIN + 1)) if not one.good), None)
+        return next((one for one in (play(seed, plan) for seed in range(1, _BITE_WITHIN + 1)) if told(one)), None)
 
 
 def show_bites() -> int:

@@ -13,7 +13,9 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest_code import ld1
-from loyalty_desk.domain.record import RecordKind, SealedRecord
+from loyalty_desk.domain.record import Record, RecordKind, SealedRecord
+from loyalty_desk.domain.refund import NOTHING_YET, Refund, ReturnedLine
+from loyalty_desk.domain.return_contents import ReturnContents
 from loyalty_desk.services.guests import GuestCard, Guests
 from loyalty_desk.services.ports import Identity, LedgerClient
 from loyalty_desk.services.program_in_force import ProgramInForce
@@ -156,6 +158,25 @@ class SimTill:
             money_total=total,
             cache_feed_seq=self.cache.state().cursor,
             known_balance=card.points if card is not None and card.guest_id is not None else None,
+            has_receipt=True,
+        )
+        return self.recorder.record(fact).sealed
+
+    def give_back(self, sold: SealedRecord) -> SealedRecord:
+        """Take a whole sale back, of this till or another, and all the points it moved."""
+        sale = Record.from_payload(sold.payload)
+        money, earned, spent = sale.money_total or 0, sale.points_earned, sale.points_redeemed
+        lines = (ReturnedLine("1", 1_000, money, earned, spent),)
+        refund = Refund("whole", money, earned, spent, lines, True, NOTHING_YET)
+        fact = Fact(
+            RecordKind.REFUND,
+            check=ReturnContents.to_check(self.identity.currency, self.trusted.now(), refund),
+            guest_id=sale.guest_id,
+            credential=sale.credential,
+            earned=spent,
+            redeemed=earned,
+            money_total=money,
+            reverses_id=sale.id,
             has_receipt=True,
         )
         return self.recorder.record(fact).sealed

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.record import SealedRecord
 from loyalty_desk.services.ports import SEEN_BY_NEXT_PULL, Identity
 from loyalty_desk.wire.v1.rows import keyset_message
 from tests.simulation.faults import REWINDS, Fault, Plan
@@ -39,6 +40,7 @@ _PROGRAM: dict[str, Json] = {
 }
 PROGRAM = Program.from_dict(_PROGRAM)
 _SETTLE_ROUNDS = 40
+_RECENT = 5
 
 
 class PowerCut(Exception):
@@ -65,6 +67,7 @@ class World:
         self.late: list[tuple[str, SimTill, bytes]] = []
         self.findings: list[str] = []
         self.made: dict[UUID, bytes] = {}
+        self.sold: list[SealedRecord] = []
         self.disks: list[Disk] = []
         self.pulls: dict[SimTill, Tables] = {}
         self.rewound = False
@@ -222,8 +225,12 @@ class World:
             self.cut_power(till)
 
     def sell(self, till: SimTill) -> None:
-        """Sell something to somebody, at times for points."""
+        """Sell something to somebody, at times for points; or take back what any till has sold, a second time even."""
         random = self.random
+        if self.sold and random.random() < 0.1:
+            till.give_back(random.choice(self.sold[-_RECENT:]))
+            self.check_balance(till)
+            return
         chance, card = random.random(), None
         if chance < 0.8:
             card = till.card(random.choice(self.handles))
@@ -232,7 +239,7 @@ class World:
         total = random.randrange(1, 100) * 100
         wanted = random.choice((0, 0, 10, 50, 1_000))
         earned = 0 if card is None else random.randrange(0, 60)
-        till.sell(card, total, earned, wanted)
+        self.sold.append(till.sell(card, total, earned, wanted))
         self.check_balance(till)
 
     def sync(self, till: SimTill) -> None:
@@ -445,6 +452,7 @@ class World:
             # applied before a power cut, shows them. A known weakness of the answer, not looked for here.
             return
         set_aside = {one.id for one in tables.quarantine.values()}
+        later = {one.id for one in self.server.tables.quarantine.values()}
         for guest, handle in self.guests:
             found = till.cache.guest(guest)
             if found is None or guest not in tables.guests:
@@ -453,7 +461,9 @@ class World:
             for place, row in till.disk.journal.effects.items():
                 record = till.disk.journal.records[place]
                 mine = row.effect.guest == guest or (row.effect.guest is None and row.effect.handle == handle)
-                if mine and record.id not in tables.txs and record.id not in set_aside:
+                # A return that waits for its sale is counted until the next pull: the sale may come and bring it along.
+                waits = record.id in later and row.feed_seq is not None and row.feed_seq <= state.cursor
+                if mine and not waits and record.id not in tables.txs and record.id not in set_aside:
                     own += row.effect.earned - row.effect.redeemed
             overlay = till.journal.overlay(guest, handle, state.cursor)
             shown = found.row.points + overlay.earned - overlay.redeemed
