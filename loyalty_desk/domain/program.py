@@ -16,6 +16,7 @@ from loyalty_desk.domain.money import BASIS_POINTS, currency
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.compiled import CompiledProgram
+    from loyalty_desk.domain.earning_bound import EarningBound
 
 SCHEMA = 1
 MAX_RULES = 10_000
@@ -187,6 +188,13 @@ class Program:
         from loyalty_desk.domain.compiled import compile_program
 
         return compile_program(self, tolerant=True)
+
+    @cached_property
+    def earning_bound(self) -> EarningBound:
+        """Return the most that any check can earn, made once."""
+        from loyalty_desk.domain.earning_bound import EarningBound
+
+        return EarningBound.of(self)
 
     @property
     def point_unit(self) -> int:

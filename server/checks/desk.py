@@ -86,7 +86,7 @@ class CheckDesk:
             if proved is None or guest is None:
                 priced = await self._price(connection, asker, asked, None, program, now, None)
                 return QuoteAnswer(told(priced.quote))
-            posting = await OnlinePosting.lock(connection, asker.network, self._tools, [guest], program, now)
+            posting = await OnlinePosting.lock(connection, asker.network, self._tools, [guest], program, [], now)
             available = posting.available(guest) - await holds.held(
                 connection, asker.network, posting.accounts[guest].account_id, now
             )
@@ -167,7 +167,8 @@ class CheckDesk:
             wanted = {one.guest for one in proofs if isinstance(one, Proved) and one.guest is not None}
             if program is None:
                 return [Refused("program_missing") for _ in group]
-            posting = await OnlinePosting.lock(connection, network, self._tools, wanted, program, now)
+            stores = {one.asker.store or one.asked.store for one in group} - {None}
+            posting = await OnlinePosting.lock(connection, network, self._tools, wanted, program, stores, now)
             held = {
                 guest: await holds.held(connection, network, account.account_id, now)
                 for guest, account in posting.accounts.items()

@@ -6,7 +6,7 @@ id; the feed's counter. The last two in the last statements before the commit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -86,6 +86,7 @@ class Batch:
         self._push = push
         self._now = now
         self._guards = Guards(store.guards, now)
+        self._at = UUID(int=0)
         self._results: dict[int, PushResult] = {}
         self._ids = {one.seq: one.id for one in push.records}
 
@@ -93,6 +94,7 @@ class Batch:
         """Write everything and return what to answer after the commit; raises `ApiError` 401, 409 and `Raced`."""
         store, push = self._store, self._push
         device = await self._lock_device(incoming)
+        self._at = device.store
         if not incoming:
             return Done(feed_seq=await store.feed_length())
         epochs = await store.epoch_branches(push.device, push.epoch, incoming[0].seq - 1, incoming[-1].seq)
@@ -345,16 +347,19 @@ class Batch:
             {guest: one.state for guest, one in guests.items()},
             terms,
             tier,
-            await self._held_of(facts, in_force),
+            await self._held_of(facts, in_force, lambda record: programs[program_version(record)] or in_force),
         )
         return guests, planned
 
-    async def _held_of(self, facts: Sequence[Fact], in_force: Program | None) -> HeldOf:
+    async def _held_of(
+        self, facts: Sequence[Fact], in_force: Program | None, program_of: Callable[[Record], Program | None]
+    ) -> HeldOf:
         given = earners(facts)
         if not given or in_force is None:
             return lambda _: 0
         granted = await self._store.granted(given, in_force.zone, self._now)
-        return Ceiling(in_force.zone, in_force.point_unit, self._now, granted).held
+        limit = (await self._store.guards.profile(self._at)).granted_points
+        return Ceiling(in_force.zone, lambda _: limit, self._now, granted, program_of).held
 
     async def _write(
         self,

@@ -7,6 +7,7 @@ locked, so that what they redeem is there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -15,6 +16,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.clock import from_ms, to_ms
+from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.lots import next_expiries
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Record
@@ -68,14 +70,20 @@ class OnlinePosting:
         tools: Tools,
         guests: Iterable[UUID],
         program: Program,
+        stores: Iterable[UUID | None],
         now: datetime,
     ) -> OnlinePosting:
-        """Lock guests' accounts and states; who does not exist is left out."""
+        """Lock guests' accounts and states for checks of `stores`; who does not exist is left out."""
         store = PostgresStore(connection, network, tools)
+        limits: dict[UUID | None, int] = {}
+        for one in {store for store in stores if store is not None}:
+            # Who names a store that there is not is refused by itself, and keeps nobody else waiting.
+            with suppress(Refused):
+                limits[one] = (await store.guards.profile(one)).granted_points
         wanted = set(guests)
         accounts = await store.lock_guests(wanted)
         granted = await store.granted(wanted, program.zone, now)
-        ceiling = Ceiling(program.zone, program.point_unit, now, granted)
+        ceiling = Ceiling(program.zone, lambda one: limits[one.store], now, granted, lambda _: program)
         return cls(connection, network, now, program, accounts, store, ceiling)
 
     def available(self, guest: UUID) -> int:

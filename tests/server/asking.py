@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
 
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest
+from server.guests import service as guests
+from server.ledger.own import OwnPosting
+from server.ledger.posting import PROMO_COST
 from tests.server.fake_till import FakeTill
 from tests.server.world import World, read
 
@@ -33,8 +37,15 @@ async def hold(world: World, till: FakeTill, asked: HoldRequest) -> HoldAnswer:
 
 
 async def guest_with(world: World, till: FakeTill, points: int) -> UUID:
-    """Return a guest who has so many points, from a sale of this till."""
+    """Return a guest to whom so many points were given; what `till` has written so far is pushed."""
+
+    async def render(connection: Any, network: UUID, ids: Any) -> Any:
+        return await guests.changes(connection, network, world.ground.vault, ids)
+
     (made,) = await world.guests()
-    till.sale(made.id, earned=points)
     await world.push(till)
+    async with world.ground.db.begin(world.network) as connection:
+        posting = await OwnPosting.lock(connection, world.network, [made.id], world.clock.now())
+        posting.credit(made.id, f"gift:{made.id}", "adjust", points, PROMO_COST, {})
+        await posting.write(render)
     return made.id

@@ -120,7 +120,8 @@ class ProfileRow(msgspec.Struct, frozen=True, omit_defaults=True):
     `random_online_bp` of offline redemptions wait up to `random_online_wait_s` for an answer.
 
     `tier_codes` give the tier's percent without bounds; all others on `tier_checks` checks and up to `tier_discount`
-    (minor units) a guest, business day and till, beyond it with a manager's PIN.
+    (minor units) a guest, business day and till, beyond it with a manager's PIN. `granted_points` are a guest's points
+    of one day, all tills together, beyond which they wait for a manager.
     """
 
     mode: str = "floor"
@@ -140,6 +141,7 @@ class ProfileRow(msgspec.Struct, frozen=True, omit_defaults=True):
     tier_codes: list[str] = msgspec.field(default_factory=_tier_codes)
     tier_checks: int = 2
     tier_discount: int = 300_000
+    granted_points: int = 5_000
 
 
 class CounterRow(msgspec.Struct, frozen=True):

@@ -34,6 +34,14 @@ PROGRAM = {
         {"code": "SILVER", "threshold": 50_000, "earn_bp": 100},
         {"code": "GOLD", "threshold": 200_000, "earn_bp": 300},
     ],
+    "rules": [
+        {
+            "id": "points",
+            "name": {"en": "1 point for 1 ruble"},
+            "effects": [{"type": "earn_rate", "points": 1, "per": 100}],
+            "conditions": [],
+        }
+    ],
     "expiry": {"type": "days", "days": 30},
     "settings": {"points_usable": "after_days", "points_usable_days": 14},
     "bonuses": {"birthday": {"points": 50, "days_before": 3}},

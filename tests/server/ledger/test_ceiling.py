@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from loyalty_desk.domain.record import ExceptionKind
-from server.ledger.ceiling import OLDEST, POINTS_A_DAY
+from loyalty_desk.wire.v1.rows import ProfileRow
+from server.ledger.ceiling import OLDEST
 from server.ledger.posting import flag_bits
 from server.verify import verify
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+POINTS_A_DAY = ProfileRow().granted_points
 VELOCITY = flag_bits([ExceptionKind.VELOCITY])
 LOTS = "select amount, remaining, state from lot order by state desc, amount"
 
