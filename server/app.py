@@ -19,6 +19,7 @@ from server.checks import router as checks
 from server.checks.desk import CheckDesk
 from server.guests import router as lookups
 from server.guests import service as guests
+from server.guests.admission import admit
 from server.guests.leaving import erase_again
 from server.holds import router as holds
 from server.holds.service import Holds
@@ -117,7 +118,7 @@ def _tools(opened: Ground, shelf: ProgramShelf) -> Tools:
     async def guest_rows(connection: Any, network: Any, ids: Any, handles: Any) -> Any:
         return await guests.changes(connection, network, opened.vault, ids, handles)
 
-    return Tools(opened.vault, guest_rows, shelf.find)
+    return Tools(opened.vault, guest_rows, shelf.find, admit)
 
 
 @contextlib.asynccontextmanager

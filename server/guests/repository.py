@@ -106,13 +106,13 @@ async def insert_states(connection: AsyncConnection, network: UUID, states: Sequ
     # Lists inside a row travel as JSON: unnest would flatten an array of arrays.
     await connection.exec_driver_sql(
         "insert into guest_state (network_id, guest_id, tier, tier_until, points, spend, visits, earned, visits_ever,"
-        " first_visit, segments, tags, opening_spend, opening_visits, opening_earned)"
+        " first_visit, segments, tags, offline_limit, opening_spend, opening_visits, opening_earned)"
         " select $1, id, tier, tier_until, points, spend, visits, earned, visits_ever,"
         " first_visit, array(select jsonb_array_elements_text(segments::jsonb)),"
-        " array(select jsonb_array_elements_text(tags::jsonb)), spend, visits, earned"
+        " array(select jsonb_array_elements_text(tags::jsonb)), offline_limit, spend, visits, earned"
         " from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[],"
-        " $8::bigint[], $9::bigint[], $10::date[], $11::text[], $12::text[]) as t (id, tier, tier_until, points,"
-        " spend, visits, earned, visits_ever, first_visit, segments, tags)",
+        " $8::bigint[], $9::bigint[], $10::date[], $11::text[], $12::text[], $13::bigint[]) as t (id, tier, tier_until,"
+        " points, spend, visits, earned, visits_ever, first_visit, segments, tags, offline_limit)",
         (
             network,
             [one.guest for one in states],
@@ -126,6 +126,7 @@ async def insert_states(connection: AsyncConnection, network: UUID, states: Sequ
             [one.first_visit for one in states],
             [json.dumps(one.segments) for one in states],
             [json.dumps(one.tags) for one in states],
+            [one.offline_limit for one in states],
         ),
     )
 
@@ -222,6 +223,12 @@ async def set_phone(
     await connection.exec_driver_sql(
         "update guest set phone_sealed = $3, phone_hash = $4, phone_last4 = $5 where network_id = $1 and id = $2",
         (network, guest, sealed, phone_hash, last4),
+    )
+
+
+async def set_more(connection: AsyncConnection, network: UUID, guest: UUID, sealed: bytes) -> None:
+    await connection.exec_driver_sql(
+        "update guest set more_sealed = $3 where network_id = $1 and id = $2", (network, guest, sealed)
     )
 
 

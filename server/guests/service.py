@@ -25,6 +25,7 @@ from server.kit.crypto import Vault
 from server.kit.feed import Change
 
 MAX_NAME = 100
+BY_TILL = "till"
 _NAME, _PHONE, _BIRTHDAY = "name", "phone", "birthday"
 _SERIALS = (100_000_000, 900_000_000)
 
@@ -33,6 +34,7 @@ _SERIALS = (100_000_000, 900_000_000)
 class NewGuest:
     """Somebody to be registered. `handles` are cards (64-bit numbers); without any, one card is made.
 
+    To whom a till has registered, no card is made that it did not hand out. A provisional guest is not found by phone.
     `member_no` empty: a random free one is given. Money in minor units; points come from the ledger, never from here.
     """
 
@@ -48,6 +50,7 @@ class NewGuest:
     tags: tuple[str, ...] = ()
     source: str = "server"
     id: UUID = field(default_factory=uuid4)
+    is_provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +97,10 @@ async def register(
                 visits_ever=guest.visits,
                 first_visit=guest.first_visit,
                 tags=guest.tags,
+                offline_limit=0 if guest.is_provisional else None,
             )
         )
-        handles = guest.handles or (random_below(1 << 64),)
+        handles = guest.handles or (() if guest.source == BY_TILL else (random_below(1 << 64),))
         cards += [Credential(handle.to_bytes(HANDLE_BYTES, "big"), guest.id, "card") for handle in handles]
         made.append(Registered(guest.id, number, handles))
     await repository.insert_guests(connection, network, sealed)
@@ -216,8 +220,8 @@ def _sealed(network: UUID, vault: Vault, guest: NewGuest, number: str) -> Sealed
         name_sealed=key.seal(_NAME, name) if name else None,
         phone_sealed=key.seal(_PHONE, phone) if phone else None,
         birthday_sealed=key.seal(_BIRTHDAY, guest.birthday.isoformat()) if guest.birthday else None,
-        phone_hash=vault.lookup_hash(network, phone) if phone else None,
-        phone_last4=phone[-4:] or None,
+        phone_hash=vault.lookup_hash(network, phone) if phone and not guest.is_provisional else None,
+        phone_last4=None if guest.is_provisional else phone[-4:] or None,
         member_no=number,
         source=guest.source,
     )

@@ -39,6 +39,7 @@ from server.ledger.posting import (
     continuity,
     plan,
 )
+from server.ledger.registrations import Registrar
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
 from server.ledger.returns import RETURNS, SALES, is_follow
 from server.ledger.standing import program_version, terms_of, tier_of
@@ -47,6 +48,8 @@ from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
 from server.ledger.timing import effective_at
 
 _QUARTER_MS = 15 * 60 * 1000
+# What others may be about to post another way, not having seen it.
+_ALONE = RETURNS | {RecordKind.REGISTER}
 _ALARMS = frozenset({ExceptionKind.ID_REUSE, ExceptionKind.FORK})
 
 
@@ -87,6 +90,7 @@ class Batch:
         self._now = now
         self._guards = Guards(store.guards, now)
         self._at = UUID(int=0)
+        self._registrar = Registrar(store.registers)
         self._results: dict[int, PushResult] = {}
         self._ids = {one.seq: one.id for one in push.records}
 
@@ -111,17 +115,19 @@ class Batch:
         totals = await self._check_totals(placed, epoch, sorted_out)
         await self._store_head(placed, epoch, sorted_out, totals)
         arranged = await self._arrange(sorted_out)
+        await self._registrar.admit(arranged.ready)
         facts = await self._facts(arranged, sorted_out, device)
         guests, planned = await self._plan(facts)
         accounts = await self._write(placed, sorted_out, arranged, guests, planned)
         queued = [
             one.fact.record.id
             for one in planned.posted
-            if one.fact.record.check is not None and one.fact.record.kind in SALES | RETURNS
+            if one.fact.claim is None and one.fact.record.check is not None and one.fact.record.kind in SALES | RETURNS
         ]
         if queued:
             await store.queue_repricing(queued)
         changes = (await store.guest_changes(list(guests)) if guests else []) + self._guards.changes
+        changes += await self._registrar.changes()
         moved = {accounts[key]: amount for key, amount in planned.moved.items() if key.kind is not AccountKind.GUEST}
         if moved:
             await store.move_system_accounts(moved)
@@ -129,7 +135,7 @@ class Batch:
         return Done([self._results[one.seq] for one in incoming], feed_seq, placed.forked, bool(queued))
 
     async def _lock_device(self, incoming: Sequence[Incoming]) -> DeviceRow:
-        alone = any(one.record is not None and one.record.kind in RETURNS for one in incoming)
+        alone = any(one.record is not None and one.record.kind in _ALONE for one in incoming)
         row = await self._store.lock_device(self._push.device, alone=alone)
         if row is None:
             raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
@@ -286,6 +292,9 @@ class Batch:
         cursors = {one.cache_feed_seq for one in records if one.cache_feed_seq}
         reached = await store.feed_times(list(cursors)) if cursors else {}
         now = to_ms(self._now)
+        for of, owner in self._registrar.claimed().items():
+            if of in arranged.originals:
+                arranged.originals[of].guest = owner
         back = await self._back(arranged)
         facts: list[Fact] = []
         for one in arranged.ready:
@@ -305,6 +314,7 @@ class Batch:
             sight = device.sight if record.device == self._push.device else None
             effective = effective_at(record, sight, 0 if published is None else to_ms(published), now)
             raised = tuple(sorted_out.raised.get(record.seq, ())) if one.number is None else ()
+            raised += self._registrar.raised.get(record.id, ())
             facts.append(Fact(record, guest, unknown, effective.at, effective.clock_off, raised, returning))
         await self._guards.look(facts, reached)
         return facts
@@ -318,12 +328,13 @@ class Batch:
 
     async def _plan(self, facts: Sequence[Fact]) -> tuple[dict[UUID, GuestAccount], Plan]:
         store = self._store
-        wanted = {fact.guest for fact in facts if fact.guest is not None}
+        claims = self._registrar.claims
+        wanted = {fact.guest for fact in [*claims, *facts] if fact.guest is not None}
         guests = await store.lock_guests(wanted)
         if guests.keys() != wanted or any(one.merged_into is not None for one in guests.values()):
             # Merged between the look and the lock: their points belong to somebody else by now.
             raise Raced
-        facts = await self._guards.weigh(facts)
+        facts = [*claims, *await self._guards.weigh(facts)]
         programs: dict[int | None, Program | None] = {}
         for version in {program_version(fact.record) for fact in facts if fact.guest is not None}:
             programs[version] = await store.program(version)
@@ -374,12 +385,15 @@ class Batch:
         accounts = await store.system_accounts([key for key in planned.moved if key.kind is not AccountKind.GUEST])
         accounts |= {AccountKey(AccountKind.GUEST, guest): one.account_id for guest, one in guests.items()}
         if planned.posted:
-            rows = [(one, sources[one.fact.record.id]) for one in planned.posted]
+            rows = [(one, sources[one.fact.record.id]) for one in planned.posted if one.fact.claim is None]
             new = await store.insert_postings(
                 [Sourced(one, ready.source, ready.branch) for one, ready in rows], self._now
             )
-            if new != len(planned.posted):
+            if new != len(rows):
                 raise Raced
+            claims = [one for one in planned.posted if one.fact.claim is not None]
+            if claims:
+                await store.registers.insert_claims(claims, self._now)
             made = {lot.id for guest in guests.values() for lot in guest.holdings.made}
             await store.insert_entries(planned.posted, accounts, made)
             await store.store_lots(list(guests.values()))
@@ -409,7 +423,7 @@ class Batch:
                 await store.insert_raised(device, rows_of)
         for one in planned.posted:
             record, flags = one.fact.record, one.flags
-            if sources[record.id].number is None:
+            if one.fact.claim is None and sources[record.id].number is None:
                 status = Status.POSTED_FLAGGED if flags else Status.POSTED
                 self._results[record.seq] = PushResult(record.seq, status, flags)
         return accounts

@@ -31,6 +31,7 @@ WITHOUT_ENTRIES = frozenset(
         RecordKind.OVERRIDE,
         RecordKind.EPOCH_OPEN,
         RecordKind.HOLD_RESULT,
+        RecordKind.REGISTER,
     }
 )
 POSTABLE = WITHOUT_ENTRIES | SALES | RETURNS
@@ -85,12 +86,21 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A posting that waited in suspense for its guest: which, and its legs there, in order."""
+
+    of: UUID
+    amounts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """A record about to be posted, with what only the server knows of it.
 
     `guest` is whose points move, after aliases; None is nobody or somebody unknown, told apart by `unknown_guest`.
     `returning` is what a return brings back, and whose guest is that of the sale. `is_stores`: nothing bears what was
-    redeemed, so the store that took it is charged and no guest.
+    redeemed, so the store that took it is charged and no guest. A `claim` moves a record's points from suspense; the
+    record's id is that of the transaction which does.
     """
 
     record: Record
@@ -101,6 +111,7 @@ class Fact:
     raised: tuple[Raised, ...] = ()
     returning: Returning | None = None
     is_stores: bool = False
+    claim: Claim | None = None
 
 
 @dataclass(slots=True)
@@ -214,7 +225,7 @@ def plan(
             raised.append(Raised(ExceptionKind.CLOCK, None, clock))
         if fact.unknown_guest:
             named = fact.record if fact.returning is None else fact.returning.original
-            raised.append(Raised(ExceptionKind.UNKNOWN_GUEST, named.guest_id, _credential(named)))
+            raised.append(Raised(ExceptionKind.UNKNOWN_GUEST, named.guest_id, _who(named)))
         terms = FOR_EVER if fact.guest is None else terms_of(fact.record, fact.effective_at)
         held = held_of(fact)
         if held:
@@ -270,11 +281,20 @@ def _holder(guest: UUID | None) -> AccountKey:
 
 def _moves(fact: Fact, held: Holdings | None) -> list[_Move]:
     record, holder = fact.record, _holder(fact.guest)
+    if fact.claim is not None:
+        return _claim_moves(fact.claim, holder)
     if record.kind in WITHOUT_ENTRIES:
         return []
     moves = [] if fact.returning is None else _return_moves(fact.returning, holder, held)
     payer = _offline_loss(record) if fact.is_stores else holder
     return moves if record.kind in RETURNS - SALES else [*moves, *_sale_moves(record, holder, payer)]
+
+
+def _claim_moves(claim: Claim, holder: AccountKey) -> list[_Move]:
+    made: list[_Move] = []
+    for amount in claim.amounts:
+        made += [_Move(Leg(SUSPENSE, -amount)), _Move(Leg(holder, amount), is_earned=amount > 0)]
+    return made
 
 
 def _offline_loss(record: Record) -> AccountKey:
@@ -395,5 +415,7 @@ def _visit(state: GuestState, fact: Fact, tier_of: TierOf) -> None:
     state.tier = tier_of(state)
 
 
-def _credential(record: Record) -> dict[str, Json]:
-    return {} if record.credential is None else {"credential": record.credential.to_payload()}
+def _who(record: Record) -> dict[str, Json]:
+    """Return by what a guest was named whom nobody knows: who is registered so later gets what waits."""
+    named: dict[str, Json] = {} if record.guest_id is None else {"guest": str(record.guest_id)}
+    return named if record.credential is None else {**named, "credential": record.credential.to_payload()}

@@ -193,8 +193,9 @@ async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UU
     for tx, payload, guest, flags in await fetch(
         connection,
         """
-        select x.id, x.payload, coalesce(s.merged_into, x.guest_id), x.flags from ledger_tx x
-        left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id
+        select x.id, x.payload, coalesce(s.merged_into, x.guest_id, c.guest_id), x.flags from ledger_tx x
+        left join ledger_tx c on c.network_id = x.network_id and c.natural_key = 'claim:' || x.id
+        left join guest_state s on s.network_id = x.network_id and s.guest_id = coalesce(x.guest_id, c.guest_id)
         where x.network_id = $1 and x.id = any($2::uuid[]) and x.origin in ('till', 'online')
         """,
         network,

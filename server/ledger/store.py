@@ -22,6 +22,7 @@ from server.kit.db import Database
 from server.ledger import repository, storing
 from server.ledger.guard_store import GuardStore, PostgresGuards, Rows
 from server.ledger.posting import AccountKey, Posted
+from server.ledger.register_store import Admit, PostgresRegisters, RegisterStore
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
@@ -36,6 +37,11 @@ class LedgerStore(Protocol):
     @property
     def guards(self) -> GuardStore:
         """Return what the guards ask, of the same transaction."""
+        ...
+
+    @property
+    def registers(self) -> RegisterStore:
+        """Return what registering asks, of the same transaction."""
         ...
 
     async def lock_device(self, device: UUID, *, alone: bool) -> DeviceRow | None:
@@ -176,12 +182,13 @@ class Tools:
     """What a posting needs of the rest of the server.
 
     `guest_rows` renders guests, and cards by their handles, for the feed; `program_of` gives the version named, or the
-    one in force for None.
+    one in force for None; `admit` registers guests.
     """
 
     vault: Vault
     guest_rows: Rows
     program_of: ProgramOf
+    admit: Admit
 
 
 def postgres(db: Database, tools: Tools) -> Begin:
@@ -206,6 +213,11 @@ class PostgresStore:
     def guards(self) -> GuardStore:
         """Return what the guards ask, of the same transaction."""
         return PostgresGuards(*self._at, self._tools.guest_rows)
+
+    @property
+    def registers(self) -> RegisterStore:
+        """Return what registering asks, of the same transaction."""
+        return PostgresRegisters(*self._at, self._tools.vault, self._tools.admit, self._tools.guest_rows)
 
     async def lock_device(self, device: UUID, *, alone: bool) -> DeviceRow | None:
         """As `repository.lock_device`."""

@@ -185,6 +185,13 @@ async def _checks(connection: AsyncConnection, network: UUID, guests: Sequence[U
             select m.owner, x.id, x.effective_at, convert_from(x.payload, 'UTF8')::jsonb as said
             from mine m join ledger_tx x on x.network_id = $1 and x.guest_id = m.guest_id
             where x.kind in ('sale', 'exchange') and x.payload is not null
+            union all
+            -- What was posted before anybody knew whose it was.
+            select m.owner, x.id, x.effective_at, convert_from(x.payload, 'UTF8')::jsonb
+            from mine m join ledger_tx c on c.network_id = $1 and c.guest_id = m.guest_id
+                and c.natural_key like 'claim:%'
+            join ledger_tx x on x.network_id = $1 and x.id = c.reverses_id
+            where x.kind in ('sale', 'exchange') and x.payload is not null
         )
         select owner, id, effective_at, coalesce((said ->> 'money_total')::bigint, 0) as net,
             coalesce((said #>> '{points,earned}')::bigint, 0) as earned

@@ -63,6 +63,7 @@ class FakeTill:
     boot_id: UUID = field(default_factory=uuid4)
     journal: list[SealedRecord] = field(default_factory=list)
     totals: Totals = field(default_factory=Totals)
+    privates: dict[UUID, bytes] = field(default_factory=dict)
     _ids: IdMaker | None = None
 
     @property
@@ -168,7 +169,10 @@ class FakeTill:
             "incarnation": self.incarnation,
             "epoch": sent[-1].epoch if sent else self.epoch,
             "from_seq": sent[0].seq if sent else 1,
-            "records": [PushedRecord(one.seq, one.id, one.prev, one.hash, one.payload) for one in sent],
+            "records": [
+                PushedRecord(one.seq, one.id, one.prev, one.hash, one.payload, self.privates.get(one.id))
+                for one in sent
+            ],
             "head_sig": sent[-1].sig if sent else bytes(64),
             "holes": list(holes),
         }

@@ -35,6 +35,7 @@ from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced, 
 from server.ledger.timing import ClockSight
 from server.sync.store import BranchHead, LifeClaim
 from tests.simulation.memory_guards import MemoryGuards
+from tests.simulation.memory_registers import MemoryRegisters
 
 WAITING, REPLAYED = "waiting_dependency", "replayed"
 
@@ -157,6 +158,8 @@ class Tables:
     rows: int = 0
     digest: int = 0
     commits: list[tuple[int, datetime]] = field(default_factory=list)
+    phones: dict[str, UUID] = field(default_factory=dict)
+    claims: dict[UUID, tuple[UUID, UUID]] = field(default_factory=dict)
     steps: list[StepUse] = field(default_factory=list)
     tiers: list[TierUse] = field(default_factory=list)
 
@@ -185,9 +188,15 @@ class Tables:
             self.rows,
             self.digest,
             self.commits.copy(),
+            self.phones.copy(),
+            self.claims.copy(),
             self.steps.copy(),
             self.tiers.copy(),
         )
+
+    def new_guest(self, guest: UUID) -> None:
+        """Make a guest of whom nothing is known."""
+        self.guests[guest] = GuestRecord()
 
     @property
     def life(self) -> UUID | None:
@@ -229,6 +238,10 @@ class MemoryStore:
     @property
     def guards(self) -> MemoryGuards:
         return MemoryGuards(self.tables)
+
+    @property
+    def registers(self) -> MemoryRegisters:
+        return MemoryRegisters(self.tables)
 
     # -- LedgerStore: reading --------------------------------------------------------------------------------------
 
@@ -280,8 +293,9 @@ class MemoryStore:
     async def originals(self, ids: Sequence[UUID]) -> dict[UUID, Original]:
         tables = self.tables
         found = {one: tables.txs[one] for one in ids if one in tables.txs}
+        claimed = dict(tables.claims.values())
         made = {
-            key: Original(Record.from_payload(tx.payload), tx.guest, is_stores=is_stores(tx.flags))
+            key: Original(Record.from_payload(tx.payload), tx.guest or claimed.get(key), is_stores=is_stores(tx.flags))
             for key, tx in found.items()
         }
         for tx in tables.txs.values():

@@ -28,6 +28,7 @@ from loyalty_desk.domain.record import Totals
 from loyalty_desk.wire.v1.rows import keyset_message
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.guests import service as guests
+from server.guests.admission import admit
 from server.kit import embedded, feed, schema
 from server.kit.embedded import APP, DATABASE, OWNER, SUPERUSER, Embedded
 from server.kit.ground import Base, Ground, ground
@@ -181,7 +182,7 @@ class PostgresServer(SimServer):
         async def guest_rows(connection: Any, owner: Any, ids: Any, handles: Any) -> Any:
             return await guests.changes(connection, owner, opened.vault, ids, handles)
 
-        async with postgres(opened.db, Tools(opened.vault, guest_rows, self._shelf.find))(network) as store:
+        async with postgres(opened.db, Tools(opened.vault, guest_rows, self._shelf.find, admit))(network) as store:
             assert isinstance(store, PostgresStore)
             yield store
             if self.crash_before_commit:

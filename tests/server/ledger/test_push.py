@@ -20,6 +20,7 @@ from server.kit.feed import Change
 from server.ledger.own import OwnPosting
 from server.ledger.posting import flag_bits
 from tests.server.fake_till import T0, FakeTill
+from tests.server.ledger.returns import give_back, whole
 from tests.server.world import World, refusal
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -311,12 +312,12 @@ async def test_one_till_cannot_stop_the_earnings_of_the_others(world: World) -> 
     assert await world.balance(guest.id) == 7
 
 
-async def test_what_a_later_version_knows_waits_and_what_has_no_entries_is_posted(world: World) -> None:
+async def test_what_waits_is_sealed_and_what_has_no_entries_is_posted(world: World) -> None:
     till = await world.till()
     (guest,) = await world.guests()
-    sale = till.sale(guest.id, earned=5)
+    till.sale(guest.id, earned=5)
     till.write(RecordKind.SHIFT_OPEN)
-    till.write(RecordKind.VOID, reverses_id=sale.id)
+    give_back(till, till.new_id(), guest.id, whole(5, 0))
     push = till.push()
     push.records[-1] = msgspec.structs.replace(push.records[-1], private=b"a name")
     assert statuses(await world.push(till, push)) == ["posted", "posted", "posted", "WAITING_DEP"]

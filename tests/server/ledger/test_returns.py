@@ -16,15 +16,13 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.pricing import NO_CHOICES, quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ExceptionKind, RecordKind, SealedRecord
-from loyalty_desk.domain.refund import NOTHING_YET, Refund, ReturnedLine
-from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, FollowedLine, ReturnContents
-from loyalty_desk.wire.v1.sync import FeedTable, PushAnswer
+from loyalty_desk.domain.refund import Refund
+from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, FollowedLine
 from server.kit import feed
-from server.ledger.audit import audit
 from server.ledger.posting import flag_bits
 from server.programs import service as programs
-from server.sync.rows import rows_of
 from tests.server.fake_till import FakeTill
+from tests.server.ledger.returns import balances, findings, give_back, raised, said, whole
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -42,54 +40,11 @@ EARNING: dict[str, Json] = {
 EXCESS = flag_bits([ExceptionKind.EXCESS_RETURN])
 
 
-def said(answer: PushAnswer) -> list[str]:
-    """Return what became of each record after the epoch's first."""
-    return [one.reason or one.status.value for one in answer.results if one.seq > 1]
-
-
-def back(earned: int, spent: int, money: int = 10_000, *, whole: bool = True) -> Refund:
-    """Return a return of that much, as a till works it out."""
-    lines = (ReturnedLine("1", 1_000, money, earned, spent),)
-    return Refund("whole" if whole else "lines", money, earned, spent, lines, whole, NOTHING_YET)
-
-
-def give_back(
-    till: FakeTill,
-    sale: UUID,
-    guest: UUID | None,
-    refund: Refund,
-    kind: RecordKind = RecordKind.REFUND,
-    **fields: Any,
-) -> SealedRecord:
-    """Write a void or refund."""
-    is_void = kind is RecordKind.VOID
-    return till.write(
-        kind,
-        guest_id=guest,
-        check=ReturnContents.to_check("RUB", from_ms(till.clock.now_ms), refund, is_void=is_void),
-        points_earned=refund.spent_returned,
-        points_redeemed=refund.earned_reversed,
-        money_total=refund.money,
-        reverses_id=sale,
-        **fields,
-    )
-
-
-async def balances(world: World) -> dict[str, int]:
-    """Return what each kind of account has."""
-    rows = await world.sql("select kind, sum(posted)::bigint from account group by kind having sum(posted) <> 0")
-    return dict(rows)
-
-
-async def raised(world: World, kind: str) -> list[tuple[Any, ...]]:
-    return await world.sql("select tx_id, facts from exception where kind = $1 order by id", kind)
-
-
 async def test_a_void_takes_a_sale_back(world: World) -> None:
     till, (guest,) = await world.till(), await world.guests()
     till.sale(guest.id, earned=100)
     sale = till.sale(guest.id, earned=7, redeemed=40)
-    give_back(till, sale.id, guest.id, back(7, 40), RecordKind.VOID)
+    give_back(till, sale.id, guest.id, whole(7, 40), RecordKind.VOID)
     assert said(await world.push(till)) == ["posted", "posted", "posted"]
     assert await balances(world) == {"guest": 100, "promo_cost": -100}
     assert await world.sql("select points, spend, visits, earned from guest_state where points <> 0") == [
@@ -104,7 +59,7 @@ async def test_given_back_points_live_as_before_but_thirty_days_at_least(world: 
     sale = till.sale(guest.id, redeemed=40)
     if not in_one_push:
         await world.push(till)
-    give_back(till, sale.id, guest.id, back(0, 40))
+    give_back(till, sale.id, guest.id, whole(0, 40))
     await world.push(till)
     lots = await world.sql("select remaining, expires_at from lot where remaining > 0 order by remaining")
     assert [row[0] for row in lots] == [40, 60]
@@ -115,8 +70,8 @@ async def test_two_tills_refund_one_sale_and_the_store_bears_the_second(world: W
     one, two, (guest,) = await world.till(), await world.till(), await world.guests()
     one.sale(guest.id, earned=100)
     sale = one.sale(guest.id, earned=10, redeemed=30)
-    give_back(one, sale.id, guest.id, back(10, 30))
-    give_back(two, sale.id, guest.id, back(10, 30))
+    give_back(one, sale.id, guest.id, whole(10, 30))
+    give_back(two, sale.id, guest.id, whole(10, 30))
     assert [found.flags for found in (await world.push(one)).results] == [0, 0, 0, 0]
     assert [found.flags for found in (await world.push(two)).results] == [0, EXCESS]
     assert await world.balance(guest.id) == 100
@@ -124,7 +79,7 @@ async def test_two_tills_refund_one_sale_and_the_store_bears_the_second(world: W
     facts = {"earned": 10, "spent": 30, "by": str(two.journal[-1].id)}
     assert await raised(world, "EXCESS_RETURN") == [(sale.id, facts)]
     # A third one raises nothing new about this sale, and the books still balance.
-    give_back(one, sale.id, guest.id, back(10, 30))
+    give_back(one, sale.id, guest.id, whole(10, 30))
     assert said(await world.push(one))[-1] == "posted_flagged"
     assert len(await raised(world, "EXCESS_RETURN")) == 1
     assert (await world.sql("select coalesce(sum(amount), 0)::bigint from entry"))[0][0] == 0
@@ -134,7 +89,7 @@ async def test_a_return_waits_for_its_sale_and_is_posted_with_it(world: World) -
     one, two, (guest,) = await world.till(), await world.till(), await world.guests()
     one.sale(guest.id, earned=100)
     sale = one.sale(guest.id, earned=10, redeemed=30)
-    give_back(two, sale.id, guest.id, back(10, 30))
+    give_back(two, sale.id, guest.id, whole(10, 30))
     two.sale(guest.id, earned=1)
     assert said(await world.push(two)) == ["WAITING_DEP", "posted"]
     assert await world.sql("select state, waits_for from quarantine") == [("waiting_dependency", sale.id)]
@@ -150,13 +105,13 @@ async def test_a_return_waits_for_its_sale_and_is_posted_with_it(world: World) -
 async def test_a_return_of_what_is_no_sale_is_set_aside(world: World) -> None:
     one, two, (guest,) = await world.till(), await world.till(), await world.guests()
     sale = one.sale(guest.id, earned=10)
-    refund = give_back(one, sale.id, guest.id, back(10, 0))
-    give_back(one, refund.id, guest.id, back(0, 10))
+    refund = give_back(one, sale.id, guest.id, whole(10, 0))
+    give_back(one, refund.id, guest.id, whole(0, 10))
     assert said(await world.push(one)) == ["posted", "posted", "BAD_SCHEMA"]
     # Nor does it matter that nobody could know yet what it takes back.
     third = two.sale(guest.id, earned=5)
-    void = give_back(two, third.id, guest.id, back(5, 0), RecordKind.VOID)
-    give_back(one, void.id, guest.id, back(0, 5))
+    void = give_back(two, third.id, guest.id, whole(5, 0), RecordKind.VOID)
+    give_back(one, void.id, guest.id, whole(0, 5))
     assert said(await world.push(one))[-1] == "WAITING_DEP"
     await world.push(two)
     rows = await world.sql("select reason, state from quarantine order by id")
@@ -170,14 +125,14 @@ async def test_a_return_that_contradicts_itself_is_set_aside(world: World) -> No
     till.write(RecordKind.REFUND, guest_id=guest.id, reverses_id=sale.id)
     till.write(RecordKind.VOID, guest_id=guest.id, check={"currency": "RUB"})
     mine = uuid4()
-    give_back(till, mine, guest.id, back(1, 0), record_id=mine)
+    give_back(till, mine, guest.id, whole(1, 0), record_id=mine)
     assert said(await world.push(till)) == ["posted", "BAD_SCHEMA", "BAD_SCHEMA", "BAD_SCHEMA"]
 
 
 async def test_the_sale_says_whose_points_come_back(world: World) -> None:
     till, (guest, other) = await world.till(), await world.guests(2)
     sale = till.sale(guest.id, earned=50)
-    give_back(till, sale.id, other.id, back(50, 0))
+    give_back(till, sale.id, other.id, whole(50, 0))
     await world.push(till)
     assert (await world.balance(guest.id), await world.balance(other.id)) == (0, 0)
 
@@ -185,7 +140,7 @@ async def test_the_sale_says_whose_points_come_back(world: World) -> None:
 async def test_held_points_of_a_sale_go_first_when_it_comes_back(world: World) -> None:
     till, (guest,) = await world.till(), await world.guests()
     sale = till.sale(guest.id, earned=6_000)
-    give_back(till, sale.id, guest.id, back(1_500, 0, whole=False))
+    give_back(till, sale.id, guest.id, whole(1_500, 0, is_whole=False))
     await world.push(till)
     lots = await world.sql("select state, remaining from lot order by amount")
     assert lots == [("reversed", 0), ("open", 4_500)]
@@ -257,7 +212,7 @@ async def test_an_exchange_posts_both_sides_at_once(world: World) -> None:
     till, (guest,) = await world.till(), await world.guests()
     till.sale(guest.id, earned=100)
     sale = till.sale(guest.id, earned=10, redeemed=60)
-    made = exchange(till, sale.id, guest.id, back(10, 60), earned=25, redeemed=90)
+    made = exchange(till, sale.id, guest.id, whole(10, 60), earned=25, redeemed=90)
     assert said(await world.push(till)) == ["posted"] * 3
     # 100 + 10 − 60, and then + 60 − 10 − 90 + 25: nothing was ever owed.
     assert await world.balance(guest.id) == 35
@@ -265,7 +220,7 @@ async def test_an_exchange_posts_both_sides_at_once(world: World) -> None:
     assert await world.sql("select spend, visits from guest_state where guest_id = $1", guest.id) == [(30_000, 2)]
     assert (await world.sql("select count(*) from entry where tx_id = $1", made.id))[0][0] == 8
     # What was bought in exchange can come back like anything else.
-    give_back(till, made.id, guest.id, back(25, 90, 20_000), RecordKind.VOID)
+    give_back(till, made.id, guest.id, whole(25, 90, 20_000), RecordKind.VOID)
     assert said(await world.push(till))[-1] == "posted"
     assert await world.balance(guest.id) == 100
     assert await findings(world) == []
@@ -274,8 +229,8 @@ async def test_an_exchange_posts_both_sides_at_once(world: World) -> None:
 async def test_an_exchange_waits_with_its_new_sale_and_what_waits_for_it(world: World) -> None:
     one, two, (guest,) = await world.till(), await world.till(), await world.guests()
     sale = one.sale(guest.id, earned=10)
-    made = exchange(two, sale.id, guest.id, back(10, 0), earned=25, redeemed=0)
-    give_back(two, made.id, guest.id, back(25, 0, 20_000))
+    made = exchange(two, sale.id, guest.id, whole(10, 0), earned=25, redeemed=0)
+    give_back(two, made.id, guest.id, whole(25, 0, 20_000))
     assert said(await world.push(two)) == ["WAITING_DEP", "WAITING_DEP"]
     assert said(await world.push(one)) == ["posted"]
     assert await world.balance(guest.id) == 0
@@ -286,27 +241,15 @@ async def test_an_exchange_waits_with_its_new_sale_and_what_waits_for_it(world: 
 async def test_figures_that_no_exchange_can_have_are_set_aside(world: World) -> None:
     till, (guest,) = await world.till(), await world.guests()
     sale = till.sale(guest.id, earned=10)
-    exchange(till, sale.id, guest.id, back(1 << 62, 0), earned=25, redeemed=0)
+    exchange(till, sale.id, guest.id, whole(1 << 62, 0), earned=25, redeemed=0)
     assert said(await world.push(till)) == ["posted", "BAD_SCHEMA"]
-
-
-async def findings(world: World) -> list[str]:
-    """Return what `loyalty-server verify` finds wrong."""
-    vault = world.ground.vault
-
-    async def render(table: str, keys: Any) -> Any:
-        async with world.ground.db.begin(world.network) as connection:
-            return await rows_of(connection, world.network, vault, FeedTable(table), keys)
-
-    async with world.ground.db.begin(world.network) as connection:
-        return [str(one) for one in (await audit(connection, world.network, render)).findings]
 
 
 async def test_the_audit_sees_returns_that_moved_too_much(world: World, admin: psycopg.Connection) -> None:
     one, two, (guest,) = await world.till(), await world.till(), await world.guests()
     sale = one.sale(guest.id, earned=10, redeemed=0)
-    give_back(one, sale.id, guest.id, back(10, 0))
-    give_back(two, sale.id, guest.id, back(10, 0))
+    give_back(one, sale.id, guest.id, whole(10, 0))
+    give_back(two, sale.id, guest.id, whole(10, 0))
     follow(two, sale.id, FollowedLine("x", 1_000, 2_500))
     await world.push(one)
     await world.push(two)

@@ -12,7 +12,10 @@ import pytest
 
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.clock import from_ms, to_ms
-from loyalty_desk.domain.record import Record, RecordKind
+from loyalty_desk.domain.contents import RegisterContents
+from loyalty_desk.domain.guest_code import CodeKind
+from loyalty_desk.domain.private_fields import GuestFields, Private
+from loyalty_desk.domain.record import Credential, Record, RecordKind
 from loyalty_desk.domain.refund import NOTHING_YET, Refund
 from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, FollowedLine, ReturnContents
 from loyalty_desk.wire.v1 import codec
@@ -71,6 +74,8 @@ class Both:
         txs = await world.sql(
             "select id, kind, branch, seq, hash, guest_id, flags from ledger_tx where origin = 'till'"
         )
+        claims = await world.sql("select id, reverses_id, guest_id from ledger_tx where natural_key like 'claim:%'")
+        assert sorted(claims) == sorted((key, of, guest) for key, (of, guest) in tables.claims.items())
         assert sorted(txs) == sorted(
             (t.id, t.kind, t.branch, t.seq, t.hash, t.guest, t.flags) for t in tables.txs.values()
         )
@@ -173,19 +178,33 @@ def _write(random: Random, till: FakeTill, guests: list[UUID], handles: list[int
     if chance < 0.5:
         till.sale(random.choice(guests), earned=earned, redeemed=redeemed)
     elif chance < 0.65:
-        till.sale(handle=random.choice([*handles, 99]), earned=earned)
+        till.sale(handle=random.choice([*handles, 99, 98]), earned=earned)
     elif chance < 0.75:
-        till.sale(UUID(int=5), earned=earned)  # a guest nobody knows
+        till.sale(UUID(int=random.choice((5, 6))), earned=earned, redeemed=redeemed)  # whom nobody knows as yet
     elif chance < 0.8 and len(till.of_epoch) > 2:
         till.sale(random.choice(guests), earned=earned, record_id=till.of_epoch[1].id)
     elif chance < 0.85:
-        till.write(RecordKind.REGISTER)  # waits for what is not posted yet
+        _register(random, till)
     elif chance < 0.9:
         till.open_epoch(till.epoch + 1, "rollback", till.journal[-1].hash)
     elif chance < 0.94 and len(till.of_epoch) > 3:
         till.rewind(len(till.of_epoch) - 2)  # and so a fork
     else:
         till.sale(random.choice(guests), earned=earned, occurred_at=random.choice((1, till.clock.now_ms * 2)))
+
+
+def _register(random: Random, till: FakeTill) -> None:
+    """Register somebody, who may be known already, or whose phone or card belongs to somebody."""
+    phone = random.choice(("", "+79161234567", "+79161234568"))
+    fields = Private(bytes(16), GuestFields(name="Anna", phone=phone))
+    made = till.write(
+        RecordKind.REGISTER,
+        guest_id=random.choice((UUID(int=5), UUID(int=6), till.new_id())),
+        check=RegisterContents(fields.digest).to_check(),
+        credential=random.choice((None, *(Credential(CodeKind.LD1, card) for card in (98, 99)))),
+    )
+    if random.random() < 0.8:
+        till.privates[made.id] = fields.to_bytes()
 
 
 def _give_back(random: Random, tills: list[FakeTill], till: FakeTill, guests: list[UUID]) -> None:
