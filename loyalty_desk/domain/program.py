@@ -127,9 +127,12 @@ class Program:
     def from_bytes(cls, data: bytes) -> Program:
         """Return the program of canonical bytes; raises `BadInput` `program_bytes` or what `from_dict` raises."""
         try:
-            return cls.from_dict(canonical.decode_object(data))
+            program = cls.from_dict(canonical.decode_object(data))
         except NotCanonical as error:
             raise BadInput("program_bytes", reason=str(error)) from error
+        # Decoding has held these bytes to be the canonical ones; a till's first quote need not write them again.
+        program.__dict__["_bytes"] = data
+        return program
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Json]) -> Program:

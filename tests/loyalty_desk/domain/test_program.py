@@ -55,6 +55,7 @@ def test_bytes_and_hash_are_frozen():
 def test_a_key_of_a_newer_server_keeps_bytes_and_hash():
     newer = canonical.encode({**SNAPSHOT, "moon": {"phases": [1, 2]}, "v": 9})
     assert Program.from_bytes(newer).to_bytes() == newer
+    assert Program.from_bytes(newer).hash == Program.from_dict(json.loads(newer)).hash
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"nonsense", b'{"a": 1}', json.dumps(SNAPSHOT).encode(), b"\xff"])
