@@ -14,6 +14,8 @@ from loyalty_desk.domain.guest import Coupon, GuestFacts
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import NO_CHOICES, Choices, ManualDiscount, Payment
 from loyalty_desk.domain.refund import NOTHING_YET, Return, Sale, exchange, guest_after, refund, refund_amount, void
+from loyalty_desk.domain.refund.parts import Refunded
+from loyalty_desk.domain.refund.settlement import settled
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ANNA = GuestFacts(points=10_000, visits=3)
@@ -64,6 +66,16 @@ def test_units_come_back_last_first_and_their_parts_sum():
         refund(sale, one("a"), third.after)
     with pytest.raises(Refused, match="return_nothing_left"):
         void(sale, third.after)
+
+
+def test_whatever_totals_are_claimed_no_refund_gives_more_than_is_left():
+    sale = sold(program(EARN), line("a", 5_000, 2), choices=Choices(points_asked=3_000))
+    before = Refunded({"a": 1_000}, money=3_500, earned_reversed=35, spent_returned=1_500)
+    claimed = Refunded({"a": 2_000}, money=99_999, earned_reversed=99_999, spent_returned=99_999)
+    back = settled(sale, before, "lines", claimed, None)
+    assert (back.money, back.earned_reversed, back.spent_returned) == (3_500, 35, 1_500)
+    less = settled(sale, before, "lines", Refunded({"a": 2_000}), None)
+    assert (less.money, less.earned_reversed, less.spent_returned) == (0, 0, 0)
 
 
 def test_points_spent_come_back_with_the_unit_that_they_paid():
