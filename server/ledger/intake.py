@@ -57,19 +57,28 @@ class Incoming:
 
 def read_push(push: PushRequest, device_key: Ed25519PublicKey) -> list[Incoming]:
     """Return the records of a push, read; raises `BadPush` and `ForgedPush`, both before any write."""
+    require_whole(push, device_key)
+    return read_part(push, 0, len(push.records))
+
+
+def require_whole(push: PushRequest, device_key: Ed25519PublicKey) -> None:
+    """Check what a push says about itself; raises `BadPush` and `ForgedPush`."""
     for position, pushed in enumerate(push.records):
         if pushed.seq != push.from_seq + position:
             raise BadPush(f"record {position} has seq {pushed.seq}, not {push.from_seq + position}")
     for hole in push.holes:
         if hole.first > hole.last or hole.last >= push.from_seq:
             raise BadPush(f"the hole {hole.first} to {hole.last} does not lie before {push.from_seq}")
-    if not push.records:
-        return []
-    last = push.records[-1]
-    if not head_is_signed(device_key, push.network, push.device, push.epoch, last.seq, last.hash, push.head_sig):
-        raise ForgedPush
-    successors: list[PushedRecord | None] = [*push.records[1:], None]
-    return [_read(push, pushed, successor) for pushed, successor in zip(push.records, successors, strict=True)]
+    if push.records:
+        last = push.records[-1]
+        if not head_is_signed(device_key, push.network, push.device, push.epoch, last.seq, last.hash, push.head_sig):
+            raise ForgedPush
+
+
+def read_part(push: PushRequest, start: int, stop: int) -> list[Incoming]:
+    """Return the records from position `start` up to `stop`, read."""
+    successors: list[PushedRecord | None] = [*push.records[start + 1 : stop + 1], None]
+    return [_read(push, *pair) for pair in zip(push.records[start:stop], successors, strict=False)]
 
 
 def _read(push: PushRequest, pushed: PushedRecord, successor: PushedRecord | None) -> Incoming:

@@ -16,13 +16,14 @@ from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import Hole, PushAnswer, PushRequest, QuarantineReason
 from server.kit.errors import ApiError, is_outage, outage, sqlstate
 from server.ledger.batch import Batch, Done, Raced
-from server.ledger.intake import BadPush, ForgedPush, Incoming, read_push
+from server.ledger.intake import BadPush, ForgedPush, Incoming, read_part, require_whole
 from server.ledger.late import Reinstate
 from server.ledger.store import Begin
 
 _LOG = logging.getLogger(__name__)
 _PUSHES_AT_ONCE = 2
 _TURN_TIMEOUT_S = 10.0
+_READ_AT_ONCE = 25
 _TRANSIENT_TRIES = 4
 _ALIKE = 2
 # Data that cannot be stored: out of range, or against a constraint.
@@ -56,13 +57,8 @@ class Ledger:
         return PushAnswer(push.incarnation, done.results, done.feed_seq)
 
     async def _done(self, push: PushRequest, device_key: Ed25519PublicKey, bringer: UUID | None) -> Done:
-        try:
-            incoming = read_push(push, device_key)
-        except BadPush as error:
-            raise ApiError(400, ErrorCode.BAD_BODY, f"The push contradicts itself: {error}.") from error
-        except ForgedPush as error:
-            raise ApiError(403, ErrorCode.BAD_SIGNATURE, "The last record is not signed by this till.") from error
         async with self._turn(push.network):
+            incoming = await _incoming(push, device_key)
             done = await self._settle(push, incoming, push.holes, bringer)
         if done.queued:
             self._on_queued()
@@ -143,3 +139,18 @@ class Ledger:
     ) -> Done:
         async with self._begin(push.network) as store:
             return await Batch(store, push, self._clock.now(), bringer).run(incoming, holes)
+
+
+async def _incoming(push: PushRequest, device_key: Ed25519PublicKey) -> list[Incoming]:
+    """Return the records of a push, read a few at a time: whoever waits for a hold is answered in between."""
+    try:
+        require_whole(push, device_key)
+    except BadPush as error:
+        raise ApiError(400, ErrorCode.BAD_BODY, f"The push contradicts itself: {error}.") from error
+    except ForgedPush as error:
+        raise ApiError(403, ErrorCode.BAD_SIGNATURE, "The last record is not signed by this till.") from error
+    found: list[Incoming] = []
+    for start in range(0, len(push.records), _READ_AT_ONCE):
+        found += read_part(push, start, start + _READ_AT_ONCE)
+        await asyncio.sleep(0)
+    return found

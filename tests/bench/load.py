@@ -31,10 +31,11 @@ def request(method: str, target: str, headers: Mapping[str, str], body: bytes = 
 
 
 class Connection:
-    """One kept connection; one request at a time."""
+    """One kept connection; one request at a time. `head` is that of the last answer."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self.head = b""
 
     @classmethod
     async def to(cls, port: int) -> Connection:
@@ -44,7 +45,7 @@ class Connection:
     async def send(self, raw: bytes) -> tuple[int, bytes]:
         """Send a request and return the status and the body."""
         self._writer.write(raw)
-        head = await self._reader.readuntil(_END)
+        self.head = head = await self._reader.readuntil(_END)
         at = head.lower().find(_LENGTH) + len(_LENGTH)
         length = int(head[at : head.index(b"\r\n", at)]) if at >= len(_LENGTH) else 0
         return int(head[9:12]), await self._reader.readexactly(length)

@@ -135,7 +135,7 @@ class FakeTill:
             id=record_id or self.new_id(),
             device=self.device,
             epoch=self.epoch,
-            seq=len(mine) + 1,
+            seq=mine[-1].seq + 1 if mine else 1,
             kind=kind,
             store=self.store,
             occurred_at=self.clock.now_ms if occurred_at is None else occurred_at,
