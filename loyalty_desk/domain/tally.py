@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -73,6 +74,10 @@ class Known(NamedTuple):
 
     cuts: Cuts
     runs: Runs
+
+
+# `Known._make` without a Python frame for each line.
+_known: Callable[[tuple[Cuts, Runs]], Known] = partial(tuple.__new__, Known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,7 @@ class Tally:
         """Take an amount off certain units of line `i`; `runs` are all its units afterwards."""
         self.left[i] -= amount
         self.cuts[i] = (self.cuts[i], (rule, amount))
-        self.known[i] = Known(self.cuts[i], runs)
+        self.known[i] = _known((self.cuts[i], runs))
 
     def take_split(self, positions: Sequence[int], rule: str, amount: int) -> int:
         """Split an amount over lines by what each still costs, none below its floor; return what was taken (rule 3)."""

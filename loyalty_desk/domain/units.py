@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 
@@ -17,6 +18,9 @@ class Run(NamedTuple):
 type Runs = tuple[Run, ...]
 type Picks = dict[int, dict[int, int]]
 
+# `Run._make` without a Python frame for each run: the largest checks make millions.
+made: Callable[[tuple[int, int, bool]], Run] = partial(tuple.__new__, Run)
+
 
 def spread(runs: Runs, amount: int, floor: int = 0) -> Runs:
     """Return the runs after `amount` (minor units) is split over their units as `money.allocate` would (rule 3).
@@ -27,9 +31,12 @@ def spread(runs: Runs, amount: int, floor: int = 0) -> Runs:
         price, units, consumed = runs[0]
         share, extra = divmod(amount, units)
         if extra == 0 and price - share >= floor:
-            return (Run(price - share, units, consumed),)
+            return (made((price - share, units, consumed)),)
         if price - share > floor:
-            return (Run(price - share - 1, extra, consumed), Run(price - share, units - extra, consumed))
+            return (
+                made((price - share - 1, extra, consumed)),
+                made((price - share, units - extra, consumed)),
+            )
     elif floor == 0:
         return _spread_to_nothing(runs, amount)
     return merged(run for pieces in spread_each(runs, amount, floor) for run in pieces)
@@ -53,9 +60,9 @@ def _spread_to_nothing(runs: Runs, amount: int) -> Runs:
     pieces: list[Run] = []
     for (price, units, consumed), share, more in zip(runs, shares, extra, strict=True):
         if more:
-            pieces.append(Run(price - share - 1, more, consumed))
+            pieces.append(made((price - share - 1, more, consumed)))
         if units > more:
-            pieces.append(Run(price - share, units - more, consumed))
+            pieces.append(made((price - share, units - more, consumed)))
     return merged(pieces)
 
 
@@ -121,7 +128,7 @@ def merged(runs: Iterable[Run]) -> Runs:
         if out:
             last_price, last_units, last_consumed = out[-1]
             if last_price == price and last_consumed == consumed:
-                out[-1] = Run(price, last_units + units, consumed)
+                out[-1] = made((price, last_units + units, consumed))
                 continue
         out.append(run)
     return tuple(out)

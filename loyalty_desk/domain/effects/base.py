@@ -98,8 +98,12 @@ def split_picked(runs: Runs, picked: dict[int, int]) -> tuple[list[Run], list[bo
 
 def take_from_picked(runs: Runs, picked: dict[int, int], amount: int, floor: int, *, consume: bool = False) -> Runs:
     """Return the line's runs after `amount` is split over the picked units alone, marked as consumed if asked."""
-    if not consume and len(picked) == len(runs) and all(picked[k] == run.units for k, run in enumerate(runs)):
-        return spread(runs, amount, floor)
+    if not consume and len(picked) == len(runs):
+        for k, (_, units, _) in enumerate(runs):
+            if picked[k] != units:
+                break
+        else:
+            return spread(runs, amount, floor)
     pieces, flags = split_picked(runs, picked)
     chosen = [k for k, is_picked in enumerate(flags) if is_picked]
     lowered = dict(zip(chosen, spread_each([pieces[k] for k in chosen], amount, floor), strict=True))

@@ -17,7 +17,7 @@ from loyalty_desk.domain.effects.base import (
 )
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import Picks, Run, Runs, merged, pick, total
+from loyalty_desk.domain.units import Picks, Run, Runs, made, merged, pick, total
 
 
 class SharedAmount(Effect):
@@ -94,16 +94,17 @@ class UnitAmount(Effect):
             return None if any(came) else NOTHING_LEFT
         picks = self._picks(tally, lines)
         by_line = {i: tally.runs(i) for i in sorted(picks)}
-        whole = {i: self._lowered(runs, picks[i], tally.unit_floor(i)) for i, runs in by_line.items()}
-        left = tally.left
-        wanted = [left[i] - total(runs) for i, runs in whole.items()]
+        wanted = [self._off(runs, picks[i], tally.unit_floor(i)) for i, runs in by_line.items()]
         amounts = cut(wanted, lower(self.cap, acting.cap))
-        for i, want, taken in zip(whole, wanted, amounts, strict=True):
-            if taken == 0:
-                continue
-            cut_short = taken < want
-            after = take_from_picked(by_line[i], picks[i], taken, tally.unit_floor(i)) if cut_short else whole[i]
-            tally.take_units(i, acting.rule, taken, after)
+        for (i, runs), want, taken in zip(by_line.items(), wanted, amounts, strict=True):
+            if taken:
+                floor = tally.unit_floor(i)
+                after = (
+                    take_from_picked(runs, picks[i], taken, floor)
+                    if taken < want
+                    else self._lowered(runs, picks[i], floor)
+                )
+                tally.take_units(i, acting.rule, taken, after)
         return None if sum(amounts) else NOTHING_LEFT
 
     @property
@@ -117,7 +118,7 @@ class UnitAmount(Effect):
         after: Runs
         if len(runs) == 1:
             ((price, units, consumed),) = runs
-            after = (Run(price - min(self.amount, max(0, price - floor)), units, consumed),)
+            after = (made((price - min(self.amount, max(0, price - floor)), units, consumed)),)
         else:
             after = merged([Run(p - min(self.amount, max(0, p - floor)), units, used) for p, units, used in runs])
         taken = tally.left[i] - total(after)
@@ -149,6 +150,12 @@ class UnitAmount(Effect):
         found = pick(trimmed, count, dearest=self.dearest)
         return {i: {by_run[i][k]: units for k, units in chosen.items()} for i, chosen in found.items()}
 
+    def _off(self, runs: Runs, picked: dict[int, int], floor: int) -> int:
+        off = 0
+        for k, count in picked.items():
+            off += min(self.amount, max(0, runs[k][0] - floor)) * count
+        return off
+
     def _lowered(self, runs: Runs, picked: dict[int, int], floor: int) -> Runs:
         pieces: list[Run] = []
         for k, run in enumerate(runs):
@@ -157,9 +164,9 @@ class UnitAmount(Effect):
                 pieces.append(run)
                 continue
             price, units, consumed = run
-            pieces.append(Run(price - min(self.amount, max(0, price - floor)), count, consumed))
+            pieces.append(made((price - min(self.amount, max(0, price - floor)), count, consumed)))
             if units > count:
-                pieces.append(Run(price, units - count, consumed))
+                pieces.append(made((price, units - count, consumed)))
         return merged(pieces)
 
 

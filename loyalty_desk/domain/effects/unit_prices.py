@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, cut, take_from_picked
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import Picks, Run, Runs, merged, total
+from loyalty_desk.domain.units import Picks, Run, Runs, made, merged, total
 
 # (line, run, place in the run of the first unit of a piece, price now) to the price wished for
 type Priced = Callable[[int, int, int, int], int]
@@ -55,9 +55,9 @@ def _priced(
         was, units, consumed = run
         end = min(split_at.get(k, 0), count)
         if end:
-            pieces.append(Run(min(was, max(price(i, k, 0, was), floor, 0)), end, consumed))
+            pieces.append(made((min(was, max(price(i, k, 0, was), floor, 0)), end, consumed)))
         if count > end:
-            pieces.append(Run(min(was, max(price(i, k, end, was), floor, 0)), count - end, consumed))
+            pieces.append(made((min(was, max(price(i, k, end, was), floor, 0)), count - end, consumed)))
         if units > count:
-            pieces.append(Run(was, units - count, consumed))
+            pieces.append(made((was, units - count, consumed)))
     return merged(pieces)
