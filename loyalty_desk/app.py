@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from loyalty_desk.services.checkout import Checkout
     from loyalty_desk.services.ports import Scan
     from loyalty_desk.till import Till
+    from loyalty_desk.ui.counter.presenter import CounterPresenter
+    from loyalty_desk.ui.counter.view import CounterView
     from loyalty_desk.ui.pairing.presenter import PairingPresenter
     from loyalty_desk.ui.sale.ports import Sound
     from loyalty_desk.ui.sale.presenter import SalePresenter
@@ -108,6 +110,8 @@ class TillApp:
         self.scanners: Scanners | None = None
         self.presenter: SalePresenter | None = None
         self.pairing: PairingPresenter | None = None
+        self.counter: CounterPresenter | None = None
+        self._counter_view: CounterView | None = None
         self.state: SaleState | None = None
         self.painted_at: float | None = None
         self._till: Till | None = None
@@ -240,12 +244,13 @@ class TillApp:
     # -- selling
 
     def _show_sale(self, till: Till, checkout: Checkout) -> None:
+        from loyalty_desk.asking_desk import AskingDesk
         from loyalty_desk.ui.sale.presenter import SalePresenter
 
         view = self.window.sale
         typed = view.field.text()
         self.presenter = presenter = SalePresenter(
-            desk=checkout,
+            desk=AskingDesk(checkout, till.counter.online),
             runner=self.runner,
             clock=SystemClock(),
             render=self._on_state,
@@ -257,7 +262,9 @@ class TillApp:
             tip=self._options.tip,
             dismiss=till.dismiss,
             rearm=self._on_next_sale,
+            has_pages=True,
         )
+        view.page_asked.connect(self._on_page_asked)
         view.field_changed.connect(presenter.field_changed)
         view.submitted.connect(presenter.submitted)
         view.cancelled.connect(presenter.cancelled)
@@ -280,6 +287,52 @@ class TillApp:
         if self._options.sync:
             self._sync = Worker("sync", self._run_sync, till.stop_sync)
             self._sync.start()
+
+    # -- the counter's pages
+
+    def _on_page_asked(self, key: str) -> None:
+        """Bring a page to the front; presenter and view are made when the first one is asked for."""
+        sale = self.presenter
+        if self._till is None or sale is None or sale.recording:
+            return
+        if self.counter is None:
+            self.counter = self._make_counter(self._till, sale)
+        self.counter.open(key)
+        if self._counter_view is not None:
+            self.window.show_screen(self._counter_view)
+
+    def _make_counter(self, till: Till, sale: SalePresenter) -> CounterPresenter:
+        from loyalty_desk.ui.counter.presenter import CounterPresenter
+        from loyalty_desk.ui.counter.view import CounterView
+
+        view = self._counter_view = CounterView()
+        presenter = CounterPresenter(
+            cases=till.counter,
+            care=TillCare(till),
+            runner=self.runner,
+            clock=SystemClock(),
+            render=view.render,
+            words=lambda: sale.words,
+            status=till.status,
+            guest=lambda: sale.guest,
+            found=sale.guest_put,
+            changed=self._after_sale,
+            closed=self._on_page_closed,
+            crashed=self._report,
+        )
+        view.typed.connect(presenter.typed)
+        view.chosen.connect(presenter.chosen)
+        view.submitted.connect(presenter.submitted)
+        view.pressed.connect(presenter.pressed)
+        view.cancelled.connect(presenter.cancelled)
+        return presenter
+
+    def _on_page_closed(self, said: str) -> None:
+        if self._counter_view is not None:
+            self._counter_view.forget()
+        self.window.show_screen(self.window.sale)
+        if said and self.presenter is not None:
+            self.presenter.told(said)
 
     def _on_state(self, state: SaleState) -> None:
         recorded = state.done is not None and (self.state is None or self.state.done is None)
@@ -306,6 +359,8 @@ class TillApp:
         self._refresh_status()
         if self.presenter is not None:
             self.presenter.tick()
+        if self.counter is not None:
+            self.counter.draw()
 
     # -- sync
 
@@ -328,6 +383,8 @@ class TillApp:
     def _on_scan(self, scan: Scan) -> None:
         if self.pairing is not None:
             self.pairing.code_scanned(scan)
+        elif self.counter is not None and self.counter.is_open:
+            self.counter.scanned(scan)
         elif self.presenter is not None and self.window.front() is self.window.sale:
             self.presenter.code_scanned(scan)
 
@@ -413,3 +470,19 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
         return datetime.now(UTC)
+
+
+class TillCare:
+    """What support asks of a till: its journal proved, and carried away."""
+
+    def __init__(self, till: Till) -> None:
+        self._till = till
+
+    def is_sound(self) -> bool:
+        """Prove the journal record by record; db thread."""
+        return self._till.prove().bad is None
+
+    def export(self) -> tuple[Path, int]:
+        """Write the journal into a new file beside it; db thread."""
+        path = self._till.paths.folder / f"journal-{datetime.now(UTC):%Y%m%d-%H%M%S}.ldx"
+        return path, self._till.export(path)

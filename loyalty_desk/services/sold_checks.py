@@ -79,6 +79,11 @@ class SoldChecks:
             raise Refused("no_sale_yet")
         return self.of(record_of(found[0]))
 
+    def recent(self) -> list[SoldCheck]:
+        """Return the newest sales of this till, newest first."""
+        records = [record_of(one) for one in self._archive.newest(5 * SHOWN)]
+        return [self.of(one) for one in records if one.kind in _SALES][:SHOWN]
+
     def of_guest(self, guest: UUID) -> list[SoldCheck]:
         """Return a guest's newest sales at this till, newest first."""
         records = [record_of(one) for one in self._archive.of_guest(guest, 5 * SHOWN)]

@@ -17,6 +17,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from loyalty_desk.app import Options, TillApp
+from loyalty_desk.counter import make_counter
 from loyalty_desk.scanners import frame_source
 from loyalty_desk.scanning.frames import Pictures, VideoFile
 from loyalty_desk.scanning.live_camera import LiveCamera
@@ -25,7 +26,8 @@ from loyalty_desk.services.status import TillStatus
 from loyalty_desk.ui.pairing.view import PairingView
 from loyalty_desk.ui.problem.view import ProblemView
 from loyalty_desk.ui.sale.state import Phase
-from tests.loyalty_desk.till_parts import CARD, NUMBER, Counter, stocked
+from tests.loyalty_desk.services.fake_requests import FakeRequests
+from tests.loyalty_desk.till_parts import CARD, IDENTITY, NUMBER, Counter, stocked
 
 WAIT = 10_000
 # Qt's offscreen display says so of every window with a smallest size.
@@ -38,7 +40,12 @@ class FilesTill:
     opened = 0
 
     def __init__(self, counter: Counter) -> None:
-        self.counter = counter
+        self.parts = counter
+        parts = counter.parts
+        self.counter = make_counter(
+            IDENTITY, parts.journal, counter.cache, parts.trusted, parts.recorder, counter.guests, counter.checkout,
+            counter.cashier, FakeRequests,
+        )  # fmt: skip
         self.checkout = counter.checkout
         self.enrolment = None
         self.woken = 0
@@ -47,17 +54,17 @@ class FilesTill:
     def status(self) -> TillStatus | None:
         from loyalty_desk.domain.record import ClockConfidence
 
-        waiting = self.counter.parts.journal.waiting()
+        waiting = self.parts.parts.journal.waiting()
         return TillStatus(
             network="n", store="Pushkin Street", till="Till 1", cashier="Anna K", online=False, offline_since=None,
             waiting=waiting.count, oldest_waiting=None, clock_conf=ClockConfidence.GOOD, guests_loaded=1,
-            guests_complete=True, program_version=1, notices=tuple(self.counter.parts.journal.notices()),
+            guests_complete=True, program_version=1, notices=tuple(self.parts.parts.journal.notices()),
             journal_ok=True, credential_backend="file",
             zone="Europe/Moscow",
         )  # fmt: skip
 
     def dismiss(self, notice: int) -> None:
-        self.counter.parts.journal.dismiss(notice)
+        self.parts.parts.journal.dismiss(notice)
 
     def run_sync(self, on_step: Callable[[object], None]) -> None:
         on_step(None)
@@ -70,8 +77,8 @@ class FilesTill:
 
     def close(self) -> None:
         self.closed = True
-        self.counter.parts.journal.close()
-        self.counter.cache.close()
+        self.parts.parts.journal.close()
+        self.parts.cache.close()
 
 
 @pytest.fixture(autouse=True)
@@ -120,11 +127,11 @@ def test_a_sale_by_keys_reaches_the_journal(start, qtbot, files_till: FilesTill,
     qtbot.waitUntil(lambda: app.state.guest.name == "Анна", timeout=WAIT)
     QTest.keyClicks(field, "500", delay=60)
     qtbot.waitUntil(lambda: app.state.check.to_pay != "", timeout=WAIT)
-    before = files_till.counter.parts.journal.waiting().count
+    before = files_till.parts.parts.journal.waiting().count
     QTest.keyClick(field, Qt.Key.Key_Return)
     QTest.keyClick(field, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: app.state.phase is Phase.DONE, timeout=WAIT)
-    assert files_till.counter.parts.journal.waiting().count == before + 1
+    assert files_till.parts.parts.journal.waiting().count == before + 1
     qtbot.waitUntil(lambda: files_till.woken == 1, timeout=WAIT)
     qtbot.waitUntil(lambda: app.state.header.waiting.text == f"{before + 1} waiting", timeout=WAIT)
 
@@ -286,10 +293,37 @@ def test_the_windows_tests_are_there(request: pytest.FixtureRequest) -> None:
 
 
 def test_a_notice_read_in_the_window_leaves_the_journal(start, qtbot, files_till: FilesTill, tmp_path: Path) -> None:
-    files_till.counter.parts.journal.notify("disk_nearly_full", {}, 1)
+    files_till.parts.parts.journal.notify("disk_nearly_full", {}, 1)
     app = start(tmp_path)
     button = app.window.sale.notice_read_button
     qtbot.waitUntil(button.isVisible, timeout=WAIT)
     button.click()
-    qtbot.waitUntil(lambda: files_till.counter.parts.journal.notices() == [], timeout=WAIT)
+    qtbot.waitUntil(lambda: files_till.parts.parts.journal.notices() == [], timeout=WAIT)
     assert not button.isVisible()
+
+
+def test_a_page_of_the_counter_opens_over_the_sale_and_gives_the_window_back(
+    start, qtbot, files_till: FilesTill, tmp_path: Path
+) -> None:
+    app = start(tmp_path)
+    qtbot.waitUntil(lambda: app.state is not None and app.state.header.place != "Loyalty Desk", timeout=WAIT)
+    QTest.keyClick(app.window.sale.field, Qt.Key.Key_F9)
+    assert app.counter is None, "points by hand belong to a guest"
+    QTest.keyClick(app.window.sale.field, Qt.Key.Key_F10)
+    assert app.counter is not None
+    qtbot.waitUntil(lambda: app.window.front() is not app.window.sale, timeout=WAIT)
+    view = app.window.front()
+    qtbot.waitUntil(lambda: view.title.text() == "Shift", timeout=WAIT)
+    QTest.keyClick(view, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: app.window.front() is app.window.sale, timeout=WAIT)
+    assert app.window.sale.field.hasFocus()
+
+
+def test_a_phone_is_asked_of_the_server(start, qtbot, files_till: FilesTill, tmp_path: Path) -> None:
+    app = start(tmp_path)
+    qtbot.waitUntil(lambda: app.state is not None and app.state.header.place != "Loyalty Desk", timeout=WAIT)
+    field = app.window.sale.field
+    QTest.keyClicks(field, "89161234567", delay=60)
+    qtbot.waitUntil(lambda: app.state.entry.text == "89161234567", timeout=WAIT)
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: "no such guest" in app.state.message.text, timeout=WAIT)

@@ -70,6 +70,7 @@ class SaleModel:
     tip: str = ""
     help_open: bool = False
     fold_open: bool = False
+    has_pages: bool = False
 
     @property
     def amount(self) -> int | None:

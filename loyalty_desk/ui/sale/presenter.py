@@ -18,6 +18,7 @@ from loyalty_desk.services.sentences import sentence
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.header import notice_to_read
+from loyalty_desk.ui.sale.display.names import tier_name
 from loyalty_desk.ui.sale.display.points import ALL_POINTS
 from loyalty_desk.ui.sale.display.screen import Display
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Reading, read_entry
@@ -52,6 +53,7 @@ class SalePresenter:
         tip: str = "",
         dismiss: Callable[[int], None] = lambda _: None,
         rearm: Callable[[], None] = lambda: None,
+        has_pages: bool = False,
     ) -> None:
         self._desk = desk
         self._dismiss = dismiss
@@ -61,7 +63,7 @@ class SalePresenter:
         self._render = render
         self._sound = sound
         self._crashed = crashed
-        self._model = SaleModel(language=language, theme=theme, camera=camera, tip=tip)
+        self._model = SaleModel(language=language, theme=theme, camera=camera, tip=tip, has_pages=has_pages)
         self._display = Display()
         self._turn = 0
         self._pending: bytes | None = None
@@ -246,6 +248,19 @@ class SalePresenter:
         """Note the theme, for its button."""
         self._set(theme=theme)
 
+    def guest_put(self, card: GuestCard) -> None:
+        """Put a guest on the sale whom a page of the counter has registered, or knows better now."""
+        if self._model.busy is Busy.RECORDING:
+            return
+        if self._model.done is not None:
+            self._next_sale()
+        self._turn += 1
+        self._guest_found(card)
+
+    def told(self, text: str) -> None:
+        """Say what a page of the counter has come to."""
+        self._set(message=MessageState(text, Tone.GOOD))
+
     def something_broke(self) -> None:
         """Say calmly that a fault of ours has been reported."""
         self._set(message=self._display.our_fault(self._model))
@@ -254,6 +269,19 @@ class SalePresenter:
     def language(self) -> str:
         """Return the language spoken."""
         return self._model.language
+
+    @property
+    def guest(self) -> GuestCard | None:
+        """Return the guest of the sale under way, the tier named in the language in use."""
+        model = self._model
+        if model.guest is None or model.done is not None:
+            return None
+        return replace(model.guest, tier_name=tier_name(model.guest, model.program, self._words()))
+
+    @property
+    def words(self) -> Words:
+        """Return the words in use: language, currency, points and zone."""
+        return self._words()
 
     @property
     def model(self) -> SaleModel:
@@ -484,6 +512,7 @@ class SalePresenter:
             program=m.program,
             last=m.last,
             tip=m.tip,
+            has_pages=m.has_pages,
         )
 
     # -- saying

@@ -28,11 +28,20 @@ from loyalty_desk.ui.widgets.labels import SHAPES, label, show_text
 from loyalty_desk.ui.widgets.preview import CameraPreview
 
 NARROW_BELOW = 860
+MANY_KEYS = 6
 MAX_TYPED = 512
 _MODE_KEYS = {
     Qt.Key.Key_F2: FieldMode.GUEST,
     Qt.Key.Key_F3: FieldMode.AMOUNT,
     Qt.Key.Key_F4: FieldMode.POINTS,
+}
+_PAGE_KEYS = {
+    Qt.Key.Key_F6: "F6",
+    Qt.Key.Key_F7: "F7",
+    Qt.Key.Key_F8: "F8",
+    Qt.Key.Key_F9: "F9",
+    Qt.Key.Key_F10: "F10",
+    Qt.Key.Key_F12: "F12",
 }
 
 
@@ -50,6 +59,7 @@ class SaleView(QWidget):
     copied = Signal()
     language_asked = Signal()
     theme_asked = Signal()
+    page_asked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -186,6 +196,8 @@ class SaleView(QWidget):
             self.cancelled.emit()
         elif key == Qt.Key.Key_F1:
             self.help_toggled.emit()
+        elif key in _PAGE_KEYS:
+            self._ask_page(_PAGE_KEYS[Qt.Key(key)])
         elif key in _MODE_KEYS:
             self.mode_requested.emit(_MODE_KEYS[Qt.Key(key)])
         elif event.matches(QKeySequence.StandardKey.Copy):
@@ -227,7 +239,7 @@ class SaleView(QWidget):
         scale = theme.scale_for(self.width(), self.height())
         sheet = theme.stylesheet(self._theme, scale)
         small = self.width() < NARROW_BELOW
-        self.preview.setFixedSize(QSize(112, 96) if small else QSize(round(228 * scale), round(128 * scale)))
+        self.preview.setFixedSize(QSize(112, 96) if small else QSize(round(200 * scale), round(112 * scale)))
         if sheet != self.styleSheet():
             self.setStyleSheet(sheet)
             self.field.setMinimumHeight(round(60 * scale))
@@ -265,11 +277,19 @@ class SaleView(QWidget):
             QGuiApplication.clipboard().setText(self._state.done.copy_text)
             self.copied.emit()
 
+    def _ask_page(self, key: str) -> None:
+        """Ask for a page only where its key may be used: the bar says which, and why not."""
+        if self._state is not None and any(one.key == key and one.enabled for one in self._state.keys):
+            self.page_asked.emit(key)
+
     def _on_key_button(self, key: str) -> None:
         if key == "F1":
             self.help_toggled.emit()
         elif key == "Esc":
             self.cancelled.emit()
+        elif key in _PAGE_KEYS.values():
+            self._ask_page(key)
+            return
         else:
             self.mode_requested.emit({"F2": FieldMode.GUEST, "F3": FieldMode.AMOUNT, "F4": FieldMode.POINTS}[key])
         self.field.setFocus()
@@ -320,10 +340,13 @@ class KeyBar(QFrame):
             self._place()
 
     def _place(self) -> None:
-        columns = max(len(self.buttons), 1)
+        many = len(self.buttons) > MANY_KEYS
+        # Ten in one row, words under the keys, on any screen but the narrow one beside a POS: that takes two rows.
+        columns = max((len(self.buttons) + 1) // 2 if many and self._narrow else len(self.buttons), 1)
         for position, button in enumerate(self.buttons.values()):
-            button.set_narrow(self._narrow)
-            self._grid.addWidget(button, 0, position % columns)
+            button.set_narrow(self._narrow or many)
+            button.setProperty("many", many)
+            self._grid.addWidget(button, position // columns, position % columns)
 
     def _on_clicked(self) -> None:
         button = self.sender()

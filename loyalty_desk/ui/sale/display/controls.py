@@ -130,6 +130,23 @@ def keys(model: SaleModel, words: Words) -> tuple[KeyState, ...]:
             "F4", t("Points"), points, model.mode is FieldMode.POINTS, "" if points else t("Points belong to a guest.")
         ),
         KeyState("Esc", t("Cancel")),
+        *_pages(model, words),
+    )
+
+
+def _pages(model: SaleModel, words: Words) -> tuple[KeyState, ...]:
+    """Return the keys of what a counter does beside selling."""
+    t = words.gettext
+    if not model.has_pages:
+        return ()
+    known = model.guest is not None and model.guest.guest_id is not None and model.done is None
+    guest = "" if known else t("Points belong to a guest.")
+    return (
+        KeyState("F6", t("Past sales")),
+        KeyState("F8", t("New guest")),
+        KeyState("F9", t("By hand"), known, tip=guest),
+        KeyState("F10", t("Shift")),
+        KeyState("F12", t("This till")),
     )
 
 
@@ -159,6 +176,11 @@ def help_panel(words: Words) -> HelpState:
             ("F3", t("The field takes an amount, even of six digits.")),
             ("F4", t("The field takes points to use.")),
             ("Esc", t("Takes back one step; at last, the whole check.")),
+            ("F6 F7", t("Sales of this till or guest; returns and cancelled sales.")),
+            ("F8", t("Registers a new guest.")),
+            ("F9", t("Points by hand, with a manager’s PIN.")),
+            ("F10", t("Opens and closes the shift: X and Z reports.")),
+            ("F12", t("How the till is: what waits, which limits hold.")),
         ),
         close=t("Close"),
     )

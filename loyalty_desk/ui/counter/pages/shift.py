@@ -1,0 +1,109 @@
+"""F10: open a shift, see what it has come to (X), hand it over, close it (Z)."""
+
+from __future__ import annotations
+
+from loyalty_desk.services.counter_lines import opened_line, report_lines
+from loyalty_desk.services.pins import Member
+from loyalty_desk.services.shifts import OpenShift, ShiftReport
+from loyalty_desk.ui.counter.page import PIN, WHO, Page, facts_of
+from loyalty_desk.ui.counter.state import CounterState, SideButton
+from loyalty_desk.ui.sale.state import Tone
+
+CLOSE = "F9"
+
+
+class ShiftPage(Page):
+    """Nothing here waits for the network."""
+
+    name = "F10"
+
+    def begin(self) -> None:
+        self._report: ShiftReport | None = None
+        self._closing = False
+        self._load()
+
+    def _load(self) -> None:
+        cases = self.around.cases
+
+        def read() -> tuple[list[Member], ShiftReport | None]:
+            return cases.pins.members(), cases.shifts.report() if cases.shifts.current() is not None else None
+
+        def show(read: tuple[list[Member], ShiftReport | None]) -> None:
+            self.take_staff(read[0])
+            if read[1] is not None or self._report is None or not self._report.is_final:
+                self._report = read[1]
+
+        self.work(read, show)
+
+    @property
+    def _is_open(self) -> bool:
+        return self._report is not None and not self._report.is_final
+
+    def state(self) -> CounterState:
+        t, report = self.words.gettext, self._report
+        title = t("Shift")
+        facts = facts_of(report_lines(report, self.words), t("Paid")) if report is not None else ()
+        if not self.has_staff and not self.is_busy and report is None:
+            said = t("Nobody with a PIN is known here yet: staff come with the first exchange with the server.")
+            return CounterState(
+                title, t("closed"), facts_label=said, button=self.go(t("Open the shift"), enabled=False)
+            )
+        if self._closing and report is not None:
+            text = t("Close shift {n}: Z report").format(n=report.shift.number)
+            return CounterState(title, t("open"), facts=facts, button=self.go(text))
+        groups = (self.who_group(t("Who takes over?") if self._is_open else t("Who opens the shift?")),)
+        label = "" if report is not None else t("No shift is open. Sales are recorded all the same, without a shift.")
+        go = t("Hand the shift over") if self._is_open else t("Open the shift")
+        side = (SideButton(CLOSE, t("Close the shift (Z)"), not self.is_busy),) if self._is_open else ()
+        return CounterState(
+            title,
+            t("open") if self._is_open else t("closed"),
+            groups,
+            (self.pin_field(),),
+            label,
+            facts,
+            button=self.go(go, enabled=self.is_signed),
+            side=side,
+            focus=PIN if WHO in self.chosen else "",
+        )
+
+    def submit(self) -> None:
+        shifts = self.around.cases.shifts
+        if self._closing:
+            self.work(shifts.close, self._closed)
+            return
+        if not self.is_signed:
+            return
+        who, pin = self.chosen[WHO], self.text(PIN)
+        if self._is_open:
+            self.work(lambda: shifts.hand_over(who, pin), self._handed_over)
+        else:
+            self.work(lambda: shifts.open(who, pin), self._opened)
+
+    def press(self, key: str) -> None:
+        if key == CLOSE and self._is_open:
+            self._closing = True
+
+    def back(self) -> bool:
+        was, self._closing = self._closing, False
+        return was
+
+    def _opened(self, shift: OpenShift) -> None:
+        self.say(opened_line(shift, self.words))
+        self._report = None
+        self.recorded()
+        self._load()
+
+    def _handed_over(self, member: Member) -> None:
+        self.say(self.words.gettext("{name} sells from now on.").format(name=member.name))
+        self.recorded()
+        self._load()
+
+    def _closed(self, report: ShiftReport) -> None:
+        self._closing, self._report = False, report
+        self.chosen.pop(WHO, None)
+        text = self.words.gettext("Shift {n} is closed.").format(n=report.shift.number)
+        if report.waiting:
+            text += " " + self.words.gettext("What waits is sent by itself; leave the computer on.")
+        self.say(text, Tone.GOOD)
+        self.recorded()

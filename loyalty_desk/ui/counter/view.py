@@ -1,0 +1,428 @@
+"""The pages of the counter drawn: choices and fields left, facts right, what Enter does under both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import override
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from loyalty_desk.ui.counter.state import CounterState, Fact, Field, Group, Option, SideButton
+from loyalty_desk.ui.widgets.buttons import KeyedButton
+from loyalty_desk.ui.widgets.labels import SHAPES, ElidedLabel, label, show_text
+
+NARROW_BELOW = 860
+MAX_TYPED = 200
+# Longer ones do not fit beside each other where the window is narrow.
+LONG_TITLE = 12
+KEYS = {
+    Qt.Key.Key_F5: "F5", Qt.Key.Key_F6: "F6", Qt.Key.Key_F7: "F7", Qt.Key.Key_F8: "F8", Qt.Key.Key_F9: "F9",
+    Qt.Key.Key_F10: "F10", Qt.Key.Key_F12: "F12",
+}  # fmt: skip
+
+
+class CounterView(QWidget):
+    """Signals are intents; `render` is the only way in."""
+
+    typed = Signal(str, str)
+    chosen = Signal(str, str)
+    submitted = Signal()
+    pressed = Signal(str)
+    cancelled = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("screen")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._state: CounterState | None = None
+        self.title = ElidedLabel("name")
+        self.place = label("tier")
+        self.left, self.right = _Column(), _Column()
+        self.groups: dict[str, GroupBox] = {}
+        self.fields: dict[str, FieldBox] = {}
+        self.facts_label = label("label", wrap=True)
+        self.facts = FactList()
+        self.right.rows.addWidget(self.facts_label)
+        self.right.rows.addWidget(self.facts)
+        # By the side they stand on: (left, right).
+        self._groups_at = (QVBoxLayout(), QVBoxLayout())
+        self._fields_at = (QVBoxLayout(), QVBoxLayout())
+        self._order = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._order.setSpacing(12)
+        self._order.addLayout(self._groups_at[0])
+        self._order.addLayout(self._fields_at[0])
+        self.left.rows.addLayout(self._order)
+        self.left.rows.addStretch(1)
+        self.right.rows.addStretch(1)
+        self.right.rows.addLayout(self._groups_at[1])
+        self.right.rows.addLayout(self._fields_at[1])
+        for place in (*self._groups_at, *self._fields_at):
+            place.setSpacing(10)
+        self.message = label("message", wrap=True)
+        self.go = KeyedButton("go", centred=True)
+        self.go.setObjectName("go")
+        self.go.clicked.connect(self.submitted)
+        self.close_button = KeyedButton("key")
+        self.close_button.setMinimumHeight(48)
+        self.close_button.clicked.connect(self.cancelled)
+        self.side: list[KeyedButton] = []
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.place)
+        self._columns = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._columns.setSpacing(12)
+        self._columns.addWidget(self.left, 1)
+        self._columns.addWidget(self.right, 1)
+        self._below = QHBoxLayout()
+        self._below.setSpacing(8)
+        self._below.addWidget(self.close_button)
+        keys = QFrame()
+        keys.setObjectName("keys")
+        keys.setLayout(self._below)
+        self._below.setContentsMargins(0, 0, 0, 0)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(16, 12, 16, 10)
+        outer.setSpacing(10)
+        outer.addLayout(head)
+        outer.addLayout(self._columns, 1)
+        outer.addWidget(self.message)
+        outer.addWidget(self.go)
+        outer.addWidget(keys)
+
+    # -- in: what to show
+
+    @override
+    def render(self, state: CounterState) -> None:  # type: ignore[override]
+        """Show a page. Widgets are kept by key, so that the one with the keyboard keeps it."""
+        before, self._state = self._state, state
+        if before == state:
+            return
+        show_text(self.title, state.title)
+        show_text(self.place, state.place)
+        up, down = QBoxLayout.Direction.BottomToTop, QBoxLayout.Direction.TopToBottom
+        self._order.setDirection(up if state.fields_first else down)
+        self._show_groups(state.groups)
+        self._show_fields(state.fields)
+        show_text(self.facts_label, state.facts_label)
+        self.facts.set_facts(state.facts)
+        on_left = [not one.is_right for one in state.groups] + [not one.is_right for one in state.fields]
+        self.left.setVisible(any(on_left))
+        shape = SHAPES[state.message.tone.value]
+        text = f"{shape}  {state.message.text}".strip() if state.message.text else ""
+        show_text(self.message, text, state.message.tone.value)
+        self.go.set_content(state.button.text, "Enter" if state.button.enabled else "", enabled=state.button.enabled)
+        self._show_side(state.side)
+        self.close_button.set_content(state.close, "Esc", enabled=True)
+        if before is None or before.title != state.title or before.focus != state.focus:
+            self.take_focus()
+
+    def take_focus(self) -> None:
+        """Put the keyboard where the page wants it."""
+        state = self._state
+        if state is None:
+            return
+        wanted = self.fields.get(state.focus)
+        # Whoever gives the screen the keyboard gives it to this field; keys pressed elsewhere are the screen's.
+        self.setFocusProxy(wanted.edit if wanted is not None and wanted.isVisibleTo(self) else None)  # type: ignore[arg-type]
+        self.setFocus()
+
+    def forget(self) -> None:
+        """Empty every field: what was typed on a page that is left stays nowhere."""
+        self._state = None
+        for box in self.fields.values():
+            box.edit.clear()
+
+    def _show_groups(self, groups: tuple[Group, ...]) -> None:
+        for group in groups:
+            if group.key not in self.groups:
+                box = self.groups[group.key] = GroupBox(group.key)
+                box.chosen.connect(self.chosen)
+        for key, box in self.groups.items():
+            wanted = next((one for one in groups if one.key == key), None)
+            box.setVisible(wanted is not None)
+            if wanted is not None:
+                box.set_group(wanted, narrow=self._is_narrow)
+        _place([(one.is_right, self.groups[one.key]) for one in groups], self._groups_at)
+
+    def _show_fields(self, fields: tuple[Field, ...]) -> None:
+        for field in fields:
+            if field.key not in self.fields:
+                box = self.fields[field.key] = FieldBox(field.key)
+                box.typed.connect(self.typed)
+        for key, box in self.fields.items():
+            wanted = next((one for one in fields if one.key == key), None)
+            box.setVisible(wanted is not None)
+            if wanted is not None:
+                box.set_field(wanted)
+        _place([(one.is_right, self.fields[one.key]) for one in fields], self._fields_at)
+
+    def _show_side(self, side: tuple[SideButton, ...]) -> None:
+        while len(self.side) < len(side):
+            button = KeyedButton("key")
+            button.setMinimumHeight(48)
+            button.setProperty("many", True)
+            button.set_narrow(self._is_narrow)
+            button.clicked.connect(self._on_side)
+            self.side.append(button)
+            self._below.addWidget(button)
+        for position, button in enumerate(self.side):
+            button.setVisible(position < len(side))
+            if position < len(side):
+                wanted = side[position]
+                button.setProperty("key", wanted.key)
+                button.set_content(wanted.text, wanted.key, enabled=wanted.enabled)
+
+    # -- out: what the cashier wants
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = event.key()
+        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            if not event.isAutoRepeat():
+                self.submitted.emit()
+        elif key == Qt.Key.Key_Escape:
+            self.cancelled.emit()
+        elif key in KEYS:
+            self.pressed.emit(KEYS[Qt.Key(key)])
+        else:
+            super().keyPressEvent(event)
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        self._columns.setDirection(down if self._is_narrow else across)
+        for button in (self.close_button, *self.side):
+            button.set_narrow(self._is_narrow)
+        self.go.set_narrow(self._is_narrow, bare=self._is_narrow)
+        if self._state is not None:
+            self._show_groups(self._state.groups)
+
+    @property
+    def _is_narrow(self) -> bool:
+        return self.width() < NARROW_BELOW
+
+    def _on_side(self) -> None:
+        button = self.sender()
+        if isinstance(button, KeyedButton):
+            self.pressed.emit(button.property("key"))
+
+
+def _place(boxes: Sequence[tuple[bool, QWidget]], at: tuple[QVBoxLayout, QVBoxLayout]) -> None:
+    """Put boxes in their order where they belong; one that is there already is not touched, nor its focus."""
+    for place, layout in enumerate(at):
+        for position, box in enumerate(box for is_right, box in boxes if is_right == bool(place)):
+            if layout.indexOf(box) != position:
+                at[1 - place].removeWidget(box)
+                layout.insertWidget(position, box)
+                box.show()
+
+
+class _Column(QFrame):
+    """A white card that scrolls where it must."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("panel", "true")
+        body = QWidget()
+        body.setObjectName("body")
+        self.rows = QVBoxLayout(body)
+        self.rows.setContentsMargins(0, 0, 6, 0)
+        self.rows.setSpacing(12)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(body)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(16, 14, 10, 14)
+        outer.addWidget(area)
+
+
+class FieldBox(QWidget):
+    """A caption and a line to type into; Enter and Esc are the page's."""
+
+    typed = Signal(str, str)
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self._key = key
+        self.caption = label("field_label", wrap=True)
+        self.edit = QLineEdit()
+        self.edit.setObjectName("field")
+        self.edit.setMaxLength(MAX_TYPED)
+        self.edit.setMinimumHeight(48)
+        self.edit.setProperty("plain", "true")
+        self.edit.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+        self.edit.textEdited.connect(self._on_edited)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(self.caption)
+        box.addWidget(self.edit)
+
+    def set_field(self, field: Field) -> None:
+        show_text(self.caption, field.label)
+        if self.edit.text() != field.text:
+            self.edit.setText(field.text)
+        if self.edit.placeholderText() != field.placeholder:
+            self.edit.setPlaceholderText(field.placeholder)
+        mode = QLineEdit.EchoMode.Password if field.secret else QLineEdit.EchoMode.Normal
+        if self.edit.echoMode() != mode:
+            self.edit.setEchoMode(mode)
+        self.edit.setAccessibleName(field.label)
+
+    def _on_edited(self, text: str) -> None:
+        self.typed.emit(self._key, text)
+
+
+class GroupBox(QWidget):
+    """A caption and buttons of which one, or several, are chosen."""
+
+    chosen = Signal(str, str)
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self._key = key
+        self.caption = label("field_label", wrap=True)
+        self._grid = QGridLayout()
+        self._grid.setSpacing(8)
+        self.buttons: list[ChoiceButton] = []
+        self._columns = 0
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(self.caption)
+        box.addLayout(self._grid)
+
+    def set_group(self, group: Group, *, narrow: bool) -> None:
+        show_text(self.caption, group.label)
+        longest = max((len(one.title) for one in group.options), default=0)
+        columns = 1 if narrow and longest > LONG_TITLE else group.columns
+        while len(self.buttons) < len(group.options):
+            button = ChoiceButton()
+            button.clicked.connect(self._on_clicked)
+            self.buttons.append(button)
+            self._columns = 0
+        if columns != self._columns:
+            self._columns = columns
+            for position, button in enumerate(self.buttons):
+                self._grid.addWidget(button, position // columns, position % columns)
+        for position, button in enumerate(self.buttons):
+            button.setVisible(position < len(group.options))
+            if position < len(group.options):
+                button.set_option(group.options[position])
+
+    def _on_clicked(self) -> None:
+        button = self.sender()
+        if isinstance(button, ChoiceButton):
+            key, is_chosen = button.option_key, button.is_chosen
+            # What is chosen is the page's to say: a click shows nothing by itself.
+            button.setChecked(is_chosen)
+            self.chosen.emit(self._key, key)
+
+
+class ChoiceButton(QPushButton):
+    """Something to choose: a title, and a smaller line under it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("role", "choice")
+        self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setMinimumHeight(48)
+        self.option_key = ""
+        self.is_chosen = False
+        self.title = label("line", wrap=True)
+        self.detail = label("why", wrap=True)
+        self._box = QVBoxLayout(self)
+        self._box.setContentsMargins(12, 4, 12, 4)
+        self._box.setSpacing(0)
+        for part in (self.title, self.detail):
+            part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+            self._box.addWidget(part)
+
+    def set_option(self, option: Option) -> None:
+        self.option_key, self.is_chosen = option.key, option.chosen
+        # A shape beside the colour says what is chosen.
+        show_text(self.title, f"{'●' if option.chosen else '○'}  {option.title}", "on" if option.enabled else "off")
+        show_text(self.detail, option.detail, "on" if option.enabled else "off")
+        self.setChecked(option.chosen)
+        self.setEnabled(option.enabled)
+        self.setAccessibleName(f"{option.title} {option.detail}".strip())
+
+    @override
+    def sizeHint(self) -> QSize:
+        inside = self._box.sizeHint()
+        return QSize(inside.width(), max(inside.height(), 48))
+
+    @override
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, max(self._box.minimumSize().height(), 48))
+
+
+class FactList(QWidget):
+    """A report: captions left, values right; widgets are kept and used again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[_FactRow] = []
+        self._shown: tuple[Fact, ...] = ()
+        self._box = QVBoxLayout(self)
+        self._box.setContentsMargins(0, 0, 0, 0)
+        self._box.setSpacing(6)
+
+    def set_facts(self, facts: tuple[Fact, ...]) -> None:
+        if facts == self._shown:
+            return
+        self._shown = facts
+        while len(self._rows) < len(facts):
+            self._rows.append(_FactRow())
+            self._box.addWidget(self._rows[-1])
+        for position, row in enumerate(self._rows):
+            row.setVisible(position < len(facts))
+            if position < len(facts):
+                row.set_fact(facts[position])
+
+
+class _FactRow(QWidget):
+    def __init__(self) -> None:
+        super().__init__()
+        self._caption = label("label", wrap=True)
+        self._alone = label("line", wrap=True)
+        self._value = label("line", wrap=True)
+        self._strong = label("line_amount")
+        for part in (self._value, self._strong):
+            part.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(12)
+        row.addWidget(self._caption, 1)
+        row.addWidget(self._alone, 1)
+        row.addWidget(self._value, 1)
+        row.addWidget(self._strong)
+
+    def set_fact(self, fact: Fact) -> None:
+        alone = not fact.value
+        show_text(self._caption, "" if alone else fact.caption)
+        show_text(self._alone, fact.caption if alone else "")
+        show_text(self._value, "" if fact.strong else fact.value)
+        show_text(self._strong, fact.value if fact.strong else "")
+        self.setMinimumHeight(10 if not fact.caption and alone else 0)

@@ -1,0 +1,296 @@
+"""What a counter does beside selling, page by page: what is shown, what is recorded, what is refused and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loyalty_desk.domain.contents import AdjustReason
+from loyalty_desk.domain.record import RecordKind
+from loyalty_desk.ui.sale.state import Tone
+from tests.loyalty_desk.till_parts import CARD, NUMBER
+from tests.loyalty_desk.ui.pages import Pages, make_pages
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[Pages]:
+    made = make_pages(tmp_path)
+    yield made
+    assert made.crashes == []
+    made.close()
+
+
+# -- shift
+
+
+def test_a_shift_is_opened_counted_and_closed(pages: Pages) -> None:
+    pages.open("F10")
+    assert (pages.screen.place, pages.screen.button.enabled) == ("closed", False)
+    pages.choose("who", "Anna K")
+    pages.type(pin="4711")
+    pages.enter()
+    assert pages.screen.message.text == "Shift 1 is open."
+    assert pages.screen.place == "open"
+    pages.till.sell(CARD, 1240)
+    pages.open("F10")
+    assert pages.fact("Sales") == "1"
+    pages.presenter.pressed("F9")
+    assert pages.screen.button.text == "Close shift 1: Z report"
+    pages.enter()
+    assert pages.screen.message.text.startswith("Shift 1 is closed.")
+    assert pages.fact("Z report").startswith("shift 1")
+    assert len(pages.records(RecordKind.SHIFT_OPEN, RecordKind.SHIFT_CLOSE)) == 2
+    assert pages.changed == 2
+
+
+def test_a_wrong_pin_is_said_and_typed_anew(pages: Pages) -> None:
+    pages.open("F10")
+    pages.choose("who", "Anna K")
+    pages.type(pin="0000")
+    pages.enter()
+    assert pages.screen.message.text == "The PIN is wrong. Tries left: 4."
+    assert pages.screen.message.tone is Tone.WARN
+    assert pages.screen.fields[0].text == ""
+    assert not pages.screen.button.enabled
+    assert pages.records(RecordKind.SHIFT_OPEN) == []
+
+
+def test_a_shift_is_handed_over_and_closing_can_be_thought_better_of(pages: Pages) -> None:
+    pages.cases.shifts.open("anna.k", "4711")
+    pages.open("F10")
+    pages.presenter.pressed("F9")
+    pages.presenter.cancelled()
+    assert pages.presenter.is_open
+    pages.choose("who", "Boris B")
+    pages.type(pin="135790")
+    pages.enter()
+    assert pages.screen.message.text == "Boris B sells from now on."
+    assert pages.till.cashier.name() == "Boris B"
+    pages.presenter.cancelled()
+    assert not pages.presenter.is_open
+    assert pages.closed == [""]
+
+
+def test_a_till_without_staff_says_where_they_come_from(tmp_path: Path) -> None:
+    from tests.loyalty_desk.till_parts import stocked
+
+    pages = Pages(stocked(tmp_path))
+    pages.open("F10")
+    assert "staff come with the first exchange" in pages.screen.facts_label
+    assert not pages.screen.button.enabled
+    pages.close()
+
+
+# -- sales and returns
+
+
+def test_the_last_sale_is_cancelled_within_ten_minutes_by_whoever_stands_there(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1240)
+    pages.open("F6")
+    (sale,) = pages.screen.groups[0].options
+    assert done.receipt_no in sale.title
+    pages.choose("sale", sale.key)
+    pages.presenter.pressed("F9")
+    assert pages.screen.button.text.startswith("Cancel the sale")
+    assert [one.key for one in pages.screen.fields] == []
+    pages.enter()
+    assert pages.screen.message.text.startswith("Recorded. Money back")
+    (void,) = pages.records(RecordKind.VOID)
+    assert void.reverses_id == done.record_id
+    assert pages.screen.groups[0].options[0].detail == "all of it has come back"
+
+
+def test_an_older_sale_is_cancelled_with_a_manager_only(pages: Pages) -> None:
+    pages.till.sell(CARD, 1240)
+    pages.till.sell(None, 100)
+    pages.open("F6")
+    pages.choose("sale", pages.screen.groups[0].options[1].key)
+    pages.presenter.pressed("F9")
+    assert not pages.screen.button.enabled
+    assert [one.title for one in pages.screen.groups[0].options] == ["Boris B"]
+    pages.type(pin="135790")
+    pages.enter()
+    assert len(pages.records(RecordKind.VOID)) == 1
+
+
+def test_a_part_of_a_bare_check_comes_back_and_no_more_than_is_left(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1000)
+    pages.open("F7")
+    pages.type(receipt=done.receipt_no)
+    pages.enter()
+    whole = pages.screen.button.text
+    pages.type(amount="100")
+    assert pages.screen.button.text != whole
+    assert "100" in pages.fact("Money back")
+    pages.enter()
+    (back,) = pages.records(RecordKind.REFUND)
+    assert back.money_total == 10_000
+    pages.choose("sale", str(done.record_id))
+    pages.type(amount="1000000")
+    assert not pages.screen.button.enabled
+    assert pages.screen.message.text == "More would come back than is left of this sale."
+
+
+def test_a_guest_at_the_counter_has_their_own_sales_first(pages: Pages) -> None:
+    pages.till.sell(CARD, 1000)
+    pages.till.sell(None, 200)
+    pages.guest = pages.till.checkout.identify(CARD)
+    pages.open("F6")
+    assert len(pages.screen.groups[0].options) == 1
+    pages.presenter.pressed("F6")
+    assert len(pages.screen.groups[0].options) == 2
+
+
+def test_a_receipt_that_is_none_is_a_sentence_and_so_is_silence_about_another_tills(pages: Pages) -> None:
+    pages.open("F7")
+    pages.type(receipt="hello")
+    pages.enter()
+    assert pages.screen.message.text.startswith("This is not a receipt number")
+    pages.type(receipt="FF00-000777")
+    pages.server.is_away = True
+    pages.enter()
+    assert pages.screen.message.tone is Tone.WARN
+    assert pages.presenter.is_open
+
+
+# -- registration
+
+
+def test_a_guest_is_registered_with_consent_and_put_on_the_sale(pages: Pages) -> None:
+    pages.server.is_away = True
+    pages.open("F8")
+    pages.type(phone="8 916 123-45-67", name="Olga", birthday="31.12.1990")
+    assert not pages.screen.button.enabled
+    pages.choose("consent", "yes")
+    pages.enter()
+    (record,) = pages.records(RecordKind.REGISTER)
+    assert pages.guest is not None
+    assert pages.guest.guest_id == record.guest_id
+    assert pages.closed == ["Olga is registered here; the server learns of it with the next exchange."]
+    assert not pages.presenter.is_open
+
+
+def test_consent_can_be_taken_back_before_it_counts(pages: Pages) -> None:
+    pages.open("F8")
+    pages.type(name="Olga")
+    pages.choose("consent", "yes")
+    pages.choose("consent", "yes")
+    assert not pages.screen.button.enabled
+
+
+@pytest.mark.parametrize("typed", ["31.02.1990", "yesterday", "1990"])
+def test_a_birthday_that_is_none_is_said_and_nothing_is_lost(pages: Pages, typed: str) -> None:
+    pages.open("F8")
+    pages.type(name="Olga", birthday=typed)
+    pages.choose("consent", "yes")
+    pages.enter()
+    assert pages.screen.message.text == "This cannot be a date of birth."
+    assert pages.screen.fields[1].text == "Olga"
+    assert pages.records(RecordKind.REGISTER) == []
+
+
+def test_a_card_scanned_at_registration_is_the_new_card(pages: Pages) -> None:
+    pages.open("F8")
+    pages.scan(CARD)
+    assert pages.screen.fields[3].text == CARD
+    pages.type(name="Olga")
+    pages.choose("consent", "yes")
+    pages.enter()
+    assert pages.screen.message.text == "This card belongs to somebody already. Take another one."
+
+
+# -- by hand
+
+
+def test_points_are_given_with_a_reason_and_a_managers_pin(pages: Pages) -> None:
+    pages.guest = pages.till.checkout.identify(CARD)
+    before = pages.guest.points
+    pages.open("F9")
+    pages.choose("reason", "goodwill")
+    pages.type(points="50", pin="135790")
+    assert pages.screen.button.text == "Give 50\u00a0points"
+    pages.enter()
+    (record,) = pages.records(RecordKind.ADJUST)
+    assert record.check is not None
+    assert record.check["reason"] == AdjustReason.GOODWILL
+    assert pages.guest.points == before + 50
+    assert "Recorded" in pages.screen.message.text
+
+
+def test_without_a_guest_nothing_can_be_done_by_hand(pages: Pages) -> None:
+    pages.open("F9")
+    assert "Find the guest first" in pages.screen.facts_label
+    assert not pages.screen.button.enabled
+    pages.presenter.submitted()
+    assert pages.records(RecordKind.ADJUST) == []
+
+
+def test_more_than_there_is_cannot_be_taken(pages: Pages) -> None:
+    pages.guest = pages.till.checkout.identify(NUMBER)
+    pages.open("F9")
+    pages.choose("what", "take")
+    pages.choose("reason", "mistake")
+    pages.type(points="99999999", pin="135790")
+    pages.enter()
+    assert pages.screen.message.text.startswith("The guest has only")
+    pages.choose("what", "lift")
+    pages.type(pin="135790")
+    pages.enter()
+    assert pages.screen.message.text == "This limit does not stand in the way now."
+
+
+# -- the till
+
+
+def test_the_till_says_how_it_is_and_proves_its_journal(pages: Pages) -> None:
+    pages.open("F12")
+    assert pages.fact("Store") == "Pushkin Street"
+    assert pages.fact("Most that can be overdrawn").endswith("10,000\u00a0points")
+    pages.presenter.pressed("F5")
+    assert "in order" in pages.screen.message.text
+    pages.care.sound = False
+    pages.presenter.pressed("F5")
+    assert pages.screen.message.tone is Tone.BAD
+    pages.presenter.pressed("F6")
+    assert "journal.ldx" in pages.screen.message.text
+    pages.enter()
+    assert not pages.presenter.is_open
+
+
+# -- all pages
+
+
+@pytest.mark.parametrize("key", ["F6", "F7", "F8", "F9", "F10", "F12"])
+def test_every_page_opens_in_russian_and_esc_leaves_it(tmp_path: Path, key: str) -> None:
+    pages = make_pages(tmp_path, "ru")
+    pages.open(key)
+    shown = f"{pages.screen.title} {pages.screen.facts_label} {pages.screen.button.text} {pages.screen.close}"
+    assert any("а" <= letter <= "я" for letter in shown.lower())
+    assert not any("a" <= letter <= "z" for letter in shown.replace("F9", "").lower())
+    pages.presenter.cancelled()
+    assert not pages.presenter.is_open
+    pages.close()
+
+
+def test_an_answer_for_a_page_that_was_left_changes_nothing(pages: Pages) -> None:
+    pages.runner.held = True
+    pages.open("F10")
+    pages.presenter.cancelled()
+    drawn = len(pages.states)
+    pages.runner.release()
+    assert not pages.presenter.is_open
+    assert len(pages.states) == drawn
+
+
+def test_a_fault_of_ours_is_reported_and_said_calmly(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> list[object]:
+        raise RuntimeError("not a person's")
+
+    monkeypatch.setattr(type(pages.cases.pins), "members", broken)
+    pages.open("F10")
+    assert pages.screen.message.tone is Tone.BAD
+    assert "report is saved" in pages.screen.message.text
+    assert len(pages.crashes) == 1
+    pages.crashes.clear()

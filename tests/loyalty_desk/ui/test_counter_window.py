@@ -1,0 +1,148 @@
+"""The counter's pages in the real window, offscreen: worked by keys and mouse, whole at every size and language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QScrollArea
+
+from loyalty_desk.domain.record import RecordKind
+from loyalty_desk.ui import theme
+from loyalty_desk.ui.counter.view import ChoiceButton, CounterView
+from loyalty_desk.ui.window import MainWindow
+from tests.loyalty_desk.till_parts import CARD
+from tests.loyalty_desk.ui.pages import Pages, make_pages
+
+# Qt's offscreen display says so of every window with a smallest size.
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")
+
+
+class Window:
+    """The main window with a page in front."""
+
+    def __init__(self, pages: Pages, qtbot, size: tuple[int, int] = (1024, 768)) -> None:
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        theme.install_font(app)
+        self.app, self.pages = app, pages
+        self.window = MainWindow("light")
+        qtbot.addWidget(self.window)
+        self.window.let_close = lambda: None
+        self.window._may_close = True
+        self.window.resize(*size)
+        self.view = CounterView()
+        presenter = pages.presenter
+        presenter._render = self._render
+        self.view.typed.connect(presenter.typed)
+        self.view.chosen.connect(presenter.chosen)
+        self.view.submitted.connect(presenter.submitted)
+        self.view.pressed.connect(presenter.pressed)
+        self.view.cancelled.connect(presenter.cancelled)
+        self.window.show_screen(self.view)
+        self.window.show()
+        self.window.activateWindow()
+        qtbot.waitUntil(self.view.isActiveWindow, timeout=5000)
+
+    def _render(self, state) -> None:
+        self.pages.states.append(state)
+        self.view.render(state)
+
+    def settle(self) -> None:
+        for _ in range(5):
+            self.app.processEvents()
+
+    def choice(self, words: str) -> ChoiceButton:
+        return next(
+            one for one in self.view.findChildren(ChoiceButton) if one.isVisible() and words in one.accessibleName()
+        )
+
+    def focused(self) -> QLineEdit:
+        found = QApplication.focusWidget()
+        assert isinstance(found, QLineEdit)
+        return found
+
+
+@pytest.fixture
+def open_window(tmp_path: Path, qtbot) -> Iterator[Callable[..., Window]]:
+    made: list[Pages] = []
+
+    def make(language: str = "en", size: tuple[int, int] = (1024, 768)) -> Window:
+        made.append(make_pages(tmp_path, language))
+        return Window(made[-1], qtbot, size)
+
+    yield make
+    for pages in made:
+        assert pages.crashes == []
+        pages.close()
+
+
+def test_a_shift_is_opened_with_mouse_and_keys(open_window) -> None:
+    window = open_window()
+    window.pages.open("F10")
+    QTest.mouseClick(window.choice("Anna K"), Qt.MouseButton.LeftButton)
+    pin = window.focused()
+    assert pin.echoMode() is QLineEdit.EchoMode.Password
+    QTest.keyClicks(pin, "4711")
+    QTest.keyClick(pin, Qt.Key.Key_Return)
+    assert window.pages.screen.place == "open"
+    assert pin.text() == ""
+    assert len(window.pages.records(RecordKind.SHIFT_OPEN)) == 1
+
+
+def test_a_sale_is_returned_by_keys_alone_and_its_field_keeps_the_keyboard(open_window) -> None:
+    window = open_window()
+    done = window.pages.till.sell(CARD, 1000)
+    window.pages.open("F7")
+    QTest.keyClicks(window.focused(), done.receipt_no)
+    QTest.keyClick(window.focused(), Qt.Key.Key_Return)
+    QTest.keyClicks(window.focused(), "150")
+    QTest.keyClick(window.focused(), Qt.Key.Key_Return)
+    (back,) = window.pages.records(RecordKind.REFUND)
+    assert back.money_total == 15_000
+
+
+def test_esc_and_side_keys_work_from_a_field(open_window) -> None:
+    window = open_window()
+    window.pages.till.sell(CARD, 1000)
+    window.pages.open("F6")
+    QTest.mouseClick(window.choice("DE71-000001"), Qt.MouseButton.LeftButton)
+    QTest.keyClick(window.focused(), Qt.Key.Key_F9)
+    assert window.pages.screen.button.text.startswith("Cancel the sale")
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)
+    assert window.pages.closed == [""]
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("size", [(1024, 768), (420, 800), (1920, 1080)])
+@pytest.mark.parametrize("key", ["F6", "F8", "F9", "F10", "F12"])
+def test_nothing_is_cut_off_and_everything_can_be_touched(open_window, language, size, key) -> None:
+    window = open_window(language, size)
+    window.pages.till.sell(CARD, 1240)
+    window.pages.guest = window.pages.till.checkout.identify(CARD)
+    window.pages.open(key)
+    window.settle()
+    assert window.view.width() == size[0]
+    for area in window.view.findChildren(QScrollArea):
+        body = area.widget()
+        assert not area.isVisible() or body.width() <= area.viewport().width(), "wider than its column"
+    for button in window.view.findChildren(ChoiceButton):
+        if button.isVisible():
+            assert button.height() >= 48
+    for label in window.view.findChildren(QLabel):
+        if label.isVisible() and label.text() and not label.wordWrap() and label.property("role") != "name":
+            words = label.fontMetrics().horizontalAdvance(label.text())
+            assert words <= label.width() + 1, label.text()
+
+
+def test_what_was_typed_stays_on_no_page_that_is_left(open_window) -> None:
+    window = open_window()
+    window.pages.open("F8")
+    QTest.keyClicks(window.focused(), "+79161234567")
+    window.view.forget()
+    assert all(not box.edit.text() for box in window.view.fields.values())
