@@ -277,9 +277,9 @@ def _with_rewards(tally: Tally, spent: Sequence[int]) -> list[int]:
     total = list(spent)
     amounts = amounts_by_rule(tally)
     for rule, cost in tally.given.rewards:
-        if rule in amounts:
-            off = [amounts[rule].get(i, 0) for i in tally.all]
-        else:
+        by_line = amounts.get(rule, {})
+        off = [by_line.get(i, 0) for i in tally.all]
+        if not any(off):
             off = [1 if LineFlag.REWARD in line.flags else 0 for line in tally.lines]
         for i, part in enumerate(allocate(cost, off)):
             total[i] += part
