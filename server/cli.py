@@ -18,6 +18,7 @@ from server import (
     cli_jobs,
     cli_keys,
     cli_networks,
+    cli_people,
     cli_programs,
     cli_staff,
     cli_statement,
@@ -88,6 +89,7 @@ app.add_typer(cli_networks.app)
 app.add_typer(cli_tills.app, name="till")
 app.add_typer(cli_systems.app, name="system")
 app.add_typer(cli_staff.app)
+app.add_typer(cli_people.app, name="staff")
 app.add_typer(cli_backup.app)
 app.add_typer(cli_guests.app, name="guests")
 app.add_typer(cli_programs.app, name="program")

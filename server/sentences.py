@@ -86,6 +86,8 @@ SENTENCES = {
     "note_missing": "Say why with --note, in 1 to {limit} printable letters.",
     "person_unknown": "No manager or owner is called {given}. Make one with: loyalty-server create-manager",
     "manager_role": "A manager's role is manager or owner.",
+    "staff_role": "A role is one of {wants}.",
+    "pin_malformed": "A PIN has {low} to {high} digits.",
     "staff_name": "A name has 1 to {limit} printable letters.",
     "login_malformed": "A login has 1 to {limit} letters and no spaces.",
     "login_taken": "Somebody else logs in as {login}.",

@@ -236,6 +236,21 @@ def test_a_key_is_published_a_week_ahead_and_the_last_one_stays(
     assert admin.execute("select max(version), count(*) from keyset").fetchone() == (4, 4)
 
 
+def test_a_cashier_gets_a_pin_that_is_kept_hashed_and_a_manager_a_longer_one(
+    commands: Commands, admin: psycopg.Connection
+) -> None:
+    assert "4 to 8 digits" in commands.refused("staff", "add", "Anna", typed="abc\n")
+    assert "6 to 8 digits" in commands.refused("staff", "add", "Boris", "--role", "manager", typed="1234\n")
+    assert "one of cashier" in commands.refused("staff", "add", "Boris", "--role", "king", typed="123456\n")
+    assert admin.execute("select count(*) from staff").fetchone() == (0,)
+    made = commands.json("staff", "add", "Anna", typed="4711\n")
+    again = commands.json("staff", "add", "Anna", typed="4712\n")
+    assert (made["id"], made["role"]) == (again["id"], "cashier")
+    (stored,) = admin.execute("select pin_hash from staff").fetchall()
+    assert stored[0].startswith("$argon2id$")
+    assert [one["name"] for one in commands.json("staff", "list")["staff"]] == ["Anna"]
+
+
 def test_a_manager_needs_a_password_of_their_own(commands: Commands, admin: psycopg.Connection) -> None:
     create = ("create-manager", "Olga", "--login", "Olga@Cafe.example", "--role", "owner")
     assert "12 to 200 characters" in commands.refused(*create, typed="short\n")

@@ -1,0 +1,79 @@
+"""`staff add | list`: who stands at the tills, with the PIN they open a shift by. It is typed, never an argument."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+from uuid import UUID, uuid4
+
+import typer
+
+from loyalty_desk.domain.errors import BadInput
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
+from server.cli_terminal import Terminal
+from server.kit.ground import Ground
+
+app = typer.Typer(no_args_is_help=True, help="Who stands at the tills.")
+LONGEST = 8
+# A manager's PIN allows more, so it has to be harder to guess.
+SHORTEST = {"cashier": 4, "manager": 6, "owner": 6}
+
+
+@app.command("add")
+def staff_add(
+    name: Annotated[str, typer.Argument(help="The person's name, as the tills show it.")],
+    role: Annotated[str, typer.Option(help="cashier, manager or owner; absent: what they are, else cashier.")] = "",
+    store: Annotated[list[UUID] | None, typer.Option(help="A store they work in; absent: all of them.")] = None,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Add somebody with a PIN, or give somebody of that name a new one. Tills learn of it at their next exchange."""
+    from server.kit import feed
+    from server.staff import service
+
+    terminal = Terminal(as_json)
+    if role not in ("", *SHORTEST):
+        raise BadInput("staff_role", wants=", ".join(SHORTEST))
+    pin = _pin()
+
+    async def work(opened: Ground) -> service.Member:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            wanted = " ".join(name.split())
+            here = [one for one in await service.members(connection, chosen) if one.name == wanted]
+            known = here[0] if len(here) == 1 else service.Member(uuid4(), wanted, "cashier")
+            stores = tuple(store) if store else known.stores
+            member = service.Member(known.id, wanted, role or known.role, stores)
+            if len(pin) < SHORTEST[member.role]:
+                raise BadInput("pin_malformed", low=SHORTEST[member.role], high=LONGEST)
+            await feed.record(connection, chosen, [await service.put(connection, chosen, member, pin)])
+        return member
+
+    member = with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(f"{member.name} is {member.role} and has a PIN.")
+    terminal.result(id=member.id, name=member.name, role=member.role)
+
+
+@app.command("list")
+def staff_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List who works here."""
+    from server.staff import service
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> list[service.Member]:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            return await service.members(connection, chosen)
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    for one in found:
+        terminal.line(f"{one.id}  {one.role:<8} {one.name}")
+    terminal.result(staff=[{"id": str(one.id), "name": one.name, "role": one.role} for one in found])
+
+
+def _pin() -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt("PIN", hide_input=True, confirmation_prompt=True, err=True))
+    return sys.stdin.readline().rstrip("\r\n")
