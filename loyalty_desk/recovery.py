@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +65,9 @@ def opened_file(file: Path, paths: TillPaths, sheet: str | None) -> Iterator[Ope
             sealed, copy = portable.unpack(file, Path(room))
         elif file.is_file():
             sealed = _bytes(file.with_name(f"{file.name}.key")) or _bytes(file.with_name("journal.key"))
+            if not os.access(file.parent, os.W_OK):
+                # SQLite reads a journal only where it may write beside it: a stick or a disk that went read-only.
+                copy = _copied(file, Path(room))
         else:
             raise Refused("file_missing", path=str(file))
         own = _own(paths)
@@ -178,6 +183,19 @@ def _is_whole(paths: TillPaths) -> bool:
     own = _own(paths)
     made_with = sealed_key_id(_bytes(paths.sealed_key))
     return own is not None and made_with in ("", key_id(own[1].journal_key))
+
+
+def _copied(file: Path, room: Path) -> Path:
+    copy = room / "journal.db"
+    try:
+        for source, target in zip(companions(file), companions(copy), strict=True):
+            # The index of the WAL is made anew by whoever opens it.
+            if source.exists() and not source.name.endswith("-shm"):
+                shutil.copyfile(source, target)
+                target.chmod(0o600)
+    except OSError as error:
+        raise Refused("journal_unreadable", path=str(file)) from error
+    return copy
 
 
 def _opens(copy: Path, key: bytes) -> bool:

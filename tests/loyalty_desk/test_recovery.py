@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from uuid import UUID
 
@@ -332,3 +333,21 @@ def test_a_sealed_key_that_was_taken_away_is_sealed_anew(
         pass
     (tmp_path / "keys.json").unlink()
     assert recover(paths, SHEET)[0].can_open
+
+
+def test_a_journal_in_a_folder_that_may_only_be_read_is_proved_with_what_its_wal_has(
+    tmp_path: Path, paths: TillPaths, server: FakeSalvage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    with open_till(tmp_path) as till:
+        sell(till)
+        for path in tmp_path.glob("journal.db*"):
+            (stick / path.name).write_bytes(path.read_bytes())
+        assert (stick / "journal.db-wal").stat().st_size
+    before = {path.name: path.read_bytes() for path in stick.iterdir()}
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != stick and real(path, mode))
+    found = verify_file(stick / "journal.db", paths)
+    assert (found.records, found.bad) == (22, None)
+    assert {path.name: path.read_bytes() for path in stick.iterdir()} == before
