@@ -79,6 +79,7 @@ class Hands(QObject):
         model = presenter.model
         status, quote, done, guest = model.status, model.quote, model.done, model.guest
         facts: dict[str, object] = {
+            "camera_empty": self._webcam.is_empty,
             "online": status is not None and status.online,
             "waiting": None if status is None else status.waiting,
             "guests_loaded": None if status is None else status.guests_loaded,

@@ -127,6 +127,8 @@ class Line:
         self.till.do("show", code=guest.card)
         self.wait(lambda now: facts(now)["guest"] == guest.name, f"{guest.name} read from the camera")
         self.till.do("show", code="")
+        # A card that is still in view when the sale is done would begin the next one.
+        self.wait(lambda now: bool(facts(now)["camera_empty"]), "the card out of view")
 
     def enter_amount(self, amount: str) -> None:
         """Type what the POS says the check costs."""

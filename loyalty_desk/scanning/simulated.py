@@ -70,6 +70,7 @@ class SimulatedWebcam:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._wanted = text
+        self._is_empty = True
 
     @property
     def name(self) -> str:
@@ -82,6 +83,19 @@ class SimulatedWebcam:
         """Hold `text` as a QR code before the camera from the next frame on; None takes the hand away."""
         with self._lock:
             self._wanted = text
+            # Neither while a hand comes nor while it goes: only a frame says so again.
+            self._is_empty = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether the last frame had nobody's hand in it any more."""
+        with self._lock:
+            return self._is_empty
+
+    def drawn(self, text: str | None, *, is_empty: bool) -> None:
+        """Hear what the frame was that has just been drawn for `text`."""
+        with self._lock:
+            self._is_empty = is_empty and text == self._wanted
 
     @property
     def wanted(self) -> str | None:
@@ -109,6 +123,8 @@ class _SimulatedStream:
         if wanted != self._shown.text:
             self._shown = _Shown(wanted, at, self._shown.text)
         frame = self._scene.frame(self._number, at, self._shown)
+        gone = self._shown.before is None or at - self._shown.since >= _LEAVES
+        self._webcam.drawn(wanted, is_empty=wanted is None and gone)
         self._number += 1
         return frame
 

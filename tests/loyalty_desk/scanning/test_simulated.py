@@ -110,3 +110,21 @@ def test_the_code_has_its_margin_of_four_modules() -> None:
     module = picture.shape[0] // 29
     assert (picture[: 4 * module] == 255).all()
     assert (picture[4 * module, 4 * module : 11 * module] == 0).all()
+
+
+def test_a_view_is_empty_only_once_the_hand_has_gone() -> None:
+    webcam = SimulatedWebcam(fps=10, clock=lambda: 0.0, sleep=lambda _: None)
+    stream = webcam.open()
+    stream.read()
+    assert webcam.is_empty
+    webcam.show("LD1")
+    assert not webcam.is_empty
+    for _ in range(20):
+        stream.read()
+    assert not webcam.is_empty
+    webcam.show(None)
+    stream.read()
+    assert not webcam.is_empty, "it is leaving"
+    for _ in range(20):
+        stream.read()
+    assert webcam.is_empty
