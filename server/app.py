@@ -18,8 +18,6 @@ from server import metrics
 from server.checks import router as checks
 from server.checks.desk import CheckDesk
 from server.guests import router as lookups
-from server.guests import service as guests
-from server.guests.admission import admit
 from server.guests.leaving import erase_again
 from server.holds import router as holds
 from server.holds.service import Holds
@@ -29,12 +27,12 @@ from server.kit import errors, incarnation, schema
 from server.kit.clock import SystemClock
 from server.kit.db import Database, fetch_value
 from server.kit.documented import schemas
-from server.kit.ground import Base, Ground, ground, running
+from server.kit.ground import Base, ground, running
 from server.ledger.repricing import Repricer
 from server.ledger.service import Ledger
 from server.ledger.shelf import ProgramShelf
-from server.ledger.store import Tools, postgres
-from server.services import Services
+from server.ledger.store import postgres
+from server.services import Services, ledger_tools
 from server.settings import Settings
 from server.staff import router as staff
 from server.sync import router as sync
@@ -68,7 +66,7 @@ def create_app(
             await erase_again(opened)
             shelf = ProgramShelf()
             repricer = Repricer(opened.db, shelf)
-            tools = _tools(opened, shelf)
+            tools = ledger_tools(opened, shelf)
             ledger = Ledger(postgres(opened.db, tools), services.clock, repricer.wake)
             desk = CheckDesk(opened.db, tools, services.clock)
             stack.push_async_callback(desk.close)
@@ -112,13 +110,6 @@ def _describe_bodies(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
-
-
-def _tools(opened: Ground, shelf: ProgramShelf) -> Tools:
-    async def guest_rows(connection: Any, network: Any, ids: Any, handles: Any) -> Any:
-        return await guests.changes(connection, network, opened.vault, ids, handles)
-
-    return Tools(opened.vault, guest_rows, shelf.find, admit)
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""`quarantine list | show | waive` and `exceptions list | resolve`."""
+"""`quarantine list | show | release | waive` and `exceptions list | resolve`."""
 
 from __future__ import annotations
 
@@ -59,6 +59,29 @@ def quarantine_show(number: Number, network: NetworkId = None, data_dir: DataDir
         terminal.line(f"{name:<12} {value}")
     terminal.line(found.raw.decode("utf-8", "backslashreplace"))
     terminal.result(**_facts(found), raw=base64.b64encode(found.raw).decode())
+
+
+@quarantine.command("release")
+def quarantine_release(
+    number: Number, by: By, note: Note, network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False
+) -> None:
+    """Post what a revoked till recorded, up to this record and with it; later ones stay where they are."""
+    from server.ledger import release
+    from server.ledger.shelf import ProgramShelf
+    from server.services import ledger_tools
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> release.Released:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            who = await chosen_person(connection, chosen, by)
+        tools = ledger_tools(opened, ProgramShelf())
+        return await release.release(opened.db, tools, chosen, number, who, note, datetime.now(UTC))
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(f"{found.posted} records are posted, {found.waiting} wait for others, {found.refused} cannot be.")
+    terminal.result(id=number, **asdict(found))
 
 
 @quarantine.command("waive")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.clock import Clock
 from server.checks.desk import CheckDesk
+from server.guests import service as guests
+from server.guests.admission import admit
 from server.holds.service import Holds
+from server.kit.feed import Change
 from server.kit.ground import Ground
 from server.ledger.service import Ledger
+from server.ledger.shelf import ProgramShelf
+from server.ledger.store import Tools
 
 
 @dataclass(slots=True)
@@ -52,3 +61,14 @@ class Services:
         if self._checks is None:
             raise RuntimeError("the application has not been started")
         return self._checks
+
+
+def ledger_tools(ground: Ground, shelf: ProgramShelf) -> Tools:
+    """Return what a posting needs of the rest of the server."""
+
+    async def guest_rows(
+        connection: AsyncConnection, network: UUID, ids: Sequence[UUID], handles: Sequence[int]
+    ) -> list[Change]:
+        return await guests.changes(connection, network, ground.vault, ids, handles)
+
+    return Tools(ground.vault, guest_rows, shelf.find, admit)

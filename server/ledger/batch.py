@@ -98,7 +98,6 @@ class Batch:
         """Write everything and return what to answer after the commit; raises `ApiError` 401, 409 and `Raced`."""
         store, push = self._store, self._push
         device = await self._lock_device(incoming)
-        self._at = device.store
         if not incoming:
             return Done(feed_seq=await store.feed_length())
         epochs = await store.epoch_branches(push.device, push.epoch, incoming[0].seq - 1, incoming[-1].seq)
@@ -114,11 +113,24 @@ class Batch:
         sorted_out = await self._sort(placed, revoked=device.state == "revoked")
         totals = await self._check_totals(placed, epoch, sorted_out)
         await self._store_head(placed, epoch, sorted_out, totals)
+        feed_seq, queued = await self._post(placed.branch, sorted_out, device)
+        return Done([self._results[one.seq] for one in incoming], feed_seq, placed.forked, queued)
+
+    async def release(self, ready: Sequence[Ready]) -> Done:
+        """Post records of this till that were set aside and are rows of quarantine; raises as `run`."""
+        device = await self._lock_device([], alone=True)
+        feed_seq, queued = await self._post(0, _Sorted(list(ready)), device)
+        return Done(feed_seq=feed_seq, queued=queued)
+
+    async def _post(self, branch: int, sorted_out: _Sorted, device: DeviceRow) -> tuple[int, bool]:
+        """Plan and write; return the feed's length and whether anything is to be priced again."""
+        store = self._store
+        self._at = device.store
         arranged = await self._arrange(sorted_out)
         await self._registrar.admit(arranged.ready)
         facts = await self._facts(arranged, sorted_out, device)
         guests, planned = await self._plan(facts)
-        accounts = await self._write(placed, sorted_out, arranged, guests, planned)
+        accounts = await self._write(branch, sorted_out, arranged, guests, planned)
         queued = [
             one.fact.record.id
             for one in planned.posted
@@ -131,11 +143,10 @@ class Batch:
         moved = {accounts[key]: amount for key, amount in planned.moved.items() if key.kind is not AccountKind.GUEST}
         if moved:
             await store.move_system_accounts(moved)
-        feed_seq = await store.feed_changes(changes)
-        return Done([self._results[one.seq] for one in incoming], feed_seq, placed.forked, bool(queued))
+        return await store.feed_changes(changes), bool(queued)
 
-    async def _lock_device(self, incoming: Sequence[Incoming]) -> DeviceRow:
-        alone = any(one.record is not None and one.record.kind in _ALONE for one in incoming)
+    async def _lock_device(self, incoming: Sequence[Incoming], *, alone: bool = False) -> DeviceRow:
+        alone = alone or any(one.record is not None and one.record.kind in _ALONE for one in incoming)
         row = await self._store.lock_device(self._push.device, alone=alone)
         if row is None:
             raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
@@ -374,7 +385,7 @@ class Batch:
 
     async def _write(
         self,
-        placed: Placement,
+        branch: int,
         sorted_out: _Sorted,
         arranged: Arranged,
         guests: Mapping[UUID, GuestAccount],
@@ -411,7 +422,7 @@ class Batch:
                 ],
             )
         if sorted_out.quarantined:
-            await store.insert_quarantined(self._push.device, self._push.epoch, placed.branch, sorted_out.quarantined)
+            await store.insert_quarantined(self._push.device, self._push.epoch, branch, sorted_out.quarantined)
         if arranged.settled or arranged.condemned:
             await store.settle_waiting(arranged.settled, arranged.condemned, self._now)
         raised: dict[UUID, list[RaisedRow]] = {}

@@ -81,6 +81,11 @@ def read_part(push: PushRequest, start: int, stop: int) -> list[Incoming]:
     return [_read(push, *pair) for pair in zip(push.records[start:stop], successors, strict=False)]
 
 
+def read_again(push: PushRequest) -> list[Incoming]:
+    """Return records that are stored already, each read by itself: what follows it and its signature are past."""
+    return [_read(push, pushed, None) for pushed in push.records]
+
+
 def _read(push: PushRequest, pushed: PushedRecord, successor: PushedRecord | None) -> Incoming:
     record: Record | None = None
     fault: QuarantineReason | None = None

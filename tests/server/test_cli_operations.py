@@ -200,6 +200,25 @@ def test_a_record_set_aside_is_waived_by_name_and_never_deleted(commands: Comman
     ]
 
 
+def test_what_a_revoked_till_recorded_is_released_up_to_a_record_by_name(commands: Commands) -> None:
+    async def late_sales(world: World) -> None:
+        till = await world.till(state="revoked")
+        (guest,) = await world.guests()
+        for _ in range(2):
+            till.sale(guest.id, earned=10)
+        await world.push(till)
+
+    commands.live(late_sales)
+    numbers = [one["id"] for one in commands.json("quarantine", "list")["quarantine"]]
+    commands.json("create-manager", "Anna", "--login", "anna@cafe", typed="correct horse battery\n")
+    why = ("--by", "Anna", "--note", "it was in the other kitchen")
+    assert commands.json("quarantine", "release", str(numbers[1]), *why) == {
+        "id": numbers[1], "posted": 2, "waiting": 0, "refused": 0,
+    }  # fmt: skip
+    assert [one["id"] for one in commands.json("quarantine", "list")["quarantine"]] == numbers[2:]
+    assert "settled already" in commands.refused("quarantine", "release", str(numbers[1]), *why)
+
+
 def test_an_exception_is_listed_and_resolved_once(commands: Commands) -> None:
     async def overdraw(world: World) -> None:
         till = await world.till()
