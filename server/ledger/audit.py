@@ -362,6 +362,11 @@ class _Walk:
             note("INV-3", place, "the row says another device, place, id or kind than its bytes")
         planned = tuple((position, leg.amount) for position, leg in enumerate(legs(record, line.guest)))
         # What a return moved depends on what came back before it: all returns of a sale are held against it together.
+        if record.kind is RecordKind.TRANSFER:
+            # One credit for each life that the giver's points had.
+            taken, given = line.entries[:1], sum(amount for _, amount in line.entries[1:])
+            is_right = (taken, given) == (((0, -record.points_redeemed),), record.points_redeemed)
+            planned = line.entries if is_right else planned
         if planned != line.entries and record.kind not in RETURNS:
             note("INV-1", place, f"its entries are {line.entries}, by its bytes {planned}")
         if self._totals is not None and not missing and line.id not in self._holes:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from loyalty_desk.domain.contents import TransferContents
 from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.record import BadRecord, Record
+from loyalty_desk.domain.record import BadRecord, Record, RecordKind
 from loyalty_desk.wire.v1.sync import QuarantineReason
 from server.ledger.intake import Incoming
 from server.ledger.returns import RETURNS, SALES, Original, Returning, came_back
@@ -33,7 +34,8 @@ class Ready:
 class Arranged:
     """`ready` in the order of posting. `waiting` and `refused` are new ones that are set aside, with the reason.
 
-    `settled` are rows of quarantine that are done with, `condemned` those that can never be posted, and why.
+    `settled` are rows of quarantine that are done with, `condemned` those that can never be posted, and why,
+    `postponed` those that wait for something else now. `guests` are those known of the guests that transfers name.
     """
 
     ready: list[Ready] = field(default_factory=list)
@@ -41,7 +43,17 @@ class Arranged:
     refused: list[tuple[Ready, str]] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
     condemned: list[tuple[int, QuarantineReason, str]] = field(default_factory=list)
+    postponed: list[tuple[int, UUID]] = field(default_factory=list)
     originals: dict[UUID, Original] = field(default_factory=dict)
+    guests: set[UUID] = field(default_factory=set)
+
+    def missing(self, record: Record) -> UUID | None:
+        """Return what a record waits for: the sale it takes back, or a guest whose points it moves."""
+        if record.kind in RETURNS:
+            return None if record.reverses_id in self.originals else record.reverses_id
+        if record.kind is RecordKind.TRANSFER:
+            return next((one for one in moved_between(record) if one not in self.guests), None)
+        return None
 
 
 async def arrange(store: LedgerStore, fresh: Sequence[Ready]) -> Arranged:
@@ -50,6 +62,7 @@ async def arrange(store: LedgerStore, fresh: Sequence[Ready]) -> Arranged:
     wanted = {one.record.reverses_id for one in fresh if one.record.kind in RETURNS} - {None}
     stored = await store.originals([one for one in wanted if one is not None]) if wanted else {}
     made.originals.update(stored)
+    made.guests = await _known(store, [one.record for one in fresh])
     posted: dict[UUID, Ready] = {}
     pending = list(fresh)
     while pending:
@@ -64,7 +77,22 @@ async def arrange(store: LedgerStore, fresh: Sequence[Ready]) -> Arranged:
         if not new:
             break
     made.waiting = [one for one in pending if one.number is None]
+    for one in pending:
+        of = made.missing(one.record)
+        if one.number is not None and of is not None:
+            made.postponed.append((one.number, of))
     return made
+
+
+def moved_between(record: Record) -> tuple[UUID, UUID]:
+    """Return the giver and the receiver that a transfer names."""
+    assert record.guest_id is not None  # noqa: S101 - it has been read as a transfer
+    return record.guest_id, TransferContents.from_check(record.check).to
+
+
+async def _known(store: LedgerStore, records: Sequence[Record]) -> set[UUID]:
+    named = {one for record in records if record.kind is RecordKind.TRANSFER for one in moved_between(record)}
+    return set(await store.survivors(named)) if named else set()
 
 
 def _take(made: Arranged, one: Ready, posted: dict[UUID, Ready]) -> bool:
@@ -92,6 +120,10 @@ def _take(made: Arranged, one: Ready, posted: dict[UUID, Ready]) -> bool:
             else:
                 made.condemned.append((one.number, QuarantineReason.BAD_SCHEMA, detail))
             return True
+    if made.missing(record) is not None:
+        return False
+    if record.kind is RecordKind.REGISTER and record.guest_id is not None:
+        made.guests.add(record.guest_id)
     posted[record.id] = one
     made.ready.append(one)
     if one.number is not None:
@@ -101,7 +133,9 @@ def _take(made: Arranged, one: Ready, posted: dict[UUID, Ready]) -> bool:
 
 async def _waited(store: LedgerStore, made: Arranged, new: Sequence[UUID], posted: Mapping[UUID, Ready]) -> list[Ready]:
     """Return the records in quarantine that waited for these."""
-    rows = await store.waiting_for(new)
+    named = [posted[one].record for one in new]
+    guests = [one.guest_id for one in named if one.kind is RecordKind.REGISTER and one.guest_id is not None]
+    rows = await store.waiting_for([*new, *guests])
     known = await store.known_ids([one.source.id for one in rows]) if rows else {}
     found: list[Ready] = []
     for row in rows:
@@ -117,6 +151,7 @@ async def _waited(store: LedgerStore, made: Arranged, new: Sequence[UUID], poste
             made.condemned.append((row.number, QuarantineReason.BAD_SCHEMA, str(error)[:200]))
             continue
         found.append(Ready(row.source, record, row.branch, row.number))
+    made.guests |= await _known(store, [one.record for one in found])
     return found
 
 

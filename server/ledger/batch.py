@@ -20,8 +20,9 @@ from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, Totals
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import Hole, PushRequest, PushResult, QuarantineReason, Status
 from server.kit.errors import ApiError
-from server.ledger.awaiting import Arranged, Back, Ready, arrange
+from server.ledger.awaiting import Arranged, Back, Ready, arrange, moved_between
 from server.ledger.branching import Branch, Gap, Placement, place
+from server.ledger.by_hand import BY_HAND, ByHand, givers
 from server.ledger.ceiling import Ceiling, earners
 from server.ledger.guards import Guards
 from server.ledger.intake import Incoming
@@ -49,7 +50,7 @@ from server.ledger.timing import effective_at
 
 _QUARTER_MS = 15 * 60 * 1000
 # What others may be about to post another way, not having seen it.
-_ALONE = RETURNS | {RecordKind.REGISTER}
+_ALONE = RETURNS | {RecordKind.REGISTER, RecordKind.TRANSFER}
 _ALARMS = frozenset({ExceptionKind.ID_REUSE, ExceptionKind.FORK})
 
 
@@ -191,8 +192,8 @@ class Batch:
         """Order what is posted, and set aside what waits for another record or takes back what cannot be."""
         made = await arrange(self._store, sorted_out.postable)
         for one in made.waiting:
-            of = one.record.reverses_id
-            detail = f"the sale {of} is not here yet"
+            of = made.missing(one.record)
+            detail = f"{'the guest' if one.record.kind is RecordKind.TRANSFER else 'the sale'} {of} is not here yet"
             self._set_aside(sorted_out, one.source, QuarantineReason.WAITING_DEP, detail, waits_for=of)
         for one, detail in made.refused:
             self._set_aside(sorted_out, one.source, QuarantineReason.BAD_SCHEMA, detail)
@@ -299,6 +300,7 @@ class Batch:
         records = [one.record for one in arranged.ready]
         by_handle = await store.guests_of_handles({_handle(one) for one in records if one.guest_id is None} - {b""})
         named = {one.guest_id for one in records if one.guest_id is not None} | set(by_handle.values())
+        named |= {moved_between(one)[1] for one in records if one.kind is RecordKind.TRANSFER}
         alive = await store.survivors(named) if named else {}
         cursors = {one.cache_feed_seq for one in records if one.cache_feed_seq}
         reached = await store.feed_times(list(cursors)) if cursors else {}
@@ -326,7 +328,19 @@ class Batch:
             effective = effective_at(record, sight, 0 if published is None else to_ms(published), now)
             raised = tuple(sorted_out.raised.get(record.seq, ())) if one.number is None else ()
             raised += self._registrar.raised.get(record.id, ())
-            facts.append(Fact(record, guest, unknown, effective.at, effective.clock_off, raised, returning))
+            receiver = alive[moved_between(record)[1]] if record.kind is RecordKind.TRANSFER else None
+            facts.append(
+                Fact(
+                    record,
+                    guest,
+                    unknown,
+                    effective.at,
+                    effective.clock_off,
+                    raised,
+                    returning,
+                    receiver=receiver,
+                )
+            )
         await self._guards.look(facts, reached)
         return facts
 
@@ -340,7 +354,7 @@ class Batch:
     async def _plan(self, facts: Sequence[Fact]) -> tuple[dict[UUID, GuestAccount], Plan]:
         store = self._store
         claims = self._registrar.claims
-        wanted = {fact.guest for fact in [*claims, *facts] if fact.guest is not None}
+        wanted = {one for fact in [*claims, *facts] for one in (fact.guest, fact.receiver) if one is not None}
         guests = await store.lock_guests(wanted)
         if guests.keys() != wanted or any(one.merged_into is not None for one in guests.values()):
             # Merged between the look and the lock: their points belong to somebody else by now.
@@ -376,12 +390,15 @@ class Batch:
     async def _held_of(
         self, facts: Sequence[Fact], in_force: Program | None, program_of: Callable[[Record], Program | None]
     ) -> HeldOf:
-        given = earners(facts)
-        if not given or in_force is None:
+        earning, giving = earners(facts), givers(facts)
+        if in_force is None or not (earning or giving):
             return lambda _: 0
-        granted = await self._store.granted(given, in_force.zone, self._now)
+        granted = await self._store.granted(earning, in_force.zone, self._now) if earning else {}
+        given = await self._store.given_by_hand(giving, in_force.zone, self._now) if giving else {}
         limit = (await self._store.guards.profile(self._at)).granted_points
-        return Ceiling(in_force.zone, lambda _: limit, self._now, granted, program_of).held
+        ceiling = Ceiling(in_force.zone, lambda _: limit, self._now, granted, program_of)
+        by_hand = ByHand(in_force.zone, in_force.point_unit, self._now, given)
+        return lambda fact: by_hand.held(fact) if fact.record.kind in BY_HAND else ceiling.held(fact)
 
     async def _write(
         self,
@@ -423,8 +440,8 @@ class Batch:
             )
         if sorted_out.quarantined:
             await store.insert_quarantined(self._push.device, self._push.epoch, branch, sorted_out.quarantined)
-        if arranged.settled or arranged.condemned:
-            await store.settle_waiting(arranged.settled, arranged.condemned, self._now)
+        if arranged.settled or arranged.condemned or arranged.postponed:
+            await store.settle_waiting(arranged.settled, arranged.condemned, arranged.postponed, self._now)
         raised: dict[UUID, list[RaisedRow]] = {}
         for one in planned.posted:
             raised.setdefault(one.fact.record.device, []).extend(_row(one, found, accounts) for found in one.raised)

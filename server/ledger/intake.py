@@ -24,7 +24,16 @@ MAX_AMOUNT = 10**12
 # Running totals are of a whole till's life; half of what fits leaves room for every record that counts on from them.
 MAX_TOTAL = 1 << 62
 # Kinds whose posting follows from what they carry; what they carry is read before anything is written.
-_READ = frozenset({RecordKind.VOID, RecordKind.REFUND, RecordKind.EXCHANGE, RecordKind.REGISTER})
+_READ = frozenset(
+    {
+        RecordKind.VOID,
+        RecordKind.REFUND,
+        RecordKind.EXCHANGE,
+        RecordKind.REGISTER,
+        RecordKind.ADJUST,
+        RecordKind.TRANSFER,
+    }
+)
 
 
 class BadPush(ValueError):

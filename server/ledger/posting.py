@@ -34,7 +34,7 @@ WITHOUT_ENTRIES = frozenset(
         RecordKind.REGISTER,
     }
 )
-POSTABLE = WITHOUT_ENTRIES | SALES | RETURNS
+POSTABLE = WITHOUT_ENTRIES | SALES | RETURNS | {RecordKind.ADJUST, RecordKind.TRANSFER}
 # Points that come back live so long at least, as the kernel says.
 _RETURNED_LIVE_MS = RETURNED_LIVE // timedelta(milliseconds=1)
 
@@ -100,7 +100,7 @@ class Fact:
     `guest` is whose points move, after aliases; None is nobody or somebody unknown, told apart by `unknown_guest`.
     `returning` is what a return brings back, and whose guest is that of the sale. `is_stores`: nothing bears what was
     redeemed, so the store that took it is charged and no guest. A `claim` moves a record's points from suspense; the
-    record's id is that of the transaction which does.
+    record's id is that of the transaction which does. `receiver` gets what a transfer takes.
     """
 
     record: Record
@@ -112,6 +112,7 @@ class Fact:
     returning: Returning | None = None
     is_stores: bool = False
     claim: Claim | None = None
+    receiver: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -227,15 +228,20 @@ def plan(
             named = fact.record if fact.returning is None else fact.returning.original
             raised.append(Raised(ExceptionKind.UNKNOWN_GUEST, named.guest_id, _who(named)))
         terms = FOR_EVER if fact.guest is None else terms_of(fact.record, fact.effective_at)
-        held = held_of(fact)
+        held, owed = held_of(fact), 0
+        if fact.record.kind is RecordKind.TRANSFER:
+            moves, owed = _transfer_moves(fact, holdings)
+            # What the giver did not have is nobody's to spend before somebody has looked.
+            held = max(held, owed)
+        else:
+            moves = _moves(fact, None if fact.guest is None else holdings[fact.guest])
         if held:
-            facts_held: dict[str, Json] = {"earned": fact.record.points_earned, "held": held}
-            raised.append(Raised(ExceptionKind.VELOCITY, fact.guest, facts_held))
-        moves = _moves(fact, None if fact.guest is None else holdings[fact.guest])
+            given = fact.record.points_earned or fact.record.points_redeemed
+            raised.append(Raised(ExceptionKind.VELOCITY, fact.receiver or fact.guest, {"earned": given, "held": held}))
         for one in moves:
             made.moved[one.leg.account] = made.moved.get(one.leg.account, 0) + one.leg.amount
         if fact.guest is not None:
-            owed = _move(holdings[fact.guest], fact, moves, terms, held)
+            owed += _move(holdings, fact, moves, terms, held)
             if owed:
                 raised.append(Raised(ExceptionKind.OVERDRAFT, fact.guest, {"points": owed}))
             _visit(states[fact.guest], fact, tier_of)
@@ -265,7 +271,8 @@ def continuity(record: Record, before: Totals) -> Raised | None:
 class _Move:
     """A leg and what it does to lots: `of` is the sale whose lots give first.
 
-    A credit lives by `days` of its own, until `source` says, or as the program does where neither is given.
+    A credit lives by `days` of its own, until `source` says, or as the program does where neither is given. One that
+    `is_earned` may have to wait for a manager. The lots of one that `is_done` have been moved.
     """
 
     leg: Leg
@@ -273,6 +280,7 @@ class _Move:
     source: Source | None = None
     of: UUID | None = None
     is_earned: bool = False
+    is_done: bool = False
 
 
 def _holder(guest: UUID | None) -> AccountKey:
@@ -285,6 +293,10 @@ def _moves(fact: Fact, held: Holdings | None) -> list[_Move]:
         return _claim_moves(fact.claim, holder)
     if record.kind in WITHOUT_ENTRIES:
         return []
+    if record.kind is RecordKind.ADJUST:
+        amount = record.points_earned - record.points_redeemed
+        pair = (_Move(Leg(PROMO_COST, -amount)), _Move(Leg(holder, amount), is_earned=True))
+        return list(pair if amount > 0 else reversed(pair))
     moves = [] if fact.returning is None else _return_moves(fact.returning, holder, held)
     payer = _offline_loss(record) if fact.is_stores else holder
     return moves if record.kind in RETURNS - SALES else [*moves, *_sale_moves(record, holder, payer)]
@@ -295,6 +307,19 @@ def _claim_moves(claim: Claim, holder: AccountKey) -> list[_Move]:
     for amount in claim.amounts:
         made += [_Move(Leg(SUSPENSE, -amount)), _Move(Leg(holder, amount), is_earned=amount > 0)]
     return made
+
+
+def _transfer_moves(fact: Fact, holdings: Mapping[UUID, Holdings]) -> tuple[list[_Move], int]:
+    """Take points from their giver, and return the moves and how many nothing covered; each keeps its lot's end."""
+    assert fact.guest is not None  # noqa: S101 - a transfer waits until both are registered
+    assert fact.receiver is not None  # noqa: S101
+    tx, amount, giver = fact.record.id, fact.record.points_redeemed, holdings[fact.guest]
+    owed = giver.debit(tx, amount, fact.effective_at)
+    parts = [(one.points, one) for one in reversed(_drawn_by(giver, tx))]
+    moves = [_Move(Leg(_holder(fact.guest), -amount), is_done=True)]
+    for points, source in [*parts, *([(owed, None)] if owed else [])]:
+        moves.append(_Move(Leg(_holder(fact.receiver), points), source=source, is_earned=True))
+    return moves, owed
 
 
 def _offline_loss(record: Record) -> AccountKey:
@@ -360,17 +385,17 @@ def _excess(fact: Fact) -> Raised | None:
     return Raised(ExceptionKind.EXCESS_RETURN, fact.guest, details, back.original.id)
 
 
-def _move(held: Holdings, fact: Fact, moves: Sequence[_Move], terms: Terms, waiting: int) -> int:
-    """Move the guest's lots and return how many points nothing covered; `waiting` of those earned wait for a manager.
+def _move(holdings: Mapping[UUID, Holdings], fact: Fact, moves: Sequence[_Move], terms: Terms, waiting: int) -> int:
+    """Move guests' lots and return how many points nothing covered; `waiting` of those earned wait for a manager.
 
     What waits is taken from the points that live as the program says, then from the others.
     """
     tx, at, owed = fact.record.id, fact.effective_at, 0
-    mine = _holder(fact.guest)
     for leg, one in enumerate(moves):
-        amount = one.leg.amount
-        if one.leg.account != mine:
+        amount, owner = one.leg.amount, one.leg.account.owner
+        if one.is_done or one.leg.account.kind is not AccountKind.GUEST or owner is None:
             continue
+        held = holdings[owner]
         if amount < 0:
             owed += held.debit(tx, -amount, at, one.of)
             continue
@@ -389,7 +414,9 @@ def _ends(terms: Terms, at: int, credit: _Move) -> tuple[int | None, bool]:
     """Return when the points of a credit die, and whether that end is their own."""
     if credit.source is not None:
         ends = credit.source.expires_at
-        return None if ends is None else max(ends, at + _RETURNED_LIVE_MS), credit.source.own_expiry
+        if ends is not None and not credit.is_earned:
+            ends = max(ends, at + _RETURNED_LIVE_MS)
+        return ends, credit.source.own_expiry
     if credit.days is None:
         return terms.expires_at, False
     try:

@@ -344,6 +344,31 @@ async def granted(
     return {(row.guest_id, row.day): row.points for row in found}
 
 
+async def given_by_hand(
+    connection: AsyncConnection, network: UUID, devices: Iterable[UUID], zone: str, now: datetime
+) -> dict[tuple[UUID, date], int]:
+    """Return what tills gave by hand by the days of a zone, as far back as counts; held points do not."""
+    found = await fetch(
+        connection,
+        """
+        select x.device_id, (greatest(x.effective_at, x.recorded_at - $4::interval) at time zone $5)::date as day,
+            sum(l.amount)::bigint as points
+        from ledger_tx x
+        join entry e on e.network_id = x.network_id and e.tx_id = x.id and e.amount > 0
+        join lot l on l.network_id = e.network_id and l.id = e.lot_id
+        where x.network_id = $1 and x.device_id = any($2::uuid[]) and x.recorded_at >= $3 and x.origin = 'till'
+            and x.kind in ('adjust', 'transfer') and l.state <> 'held'
+        group by 1, 2
+        """,
+        network,
+        list(devices),
+        now - OLDEST - timedelta(days=1),
+        OLDEST,
+        zone,
+    )
+    return {(row.device_id, row.day): row.points for row in found}
+
+
 async def _lock_guests(connection: AsyncConnection, network: UUID, wanted: Iterable[UUID]) -> dict[UUID, GuestAccount]:
     found = await fetch(
         connection,

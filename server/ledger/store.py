@@ -94,6 +94,10 @@ class LedgerStore(Protocol):
         """
         ...
 
+    async def given_by_hand(self, devices: Iterable[UUID], zone: str, now: datetime) -> dict[tuple[UUID, date], int]:
+        """Return what tills gave by hand by the days of a zone, as `granted` reckons them; held points do not count."""
+        ...
+
     async def program(self, version: int | None) -> Program | None:
         """Return a version of the program, the one in force for None."""
         ...
@@ -143,9 +147,13 @@ class LedgerStore(Protocol):
         ...
 
     async def settle_waiting(
-        self, settled: Sequence[int], condemned: Sequence[tuple[int, str, str]], now: datetime
+        self,
+        settled: Sequence[int],
+        condemned: Sequence[tuple[int, str, str]],
+        postponed: Sequence[tuple[int, UUID]],
+        now: datetime,
     ) -> None:
-        """Say of what waited that it is posted, and of the rest, with reason and detail, that it never can be."""
+        """Say of what waited that it is posted, that it never can be and why, or what it waits for now."""
         ...
 
     async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
@@ -263,6 +271,10 @@ class PostgresStore:
         """As `repository.granted`."""
         return await repository.granted(*self._at, guests, zone, now)
 
+    async def given_by_hand(self, devices: Iterable[UUID], zone: str, now: datetime) -> dict[tuple[UUID, date], int]:
+        """As `repository.given_by_hand`."""
+        return await repository.given_by_hand(*self._at, devices, zone, now)
+
     async def program(self, version: int | None) -> Program | None:
         """Return a version of the program, the one in force for None."""
         return await self._tools.program_of(*self._at, version)
@@ -321,10 +333,14 @@ class PostgresStore:
         await storing.insert_quarantined(*self._at, device, epoch, branch, rows)
 
     async def settle_waiting(
-        self, settled: Sequence[int], condemned: Sequence[tuple[int, str, str]], now: datetime
+        self,
+        settled: Sequence[int],
+        condemned: Sequence[tuple[int, str, str]],
+        postponed: Sequence[tuple[int, UUID]],
+        now: datetime,
     ) -> None:
         """As `storing.settle_waiting`."""
-        await storing.settle_waiting(*self._at, settled, condemned, now)
+        await storing.settle_waiting(*self._at, settled, condemned, postponed, now)
 
     async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
         """As `storing.insert_raised`."""

@@ -332,9 +332,10 @@ async def settle_waiting(
     network: UUID,
     settled: Sequence[int],
     condemned: Sequence[tuple[int, str, str]],
+    postponed: Sequence[tuple[int, UUID]],
     now: datetime,
 ) -> None:
-    """Say of rows of quarantine that they are posted, and of others, with reason and detail, that they never can be."""
+    """Say of rows of quarantine that they are posted, that they never can be and why, or what they wait for now."""
     await connection.exec_driver_sql(
         """
         update quarantine q set state = case when t.reason is null then 'replayed' else 'open' end,
@@ -351,6 +352,12 @@ async def settle_waiting(
             [*(None for _ in settled), *(detail for _, _, detail in condemned)],
         ),
     )
+    if postponed:
+        await connection.exec_driver_sql(
+            "update quarantine q set waits_for = t.waits_for from unnest($2::bigint[], $3::uuid[]) as t (id, waits_for)"
+            " where q.network_id = $1 and q.id = t.id and q.state = 'waiting_dependency'",
+            (network, [number for number, _ in postponed], [of for _, of in postponed]),
+        )
 
 
 async def insert_raised(

@@ -378,6 +378,19 @@ class MemoryStore:
             made[key] = made.get(key, 0) + lot.amount
         return made
 
+    async def given_by_hand(self, devices: Iterable[UUID], zone: str, now: datetime) -> dict[tuple[UUID, date], int]:
+        wanted, tables = set(devices), self.tables
+        made: dict[tuple[UUID, date], int] = {}
+        for lot in tables.lots.values():
+            tx = tables.txs.get(lot.tx)
+            if tx is None or lot.held or tx.device not in wanted or tx.kind not in ("adjust", "transfer"):
+                continue
+            if tx.recorded_at >= to_ms(now - OLDEST) - 86_400_000:
+                at = max(tx.effective_at, tx.recorded_at - OLDEST // timedelta(milliseconds=1))
+                key = (tx.device, from_ms(at).astimezone(ZoneInfo(zone)).date())
+                made[key] = made.get(key, 0) + lot.amount
+        return made
+
     def _is_earned(self, lot: LotRow) -> bool:
         """Return whether the leg before that of a lot paid for it, as for what is earned; given back it is not."""
         mine = [one for one in self.tables.entries if one.tx == lot.tx]
@@ -504,7 +517,11 @@ class MemoryStore:
             self.tables.quarantine.setdefault((device, epoch, one.seq, one.raw_hash), row)
 
     async def settle_waiting(
-        self, settled: Sequence[int], condemned: Sequence[tuple[int, str, str]], now: datetime
+        self,
+        settled: Sequence[int],
+        condemned: Sequence[tuple[int, str, str]],
+        postponed: Sequence[tuple[int, UUID]],
+        now: datetime,
     ) -> None:
         keys = list(self.tables.quarantine)
         for number in settled:
@@ -512,6 +529,8 @@ class MemoryStore:
         for number, reason, _ in condemned:
             row = replace(self.tables.quarantine[keys[number]], state="open", reason=reason)
             self.tables.quarantine[keys[number]] = row
+        for number, of in postponed:
+            self.tables.quarantine[keys[number]] = replace(self.tables.quarantine[keys[number]], waits_for=of)
 
     async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
         for one in rows:

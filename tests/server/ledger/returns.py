@@ -1,4 +1,4 @@
-"""Returns as tills write them, and what the books say: shared by the tests of posting."""
+"""Returns and registrations as tills write them, and what the books say: shared by the tests of posting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from loyalty_desk.domain.clock import from_ms
-from loyalty_desk.domain.record import RecordKind, SealedRecord
+from loyalty_desk.domain.contents import RegisterContents
+from loyalty_desk.domain.guest_code import CodeKind
+from loyalty_desk.domain.private_fields import Consent, GuestFields, Private
+from loyalty_desk.domain.record import Credential, RecordKind, SealedRecord
 from loyalty_desk.domain.refund import NOTHING_YET, Refund, ReturnedLine
 from loyalty_desk.domain.return_contents import ReturnContents
 from loyalty_desk.wire.v1.sync import FeedTable, PushAnswer
@@ -14,6 +17,8 @@ from server.ledger.audit import audit
 from server.sync.rows import rows_of
 from tests.server.fake_till import FakeTill
 from tests.server.world import World
+
+PHONE = "+79161234567"
 
 
 def said(answer: PushAnswer) -> list[str]:
@@ -47,6 +52,23 @@ def give_back(
         reverses_id=sale,
         **fields,
     )
+
+
+def register(
+    till: FakeTill, name: str = "Anna", phone: str = PHONE, card: int | None = None, *, private: bytes | None = None
+) -> tuple[UUID, SealedRecord]:
+    """Write a registration with its fields beside it, or with other bytes there; return the guest and the record."""
+    guest = till.new_id()
+    consent = Consent("personal_data", "2026-1", True, from_ms(till.clock.now_ms))
+    fields = Private(bytes(16), GuestFields(name=name, phone=phone, consents=(consent,)))
+    sealed = till.write(
+        RecordKind.REGISTER,
+        guest_id=guest,
+        check=RegisterContents(fields.digest).to_check(),
+        credential=None if card is None else Credential(CodeKind.LD1, card),
+    )
+    till.privates[sealed.id] = fields.to_bytes() if private is None else private
+    return guest, sealed
 
 
 async def balances(world: World) -> dict[str, int]:

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import pytest
 
-from loyalty_desk.domain.clock import from_ms
-from loyalty_desk.domain.contents import RegisterContents
-from loyalty_desk.domain.guest_code import CodeKind
-from loyalty_desk.domain.private_fields import Consent, GuestFields, Private
-from loyalty_desk.domain.record import Credential, ExceptionKind, RecordKind, SealedRecord, handle_text
+from loyalty_desk.domain.private_fields import GuestFields, Private
+from loyalty_desk.domain.record import ExceptionKind, RecordKind, handle_text
 from server.guests import service
 from server.ledger.posting import flag_bits
-from tests.server.fake_till import FakeTill
-from tests.server.ledger.returns import balances, findings, give_back, raised, said, whole
+from tests.server.ledger.returns import PHONE, balances, findings, give_back, raised, register, said, whole
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
-PHONE = "+79161234567"
 CARD = 0x1234_5678_9ABC_DEF0
 TAKEN = flag_bits([ExceptionKind.PHONE_TAKEN])
-
-
-def register(
-    till: FakeTill, name: str = "Anna", phone: str = PHONE, card: int | None = None, *, private: bytes | None = None
-) -> tuple[UUID, SealedRecord]:
-    """Write a registration with its fields beside it, or with other bytes there; return the guest and the record."""
-    guest = till.new_id()
-    consent = Consent("personal_data", "2026-1", True, from_ms(till.clock.now_ms))
-    fields = Private(bytes(16), GuestFields(name=name, phone=phone, consents=(consent,)))
-    sealed = till.write(
-        RecordKind.REGISTER,
-        guest_id=guest,
-        check=RegisterContents(fields.digest).to_check(),
-        credential=None if card is None else Credential(CodeKind.LD1, card),
-    )
-    till.privates[sealed.id] = fields.to_bytes() if private is None else private
-    return guest, sealed
 
 
 async def test_a_guest_registered_at_a_till_is_known_to_all(world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.clock import from_ms, to_ms
-from loyalty_desk.domain.contents import RegisterContents
+from loyalty_desk.domain.contents import AdjustContents, AdjustReason, RegisterContents, TransferContents
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.private_fields import GuestFields, Private
 from loyalty_desk.domain.record import Credential, Record, RecordKind
@@ -161,8 +161,11 @@ async def test_both_stores_answer_and_hold_alike(both: Both, seed: int) -> None:
     for _ in range(30):
         till = random.choice(both.tills)
         for _ in range(random.randrange(4)):
-            if random.random() < 0.3:
+            chance = random.random()
+            if chance < 0.3:
                 _give_back(random, both.tills, till, guests)
+            elif chance < 0.45:
+                _by_hand(random, till, [*guests, UUID(int=5), UUID(int=6)])
             else:
                 _write(random, till, guests, handles)
         await _say(random, both, till)
@@ -205,6 +208,19 @@ def _register(random: Random, till: FakeTill) -> None:
     )
     if random.random() < 0.8:
         till.privates[made.id] = fields.to_bytes()
+
+
+def _by_hand(random: Random, till: FakeTill, guests: list[UUID]) -> None:
+    """Give, take or move points by hand, of guests who may not be known yet."""
+    giver, to = random.sample(guests, 2)
+    points = random.choice((20, 700))
+    if random.random() < 0.5:
+        check = TransferContents(to, AdjustReason.FAMILY, "anna").to_check()
+        till.write(RecordKind.TRANSFER, guest_id=giver, check=check, points_redeemed=points)
+    else:
+        check = AdjustContents(AdjustReason.GOODWILL, "anna").to_check()
+        name = random.choice(("points_earned", "points_redeemed"))
+        till.write(RecordKind.ADJUST, guest_id=giver, check=check, **{name: points})
 
 
 def _give_back(random: Random, tills: list[FakeTill], till: FakeTill, guests: list[UUID]) -> None:
