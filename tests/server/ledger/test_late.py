@@ -64,7 +64,7 @@ async def lived(world: World, earned: int = 100) -> tuple[FakeTill, FakeTill, UU
     """Return two tills and a guest who was given points on day 0."""
     await ten_days(world)
     one, other, (guest,) = await world.till(), await world.till(), await world.guests()
-    one.sale(guest.id, earned=earned)
+    one.sale(guest.id, earned=earned, total=earned * 10_000)
     on_day(world, 0)
     await world.push(one)
     return one, other, guest.id
@@ -91,7 +91,7 @@ async def test_scenario_28_long_after_it_the_points_come_back_for_it_and_the_res
     on_day(world, 28)
     assert await expire(world) == 1
     one.clock.now_ms = T0 + 28 * DAY_MS
-    one.sale(guest, earned=500)
+    one.sale(guest, earned=500, total=5_000_000)
     await world.push(one)
     assert await last(world, other) == LATE_EXPIRY
     # What was earned since is untouched: the sale took what it would have taken on its day.
