@@ -53,6 +53,13 @@ async def look_up(ground: Ground, signer: Signer, asked: GuestLookup, now: datet
     )
 
 
+def limit_of_evidence(evidence: bytes | None) -> Limit | None:
+    """Return how often what was shown may be tried: whatever kind a till says it is, it counts by what it is."""
+    if evidence is None:
+        return None
+    return _limit(_kind_of_typed(evidence.decode("ascii", "replace").strip()))
+
+
 def _kind_of_typed(text: str) -> LookupBy:
     """Tell by what a scan or typed text looks up: what can be guessed is counted however it is asked for."""
     if is_short(text):

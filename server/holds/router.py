@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
+from server.guests.lookups import limit_of_evidence
 from server.kit.auth import Signer, decode_body, read_signed, require_active, require_bearer, require_same
 from server.kit.documented import documented
 from server.kit.errors import ApiError, answer
@@ -40,11 +41,11 @@ def make_router(services: Services) -> APIRouter:
         asked = decode_body(HoldRequest, request, body)
         require_same(signer, asked.network, asked.device)
         now = services.clock.now()
-        is_short = asked.code == "short"
-        if is_short:
-            await require(services.ground.db, asked.network, SHORT_CODE, f"till {asked.device}", now)
+        limit = SHORT_CODE if asked.code == "short" else limit_of_evidence(asked.evidence)
+        if limit is not None:
+            await require(services.ground.db, asked.network, limit, f"till {asked.device}", now)
         said = await services.holds.hold(signer, asked, now)
-        if is_short and said.reason not in ("code_invalid", "code_limit"):
+        if limit is SHORT_CODE and said.reason not in ("code_invalid", "code_limit"):
             async with services.ground.db.begin(asked.network) as connection:
                 await forgive(connection, asked.network, SHORT_CODE, f"till {asked.device}")
         return answer(said)

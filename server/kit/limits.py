@@ -26,7 +26,6 @@ class Limit:
 
 
 LOGIN = Limit("login", 5, timedelta(minutes=10))
-PIN = Limit("pin", 5, timedelta(minutes=10))
 LOOKUP = Limit("lookup", 60, timedelta(minutes=1), 2_000)
 SHORT_CODE = Limit("short code", 5, timedelta(minutes=10))
 

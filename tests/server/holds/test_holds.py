@@ -192,6 +192,30 @@ async def test_a_short_code_pays_once_confirms_more_and_is_guessed_five_times(wo
     assert await guess(b"000009") == (200, "code_invalid")
 
 
+@pytest.mark.parametrize("code", ["ld1", "ld2", "number", "phone"])
+async def test_a_short_code_is_guessed_five_times_whatever_the_till_calls_it(world: World, code: str) -> None:
+    till = await world.till()
+    guest = await guest_with(world, till, 100)
+    await give_short_code(world, guest, "123456")
+    for number in range(5):
+        made = await hold(world, till, hold_of(till, guest, 1, code, evidence=b"%06d" % number))
+        assert (made.outcome, made.reason) == ("refused", "code_invalid")
+    response = await ask(world, till, "holds", hold_of(till, guest, 1, code, evidence=b"123456"))
+    assert refusal(response) == (429, "TOO_MANY")
+
+
+async def test_numbers_and_phones_tried_by_holds_count_as_lookups(world: World) -> None:
+    till = await world.till()
+    guest = await guest_with(world, till, 100)
+    for number in range(60):
+        phone = b"+79%09d" % number
+        assert (await hold(world, till, hold_of(till, guest, 1, "phone", evidence=phone))).outcome == "refused"
+    response = await ask(world, till, "holds", hold_of(till, guest, 1, "number", evidence=b"+79000000099"))
+    assert refusal(response) == (429, "TOO_MANY")
+    # A card's handle is no guess: nobody tries one in 2^64.
+    assert (await hold(world, till, hold_of(till, guest, 1))).outcome == "pending"
+
+
 async def test_a_short_code_of_somebody_with_a_phone_wants_its_last_four_digits(world: World) -> None:
     till = await world.till()
     (made,) = await world.guests(phone="+79161234567")
