@@ -1,4 +1,8 @@
-"""50 tills that were away come back at one moment with 10 000 records each, while another till serves its guests."""
+"""50 tills that were away come back at one moment with 10 000 records each, while another till serves its guests.
+
+How fast depends on the machine, and `make bench` says so; here it is held to what the same machine posts for two tills
+alone, and to the 3 s that a till waits for a hold.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +28,10 @@ from tests.scenarios.fleet import FleetTill, open_fleet
 from tests.server.fake_till import T0
 
 pytestmark = pytest.mark.postgres
-TILLS, WAITING, BATCH = count(4, 50), count(1_000, 10_000), 500
+TILLS, WAITING, BATCH = count(6, 50), count(600, 10_000), 500
 PUSH, HOLDS = "/api/v1/sync/push", "/api/v1/holds"
-SECONDS, P99_MS = 60, 300
+# Two alone are all that a network posts at once: many more at once may cost a part of that, not most of it.
+ALONE, SHARE, WAIT_S = 2, 3, 3.0
 _POSTED = (Status.POSTED, Status.POSTED_FLAGGED)
 
 
@@ -139,6 +144,19 @@ def serve(one: FleetTill, stop: threading.Event, took: list[float], answers: Cou
     connection.close()
 
 
+def together(tills: list[Returning]) -> float:
+    """Let tills reconnect at one moment; return the seconds until the last of them is level."""
+    start = threading.Barrier(len(tills) + 1)
+    threads = [threading.Thread(target=one.run, args=(start,)) for one in tills]
+    for one in threads:
+        one.start()
+    start.wait()
+    started = time.monotonic()
+    for one in threads:
+        one.join()
+    return max(one.done_at for one in tills) - started
+
+
 def test_tills_that_reconnect_at_once_are_drained_and_the_counter_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     source = random.Random(52)
     with open_fleet(tills=TILLS + 1, people=count(200, 2_000)) as fleet:
@@ -147,31 +165,29 @@ def test_tills_that_reconnect_at_once_are_drained_and_the_counter_goes_on(capsys
         while counter.acked < len(counter.till.journal):
             assert counter.push()
         returning = [packed(one, source, WAITING) for one in away]
-        start, stop = threading.Barrier(TILLS + 1), threading.Event()
+        alone = together(returning[:ALONE])
+        stop = threading.Event()
         took: list[float] = []
         answers: Counter[str] = Counter()
         serving = threading.Thread(target=serve, args=(counter, stop, took, answers))
-        threads = [threading.Thread(target=one.run, args=(start,)) for one in returning]
-        for one in [serving, *threads]:
-            one.start()
-        start.wait()
-        started = time.monotonic()
-        for one in threads:
-            one.join()
-        stop.set()
-        serving.join()
+        serving.start()
+        try:
+            seconds = together(returning[ALONE:])
+        finally:
+            stop.set()
+            serving.join()
         assert [one.faults for one in returning if one.faults] == []
         statuses = sum((one.statuses for one in returning), Counter[int]())
         assert set(statuses) <= {200, 429}, statuses
         assert sum(one.posted for one in returning) == TILLS * (WAITING + 1)
-        seconds = max(one.done_at for one in returning) - started
-        p99 = sorted(took)[int(len(took) * 0.99)] * 1_000
+        p99 = sorted(took)[int(len(took) * 0.99)]
+        rates = f"{ALONE * WAITING / alone:.0f} records/s alone, {(TILLS - ALONE) * WAITING / seconds:.0f} together"
+        told = f"{rates}, {seconds:.1f} s, {statuses[429]} told to wait, holds p99 {p99 * 1_000:.0f} ms of {len(took)}"
         with capsys.disabled():
-            print(f"\n{TILLS} tills x {WAITING}: {seconds:.1f} s, {statuses[429]} told to wait,", end=" ")
-            print(f"holds p99 {p99:.0f} ms of {len(took)}")
+            print(f"\n{TILLS} tills x {WAITING}: {told}")
         assert set(answers) <= {HoldDecision.PENDING, HoldDecision.INSUFFICIENT}, answers
         assert answers[HoldDecision.PENDING] > 0
         if TILLS == 50:
-            assert seconds <= SECONDS
-            assert p99 <= P99_MS
+            assert seconds / (TILLS - ALONE) <= SHARE * alone / ALONE, told
+            assert p99 <= WAIT_S, told
         assert fleet.check() == sum(len(one.till.journal) for one in fleet.tills)
