@@ -69,6 +69,11 @@ def test_nobody_has_points_to_pay_with():
     assert (found.redeemed_points, found.total) == (0, 10_000)
 
 
+def test_nobody_has_nothing_at_hand():
+    note = quote(basket(10_000), None, program(redemption={}, point_value=1), AT).redemption
+    assert (note.binding, note.available, note.max_points) == ("no_guest", 0, 0)
+
+
 def at_once(*rules: dict, **more) -> Program:
     settings = {"points_usable": "at_once", **more.pop("settings", {})}
     return program(*rules, redemption={}, settings=settings, model="points", **more)
@@ -85,6 +90,19 @@ def test_points_at_once_that_pay_for_other_goods_are_earned_whole():
     of = at_once(rule("e", earn(1_000)), exclusions={"redemption": {"products": ["A"]}, "earning": {"products": ["B"]}})
     found = quote(basket(10_000, 5_000), GuestFacts(), of, AT, Choices(points_asked=99))
     assert (found.redeemed_points, found.earned_points) == (10, 10)
+
+
+def test_points_at_once_of_a_base_before_redemption_are_earned_on_the_whole_price():
+    of = at_once(rule("e", earn(1_000)), settings={"earning_base": "before_redemption"})
+    found = quote(basket(10_000), GuestFacts(), of, AT, Choices(points_asked=99))
+    assert (found.redeemed_points, found.earned_points, found.total) == (10, 10, 9_000)
+
+
+def test_points_at_once_of_units_pay_for_them():
+    of = at_once(rule("e", {"type": "earn_per_unit", "points": 2}))
+    line = Line("a", unit_price=1_000, quantity_milli=3_000)
+    found = quote(basket(line), GuestFacts(), of, AT, Choices(points_asked=99))
+    assert (found.redeemed_points, found.earned_points, found.total) == (6, 6, 2_400)
 
 
 def test_points_at_once_are_those_of_the_tier_as_well():
@@ -218,6 +236,8 @@ def test_a_rule_that_was_passed_over_still_says_why():
         rule(f"r{n}", percent(1_000), skip_discounted_lines=True, when=[goods, *more])
         for n, more in enumerate(([], [], [{"type": "tags", "tags": ["staff"]}], [{"type": "weekdays", "days": [1]}]))
     ]
+    dear = {"type": "amount", "of": "lines", "min": 20_000}
+    rules.append(rule("r4", percent(1_000), skip_discounted_lines=True, when=[goods, dear]))
     rules.append(rule("z", percent(1_000), when=[{"type": "promo_code", "codes": ["TEN"]}]))
     of = program(*rules, tiers=TIERS, redemption={}, point_value=1)
     staff = replace(GOLD, points=50, tags=frozenset({"staff"}))
@@ -227,6 +247,7 @@ def test_a_rule_that_was_passed_over_still_says_why():
         "r1": (False, "nothing_left", 0),
         "r2": (False, "nothing_left", 0),
         "r3": (False, "nothing_left", 0),
+        "r4": (False, "money_below", 0),
         "z": (True, "applied", 1_400),
         TIER_RULE: (False, "promotions_better", 0),
     }
