@@ -1,6 +1,7 @@
-"""What a revoked till recorded, posted after all: a manager names the last record that is believed (section 8).
+"""What was set aside, posted after all: a manager names the last record that is believed (section 8).
 
-Everything of that line up to it is posted as if it had just been pushed; what comes after it stays in quarantine.
+Of a revoked till everything of that line up to it is posted as if it had just been pushed; what comes after it stays in
+quarantine. So are records that a later program wrote, once this server has been upgraded and can read them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from server.ledger.returns import RETURNS
 from server.ledger.store import PostgresStore, Tools
 
 _TRIES = 4
+_RELEASED = (QuarantineReason.AFTER_REVOCATION, QuarantineReason.BAD_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,10 @@ class Released:
 async def release(
     db: Database, tools: Tools, network: UUID, number: int, by: UUID, note: str, now: datetime
 ) -> Released:
-    """Post what a revoked till recorded up to the record `number` of the quarantine, in its epoch and branch.
+    """Post what was set aside as the record `number` of the quarantine was, up to it, in its epoch and branch.
 
-    Raises `Refused` `quarantine_unknown`, `quarantine_settled`, `quarantine_kept` (no revocation set it aside),
+    Raises `Refused` `quarantine_unknown`, `quarantine_settled`, `quarantine_kept` (neither a revocation set it aside
+    nor a server that could not read it, or this one cannot read it either),
     `BadInput` `note_missing`, `ApiError` 503.
     """
     said = checked_note(note)
@@ -75,7 +78,7 @@ async def _post(
         raise Refused("quarantine_unknown", number=number)
     if named.state != "open":
         raise Refused("quarantine_settled", number=number, state=named.state)
-    if named.reason != QuarantineReason.AFTER_REVOCATION:
+    if named.reason not in _RELEASED:
         raise Refused("quarantine_kept", number=number, why=f"it was set aside for {named.reason}")
     life = await incarnation.current(connection)
     assert life is not None  # noqa: S101 - a database with a quarantine has begun its life
@@ -96,7 +99,7 @@ async def _post(
         named.epoch,
         named.branch,
         named.seq,
-        QuarantineReason.AFTER_REVOCATION.value,
+        named.reason,
     )
     store = PostgresStore(connection, network, tools)
     push = PushRequest(
@@ -108,6 +111,9 @@ async def _post(
         (network, [row.id for row in rows], by, note),
     )
     ready, settled, condemned = await _sort(store, push, [row.id for row in rows], named.branch)
+    unread = {one: detail for one, reason, detail in condemned if reason == named.reason}
+    if number in unread:
+        raise Refused("quarantine_kept", number=number, why=unread[number])
     await _settle(connection, network, settled, condemned, now)
     await Batch(store, push, now).release(ready)
     await _wait(connection, network, ready)
