@@ -250,7 +250,7 @@ class TillApp:
         view = self.window.sale
         typed = view.field.text()
         self.presenter = presenter = SalePresenter(
-            desk=AskingDesk(checkout, till.counter.online),
+            desk=AskingDesk(checkout, till.counter.online, partial(_is_online, till)),
             runner=self.runner,
             clock=SystemClock(),
             render=self._on_state,
@@ -462,6 +462,11 @@ class TillApp:
     def _take_down(self) -> None:
         self.bridge.close()
         self.window.let_close()
+
+
+def _is_online(till: Till) -> bool:
+    status = till.status()
+    return status is not None and status.online
 
 
 class SystemClock:

@@ -1,6 +1,12 @@
-"""The window's checkout: whom the till cannot find alone, by phone or 6-digit code, the server is asked for."""
+"""The window's checkout where the server answers: it finds guests by phone or 6-digit code, and holds points.
+
+A link that answers makes every redemption a request that may be declined (ledger-and-sync.md, section 6).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
 
 from loyalty_desk.domain.basket import Basket
 from loyalty_desk.domain.errors import Refused
@@ -14,11 +20,15 @@ _BY = {"short_code_needs_network": LookupBy.SHORT, "phone_later": LookupBy.PHONE
 
 
 class AskingDesk:
-    """`Desk` over the checkout; `identify` may wait a few seconds for the server, so it is for the db thread."""
+    """`Desk` over the checkout; `identify` and `confirm` may wait a few seconds for the server, on the db thread.
 
-    def __init__(self, checkout: Checkout, online: Online) -> None:
+    `is_online` says whether the last exchange came to its end: nobody waits for a server that is known to be away.
+    """
+
+    def __init__(self, checkout: Checkout, online: Online, is_online: Callable[[], bool]) -> None:
         self._checkout = checkout
         self._online = online
+        self._is_online = is_online
 
     def identify(self, data: bytes | str) -> GuestCard:
         """Return whose code, number or phone this is; raises as `Checkout.identify` and `Online.identify`."""
@@ -44,8 +54,20 @@ class AskingDesk:
         return self._checkout.price(draft)
 
     def confirm(self, draft: CheckDraft, quote: Quote) -> SaleDone:
-        """Commit the sale durably."""
-        return self._checkout.confirm(draft, quote)
+        """Commit the sale durably, its points held by the server first; raises as `Checkout.confirm`, `Online.hold`.
+
+        What is held is let go of where the sale is not recorded.
+        """
+        guest, points = draft.guest, quote.redeemed_points
+        if guest is None or points == 0 or draft.hold is not None or not self._is_online():
+            return self._checkout.confirm(draft, quote)
+        held = self._online.hold(guest, points)
+        try:
+            return self._checkout.confirm(replace(draft, points_asked=points, hold=held), quote)
+        except Refused:
+            if held.is_online:
+                self._online.release(held)
+            raise
 
     def refresh(self, card: GuestCard) -> GuestCard:
         """Return the same guest as known now."""

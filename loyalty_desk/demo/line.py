@@ -74,6 +74,8 @@ class Line:
         self.story.tell("2. The server is stopped. Three more sales, one of them with points, and one refusal.")
         self.stage.server.stop()
         moved[frequent.member_no] += self.sell(frequent, "560.50")
+        # Until it knows, the till would ask for the points, and now and then wait for an answer on purpose.
+        self.wait(lambda now: not facts(now)["online"], "the window offline", seconds=60)
         moved[rich.member_no] += self.sell(rich, "2 300,00", points=100)
         moved[guest.member_no] += self.sell_after_a_refusal(guest, "980", points=100)
         shown = self.wait(lambda now: facts(now)["waiting"] == 3 and not facts(now)["online"], "3 waiting, offline")

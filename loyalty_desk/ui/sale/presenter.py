@@ -480,7 +480,8 @@ class SalePresenter:
         guest = self._model.guest
         self._reprice()
         self._say(self._display.refusal(error, self._model), Tone.BAD if error.code in _GRAVE else Tone.WARN)
-        if error.code == "quote_stale" and guest is not None:
+        if guest is not None and (error.code == "quote_stale" or error.code.startswith("hold_")):
+            # What the server has just said of the points is known here now.
             self._refresh_guest(guest)
 
     def _done_is_over(self) -> None:

@@ -718,3 +718,15 @@ def test_a_card_still_held_is_read_again_where_the_cashier_begins_the_next_sale(
     # When the time is up a phone that still lies there must not become the next one's.
     assert counter.screen.done is None
     assert len(rearmed) == 2
+
+
+def test_points_that_the_server_declines_are_said_and_the_guest_is_read_again(counter) -> None:
+    counter.scan(MARIA)
+    counter.type("1240")
+    counter.presenter.points_chosen(50)
+    counter.desk.refuse_confirm = Refused("hold_declined", points=7)
+    refreshed = counter.desk.refreshed
+    counter.presenter.submitted()
+    assert counter.screen.message.text.startswith("The server says that the guest has")
+    assert counter.desk.refreshed == refreshed + 1
+    assert counter.desk.sales == []
