@@ -170,4 +170,4 @@ class Back:
         before = came_back(original.record, program, original.returns)
         original.returns.append(record)
         after = came_back(original.record, program, original.returns)
-        return Returning(original.record, before, after, original.sources, original.is_stores)
+        return Returning(original.record, before, after, original.sources, original.is_stores, original.who)

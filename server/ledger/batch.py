@@ -7,7 +7,7 @@ id; the feed's counter. The last two in the last statements before the commit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -42,7 +42,7 @@ from server.ledger.posting import (
 )
 from server.ledger.registrations import Registrar
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
-from server.ledger.returns import RETURNS, SALES, is_follow
+from server.ledger.returns import NOTHING_BACK, RETURNS, SALES, Returning, came_back, is_follow, who
 from server.ledger.standing import program_version, terms_of, tier_of
 from server.ledger.store import LedgerStore
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
@@ -129,6 +129,7 @@ class Batch:
         self._at = device.store
         arranged = await self._arrange(sorted_out)
         await self._registrar.admit(arranged.ready)
+        await self._count_back()
         facts = await self._facts(arranged, sorted_out, device)
         guests, planned = await self._plan(facts)
         accounts = await self._write(branch, sorted_out, arranged, guests, planned)
@@ -323,6 +324,7 @@ class Batch:
                 guest, unknown, returning = original.guest, original.is_unknown, back.of(record)
             if record.id in arranged.originals:
                 arranged.originals[record.id].guest = guest
+                arranged.originals[record.id].who = who(record) if returning is None else returning.who
             published = reached.get(record.cache_feed_seq or 0)
             sight = device.sight if record.device == self._push.device else None
             effective = effective_at(record, sight, 0 if published is None else to_ms(published), now)
@@ -343,6 +345,18 @@ class Batch:
             )
         await self._guards.look(facts, reached)
         return facts
+
+    async def _count_back(self) -> None:
+        """Let sales that waited for their guest count for what is left of them."""
+        claims = {one.claim.of: one for one in self._registrar.claims if one.claim is not None}
+        originals = await self._store.originals(list(claims)) if claims else {}
+        for of, original in originals.items():
+            if original.record.kind in SALES and original.returns:
+                version = program_version(original.record) if any(map(is_follow, original.returns)) else None
+                program = None if version is None else await self._store.program(version)
+                back = came_back(original.record, program, original.returns)
+                claims[of] = replace(claims[of], returning=Returning(original.record, NOTHING_BACK, back))
+        self._registrar.claims = list(claims.values())
 
     async def _back(self, arranged: Arranged) -> Back:
         """Return who counts what comes back; a program is needed where points of a return follow."""

@@ -20,7 +20,7 @@ from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.points import RETURNED_LIVE
 from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, Totals
 from server.ledger.lots import Holdings
-from server.ledger.returns import RETURNS, SALES, Excess, Returning, Source, given_back
+from server.ledger.returns import RETURNS, SALES, Excess, Returning, Source, given_back, who
 
 _FLAG_BIT = {kind: 1 << position for position, kind in enumerate(ExceptionKind)}
 # Facts with a place in the journal and none in the ledger's entries.
@@ -100,7 +100,8 @@ class Fact:
     `guest` is whose points move, after aliases; None is nobody or somebody unknown, told apart by `unknown_guest`.
     `returning` is what a return brings back, and whose guest is that of the sale. `is_stores`: nothing bears what was
     redeemed, so the store that took it is charged and no guest. A `claim` moves a record's points from suspense; the
-    record's id is that of the transaction which does. `receiver` gets what a transfer takes.
+    record's id is that of the transaction which does, and `returning` what came back of it meanwhile. `receiver` gets
+    what a transfer takes.
     """
 
     record: Record
@@ -225,8 +226,8 @@ def plan(
             clock: dict[str, Json] = {"occurred_at": fact.record.occurred_at, "effective_at": fact.effective_at}
             raised.append(Raised(ExceptionKind.CLOCK, None, clock))
         if fact.unknown_guest:
-            named = fact.record if fact.returning is None else fact.returning.original
-            raised.append(Raised(ExceptionKind.UNKNOWN_GUEST, named.guest_id, _who(named)))
+            named = who(fact.record) if fact.returning is None else fact.returning.who
+            raised.append(Raised(ExceptionKind.UNKNOWN_GUEST, None, named))
         terms = FOR_EVER if fact.guest is None else terms_of(fact.record, fact.effective_at)
         held, owed = held_of(fact), 0
         if fact.record.kind is RecordKind.TRANSFER:
@@ -378,7 +379,7 @@ def _drawn_by(held: Holdings, tx: UUID) -> list[Source]:
 def _excess(fact: Fact) -> Raised | None:
     """Return that more came back of a sale than it had: once a sale, whichever of its returns showed it."""
     back = fact.returning
-    if back is None or back.after.excess == back.before.excess:
+    if back is None or fact.claim is not None or back.after.excess == back.before.excess:
         return None
     earned, spent = (sum(getattr(one, name) for one in back.after.excess.values()) for name in ("earned", "spent"))
     details: dict[str, Json] = {"earned": earned, "spent": spent, "by": str(fact.record.id)}
@@ -428,21 +429,15 @@ def _ends(terms: Terms, at: int, credit: _Move) -> tuple[int | None, bool]:
 
 def _visit(state: GuestState, fact: Fact, tier_of: TierOf) -> None:
     record, back = fact.record, fact.returning
+    if record.kind in SALES:
+        state.spend += record.money_total or 0
+        state.visits += 1
+        state.earned += record.points_earned
+        if state.first_visit is None or record.business_day < state.first_visit:
+            state.first_visit = record.business_day
     if back is not None:
         state.spend = max(0, state.spend - (back.after.money - back.before.money))
         state.earned = max(0, state.earned - (back.after.earned - back.before.earned))
         state.visits = max(0, state.visits - (back.after.is_whole - back.before.is_whole))
-    if record.kind not in SALES:
-        return
-    state.spend += record.money_total or 0
-    state.visits += 1
-    state.earned += record.points_earned
-    if state.first_visit is None or record.business_day < state.first_visit:
-        state.first_visit = record.business_day
-    state.tier = tier_of(state)
-
-
-def _who(record: Record) -> dict[str, Json]:
-    """Return by what a guest was named whom nobody knows: who is registered so later gets what waits."""
-    named: dict[str, Json] = {} if record.guest_id is None else {"guest": str(record.guest_id)}
-    return named if record.credential is None else {**named, "credential": record.credential.to_payload()}
+    if record.kind in SALES:
+        state.tier = tier_of(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -19,7 +20,7 @@ from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot
 from server.ledger.posting import AccountKey, AccountKind, GuestState, is_stores
-from server.ledger.returns import Original, Source
+from server.ledger.returns import Original, Source, who
 from server.ledger.timing import ClockSight
 
 UNIT = "points"
@@ -190,10 +191,11 @@ async def known_ids(connection: AsyncConnection, network: UUID, ids: Iterable[UU
 async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> dict[UUID, Original]:
     """Return posted records by id, with their returns and the lots that paid for them; no other network's push runs."""
     found: dict[UUID, Original] = {}
-    for tx, payload, guest, flags in await fetch(
+    for tx, payload, guest, flags, facts in await fetch(
         connection,
         """
-        select x.id, x.payload, coalesce(s.merged_into, x.guest_id, c.guest_id), x.flags from ledger_tx x
+        select x.id, x.payload, coalesce(s.merged_into, x.guest_id, c.guest_id), x.flags, e.facts::text from ledger_tx x
+        left join exception e on e.network_id = x.network_id and e.tx_id = x.id and e.kind = 'UNKNOWN_GUEST'
         left join ledger_tx c on c.network_id = x.network_id and c.natural_key = 'claim:' || x.id
         left join guest_state s on s.network_id = x.network_id and s.guest_id = coalesce(x.guest_id, c.guest_id)
         where x.network_id = $1 and x.id = any($2::uuid[]) and x.origin in ('till', 'online')
@@ -201,7 +203,9 @@ async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UU
         network,
         list(ids),
     ):
-        found[tx] = Original(Record.from_payload(bytes(payload)), guest, is_stores=is_stores(flags))
+        record = Record.from_payload(bytes(payload))
+        named = who(record) if facts is None else json.loads(facts)
+        found[tx] = Original(record, guest, is_stores=is_stores(flags), who=named)
     if not found:
         return found
     for of, payload in await fetch(

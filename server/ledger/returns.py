@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from loyalty_desk.domain.basket import MILLI
+from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.check import check_from_payload, drift
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.contents import contents_of
@@ -62,7 +63,8 @@ class Returning:
     """A return about to be posted: its sale, and what has come back of that before and after it.
 
     `sources` are the lots that paid for the sale, the one drawn last coming first: it gets its points back first.
-    `is_stores`: no guest's points paid for it but the store that took it, which gets them back.
+    `is_stores`: no guest's points paid for it but the store that took it, which gets them back. `who` is by what its
+    guest was named.
     """
 
     original: Record
@@ -70,13 +72,15 @@ class Returning:
     after: CameBack
     sources: Sequence[Source] = ()
     is_stores: bool = False
+    who: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Original:
     """What returns name: a sale, or what cannot be taken back. `guest` is who has its points today.
 
-    `returns` are those posted so far; `sources` and `is_stores` as in `Returning`.
+    `returns` are those posted so far; `sources`, `is_stores` and `who` as in `Returning`: an exchange is
+    of the guest of the sale that it takes back.
     """
 
     record: Record
@@ -84,13 +88,19 @@ class Original:
     returns: list[Record] = field(default_factory=list)
     sources: Sequence[Source] = ()
     is_stores: bool = False
+    who: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def is_unknown(self) -> bool:
         """Return whether its points wait in suspense for a guest."""
-        record = self.record
-        named = record.guest_id is not None or record.credential is not None
-        return self.guest is None and (named or record.points_earned > 0 or record.points_redeemed > 0)
+        moves = self.record.points_earned > 0 or self.record.points_redeemed > 0
+        return self.guest is None and (bool(self.who) or moves)
+
+
+def who(record: Record) -> dict[str, Json]:
+    """Return by what a record names its guest: where nobody knows them, who is registered so later gets what waits."""
+    named: dict[str, Json] = {} if record.guest_id is None else {"guest": str(record.guest_id)}
+    return named if record.credential is None else {**named, "credential": record.credential.to_payload()}
 
 
 def is_follow(record: Record) -> bool:

@@ -30,7 +30,7 @@ from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot, LotUse
 from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted, is_stores
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
-from server.ledger.returns import Original, Source
+from server.ledger.returns import Original, Source, who
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced, entry_lot
 from server.ledger.timing import ClockSight
 from server.sync.store import BranchHead, LifeClaim
@@ -295,7 +295,12 @@ class MemoryStore:
         found = {one: tables.txs[one] for one in ids if one in tables.txs}
         claimed = dict(tables.claims.values())
         made = {
-            key: Original(Record.from_payload(tx.payload), tx.guest or claimed.get(key), is_stores=is_stores(tx.flags))
+            key: Original(
+                Record.from_payload(tx.payload),
+                tx.guest or claimed.get(key),
+                is_stores=is_stores(tx.flags),
+                who=self._named(tx),
+            )
             for key, tx in found.items()
         }
         for tx in tables.txs.values():
@@ -307,6 +312,10 @@ class MemoryStore:
             paid.sort(key=lambda it: (it[0].expires_at is None, it[0].expires_at or 0, it[0].earned_at), reverse=True)
             one.sources = [Source(use.amount, lot.expires_at, lot.own_expiry) for lot, use in paid]
         return made
+
+    def _named(self, tx: Tx) -> Mapping[str, Json]:
+        unknown = self.tables.exceptions.get(("UNKNOWN_GUEST", tx.id))
+        return who(Record.from_payload(tx.payload)) if unknown is None else unknown.facts
 
     async def waiting_for(self, ids: Sequence[UUID]) -> list[Waiting]:
         wanted = set(ids)

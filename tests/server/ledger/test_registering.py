@@ -104,7 +104,7 @@ async def test_what_waited_in_suspense_moves_when_the_guest_is_registered(world:
     assert await balances(world) == {"guest": 42, "suspense": 100, "promo_cost": -142}
     states = await world.sql("select state, count(*) from exception where kind = 'UNKNOWN_GUEST' group by 1 order by 1")
     assert states == [("open", 1), ("resolved", 4)]
-    assert await world.sql("select points, spend from guest_state where guest_id = $1", guest) == [(42, 30_000)]
+    assert await world.sql("select points, spend from guest_state where guest_id = $1", guest) == [(42, 20_000)]
     assert await findings(world) == []
     # A later return of what waited takes from the guest who has it now.
     give_back(two, two.of_epoch[1].id, guest, whole(40, 0))
