@@ -252,6 +252,8 @@ class Tally:
 
     def unit_floor(self, i: int) -> int:
         """Return the least that a unit of line `i` may cost; a weighed line is one unit."""
+        if not self.has_floors:
+            return 0
         return self.least[i] if self.lines[i].is_weighed else self.lines[i].floor
 
     def unit_original(self, i: int) -> int:
@@ -273,7 +275,7 @@ class Tally:
         if cuts is last and not self.by_points:
             return runs
         line = self.lines[i]
-        floor = 0 if line.is_weighed else line.floor
+        floor = 0 if not line.floor or line.is_weighed else line.floor
         if cuts is not last:
             later: list[int] = []
             while cuts is not None and cuts is not last:

@@ -118,10 +118,11 @@ class UnitAmount(Effect):
         after: Runs
         if len(runs) == 1:
             ((price, units, consumed),) = runs
-            after = (made((price - min(self.amount, max(0, price - floor)), units, consumed)),)
+            off = min(self.amount, max(0, price - floor))
+            taken, after = off * units, (made((price - off, units, consumed)),)
         else:
-            after = merged([Run(p - min(self.amount, max(0, p - floor)), units, used) for p, units, used in runs])
-        taken = tally.left[i] - total(after)
+            after = merged([made((p - min(self.amount, max(0, p - floor)), units, used)) for p, units, used in runs])
+            taken = tally.left[i] - total(after)
         if taken:
             tally.take_units(i, rule, taken, after)
         return taken
