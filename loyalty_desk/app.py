@@ -293,15 +293,15 @@ class TillApp:
     def _on_page_asked(self, key: str) -> None:
         """Bring a page to the front; presenter and view are made when the first one is asked for."""
         sale = self.presenter
-        if self._till is None or sale is None or sale.recording:
+        if self._till is None or self._till.checkout is None or sale is None or sale.recording:
             return
         if self.counter is None:
-            self.counter = self._make_counter(self._till, sale)
+            self.counter = self._make_counter(self._till, self._till.checkout, sale)
         self.counter.open(key)
         if self._counter_view is not None:
             self.window.show_screen(self._counter_view)
 
-    def _make_counter(self, till: Till, sale: SalePresenter) -> CounterPresenter:
+    def _make_counter(self, till: Till, checkout: Checkout, sale: SalePresenter) -> CounterPresenter:
         from loyalty_desk.ui.counter.presenter import CounterPresenter
         from loyalty_desk.ui.counter.view import CounterView
 
@@ -315,6 +315,7 @@ class TillApp:
             words=lambda: sale.words,
             status=till.status,
             guest=lambda: sale.guest,
+            basket=checkout.basket,
             found=sale.guest_put,
             changed=self._after_sale,
             closed=self._on_page_closed,

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from loyalty_desk.domain.basket import Basket
 from loyalty_desk.services.approvals import Approvals
 from loyalty_desk.services.checkout import GuestCard
 from loyalty_desk.services.guests import Guests
@@ -82,6 +83,8 @@ class Care(Protocol):
 class Surroundings:
     """What every page is given. `words`, `status` and `guest` are asked anew each time: they change under a page.
 
+    `basket` makes one of a bare total of minor units.
+
     `found` puts a guest on the sale; `changed` says that something was recorded; `crashed` takes faults of ours.
     """
 
@@ -92,6 +95,7 @@ class Surroundings:
     words: Callable[[], Words]
     status: Callable[[], TillStatus | None]
     guest: Callable[[], GuestCard | None]
+    basket: Callable[[int], Basket]
     found: Callable[[GuestCard], None]
     changed: Callable[[], None]
     crashed: Callable[[Exception], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from loyalty_desk.domain.basket import Basket
 from loyalty_desk.services.checkout import GuestCard
 from loyalty_desk.services.ports import Scan
 from loyalty_desk.services.status import TillStatus
@@ -44,6 +45,7 @@ class CounterPresenter:
         words: Callable[[], Words],
         status: Callable[[], TillStatus | None],
         guest: Callable[[], GuestCard | None],
+        basket: Callable[[int], Basket],
         found: Callable[[GuestCard], None],
         changed: Callable[[], None],
         closed: Callable[[str], None],
@@ -54,7 +56,7 @@ class CounterPresenter:
         self._page: Page | None = None
         self._leaving = False
         self._around = Surroundings(
-            cases, care, runner, clock, words, status, guest, found, changed, crashed, self.draw, self._leave
+            cases, care, runner, clock, words, status, guest, basket, found, changed, crashed, self.draw, self._leave
         )
 
     @property

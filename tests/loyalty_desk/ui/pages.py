@@ -76,6 +76,7 @@ class Pages:
             words=lambda: self.words,
             status=self.status,
             guest=lambda: self.guest,
+            basket=till.checkout.basket,
             found=self._found,
             changed=self._count,
             closed=self.closed.append,

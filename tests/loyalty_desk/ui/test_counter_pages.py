@@ -294,3 +294,37 @@ def test_a_fault_of_ours_is_reported_and_said_calmly(pages: Pages, monkeypatch: 
     assert "report is saved" in pages.screen.message.text
     assert len(pages.crashes) == 1
     pages.crashes.clear()
+
+
+# -- exchange
+
+
+def test_a_check_is_exchanged_for_another_and_the_difference_is_said_before(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1000)
+    pages.guest = pages.till.checkout.identify(CARD)
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    pages.presenter.pressed("F8")
+    assert not pages.screen.button.enabled
+    pages.type(new="1500")
+    assert pages.screen.button.text.startswith("Exchange: ")
+    assert pages.screen.button.text.endswith(" to pay")
+    pages.type(new="400")
+    assert pages.screen.button.text.endswith(" back")
+    pages.enter()
+    (exchange,) = pages.records(RecordKind.EXCHANGE)
+    assert exchange.reverses_id == done.record_id
+    assert pages.screen.message.text.startswith("Recorded. ")
+
+
+def test_an_exchange_stays_with_the_guest_of_the_sale(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1000)
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    pages.presenter.pressed("F8")
+    pages.type(new="1500")
+    pages.enter()
+    assert pages.screen.message.text.startswith("An exchange stays with the guest of the sale.")
+    assert pages.records(RecordKind.EXCHANGE) == []
+    pages.presenter.cancelled()
+    assert pages.screen.button.text.startswith("Return: ")

@@ -13,17 +13,19 @@ from loyalty_desk.domain.basket import MILLI
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
 from loyalty_desk.domain.money import parse_amount
+from loyalty_desk.domain.quote import Quote
 from loyalty_desk.domain.refund import Refund, Return
-from loyalty_desk.services.counter_lines import Lines, return_lines
+from loyalty_desk.services.checkout import CheckDraft
+from loyalty_desk.services.counter_lines import Lines, exchange_lines, return_lines
 from loyalty_desk.services.pins import Member
-from loyalty_desk.services.returns import ReturnDone
+from loyalty_desk.services.returns import ExchangeDone, ReturnDone
 from loyalty_desk.services.sold_checks import LineLeft, SoldCheck
 from loyalty_desk.ui.counter.page import Page, facts_of
 from loyalty_desk.ui.counter.state import CounterState, Fact, Field, Group, Option, SideButton
 from loyalty_desk.wire.v1.lookup import SaleFound
 
-RECEIPT, SALE, LINE, AMOUNT, QUANTITY = "receipt", "sale", "line", "amount", "quantity"
-VOID, WHOSE = "F9", "F6"
+RECEIPT, SALE, LINE, AMOUNT, QUANTITY, NEW = "receipt", "sale", "line", "amount", "quantity", "new"
+VOID, EXCHANGE, WHOSE = "F9", "F8", "F6"
 MOST_QUANTITY = 10**9
 
 
@@ -33,6 +35,7 @@ class Step(StrEnum):
     LIST = "list"
     SALE = "sale"
     VOID = "void"
+    EXCHANGE = "exchange"
     ELSEWHERE = "elsewhere"
 
 
@@ -40,6 +43,20 @@ class Step(StrEnum):
 class _Read:
     sales: list[SoldCheck]
     of_guest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Swap:
+    """An exchange worked out; `difference` is what the guest pays, negative where money goes back."""
+
+    draft: CheckDraft
+    back: list[Return]
+    returned: Refund
+    quote: Quote
+
+    @property
+    def difference(self) -> int:
+        return self.quote.due - self.returned.cash
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,7 @@ class SalesPage(Page):
         self._needs_manager = False
         self._lines: set[str] = set()
         self._preview: Refund | None = None
+        self._swap: _Swap | None = None
         guest = self.around.guest()
         self._read(of_guest=guest is not None and guest.guest_id is not None)
 
@@ -136,6 +154,10 @@ class SalesPage(Page):
         elif not is_void:
             left = words.bare_money(sold.money_left)
             fields = [self.field(AMOUNT, t("Money back, at most {left}").format(left=left), left)]
+        if self._step is Step.EXCHANGE:
+            if sold.is_bare:
+                fields = []
+            fields.append(self.field(NEW, t("Amount of the new check"), "0"))
         if is_void and self._needs_manager:
             groups = (self.who_group(t("Which manager approves?")),)
             fields = [self.pin_field()]
@@ -151,6 +173,8 @@ class SalesPage(Page):
         shown = facts_of(facts)
         if sold.money_left == 0:
             shown += (Fact(""), Fact(t("All of this sale has come back already.")))
+        elif self._swap is not None:
+            shown += (Fact(""), Fact(t("The exchange")), *self._swap_facts(self._swap))
         elif self._preview is not None:
             shown += (
                 Fact(""),
@@ -160,8 +184,11 @@ class SalesPage(Page):
         elif sold.sale is None:
             shown += (Fact(""), Fact(t("The points of this return follow with the next exchange with the server.")))
         side: tuple[SideButton, ...] = ()
-        if not is_void and sold.sale is not None and sold.money_left:
-            side = (SideButton(VOID, t("Cancel the whole sale"), not self.is_busy),)
+        if self._step is Step.SALE and sold.sale is not None and sold.money_left:
+            side = (
+                SideButton(EXCHANGE, t("Exchange"), not self.is_busy),
+                SideButton(VOID, t("Cancel the whole sale"), not self.is_busy),
+            )
         return CounterState(
             title,
             groups=groups,
@@ -170,8 +197,18 @@ class SalesPage(Page):
             facts=shown,
             button=self.go(self._button(), enabled=self._is_ready),
             side=side,
-            focus=fields[0].key if fields else "",
+            focus=NEW if self._step is Step.EXCHANGE else fields[0].key if fields else "",
         )
+
+    def _swap_facts(self, swap: _Swap) -> tuple[Fact, ...]:
+        t, words = self.words.gettext, self.words
+        last = t("To pay") if swap.difference >= 0 else t("Money back")
+        lines: Lines = [
+            (t("Came back"), words.money(swap.returned.money)),
+            (t("Sold"), words.money(swap.quote.total)),
+            (last, words.money(abs(swap.difference))),
+        ]
+        return facts_of(lines, last)
 
     def _other_till(self) -> CounterState:
         t, words, found = self.words.gettext, self.words, self._elsewhere
@@ -210,6 +247,12 @@ class SalesPage(Page):
         t, words = self.words.gettext, self.words
         if self._step is Step.VOID and self._preview is not None:
             return t("Cancel the sale: {money} back").format(money=words.money(self._preview.money, sign=True))
+        if self._step is Step.EXCHANGE:
+            if self._swap is None:
+                return t("Choose what comes back and type the new check")
+            difference = words.money(abs(self._swap.difference), sign=True)
+            text = t("Exchange: {money} to pay") if self._swap.difference >= 0 else t("Exchange: {money} back")
+            return text.format(money=difference)
         money = self._preview.money if self._preview is not None else self._amount
         if money is None or money <= 0:
             return t("Choose what comes back")
@@ -219,6 +262,8 @@ class SalesPage(Page):
     def _is_ready(self) -> bool:
         if self._step is Step.VOID:
             return self._preview is not None and (not self._needs_manager or self.is_signed)
+        if self._step is Step.EXCHANGE:
+            return self._swap is not None
         if self._step is Step.ELSEWHERE:
             return bool(self._amount)
         sold = self._required()
@@ -251,13 +296,16 @@ class SalesPage(Page):
         if key == VOID and self._step is Step.SALE:
             self._step = Step.VOID
             self._reckon()
+        elif key == EXCHANGE and self._step is Step.SALE:
+            self._step = Step.EXCHANGE
+            self._reckon()
         elif key == WHOSE and self._step is Step.LIST:
             self._read(of_guest=not self._of_guest)
 
     def back(self) -> bool:
         if self._step is Step.LIST:
             return False
-        if self._step is Step.VOID:
+        if self._step in (Step.VOID, Step.EXCHANGE):
             self._step = Step.SALE
             self._reckon()
         else:
@@ -265,7 +313,7 @@ class SalesPage(Page):
         return True
 
     def on_change(self, key: str) -> None:
-        if key in (AMOUNT, QUANTITY):
+        if key in (AMOUNT, QUANTITY, NEW):
             self._reckon()
 
     def submit(self) -> None:
@@ -285,6 +333,9 @@ class SalesPage(Page):
         if self._step is Step.VOID:
             self._void(sold)
             return
+        if self._step is Step.EXCHANGE:
+            self._exchange(sold)
+            return
         back, amount = self._wanted(sold)
         self.work(lambda: returns.refund(sold, back, amount), self._done)
 
@@ -297,6 +348,17 @@ class SalesPage(Page):
             return cases.returns.void(sold, approved)
 
         self.work(void, self._done)
+
+    def _exchange(self, sold: SoldCheck) -> None:
+        swap, returns = self._swap, self.around.cases.returns
+        if swap is not None:
+            self.work(lambda: returns.exchange(sold, swap.back, swap.draft, swap.quote), self._swapped)
+
+    def _swapped(self, done: ExchangeDone) -> None:
+        said = "; ".join(f"{caption}: {value}" for caption, value in exchange_lines(done, self.words))
+        self._forget()
+        self.say(self.words.gettext("Recorded. {what}.").format(what=said))
+        self.recorded()
 
     # -- the sale that was chosen
 
@@ -361,7 +423,7 @@ class SalesPage(Page):
 
     def _reckon(self) -> None:
         """Work out what would go back; here, for it is arithmetic on a sale that has been read already."""
-        self._preview = None
+        self._preview = self._swap = None
         if self._step is Step.ELSEWHERE or self._sold is None or self._sold.sale is None:
             return
         sold, returns = self._sold, self.around.cases.returns
@@ -371,6 +433,9 @@ class SalesPage(Page):
             if self._step is Step.VOID:
                 self._preview = returns.void_preview(sold)
                 return
+            if self._step is Step.EXCHANGE:
+                self._swap = self._swap_of(sold)
+                return
             back, amount = self._wanted(sold)
             if back or amount:
                 self._preview = returns.refund_preview(sold, back, amount)
@@ -378,6 +443,19 @@ class SalesPage(Page):
                 raise BadInput("return_amount", amount=0)
         except ForPerson as error:
             self.refused(error)
+
+    def _swap_of(self, sold: SoldCheck) -> _Swap | None:
+        """Return the exchange as it stands; a check without lines comes back whole."""
+        if sold.is_bare:
+            back = [Return(one.line, one.left_milli) for one in sold.lines if one.left_milli]
+        else:
+            back, _ = self._wanted(sold)
+        if not back or not self.text(NEW):
+            return None
+        basket = self.around.basket(parse_amount(self.text(NEW), self.words.currency))
+        draft = CheckDraft(basket, self.around.guest(), at=self.around.now())
+        returned, quote = self.around.cases.returns.exchange_quote(sold, back, draft)
+        return _Swap(draft, back, returned, quote)
 
     def _done(self, done: ReturnDone) -> None:
         said = "; ".join(f"{caption}: {value}" for caption, value in return_lines(done, self.words))
