@@ -17,7 +17,7 @@ from loyalty_desk.domain.errors import Refused
 if TYPE_CHECKING:
     from loyalty_desk.domain.basket import Line
     from loyalty_desk.domain.money import Currency
-    from loyalty_desk.domain.quote import Quote
+    from loyalty_desk.domain.quote import Note, Quote
     from loyalty_desk.services.checkout import CheckDraft, Checkout, SaleDone
     from loyalty_desk.services.guests import GuestCard
     from loyalty_desk.till import Till
@@ -155,14 +155,16 @@ def sale(
 ) -> None:
     """Record a sale of a bare amount or of lines, as the window would."""
     from loyalty_desk.services.counter_lines import tier_withheld_line
-    from loyalty_desk.services.support_lines import sale_line
+    from loyalty_desk.services.support_lines import promo_line, sale_line
 
     with opened(data_dir, lang) as (till, words):
         till.wait_until_checked()
         draft = make_draft(till, amount, line or [], code, points, promo or [], offline=offline)
         checkout = ready(till)
-        done = checkout.confirm(draft, _priced(till, draft))
-        text = sale_line(done, words)
+        told = [promo_line(code, note, words) for code, note in _promos(checkout, draft) if not note.applied]
+        quote = _priced(till, draft)
+        done = checkout.confirm(draft, quote)
+        text = "\n".join([sale_line(done, words), *told])
         if done.tier_withheld:
             text += f"\n{tier_withheld_line(words)}"
         show(sold(done), text, as_json)
@@ -238,6 +240,21 @@ def _priced(till: Till, draft: CheckDraft) -> Quote:
             "redemption_limited", reason=reason, points=note.max_points, minimum=note.minimum, block=note.block
         )
     return quote
+
+
+def _promos(checkout: Checkout, draft: CheckDraft) -> list[tuple[str, Note]]:
+    """Return what came of each promo code typed; raises `Refused` `promo_unknown` for one that changes no verdict."""
+    from loyalty_desk.domain.errors import BadInput
+
+    found = []
+    for code in draft.codes:
+        without = replace(draft, codes=tuple(one for one in draft.codes if one != code))
+        before = {(note.rule, note.applied, note.code) for note in checkout.price(without).explanation}
+        told = [one for one in checkout.price(draft).explanation if (one.rule, one.applied, one.code) not in before]
+        if not told:
+            raise BadInput("promo_unknown", promo=code[:40])
+        found.append((code, next((note for note in told if note.applied), told[0])))
+    return found
 
 
 def sold(done: SaleDone) -> dict[str, object]:

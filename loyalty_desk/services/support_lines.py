@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loyalty_desk.domain.quote import Note
 from loyalty_desk.services.checkout import SaleDone
+from loyalty_desk.services.explanation import explain
 from loyalty_desk.services.salvaging import Brought
 from loyalty_desk.services.sentences import sentence_of
 from loyalty_desk.services.sync import SyncOutcome
@@ -77,6 +79,12 @@ def sale_line(done: SaleDone, words: Words) -> str:
     return words.gettext("{receipt}: to pay {total}, earned {points}").format(
         receipt=done.receipt_no, total=words.money(done.quote.total), points=words.points(done.quote.earned_points)
     )
+
+
+def promo_line(code: str, note: Note, words: Words) -> str:
+    """Return why a promo code that the program knows did not help a check."""
+    text = words.gettext("Promo code {code} is known, but does not apply to this check. {why}")
+    return text.format(code=code, why=explain(note, words)).strip()
 
 
 def sync_line(outcome: SyncOutcome, waiting: int, words: Words) -> str:

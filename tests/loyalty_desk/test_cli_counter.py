@@ -235,3 +235,24 @@ def test_old_data_redeem_nothing_and_sell_all_the_same(
     found = refused_redemption(till, "--code", CARD, "--points", "10")
     assert found.endswith("the till has not reached the server for 24 hours."), found
     assert done("sale", "--amount", "500", "--code", CARD)["earned_points"] > 0
+
+
+def test_a_promo_code_is_applied_or_said_why_not_or_refused(
+    till: Callable[..., Result], done: Callable[..., dict[str, Any]], folder: Path
+) -> None:
+    rule: dict[str, Any] = {
+        "id": "spring",
+        "name": {"en": "Spring"},
+        "effects": [{"type": "percentage", "rate_bp": 1_000}],
+        "conditions": [{"type": "promo_code", "codes": ["SPRING"]}, {"type": "amount", "min": 300_00}],
+    }
+    with inside(folder) as opened:
+        opened._selling.journal.remember_program(stored_program(version=4, rules=[rule]))
+    before = done("status")["waiting"]
+    unknown = said(till("sale", "--amount", "500", "--promo", "SPRING", "--promo", "AUTUMN"))
+    assert unknown == "The program does not know the promo code AUTUMN."
+    assert done("status")["waiting"] == before
+    assert done("sale", "--amount", "500", "--promo", "spring")["total"] == 450_00
+    small = till("sale", "--amount", "100", "--promo", "SPRING")
+    assert small.exit_code == 0
+    assert "Promo code SPRING is known, but does not apply to this check." in small.stdout
