@@ -6,25 +6,41 @@ security then shows and takes that network's rows alone, and without a network e
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import URL
+from sqlalchemy import URL, event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+_STATEMENTS = 500
+_FRESH_S = 1.0
+_USED_AT = "used_at"
 _SET_NETWORK = "select set_config('app.network_id', $1, true)"
 
 
 class Database:
-    """The pool of the application's role. Make one a process; `close` it."""
+    """The pool of the application's role. Make one a process; `close` it.
+
+    A connection that lay idle is asked whether it lives before it is used. One used a moment ago is not: that would
+    cost more than most transactions do; what begins on a dead one begins again on another.
+    """
 
     def __init__(self, url: URL, *, pool_size: int = 10, overflow: int = 10) -> None:
         # parameters never enter an error text or a log: they are personal data
         self.engine: AsyncEngine = create_async_engine(
-            url, pool_pre_ping=True, pool_size=pool_size, max_overflow=overflow, hide_parameters=True
+            url,
+            pool_size=pool_size,
+            max_overflow=overflow,
+            hide_parameters=True,
+            connect_args={"prepared_statement_cache_size": _STATEMENTS, "statement_cache_size": _STATEMENTS},
         )
+        self._doubted_at = 0.0
+        event.listen(self.engine.sync_engine, "checkout", self._require_alive)
+        event.listen(self.engine.sync_engine, "checkin", _note_use)
 
     @asynccontextmanager
     async def begin(self, network: UUID) -> AsyncIterator[AsyncConnection]:
@@ -32,9 +48,14 @@ class Database:
 
         Statements go through `fetch`, or `exec_driver_sql` with $1 and a tuple.
         """
-        async with self.engine.begin() as connection:
-            await connection.exec_driver_sql(_SET_NETWORK, (str(network),))
-            yield connection
+        async with self.engine.connect() as connection:
+            if not await _begun(connection, network):
+                # They die together: the next one is asked, however lately it was used.
+                self._doubted_at = time.monotonic()
+                await connection.invalidate()
+                await _begun(connection, network)
+            async with connection.begin():
+                yield connection
 
     @asynccontextmanager
     async def snapshot(self, network: UUID) -> AsyncIterator[AsyncConnection]:
@@ -56,9 +77,56 @@ class Database:
         async with self.without_network() as connection:
             return [UUID(str(row[0])) for row in await fetch(connection, "select network_ids()")]
 
+    def _require_alive(self, connection: Any, record: Any, _proxy: object) -> None:
+        now = time.monotonic()
+        used_at = record.info.get(_USED_AT, now)
+        if now - used_at < _FRESH_S and used_at > self._doubted_at:
+            return
+        try:
+            connection.ping()
+        except Exception as error:
+            # The others have died with it: the pool makes new ones.
+            raise InvalidatePoolError from error
+
     async def close(self) -> None:
         """Give all connections back to the server."""
         await self.engine.dispose()
+
+
+def _note_use(_connection: object, record: Any) -> None:
+    record.info[_USED_AT] = time.monotonic()
+
+
+class _Begun:
+    """A transaction that the driver has been told to begin in so many words; ended as one that it began itself."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    async def commit(self) -> None:
+        await self._driver.execute("commit")
+
+    async def rollback(self) -> None:
+        await self._driver.execute("rollback")
+
+
+async def _begun(connection: AsyncConnection, network: UUID) -> bool:
+    """Begin and name the network in one way to the server and back, for short transactions are made of such ways.
+
+    False where the connection turns out to be dead. The adapter would begin by itself with the first statement, in a
+    way of its own; it is told that it has begun, and ends it.
+    """
+    adapter: Any = (await connection.get_raw_connection()).dbapi_connection
+    driver = adapter.driver_connection
+    # First, so that whatever interrupts the beginning is followed by a rollback.
+    adapter._transaction = _Begun(driver)
+    try:
+        await driver.execute(f"begin; select set_config('app.network_id', '{network}', true)")
+    except Exception as error:
+        if driver.is_closed():
+            return False
+        raise DBAPIError("begin", None, error, hide_parameters=True) from error
+    return True
 
 
 async def fetch(connection: AsyncConnection, sql: str, *parameters: object) -> Sequence[Any]:
