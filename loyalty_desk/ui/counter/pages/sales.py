@@ -163,7 +163,7 @@ class SalesPage(Page):
             fields = [self.pin_field()]
         done = sold.contents.claimed
         facts: Lines = [
-            (t("Sold"), words.moment(from_ms(record.occurred_at), self.around.now())),
+            (t("When"), words.moment(from_ms(record.occurred_at), self.around.now())),
             (t("Paid"), words.money(done.total)),
         ]
         if done.earned_points:
@@ -216,7 +216,7 @@ class SalesPage(Page):
             raise LookupError("no sale of another till is open")
         left = words.bare_money(found.money_left)
         facts: Lines = [
-            (t("Sold"), words.moment(from_ms(found.at), self.around.now())),
+            (t("When"), words.moment(from_ms(found.at), self.around.now())),
             (t("Paid"), words.money(found.total)),
             (t("Guest"), found.guest_name or t("none")),
         ]
