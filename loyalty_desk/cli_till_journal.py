@@ -63,7 +63,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the whole journal, encrypted, into one file; another till or this one brings it to the server."""
-    from loyalty_desk.services.support_lines import exported_line
+    from loyalty_desk.support_lines import exported_line
 
     with opened(data_dir, lang) as (till, words):
         waiting = till.export(file)
@@ -79,7 +79,7 @@ def import_(
 ) -> None:
     """Hand the records of another journal over to the server; done again it changes nothing."""
     from loyalty_desk.recovery import laid_aside
-    from loyalty_desk.services.support_lines import brought_line
+    from loyalty_desk.support_lines import brought_line
 
     with opened(data_dir, lang) as (till, words):
         wanted = files or [one.folder / "journal.db" for one in laid_aside(till.paths)]
@@ -99,7 +99,7 @@ def recover(sheet_file: Sheet = "", data_dir: DataDir = None, lang: Lang = "", a
     """Lay a till aside whose keys are lost, so that it can join again; with the sheet its sales can be brought back."""
     from loyalty_desk import recovery
     from loyalty_desk.paths import till_paths
-    from loyalty_desk.services.support_lines import aside_lines
+    from loyalty_desk.support_lines import aside_lines
 
     paths = till_paths(data_dir)
     try:
@@ -121,7 +121,7 @@ def leave(
     as_json: AsJson = False,
 ) -> None:
     """Take this till off its network, before it is sold or joins another; refused while records wait."""
-    from loyalty_desk.services.support_lines import leave_question, left_line
+    from loyalty_desk.support_lines import leave_question, left_line
 
     with opened(data_dir, lang) as (till, words):
         found = till.status()
@@ -145,7 +145,7 @@ def _sheet(sheet_file: str) -> str | None:
 
 
 def _report(proof: Proof, words: Words, as_json: bool) -> None:
-    from loyalty_desk.services.support_lines import proof_lines
+    from loyalty_desk.support_lines import proof_lines
 
     result = {
         "records": proof.records,

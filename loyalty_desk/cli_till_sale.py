@@ -41,7 +41,7 @@ def enrol(
     as_json: AsJson = False,
 ) -> None:
     """Join a network with a pairing code made there."""
-    from loyalty_desk.services.support_lines import (
+    from loyalty_desk.support_lines import (
         awaited_line,
         compare_line,
         joined_line,
@@ -68,7 +68,7 @@ def enrol(
 
 def status(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> None:
     """Show what this till is, what waits and what somebody should read."""
-    from loyalty_desk.services.support_lines import alone_line
+    from loyalty_desk.support_lines import alone_line
 
     with opened(data_dir, lang) as (till, words):
         found = till.status()
@@ -120,7 +120,7 @@ def status(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -
 
 def sync(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> None:
     """Exchange with the server once; exit code 1 where it did not come to its end."""
-    from loyalty_desk.services.support_lines import sync_line
+    from loyalty_desk.support_lines import sync_line
 
     with opened(data_dir, lang) as (till, words):
         outcome = till.sync_once()
@@ -155,7 +155,7 @@ def sale(
 ) -> None:
     """Record a sale of a bare amount or of lines, as the window would."""
     from loyalty_desk.services.counter_lines import tier_withheld_line
-    from loyalty_desk.services.support_lines import promo_line, sale_line
+    from loyalty_desk.support_lines import promo_line, sale_line
 
     with opened(data_dir, lang) as (till, words):
         till.wait_until_checked()

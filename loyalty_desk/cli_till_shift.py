@@ -64,10 +64,12 @@ def close(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) ->
 
 def staff(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> None:
     """List who may stand at this till."""
-    with opened(data_dir, lang) as (till, _):
+    from loyalty_desk.support_lines import role_name
+
+    with opened(data_dir, lang) as (till, words):
         members = till.counter.pins.members()
         found = [{"id": one.id, "name": one.name, "role": one.role, "has_pin": one.has_pin} for one in members]
-        show_lines({"staff": found}, [(one.name, one.role) for one in members], as_json)
+        show_lines({"staff": found}, [(one.name, role_name(one.role, words)) for one in members], as_json)
 
 
 def _report(report: ShiftReport) -> dict[str, object]:

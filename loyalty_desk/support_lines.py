@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loyalty_desk.domain.quote import Note
+from loyalty_desk.recovery import LaidAside
 from loyalty_desk.services.checkout import SaleDone
 from loyalty_desk.services.explanation import explain
 from loyalty_desk.services.salvaging import Brought
 from loyalty_desk.services.sentences import sentence_of
 from loyalty_desk.services.sync import SyncOutcome
 from loyalty_desk.services.wording import Words
-
-if TYPE_CHECKING:
-    from loyalty_desk.recovery import LaidAside
-    from loyalty_desk.store.verify import Proof
+from loyalty_desk.store.verify import Proof
 
 
 def _(sentence: str) -> str:

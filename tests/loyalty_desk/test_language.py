@@ -1,8 +1,9 @@
-"""The catalogues: complete, and compiled when they are needed.
+r"""The catalogues: complete, and compiled when they are needed.
 
 How `till.po` is brought up to date:
 
-    pybabel -q extract -k t -k _ -k gettext -k ngettext:1,2 -o till.pot loyalty_desk/ui loyalty_desk/services
+    pybabel -q extract -k t -k _ -k gettext -k ngettext:1,2 -o till.pot loyalty_desk/ui loyalty_desk/services \
+        loyalty_desk/support_lines.py
     pybabel -q update --no-fuzzy-matching -D till -i till.pot -d resources/locale -l ru
 """
 
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po
 
 from loyalty_desk import assets, language
@@ -32,6 +33,8 @@ def messages_in_the_sources() -> set[str | tuple[str, str]]:
         ):
             if name not in OF_THE_KERNEL:
                 found.add(message if isinstance(message, str) else (message[0], message[1]))
+    for _, message, _, _ in extract_from_file("python", ROOT / "support_lines.py", keywords=KEYWORDS):
+        found.add(message if isinstance(message, str) else (message[0], message[1]))
     return found
 
 
