@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from loyalty_desk.ui.counter.presenter import CounterPresenter
     from loyalty_desk.ui.counter.view import CounterView
     from loyalty_desk.ui.pairing.presenter import PairingPresenter
+    from loyalty_desk.ui.sale.model import PastSale
     from loyalty_desk.ui.sale.ports import Sound
     from loyalty_desk.ui.sale.presenter import SalePresenter
     from loyalty_desk.ui.sale.state import SaleState
@@ -282,11 +283,16 @@ class TillApp:
             # Typed before anybody listened: nothing is lost.
             presenter.field_changed(typed)
         self.window.show_screen(view)
+        self.runner.run(partial(_past_sale, till), self._on_past_sale, self._report)
         self._tick.start()
         self._start_scanners()
         if self._options.sync:
             self._sync = Worker("sync", self._run_sync, till.stop_sync)
             self._sync.start()
+
+    def _on_past_sale(self, past: PastSale | None) -> None:
+        if past is not None and self.presenter is not None:
+            self.presenter.sold_before(past)
 
     # -- the counter's pages
 
@@ -463,6 +469,21 @@ class TillApp:
     def _take_down(self) -> None:
         self.bridge.close()
         self.window.let_close()
+
+
+def _past_sale(till: Till) -> PastSale | None:
+    """Return the last sale in the journal, None where it has none; db thread."""
+    from loyalty_desk.domain.clock import from_ms
+    from loyalty_desk.domain.errors import Refused
+    from loyalty_desk.ui.sale.model import PastSale
+
+    try:
+        sold = till.counter.sold_checks.newest()
+    except Refused:
+        return None
+    record, total = sold.record, sold.contents.claimed.total
+    off = sold.contents.basket.gross - total
+    return PastSale(from_ms(record.occurred_at), total, off, record.receipt_no or "")
 
 
 def _is_online(till: Till) -> bool:

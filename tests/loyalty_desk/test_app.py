@@ -327,3 +327,12 @@ def test_a_phone_is_asked_of_the_server(start, qtbot, files_till: FilesTill, tmp
     qtbot.waitUntil(lambda: app.state.entry.text == "89161234567", timeout=WAIT)
     QTest.keyClick(field, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: "no such guest" in app.state.message.text, timeout=WAIT)
+
+
+def test_after_a_crash_the_last_sale_is_shown_as_done(start, qtbot, files_till: FilesTill, tmp_path: Path) -> None:
+    files_till.parts.sell(CARD, 500)
+    done = files_till.parts.sell(CARD, 1240)
+    app = start(tmp_path)
+    qtbot.waitUntil(lambda: app.state is not None and done.receipt_no in app.state.check.last, timeout=WAIT)
+    assert "1,116.00" in app.state.check.last
+    assert app.state.phase is Phase.IDLE

@@ -39,6 +39,16 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PastSale:
+    """The last sale of an earlier run of the till, as the journal has it: minor units, when, the receipt's number."""
+
+    at: datetime
+    due: int
+    off: int
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
 class SaleModel:
     """Money in minor units, points in smallest units.
 
@@ -66,6 +76,7 @@ class SaleModel:
     busy: Busy = Busy.NO
     done: SaleDone | None = None
     last: SaleDone | None = None
+    past: PastSale | None = None
     message: MessageState = NO_MESSAGE
     tip: str = ""
     help_open: bool = False

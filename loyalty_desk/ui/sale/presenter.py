@@ -22,7 +22,7 @@ from loyalty_desk.ui.sale.display.names import tier_name
 from loyalty_desk.ui.sale.display.points import ALL_POINTS
 from loyalty_desk.ui.sale.display.screen import Display
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Reading, read_entry
-from loyalty_desk.ui.sale.model import Action, Busy, SaleModel
+from loyalty_desk.ui.sale.model import Action, Busy, PastSale, SaleModel
 from loyalty_desk.ui.sale.ports import Desk, ScannerHealth, Sound, TaskRunner, WallClock
 from loyalty_desk.ui.sale.state import NO_MESSAGE, FieldMode, MessageState, SaleState, Tone
 
@@ -256,6 +256,10 @@ class SalePresenter:
             self._next_sale()
         self._turn += 1
         self._guest_found(card)
+
+    def sold_before(self, past: PastSale) -> None:
+        """Take the last sale that the journal has from before this start: after a crash it is there exactly once."""
+        self._set(past=past)
 
     def told(self, text: str) -> None:
         """Say what a page of the counter has come to."""
@@ -512,6 +516,7 @@ class SalePresenter:
             camera=m.camera,
             program=m.program,
             last=m.last,
+            past=m.past,
             tip=m.tip,
             has_pages=m.has_pages,
         )

@@ -74,6 +74,7 @@ class TillPage(Page):
             Fact(t("At this till, between exchanges"), points(limits.device_points)),
             Fact(t("After the last exchange"), t("{hours} h").format(hours=limits.max_age_hours)),
             Fact(t("Most that can be overdrawn"), bound),
+            Fact(t("Most that all of them lose while cut off"), points(TILLS * limits.device_points)),
         ]
 
     def submit(self) -> None:

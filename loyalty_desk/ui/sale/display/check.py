@@ -13,7 +13,7 @@ from loyalty_desk.services.explanation import explain, explain_hint
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.guest import way_to_next_tier
 from loyalty_desk.ui.sale.display.names import MINUS, as_sentence, guest_name, rule_name
-from loyalty_desk.ui.sale.model import SaleModel
+from loyalty_desk.ui.sale.model import PastSale, SaleModel
 from loyalty_desk.ui.sale.state import CheckState, DoneState, SumLine
 
 
@@ -66,7 +66,7 @@ def last_sale(model: SaleModel, words: Words, now: datetime) -> str:
     """Return the last sale in a line, empty where there was none."""
     last = model.last
     if last is None:
-        return ""
+        return _past_sale(model.past, words, now) if model.past is not None else ""
     quote = last.quote
     parts = [
         words.gettext("Last sale {time}: to pay {total}").format(
@@ -78,6 +78,19 @@ def last_sale(model: SaleModel, words: Words, now: datetime) -> str:
         parts.append(words.gettext("discount {amount}").format(amount=words.money(off)))
     if last.guest is not None:
         parts.append(guest_name(last.guest, words))
+    return ", ".join(parts)
+
+
+def _past_sale(past: PastSale, words: Words, now: datetime) -> str:
+    parts = [
+        words.gettext("Last sale {time}: to pay {total}").format(
+            time=words.moment(past.at, now), total=words.money(past.due)
+        )
+    ]
+    if past.off:
+        parts.append(words.gettext("discount {amount}").format(amount=words.money(past.off)))
+    if past.receipt:
+        parts.append(words.gettext("receipt {number}").format(number=past.receipt))
     return ", ".join(parts)
 
 
