@@ -98,3 +98,25 @@ def test_the_environment_may_ask_for_the_file(backend: MemoryKeyring, tmp_path: 
 def test_secrets_never_show_themselves() -> None:
     assert "ldt" not in repr(SECRETS)
     assert "jjj" not in repr(SECRETS)
+
+
+def test_keys_that_are_forgotten_are_gone_and_others_stay(
+    backend: MemoryKeyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expect_log
+) -> None:
+    file = FileStore(tmp_path / "keys.json")
+    file.save("b", SECRETS)
+    file.forget("a")
+    assert file.load("b") == SECRETS
+    file.forget("b")
+    file.forget("b")
+    assert not (tmp_path / "keys.json").exists()
+    store = KeyringStore()
+    store.save("a", SECRETS)
+    # A keyring that deletes nothing is told of in the log; the till has left all the same.
+    expect_log("still has the keys")
+    store.forget("a")
+    assert store.load("a") == SECRETS
+    deleted: list[tuple[str, str]] = []
+    monkeypatch.setattr(MemoryKeyring, "delete_password", lambda _, service, name: deleted.append((service, name)))
+    store.forget("a")
+    assert deleted == [("loyalty-desk", "a")]
