@@ -99,9 +99,6 @@ def pick(lines: Sequence[tuple[int, Runs]], count: int, *, dearest: bool = False
     `lines` are (line, its runs); the answer is per line how many units of each of its runs, from the run's first.
     `free_only` passes over units that another set rule has consumed.
     """
-    if len(lines) == 1 and len(lines[0][1]) == 1:
-        ((line, (run,)),) = lines
-        return {line: {0: min(run.units, count)}} if count > 0 and not (free_only and run.consumed) else {}
     offers = [
         (-run.price if dearest else run.price, order, k, line, run.units)
         for order, (line, runs) in enumerate(lines)
@@ -116,6 +113,20 @@ def pick(lines: Sequence[tuple[int, Runs]], count: int, *, dearest: bool = False
         picks.setdefault(line, {})[k] = taken
         count -= taken
     return picks
+
+
+def pick_of_line(runs: Runs, count: int, *, dearest: bool = False) -> dict[int, int]:
+    """Return how many units of each run of one line `count` (at least 1) units are, as `pick` does."""
+    if len(runs) == 1:
+        return {0: min(runs[0].units, count)}
+    prices = [price for price, _, _ in runs]
+    picked: dict[int, int] = {}
+    for k in sorted(range(len(runs)), key=prices.__getitem__, reverse=dearest):
+        picked[k] = min(runs[k].units, count)
+        count -= picked[k]
+        if count == 0:
+            break
+    return picked
 
 
 def merged(runs: Iterable[Run]) -> Runs:

@@ -17,7 +17,7 @@ from loyalty_desk.domain.effects.base import (
 )
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import Picks, Run, Runs, made, merged, pick, total
+from loyalty_desk.domain.units import Picks, Run, Runs, made, merged, pick, pick_of_line, total
 
 
 class SharedAmount(Effect):
@@ -139,11 +139,8 @@ class UnitAmount(Effect):
             return tally.pick(lines, count, dearest=self.dearest)
         by_line = {i: tally.runs(i) for i in lines}
         if count == sum(offered.values()):
-            picks: Picks = {}
-            for i, runs in by_line.items():
-                picks |= pick([(i, runs)], offered[i], dearest=self.dearest)
-            return picks
-        limited = [(i, pick([(i, runs)], offered[i], dearest=self.dearest)[i]) for i, runs in by_line.items()]
+            return {i: pick_of_line(runs, offered[i], dearest=self.dearest) for i, runs in by_line.items()}
+        limited = [(i, pick_of_line(runs, offered[i], dearest=self.dearest)) for i, runs in by_line.items()]
         trimmed = [
             (i, tuple(by_line[i][k]._replace(units=units) for k, units in chosen.items())) for i, chosen in limited
         ]

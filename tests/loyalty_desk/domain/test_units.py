@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty_desk.domain.money import allocate
-from loyalty_desk.domain.units import Run, merged, pick, spread, total
+from loyalty_desk.domain.units import Run, merged, pick, pick_of_line, spread, total
 
 RUNS = st.lists(st.builds(Run, st.integers(0, 60), st.integers(1, 5), st.booleans()), min_size=1, max_size=5).map(
     merged
@@ -44,6 +44,11 @@ def test_the_cheapest_are_picked_and_ties_go_to_the_earlier_line(lines, count, d
         expected.setdefault(i, {}).setdefault(k, 0)
         expected[i][k] += 1
     assert picks == expected
+
+
+@given(RUNS, st.integers(1, 30), st.booleans())
+def test_units_of_one_line_are_picked_as_those_of_many(runs, count, dearest):
+    assert pick_of_line(runs, count, dearest=dearest) == pick([(0, runs)], count, dearest=dearest)[0]
 
 
 def test_ten_thousand_units_are_one_run():
