@@ -16,6 +16,7 @@ from loyalty_desk.domain.days import day_of
 from server.jobs.bench import Bench, go_through, guests_behind
 from server.jobs.birthdays import birthdays_page
 from server.kit.errors import is_outage, sqlstate
+from server.ledger.attention import put_forward
 from server.ledger.expiry import expire_due, show_points
 from server.ledger.tier_review import review_tiers
 from server.ledger.write_off import write_off_due
@@ -27,13 +28,14 @@ _BETWEEN_TRIES_S = 0.2
 
 @dataclass(slots=True)
 class Worked:
-    """What a run has done: entries posted, or guests whose figures changed."""
+    """What a run has done: entries posted, guests whose figures changed, records put before a person."""
 
     expired: int = 0
     birthdays: int = 0
     written_off: int = 0
     tiers: int = 0
     shown: int = 0
+    put_forward: int = 0
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {count}" for name, count in asdict(self).items())
@@ -65,6 +67,7 @@ async def run_jobs(bench: Bench, network: UUID, now: datetime) -> Worked:
     made.birthdays = await go_through(bench, network, "birthdays", period, now, birthdays)
     made.written_off = await go_through(bench, network, "write_offs", period, now, write_offs)
     made.tiers = await go_through(bench, network, "tiers", period, now, tiers)
+    made.put_forward = await _until_none(bench, network, lambda c: put_forward(c, network, now))
     made.shown = await _until_none(bench, network, lambda c: show_points(c, network, bench.render, now, bench.page))
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from server.kit.db import fetch, fetch_one
 
 OPEN = ("open", "waiting_dependency")
 MAX_NOTE = 500
+PATIENCE = timedelta(days=30)
 _SET_ASIDE = "id, device_id, epoch, branch, seq, record_id, reason, detail, state, received_at, resolver, note"
 
 
@@ -95,6 +96,19 @@ async def waive(connection: AsyncConnection, network: UUID, number: int, by: UUI
     if not found.rowcount:
         present = await quarantined_one(connection, network, number)
         raise Refused("quarantine_settled", number=number, state=present.state)
+
+
+async def put_forward(connection: AsyncConnection, network: UUID, now: datetime) -> int:
+    """Put before a person what has waited for more than 30 days, and return how many records these are.
+
+    They are posted by themselves all the same if what they wait for arrives before the person has decided.
+    """
+    found = await connection.exec_driver_sql(
+        "update quarantine set state = 'open', detail = detail || ': it has waited for 30 days'"
+        " where network_id = $1 and state = 'waiting_dependency' and received_at < $2",
+        (network, now - PATIENCE),
+    )
+    return found.rowcount
 
 
 async def exceptions(

@@ -242,7 +242,9 @@ async def waiting_for(connection: AsyncConnection, network: UUID, ids: Sequence[
         connection,
         """
         select id, branch, seq, record_id, prev_hash, hash, raw, private_sealed from quarantine
-        where network_id = $1 and state = 'waiting_dependency' and waits_for = any($2::uuid[]) order by id
+        where network_id = $1 and reason = 'WAITING_DEP' and state in ('waiting_dependency', 'open')
+            and waits_for = any($2::uuid[])
+        order by id
         for no key update
         """,
         network,

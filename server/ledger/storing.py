@@ -342,7 +342,7 @@ async def settle_waiting(
             resolved_at = case when t.reason is null then $2::timestamptz end,
             reason = coalesce(t.reason, q.reason), detail = coalesce(t.detail, q.detail)
         from unnest($3::bigint[], $4::text[], $5::text[]) as t (id, reason, detail)
-        where q.network_id = $1 and q.id = t.id and q.state = 'waiting_dependency'
+        where q.network_id = $1 and q.id = t.id and q.state in ('waiting_dependency', 'open')
         """,
         (
             network,
@@ -355,7 +355,7 @@ async def settle_waiting(
     if postponed:
         await connection.exec_driver_sql(
             "update quarantine q set waits_for = t.waits_for from unnest($2::bigint[], $3::uuid[]) as t (id, waits_for)"
-            " where q.network_id = $1 and q.id = t.id and q.state = 'waiting_dependency'",
+            " where q.network_id = $1 and q.id = t.id and q.state in ('waiting_dependency', 'open')",
             (network, [number for number, _ in postponed], [of for _, of in postponed]),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +20,8 @@ from loyalty_desk.domain.record import ExceptionKind, RecordKind, SealedRecord
 from loyalty_desk.domain.refund import Refund
 from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, FollowedLine
 from server.kit import feed
+from server.kit.db import fetch_value
+from server.ledger import attention
 from server.ledger.posting import flag_bits
 from server.programs import service as programs
 from tests.server.fake_till import FakeTill
@@ -100,6 +103,26 @@ async def test_a_return_waits_for_its_sale_and_is_posted_with_it(world: World) -
     # The till's journal is whole on the server: nothing to send again, whichever way it asks.
     assert said(await world.push(two)) == ["duplicate", "duplicate"]
     assert not (await world.reconcile(two)).mismatching
+
+
+async def test_what_has_waited_for_thirty_days_is_put_before_a_person_and_still_posted(world: World) -> None:
+    one, two, (guest,) = await world.till(), await world.till(), await world.guests()
+    sale = one.sale(guest.id, earned=10)
+    give_back(two, sale.id, guest.id, whole(10, 0))
+    await world.push(two)
+
+    async def put_forward(days: int) -> tuple[int, str]:
+        async with world.ground.db.begin(world.network) as connection:
+            now = await fetch_value(connection, "select now()")
+            count = await attention.put_forward(connection, world.network, now + timedelta(days=days))
+        return count, (await world.sql("select state from quarantine"))[0][0]
+
+    assert await put_forward(29) == (0, "waiting_dependency")
+    assert await put_forward(31) == (1, "open")
+    assert await put_forward(31) == (0, "open")
+    assert said(await world.push(one)) == ["posted"]
+    assert await world.sql("select state from quarantine") == [("replayed",)]
+    assert await world.balance(guest.id) == 0
 
 
 async def test_a_return_of_what_is_no_sale_is_set_aside(world: World) -> None:
