@@ -71,7 +71,7 @@ SENTENCES: Mapping[str, str] = {
     "journal_unavailable": _(
         "The sale cannot be recorded: the till’s journal is not available. Nothing was taken. Call the manager."
     ),
-    "disk_full": _("The disk is full, the sale was not recorded. Call the manager."),
+    "disk_full": _("The disk is full, nothing was recorded. Call the manager."),
     "till_already_open": _("Loyalty Desk is already open on this computer. Use that window."),
     "data_folder_readonly": _("The data folder cannot be written to: {path}. Nothing has been changed."),
     "data_folder_unusable": _("The data folder cannot be used: {path}. Nothing has been changed."),
