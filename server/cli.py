@@ -20,6 +20,7 @@ from server import (
     cli_networks,
     cli_people,
     cli_programs,
+    cli_shifts,
     cli_staff,
     cli_statement,
     cli_systems,
@@ -100,6 +101,7 @@ app.add_typer(cli_held.app, name="held")
 app.add_typer(cli_jobs.app, name="jobs")
 app.add_typer(cli_verify.app)
 app.add_typer(cli_statement.app)
+app.add_typer(cli_shifts.app)
 
 
 def _first_line(error: BaseException) -> str:
