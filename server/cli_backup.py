@@ -31,7 +31,7 @@ def backup(
     settings = settings_of(data_dir)
     with running(settings, say=terminal.say) as base:
         size = kit.dump(kit.require_own(base.embedded), file.absolute())
-        key = base.data / "master.key"
+        key = "LOYALTY_MASTER_KEY" if settings.master_key is not None else str(base.data / "master.key")
     terminal.line(f"{file} holds {size} bytes. Keep it apart from the master key ({key}): both are needed to restore.")
     terminal.result(file=file, bytes=size, master_key=key)
 

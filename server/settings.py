@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # Set for workers: the process that must not be outlived.
@@ -24,8 +26,15 @@ def _platform_folder() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "loyalty-desk" / "server"
 
 
+SETTINGS_FILE = "LOYALTY_SETTINGS"
+# 32 random bytes in base64 have some 30 letters; what is written by hand as a placeholder has a few.
+_DISTINCT = 10
+_KNOWN_PASSWORDS = frozenset({"", "admin", "changeme", "change-me", "loyalty", "password", "postgres", "secret"})
+_HOW = "choose another, or say --dev where nothing is real"
+
+
 class Settings(BaseSettings):
-    """What can be set.
+    """What can be set, in the environment or in the file that LOYALTY_SETTINGS names.
 
     `database_url` (`DATABASE_URL`) is the application's role of an own PostgreSQL 15 or newer, `owner_database_url` the
     role that owns the schema; with neither, PostgreSQL is embedded in `data_dir`. `witness_dir` should be on another
@@ -33,6 +42,10 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(env_prefix="LOYALTY_", extra="ignore", frozen=True)
+
+    def __init__(self, **given: Any) -> None:
+        # A file of NAME=value lines; what the environment says as well goes before it.
+        super().__init__(**({"_env_file": os.environ.get(SETTINGS_FILE)} | given))
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8765, ge=1, le=65_535, description="port to listen on")
@@ -44,7 +57,7 @@ class Settings(BaseSettings):
     master_key: SecretStr | None = Field(
         default=None, description="the key over personal data, base64; absent: made in the data folder"
     )
-    dev: bool = Field(default=False, description="say more")
+    dev: bool = Field(default=False, description="say more, and take secrets that everybody knows")
     pool_size: int = Field(default=10, ge=1, le=200, description="connections to the database, each worker")
     database_url: SecretStr | None = Field(
         default=None,
@@ -52,6 +65,19 @@ class Settings(BaseSettings):
         description="your own PostgreSQL, as the application's role; absent: PostgreSQL in the data folder",
     )
     owner_database_url: SecretStr | None = Field(default=None, description="the same, as the role that owns the schema")
+
+    @model_validator(mode="after")
+    def _refuse_known_secrets(self) -> Self:
+        if self.dev:
+            return self
+        key = self.master_key.get_secret_value() if self.master_key is not None else None
+        if key is not None and len(set(key)) < _DISTINCT:
+            raise ValueError(f"the master key is one that anybody could guess: {_HOW}")
+        for url in (self.database_url, self.owner_database_url):
+            password = None if url is None else urlsplit(url.get_secret_value()).password
+            if password is not None and unquote(password).lower() in _KNOWN_PASSWORDS:
+                raise ValueError(f"the database's password is one that everybody knows: {_HOW}")
+        return self
 
     @property
     def address(self) -> str:
@@ -64,7 +90,11 @@ def described() -> str:
     """Return every setting's variable and meaning, for people."""
     names = {name: f"LOYALTY_{name.upper()}" for name in Settings.model_fields} | {"database_url": "DATABASE_URL"}
     lines = (f"{names[name]}: {field.description}" for name, field in Settings.model_fields.items())
-    return "Settings come from the environment too. " + "; ".join(lines) + "."
+    return (
+        f"Settings come from the environment too, or from the file that {SETTINGS_FILE} names. "
+        + "; ".join(lines)
+        + "."
+    )
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -42,7 +42,11 @@ def main(guests: int) -> None:
     try:
         embedded.start()
         schema.upgrade(embedded.url(OWNER), APP)
-        settings = Settings(data_dir=folder / "data", witness_dir=folder / "witness", master_key="A" * 43)
+        settings = Settings(
+            data_dir=folder / "data",
+            witness_dir=folder / "witness",
+            master_key="AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+        )
         base = Base(embedded.url(), embedded.url(OWNER), folder / "data", embedded)
         asyncio.run(serve(settings, base, guests, folder))
     finally:

@@ -68,7 +68,11 @@ def database() -> Iterator[tuple[Settings, Base]]:
     try:
         embedded.start()
         schema.upgrade(embedded.url(OWNER), APP)
-        settings = Settings(data_dir=folder / "data", witness_dir=folder / "witness", master_key=SecretStr("A" * 43))
+        settings = Settings(
+            data_dir=folder / "data",
+            witness_dir=folder / "witness",
+            master_key=SecretStr("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
+        )
         yield settings, Base(embedded.url(), embedded.url(OWNER), folder / "data", embedded)
     finally:
         embedded.stop(wait_for_others=False)

@@ -100,7 +100,11 @@ def admin(cluster: Embedded, database_name: str) -> Iterator[psycopg.Connection]
 def settings(tmp_path: Path) -> Settings:
     """Settings of this test: data and witness in its own folder, a fixed master key."""
     return Settings(
-        data_dir=tmp_path / "data", witness_dir=tmp_path / "witness", master_key="A" * 43, pool_size=8, _env_file=None
+        data_dir=tmp_path / "data",
+        witness_dir=tmp_path / "witness",
+        master_key="AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+        pool_size=8,
+        _env_file=None,
     )
 
 

@@ -85,7 +85,7 @@ def commands(
     monkeypatch.setenv("DATABASE_URL", base.app.render_as_string(hide_password=False))
     monkeypatch.setenv("LOYALTY_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("LOYALTY_WITNESS_DIR", str(settings.witness_dir))
-    monkeypatch.setenv("LOYALTY_MASTER_KEY", "A" * 43)
+    monkeypatch.setenv("LOYALTY_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")
     return Commands(asyncio.run(make()), monkeypatch, capsys, base, settings)
 
 

@@ -154,7 +154,9 @@ class PostgresServer(SimServer):
         if self._opened is None:
             running, name = self._cluster.embedded, self._present
             folder = self._cluster.folder / "server"
-            settings = Settings(data_dir=folder, master_key="A" * 43, pool_size=2, _env_file=None)
+            settings = Settings(
+                data_dir=folder, master_key="AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", pool_size=2, _env_file=None
+            )
             base = Base(running.url(APP, name), running.url(OWNER, name), folder, running)
             stack = AsyncExitStack()
             self._opened = stack, await stack.enter_async_context(ground(settings, base))

@@ -45,7 +45,7 @@ async def test_a_late_check_shortens_nothing_and_reaches_points_that_a_later_one
     early, late = await world.till(), await world.till()
     midnight = from_ms(T0).replace(hour=0, minute=0, second=0, microsecond=0)
     world.clock.at = from_ms(T0 + 60_000)
-    early.sale(guest.id, earned=10)
+    early.sale(guest.id, earned=10, total=100_000)
     await world.push(early)
     gift = midnight + timedelta(days=9)
     await bonus(world, guest.id, 7, gift)
