@@ -509,6 +509,10 @@ class TillCare:
         """Prove the journal record by record; db thread."""
         return self._till.prove().bad is None
 
+    def exchange_now(self) -> None:
+        """Wake the sync."""
+        self._till.wake_sync()
+
     def export(self) -> tuple[Path, int]:
         """Write the journal into a new file beside it; db thread."""
         path = self._till.paths.folder / f"journal-{datetime.now(UTC):%Y%m%d-%H%M%S}.ldx"

@@ -68,10 +68,14 @@ class UseCases(Protocol):
 
 
 class Care(Protocol):
-    """What support asks for: both read or write the whole journal, on the db thread."""
+    """What support asks for: proof and export read the whole journal, on the db thread."""
 
     def is_sound(self) -> bool:
         """Prove the journal record by record and return whether it is in order."""
+        ...
+
+    def exchange_now(self) -> None:
+        """Exchange with the server now rather than when the pause after a failure is over; does not wait."""
         ...
 
     def export(self) -> tuple[Path, int]:

@@ -89,9 +89,8 @@ class CounterView(QWidget):
         self._columns.setSpacing(12)
         self._columns.addWidget(self.left, 1)
         self._columns.addWidget(self.right, 1)
-        self._below = QHBoxLayout()
+        self._below = QGridLayout()
         self._below.setSpacing(8)
-        self._below.addWidget(self.close_button)
         keys = QFrame()
         keys.setObjectName("keys")
         keys.setLayout(self._below)
@@ -180,13 +179,19 @@ class CounterView(QWidget):
             button.set_narrow(self._is_narrow)
             button.clicked.connect(self._on_side)
             self.side.append(button)
-            self._below.addWidget(button)
         for position, button in enumerate(self.side):
             button.setVisible(position < len(side))
             if position < len(side):
                 wanted = side[position]
                 button.setProperty("key", wanted.key)
                 button.set_content(wanted.text, wanted.key, enabled=wanted.enabled)
+        self._place_keys(len(side))
+
+    def _place_keys(self, side: int) -> None:
+        """Put Esc and the side keys in one row, where the window is narrow two beside each other."""
+        columns = 2 if self._is_narrow and side > 1 else side + 1
+        for position, button in enumerate((self.close_button, *self.side[:side])):
+            self._below.addWidget(button, position // columns, position % columns)
 
     # -- out: what the cashier wants
 
@@ -200,8 +205,20 @@ class CounterView(QWidget):
             self.cancelled.emit()
         elif key in KEYS:
             self.pressed.emit(KEYS[Qt.Key(key)])
+        elif event.text() and event.text().isprintable() and self._type_into_field(event.text()):
+            pass
         else:
             super().keyPressEvent(event)
+
+    def _type_into_field(self, text: str) -> bool:
+        """Give what is typed elsewhere to the field that the page wants it in; False where it wants none."""
+        wanted = self.fields.get(self._state.focus) if self._state is not None else None
+        if wanted is None or not wanted.isVisibleTo(self):
+            return False
+        wanted.edit.setFocus()
+        wanted.edit.insert(text)
+        self.typed.emit(self._state.focus if self._state is not None else "", wanted.edit.text())
+        return True
 
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -213,6 +230,7 @@ class CounterView(QWidget):
         self.go.set_narrow(self._is_narrow, bare=self._is_narrow)
         if self._state is not None:
             self._show_groups(self._state.groups)
+            self._place_keys(len(self._state.side))
 
     @property
     def _is_narrow(self) -> bool:

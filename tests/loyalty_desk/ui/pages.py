@@ -36,6 +36,10 @@ class FakeCare:
     """Says of the journal what it is told."""
 
     sound: bool = True
+    woken: int = 0
+
+    def exchange_now(self) -> None:
+        self.woken += 1
 
     def is_sound(self) -> bool:
         return self.sound

@@ -255,6 +255,8 @@ def test_the_till_says_how_it_is_and_proves_its_journal(pages: Pages) -> None:
     assert pages.screen.message.tone is Tone.BAD
     pages.presenter.pressed("F6")
     assert "journal.ldx" in pages.screen.message.text
+    pages.presenter.pressed("F7")
+    assert pages.care.woken == 1
     pages.enter()
     assert not pages.presenter.is_open
 

@@ -146,3 +146,12 @@ def test_what_was_typed_stays_on_no_page_that_is_left(open_window) -> None:
     QTest.keyClicks(window.focused(), "+79161234567")
     window.view.forget()
     assert all(not box.edit.text() for box in window.view.fields.values())
+
+
+def test_what_is_typed_beside_the_field_goes_into_it(open_window) -> None:
+    window = open_window()
+    window.pages.open("F10")
+    QTest.mouseClick(window.choice("Anna K"), Qt.MouseButton.LeftButton)
+    QTest.keyClicks(window.view, "4711")
+    assert window.pages.screen.fields[0].text == "4711"
+    assert window.pages.screen.button.enabled

@@ -12,7 +12,7 @@ from loyalty_desk.ui.counter.state import CounterState, Fact, SideButton
 from loyalty_desk.ui.sale.state import Tone
 from loyalty_desk.wire.v1.rows import ProfileRow
 
-CHECK, EXPORT = "F5", "F6"
+CHECK, EXPORT, EXCHANGE = "F5", "F6", "F7"
 # The network of the design's example: the till does not know how many others there are.
 TILLS = 20
 
@@ -46,6 +46,7 @@ class TillPage(Page):
             side=(
                 SideButton(CHECK, t("Check the journal"), not self.is_busy),
                 SideButton(EXPORT, t("Save it to a file"), not self.is_busy),
+                SideButton(EXCHANGE, t("Send now"), not self.is_busy),
             ),
         )
 
@@ -83,7 +84,10 @@ class TillPage(Page):
     def press(self, key: str) -> None:
         if self.is_busy:
             return
-        if key == CHECK:
+        if key == EXCHANGE:
+            self.around.care.exchange_now()
+            self.say(self.words.gettext("Asking the server now; what waits is counted above."), Tone.INFO)
+        elif key == CHECK:
             self.work(self.around.care.is_sound, self._checked)
         elif key == EXPORT:
             self.work(self.around.care.export, self._exported)
