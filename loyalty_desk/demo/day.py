@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from loyalty_desk.demo.cable import Cable
-from loyalty_desk.demo.line import NotSo
+from loyalty_desk.demo.line import CASHIER, PIN, NotSo
 from loyalty_desk.demo.processes import ProcessFailed, run, run_json
 from loyalty_desk.demo.stage import DemoGuest, Stage, kept_port
 from loyalty_desk.demo.statement import Statement, table
@@ -25,7 +25,6 @@ from loyalty_desk.services.redemption import overdraft_bound
 from loyalty_desk.wire.v1.rows import ProfileRow
 
 CABLE_PORT = 18_766
-CASHIER, PIN = "Анна Кассирова", "1111"
 # A check of which 500 points are less than the 30% that may be paid with points, whatever the guest's tier takes off.
 DEAR_CHECK = "2400"
 # Less than two tills let pass: two of them overdraw whoever has so many points.

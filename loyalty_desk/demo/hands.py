@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
 from loyalty_desk.app import Options, TillApp, run
 from loyalty_desk.scanning.simulated import SimulatedWebcam
+from loyalty_desk.ui.counter.view import CounterView
 
 if TYPE_CHECKING:
     from loyalty_desk.store.journal import SqliteJournal
@@ -33,6 +34,10 @@ KEYS = {
     "F2": Qt.Key.Key_F2,
     "F3": Qt.Key.Key_F3,
     "F4": Qt.Key.Key_F4,
+    "F7": Qt.Key.Key_F7,
+    "F9": Qt.Key.Key_F9,
+    "F10": Qt.Key.Key_F10,
+    "F12": Qt.Key.Key_F12,
 }
 
 
@@ -79,6 +84,7 @@ class Hands(QObject):
         model = presenter.model
         status, quote, done, guest = model.status, model.quote, model.done, model.guest
         facts: dict[str, object] = {
+            "page": self._page(),
             "camera_empty": self._webcam.is_empty,
             "online": status is not None and status.online,
             "waiting": None if status is None else status.waiting,
@@ -139,13 +145,26 @@ class Hands(QObject):
         SqliteJournal.append = append_and_die  # type: ignore[method-assign,assignment]
         return {}
 
+    def _page(self) -> dict[str, str] | None:
+        """Return what the page over the sale says, None while the sale is in front."""
+        front = self._till.window.front()
+        if self._till.counter is None or not self._till.counter.is_open or not isinstance(front, CounterView):
+            return None
+        return {
+            "title": front.title.text(),
+            "place": front.place.text(),
+            "message": front.message.text(),
+            "button": front.go.words.text() if front.go.isEnabled() else "",
+        }
+
     def _focus(self) -> QWidget:
-        return QApplication.focusWidget() or self._till.window.sale
+        return QApplication.focusWidget() or self._till.window.front() or self._till.window.sale
 
     def _button(self, name: str) -> QAbstractButton:
         window = self._till.window
         for button in window.findChildren(QAbstractButton):
-            if button.isVisible() and name in (button.objectName(), button.text()):
+            shown = (button.objectName(), button.text(), button.accessibleName())
+            if button.isVisible() and any(one == name or one.startswith(f"{name} ") for one in shown):
                 return button
         raise LookupError(f"no button {name!r} to be seen")
 
