@@ -96,7 +96,7 @@ async def _wipe(connection: AsyncConnection, network: UUID, guests: Sequence[UUI
         "delete from guest_key where network_id = $1 and guest_id = any($2::uuid[])",
         (
             "update guest set name_sealed = null, phone_sealed = null, birthday_sealed = null, phone_hash = null,"
-            " phone_last4 = null, member_no = null where network_id = $1 and id = any($2::uuid[])"
+            " phone_last4 = null, member_no = null, more_sealed = null where network_id = $1 and id = any($2::uuid[])"
         ),
         (
             "update guest_state set deleted = true, segments = '{}', tags = '{}', coupons = '{}'"
