@@ -15,6 +15,7 @@ from loyalty_desk.domain.record import ExceptionKind, RecordKind
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import Command, Hole, PushAnswer, Status
+from server.guests import leaving
 from server.kit.db import fetch
 from server.kit.feed import Change
 from server.ledger.own import OwnPosting
@@ -441,6 +442,28 @@ async def test_a_push_that_meets_a_merge_posts_to_the_survivor(world: World) -> 
         await posting.write(no_rows, shown=[old.id, new.id])
     assert statuses(await pushing)[-1] == "posted"
     assert (await world.balance(old.id), await world.balance(new.id)) == (0, 12)
+
+
+async def test_a_push_that_meets_an_erasure_posts_to_nobodys_name_and_wakes_nobody(world: World) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    till.sale(guest.id, earned=5)
+    await world.push(till)
+    till.sale(guest.id, earned=7)
+    # The push holds the guest and has not committed; the erasure wants the same row and waits for it, or the other way.
+    erasing, pushing = await asyncio.gather(
+        leaving.erase(world.ground, world.network, guest.id), world.push(till), return_exceptions=True
+    )
+    assert (erasing, statuses(pushing)[-1]) == (1, "posted")  # type: ignore[arg-type]
+    till.sale(guest.id, earned=1)
+    async with world.ground.db.begin(world.network) as connection:
+        # Held as an erasure holds them: the push waits for its end and finds the guest gone, and posts all the same.
+        await OwnPosting.lock(connection, world.network, [guest.id], world.clock.now())
+        waiting = asyncio.create_task(world.push(till))
+        await waits_for_a_lock(world)
+    assert statuses(await waiting)[-1] == "posted"
+    assert await world.balance(guest.id) == 13
+    rows = [one.row for one in (await world.pull(till)).rows if one.key == str(guest.id)]
+    assert rows == [None]
 
 
 async def no_rows(*_: object) -> list[Change]:
