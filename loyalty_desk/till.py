@@ -281,6 +281,7 @@ class Till:
             waiting=waiting.count,
             oldest_waiting=None if waiting.oldest is None else from_ms(waiting.oldest),
             clock_conf=selling.clock.confidence(),
+            clock_known=selling.clock.is_known(),
             guests_loaded=state.guests,
             guests_complete=state.complete,
             program_version=None if stored is None else stored.version,

@@ -16,6 +16,8 @@ class TillStatus:
     `journal_ok` False means that no sale can be recorded now. `guests_loaded` counts guests in the cache,
     `guests_complete` says whether all have arrived. `credential_backend` names where the keys are kept.
 
+    `clock_known` False means that no server has told this journal the time yet, so that `clock_conf` blames nobody.
+
     `loading_percent` is how much of the guests' first load has arrived, None where none is under way.
 
     `online` means that the last exchange with the server came to its end, `synced_at` is when one last did;
@@ -44,6 +46,7 @@ class TillStatus:
     zone: str = "UTC"
     point_decimals: int = 0
     loading_percent: int | None = None
+    clock_known: bool = True
 
     @property
     def refused(self) -> bool:

@@ -17,7 +17,7 @@ def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[
     not_yet = t("not synced yet")
     clock = {
         ClockConfidence.GOOD: t("right"),
-        ClockConfidence.BAD: not_yet if fresh else t("wrong"),
+        ClockConfidence.BAD: not_yet if fresh or not status.clock_known else t("wrong"),
     }.get(status.clock_conf, t("not checked since the start"))
     waiting = str(status.waiting)
     if status.oldest_waiting is not None:

@@ -64,6 +64,10 @@ class TrustedClock:
             return from_ms(anchor.server_time + self._clock.monotonic_ms() - anchor.monotonic_ms)
         return from_ms(max(self.now_ms() + anchor.offset, anchor.server_time))
 
+    def is_known(self) -> bool:
+        """Return whether a server has ever told the time to this journal; until then confidence says nothing."""
+        return self._known() is not None
+
     def confidence(self) -> ClockConfidence:
         """Return GOOD (synced this boot), FAIR (synced within 7 days) or BAD."""
         anchor, now = self._known(), self.now_ms()

@@ -307,6 +307,18 @@ def test_a_server_that_answers_and_refuses_is_not_online(tmp_path: Path, code: s
         assert well.status().sync_error is None
 
 
+def test_a_journal_begun_anew_does_not_blame_the_clock(tmp_path: Path) -> None:
+    enrolled(tmp_path)
+    for known, shown in ((False, "not synced yet"), (True, "right")):
+        with open_till(tmp_path) as till:
+            clock, cache = till._selling.clock, till._selling.cache
+            if known:
+                clock.learn(clock.now_ms(), clock.monotonic_ms(), clock.monotonic_ms())
+            cache.completed(clock.now_ms(), clock.boot_id, clock.monotonic_ms())
+            assert till.status().clock_known is known
+            assert ("Clock", shown) in status_lines(till.status(), Words("en"), datetime.now(UTC))
+
+
 @pytest.mark.parametrize(
     ("language", "network", "journal"),
     [("en", "not synced yet", "the opening of this till’s journal"), ("ru", "обмена ещё не было", "открытие журнала")],
