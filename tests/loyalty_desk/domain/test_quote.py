@@ -69,6 +69,11 @@ def test_nobody_has_points_to_pay_with():
     assert (found.redeemed_points, found.total) == (0, 10_000)
 
 
+def test_a_check_that_earns_nothing_earns_nothing_on_its_lines():
+    found = quote(basket(10_000, 500), GOLD, program(), AT)
+    assert (found.earned_points, [line.earned for line in found.lines]) == (0, [0, 0])
+
+
 def test_nobody_has_nothing_at_hand():
     note = quote(basket(10_000), None, program(redemption={}, point_value=1), AT).redemption
     assert (note.binding, note.available, note.max_points) == ("no_guest", 0, 0)
