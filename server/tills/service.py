@@ -10,7 +10,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
 from uuid import UUID, uuid4
 
 from cryptography.exceptions import InvalidSignature
@@ -23,14 +22,16 @@ from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolledStore, EnrolPending, EnrolStart, Pairing
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import incarnation
-from server.kit.db import fetch, fetch_one, fetch_value
 from server.kit.ground import Ground
 from server.networks import service as networks
+from server.tills import repository
+from server.tills.repository import EpochHead, PairingRow, Till, heads, tills
+
+__all__ = ["EpochHead", "Till", "heads", "tills"]
 
 CODE_BYTES = 16
 CODE_LIVES = timedelta(minutes=15)
 _NO_PIN = bytes(32)
-_PAIRING = "id, store_id, state, expires_at, device_id, nonce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +53,6 @@ class Waiting:
     characters: str
 
 
-@dataclass(frozen=True, slots=True)
-class Till:
-    """A device of the network."""
-
-    id: UUID
-    name: str
-    store: UUID
-    state: str
-    created_at: datetime
-    last_seen: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class EpochHead:
-    """How far the server has a journal of a till: the last record of an epoch, and its hash."""
-
-    device: UUID
-    epoch: int
-    branch: int
-    seq: int
-    hash: bytes
-
-
 async def open_pairing(ground: Ground, network: UUID, store: UUID, address: str) -> OpenPairing:
     """Make a one-time code for a till of `store`; plain http is for the loopback address alone.
 
@@ -86,10 +64,8 @@ async def open_pairing(ground: Ground, network: UUID, store: UUID, address: str)
         await networks.get_store(connection, network, store)
         pairing = Pairing(code, network, known.root_pub, _NO_PIN, address)
         Pairing.from_text(pairing.to_text())
-        await connection.exec_driver_sql(
-            "insert into pairing (network_id, id, store_id, code_hash, expires_at) values ($1, $2, $3, $4, $5)",
-            (network, pairing_id, store, _code_hash(network, code), expires_at),
-        )
+        hashed = _code_hash(network, code)
+        await repository.insert_pairing(connection, network, pairing_id, store, hashed, expires_at)
     return OpenPairing(pairing_id, pairing, expires_at)
 
 
@@ -105,32 +81,22 @@ async def enrol_start(ground: Ground, message: EnrolStart) -> EnrolPending:
         raise BadInput("till_name", limit=60)
     refused: Refused
     async with ground.db.begin(message.network) as connection:
-        found = await _locked(connection, message.network, "code_hash = $2", _code_hash(message.network, message.code))
+        hashed = _code_hash(message.network, message.code)
+        found = await repository.lock_pairing_of(connection, message.network, hashed)
         now = datetime.now(UTC)
         if found is None or found.expires_at <= now:
             raise Refused("pairing_code")
         if found.state == "open":
-            known = await fetch_value(
-                connection,
-                "select 1 from device where network_id = $1 and pubkey = $2",
-                message.network,
-                message.pubkey,
-            )
-            if known is not None:
+            if await repository.is_known(connection, message.network, message.pubkey):
                 raise Refused("till_known")
             device, nonce = uuid4(), secrets.token_bytes(signing.NONCE_BYTES)
-            await connection.exec_driver_sql(
-                "insert into device (network_id, id, store_id, name, pubkey, state)"
-                " values ($1, $2, $3, $4, $5, 'pending')",
-                (message.network, device, found.store_id, name, message.pubkey),
-            )
-            await connection.exec_driver_sql(
-                "update pairing set state = 'started', device_id = $3, nonce = $4 where network_id = $1 and id = $2",
-                (message.network, found.id, device, nonce),
-            )
-            return EnrolPending(UUID(str(found.id)), nonce)
-        if found.state == "started" and await _pubkey(connection, message.network, found.device_id) == message.pubkey:
-            return EnrolPending(UUID(str(found.id)), bytes(found.nonce))
+            await repository.insert_pending(connection, message.network, device, found.store, name, message.pubkey)
+            await repository.start_pairing(connection, message.network, found.id, device, nonce)
+            return EnrolPending(found.id, nonce)
+        if found.state == "started" and found.device is not None and found.nonce is not None:
+            _, pubkey = await repository.named(connection, message.network, found.device)
+            if pubkey == message.pubkey:
+                return EnrolPending(found.id, found.nonce)
         await _void(connection, message.network, found)
         refused = Refused("pairing_code")
     raise refused
@@ -142,23 +108,15 @@ async def waiting(ground: Ground, network: UUID, pairing: UUID) -> Waiting | Non
     Raises `Refused` `pairing_void` or `pairing_expired` when there will be none.
     """
     async with ground.db.begin(network) as connection:
-        row = await fetch_one(
-            connection,
-            f"select {_PAIRING} from pairing where network_id = $1 and id = $2",  # noqa: S608 - constant columns
-            network,
-            pairing,
-        )
-        if row is None or row.state == "void":
+        found = await repository.pairing(connection, network, pairing)
+        if found is None or found.state == "void":
             raise Refused("pairing_void")
-        if row.state == "open":
-            if row.expires_at <= datetime.now(UTC):
+        if found.device is None or found.nonce is None:
+            if found.expires_at <= datetime.now(UTC):
                 raise Refused("pairing_expired")
             return None
-        name, pubkey = await fetch_one(
-            connection, "select name, pubkey from device where network_id = $1 and id = $2", network, row.device_id
-        )
-        characters = signing.fingerprint(bytes(pubkey), bytes(row.nonce), network)
-        return Waiting(pairing, UUID(str(row.device_id)), name, characters)
+        name, pubkey = await repository.named(connection, network, found.device)
+        return Waiting(pairing, found.device, name, signing.fingerprint(pubkey, found.nonce, network))
 
 
 async def confirm(ground: Ground, network: UUID, pairing: UUID) -> UUID:
@@ -167,18 +125,18 @@ async def confirm(ground: Ground, network: UUID, pairing: UUID) -> UUID:
     Raises `Refused` `pairing_void`.
     """
     async with ground.db.begin(network) as connection:
-        found = await _locked(connection, network, "id = $2", pairing)
-        if found is None or found.state not in ("started", "confirmed", "finished"):
+        found = await repository.lock_pairing(connection, network, pairing)
+        if found is None or found.device is None or found.state not in ("started", "confirmed", "finished"):
             raise Refused("pairing_void")
         if found.state == "started":
-            await _set_state(connection, network, found.id, "confirmed")
-        return UUID(str(found.device_id))
+            await repository.set_pairing(connection, network, found.id, "confirmed")
+        return found.device
 
 
 async def refuse(ground: Ground, network: UUID, pairing: UUID) -> None:
     """Void a pairing: the characters differ, or nobody wants it any more. A till that is in already stays."""
     async with ground.db.begin(network) as connection:
-        found = await _locked(connection, network, "id = $2", pairing)
+        found = await repository.lock_pairing(connection, network, pairing)
         if found is not None and found.state != "finished":
             await _void(connection, network, found)
 
@@ -186,10 +144,8 @@ async def refuse(ground: Ground, network: UUID, pairing: UUID) -> None:
 async def is_finished(ground: Ground, network: UUID, pairing: UUID) -> bool:
     """Return whether the till has fetched its token."""
     async with ground.db.begin(network) as connection:
-        found = await fetch_value(
-            connection, "select state = 'finished' from pairing where network_id = $1 and id = $2", network, pairing
-        )
-        return bool(found)
+        found = await repository.pairing(connection, network, pairing)
+        return found is not None and found.state == "finished"
 
 
 async def enrol_finish(ground: Ground, message: EnrolFinish) -> EnrolAnswer:
@@ -200,50 +156,22 @@ async def enrol_finish(ground: Ground, message: EnrolFinish) -> EnrolAnswer:
     """
     network = message.network
     async with ground.db.begin(network) as connection:
-        found = await _locked(connection, network, "id = $2", message.pending)
-        if found is None or found.device_id is None:
+        found = await repository.lock_pairing(connection, network, message.pending)
+        if found is None or found.device is None or found.nonce is None:
             raise Refused("pairing_void")
-        _check_signature(await _pubkey(connection, network, found.device_id), bytes(found.nonce), message)
+        _, pubkey = await repository.named(connection, network, found.device)
+        _check_signature(pubkey, found.nonce, message)
         expired = found.expires_at + CODE_LIVES <= datetime.now(UTC)
         if found.state == "void" or expired:
             raise Refused("pairing_void")
         if found.state == "started":
             raise Refused("pairing_waits")
-        device, secret = UUID(str(found.device_id)), secrets.token_urlsafe(32)
-        name = await fetch_value(
-            connection,
-            "update device set state = 'active', token_hash = $3 where network_id = $1 and id = $2"
-            " and state in ('pending', 'active') returning name",
-            network,
-            device,
-            sha256(secret.encode()).digest(),
-        )
+        secret = secrets.token_urlsafe(32)
+        name = await repository.admit(connection, network, found.device, sha256(secret.encode()).digest())
         if name is None:
             raise Refused("pairing_void")
-        await _set_state(connection, network, found.id, "finished")
-        return await _answer(connection, network, device, UUID(str(found.store_id)), secret, name)
-
-
-async def tills(connection: AsyncConnection, network: UUID) -> list[Till]:
-    """Return the network's devices that ever joined, oldest first."""
-    found = await fetch(
-        connection,
-        "select id, name, store_id, state, created_at, last_seen from device"
-        " where network_id = $1 and state not in ('pending', 'void') order by created_at, id",
-        network,
-    )
-    return [Till(UUID(str(row[0])), row[1], UUID(str(row[2])), row[3], row[4], row[5]) for row in found]
-
-
-async def heads(connection: AsyncConnection, network: UUID) -> list[EpochHead]:
-    """Return the heads of all journals, each till's in the order its epochs were opened."""
-    found = await fetch(
-        connection,
-        "select device_id, epoch, branch, head_seq, head_hash from device_epoch where network_id = $1"
-        " order by device_id, opened_at, epoch, branch",
-        network,
-    )
-    return [EpochHead(UUID(str(row[0])), row[1], row[2], row[3], bytes(row[4])) for row in found]
+        await repository.set_pairing(connection, network, found.id, "finished")
+        return await _answer(connection, network, found.device, found.store, secret, name)
 
 
 async def _answer(
@@ -284,34 +212,10 @@ def _check_signature(pubkey: bytes, nonce: bytes, message: EnrolFinish) -> None:
         raise Refused("enrol_signature") from error
 
 
-async def _locked(connection: AsyncConnection, network: UUID, where: str, value: object) -> Any:
-    return await fetch_one(
-        connection,
-        f"select {_PAIRING} from pairing where network_id = $1 and {where} for update",  # noqa: S608 - constants
-        network,
-        value,
-    )
-
-
-async def _pubkey(connection: AsyncConnection, network: UUID, device: UUID) -> bytes:
-    sql = "select pubkey from device where network_id = $1 and id = $2"
-    return bytes(await fetch_value(connection, sql, network, device))
-
-
-async def _void(connection: AsyncConnection, network: UUID, pairing: Any) -> None:
-    await _set_state(connection, network, pairing.id, "void")
-    if pairing.device_id is not None:
-        await connection.exec_driver_sql(
-            "update device set state = 'void', token_hash = null where network_id = $1 and id = $2"
-            " and state = 'pending'",
-            (network, pairing.device_id),
-        )
-
-
-async def _set_state(connection: AsyncConnection, network: UUID, pairing: UUID, state: str) -> None:
-    await connection.exec_driver_sql(
-        "update pairing set state = $3 where network_id = $1 and id = $2", (network, pairing, state)
-    )
+async def _void(connection: AsyncConnection, network: UUID, pairing: PairingRow) -> None:
+    await repository.set_pairing(connection, network, pairing.id, "void")
+    if pairing.device is not None:
+        await repository.void_pending(connection, network, pairing.device)
 
 
 def _code_hash(network: UUID, code: bytes) -> bytes:
@@ -332,21 +236,11 @@ async def set_state(ground: Ground, network: UUID, device: UUID, state: str) -> 
     manager releases it; it gets no data and no way back. Raises `Refused` `till_unknown`, `till_state`.
     """
     async with ground.db.begin(network) as connection:
-        row = await fetch_one(
-            connection,
-            "select state from device where network_id = $1 and id = $2 and state not in ('pending', 'void')"
-            " for no key update",
-            network,
-            device,
-        )
-        if row is None:
+        present = await repository.lock_state(connection, network, device)
+        if present is None:
             raise Refused("till_unknown", till=str(device))
-        if row.state != state:
-            if row.state not in _STATES[state]:
-                raise Refused("till_state", state=row.state)
-            await connection.exec_driver_sql(
-                "update device set state = $3, revoked_at = case when $3 = 'revoked' then now() end"
-                " where network_id = $1 and id = $2",
-                (network, device, state),
-            )
+        if present != state:
+            if present not in _STATES[state]:
+                raise Refused("till_state", state=present)
+            await repository.set_state(connection, network, device, state)
         return next(one for one in await tills(connection, network) if one.id == device)
