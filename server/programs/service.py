@@ -17,9 +17,8 @@ from loyalty_desk.domain.program import SCHEMA, Program
 from loyalty_desk.domain.publishing import Finding, findings
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
-from server.kit.db import fetch_one
 from server.kit.feed import Change
-from server.programs import defaults
+from server.programs import defaults, repository
 
 CURRENT = "current"
 
@@ -41,7 +40,7 @@ async def publish(
     Network, version and zone of the content are replaced by the real ones. Content that is what is in force already
     makes no version. Raises `BadInput` naming the rule and the field that is wrong, and what `publishing` refuses.
     """
-    await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"program {network}",))
+    await repository.lock(connection, network)
     present = await current(connection, network)
     version = 1 if present is None else present.version + 1
     own: dict[str, Json] = {"v": SCHEMA, "network": str(network), "zone": zone}
@@ -49,10 +48,7 @@ async def publish(
     if present is not None and {**present.to_dict(), "version": version} == program.to_dict():
         return Published(present, _change(present))
     warnings = checked(program)
-    await connection.exec_driver_sql(
-        "insert into program (network_id, version, bytes, hash, published_by) values ($1, $2, $3, $4, $5)",
-        (network, version, program.to_bytes(), program.hash, by),
-    )
+    await repository.insert(connection, network, version, program.to_bytes(), program.hash, by)
     return Published(program, _change(program), warnings)
 
 
@@ -71,20 +67,16 @@ def checked(program: Program) -> tuple[Finding, ...]:
 
 async def current(connection: AsyncConnection, network: UUID) -> Program | None:
     """Return the program in force, None where nothing was published yet."""
-    row = await fetch_one(
-        connection, "select bytes from program where network_id = $1 order by version desc limit 1", network
-    )
-    return None if row is None else Program.from_bytes(bytes(row[0]))
+    found = await repository.newest(connection, network)
+    return None if found is None else Program.from_bytes(found)
 
 
 async def version(connection: AsyncConnection, network: UUID, number: int) -> Program:
     """Return one version; raises `Refused` `program_version_unknown`."""
-    row = await fetch_one(
-        connection, "select bytes from program where network_id = $1 and version = $2", network, number
-    )
-    if row is None:
+    found = await repository.content(connection, network, number)
+    if found is None:
         raise Refused("program_version_unknown", version=number)
-    return Program.from_bytes(bytes(row[0]))
+    return Program.from_bytes(found)
 
 
 async def feed_rows(connection: AsyncConnection, network: UUID, keys: Sequence[str]) -> dict[str, dict[str, Json]]:

@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import BadInput, Refused
-from server.kit.db import fetch_one
+from server.staff import repository
 
 SHORTEST, LONGEST = 12, 200
 _MOST_LOGIN = 100
@@ -33,21 +33,11 @@ async def set_login(
     if not SHORTEST <= len(password) <= LONGEST or password.casefold() in kept * 3 or len(set(password)) < 5:
         raise BadInput("password_weak", low=SHORTEST, high=LONGEST)
     hashed = await asyncio.to_thread(_HASHER.hash, password)
-    taken = await fetch_one(
-        connection, "select staff_id from staff_login where network_id = $1 and login = $2", network, kept
-    )
-    if taken is not None and taken.staff_id != staff:
+    owner = await repository.owner_of_login(connection, network, kept)
+    if owner is not None and owner != staff:
         raise Refused("login_taken", login=kept)
-    await connection.exec_driver_sql(
-        "insert into staff_login (network_id, login, staff_id, password_hash, changed_at) values ($1, $2, $3, $4, $5)"
-        " on conflict (network_id, staff_id) do update set login = excluded.login,"
-        " password_hash = excluded.password_hash, changed_at = excluded.changed_at",
-        (network, kept, staff, hashed, now),
-    )
-    await connection.exec_driver_sql(
-        "update staff_session set ended_at = $3 where network_id = $1 and staff_id = $2 and ended_at is null",
-        (network, staff, now),
-    )
+    await repository.put_login(connection, network, kept, staff, hashed, now)
+    await repository.end_sessions(connection, network, staff, now)
     return kept
 
 
@@ -57,17 +47,10 @@ async def who_is(connection: AsyncConnection, network: UUID, login: str, passwor
         kept = spelled(login)
     except BadInput:
         kept = ""
-    row = await fetch_one(
-        connection,
-        "select l.staff_id, l.password_hash, s.role from staff_login l"
-        " join staff s on s.network_id = l.network_id and s.id = l.staff_id"
-        " where l.network_id = $1 and l.login = $2 and s.state = 'active'",
-        network,
-        kept,
-    )
-    hashed = _NOBODY if row is None else row.password_hash
+    found = await repository.login(connection, network, kept)
+    staff, hashed, role = (None, _NOBODY, "") if found is None else found
     is_right = await asyncio.to_thread(_verify, hashed, password[:LONGEST])
-    return (row.staff_id, row.role) if row is not None and is_right else None
+    return (staff, role) if staff is not None and is_right else None
 
 
 def spelled(login: str) -> str:

@@ -15,8 +15,9 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
-from server.kit.db import fetch, fetch_value
 from server.kit.feed import Change
+from server.staff import repository
+from server.staff.repository import StaffMember
 
 ROLES = ("cashier", "manager", "owner")
 # 60 ms a guess on a till's processor; five wrong ones in ten minutes lock the field.
@@ -44,31 +45,22 @@ async def put(connection: AsyncConnection, network: UUID, member: Member, pin: s
     if member.role not in ROLES:
         raise BadInput("staff_role", wants=", ".join(ROLES))
     hashed = None if pin is None else await hash_pin(pin)
-    await connection.exec_driver_sql(
-        "insert into staff (network_id, id, name, role, stores, pin_hash) values ($1, $2, $3, $4, $5, $6)"
-        " on conflict (network_id, id) do update set name = excluded.name, role = excluded.role,"
-        " stores = excluded.stores, pin_hash = coalesce(excluded.pin_hash, staff.pin_hash), state = 'active'",
-        (network, member.id, name, member.role, list(member.stores), hashed),
-    )
+    kept = StaffMember(member.id, name, member.role, tuple(member.stores), hashed)
+    await repository.put(connection, network, kept)
     found = await feed_rows(connection, network, [str(member.id)])
     return Change(FeedTable.STAFF, str(member.id), found[str(member.id)])
 
 
 async def members(connection: AsyncConnection, network: UUID) -> list[Member]:
     """Return who works here, by name."""
-    found = await fetch(
-        connection,
-        "select id, name, role, stores from staff where network_id = $1 and state = 'active' order by name, id",
-        network,
-    )
-    return [Member(UUID(str(row.id)), row.name, row.role, tuple(UUID(str(one)) for one in row.stores)) for row in found]
+    found = await repository.everybody(connection, network)
+    return [Member(one.id, one.name, one.role, one.stores) for one in found]
 
 
 async def pin_is(connection: AsyncConnection, network: UUID, member: UUID, pin: str) -> bool:
     """Return whether this is the PIN of somebody who still works here."""
-    hashed = await fetch_value(
-        connection, "select pin_hash from staff where network_id = $1 and id = $2 and state = 'active'", network, member
-    )
+    found = await repository.some(connection, network, [member])
+    hashed = found[0].pin_hash if found else None
     return hashed is not None and await asyncio.to_thread(_verify, hashed, pin)
 
 
@@ -81,18 +73,12 @@ async def hash_pin(pin: str) -> str:
 
 async def feed_rows(connection: AsyncConnection, network: UUID, keys: Sequence[str]) -> dict[str, dict[str, Json]]:
     """Return the rows of staff by key; who has left is left out."""
-    found = await fetch(
-        connection,
-        "select id, name, role, stores, pin_hash from staff"
-        " where network_id = $1 and id = any($2::uuid[]) and state = 'active'",
-        network,
-        [UUID(key) for key in keys],
-    )
+    found = await repository.some(connection, network, [UUID(key) for key in keys])
     return {
-        str(row.id): rows.write(
-            rows.StaffRow(row.name, row.role, sorted(str(one) for one in row.stores), row.pin_hash or "")
+        str(one.id): rows.write(
+            rows.StaffRow(one.name, one.role, sorted(str(store) for store in one.stores), one.pin_hash or "")
         )
-        for row in found
+        for one in found
     }
 
 

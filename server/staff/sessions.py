@@ -9,13 +9,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.errors import BadInput, Refused
-from server.kit.db import fetch_one
 from server.kit.ground import Ground
 from server.kit.limits import LOGIN, forgive, take
-from server.staff import logins, tokens
+from server.staff import logins, repository, tokens
 
 SESSION_LIVES = timedelta(days=7)
 
@@ -52,11 +49,7 @@ async def log_in(ground: Ground, network: UUID, login: str, password: str, devic
         await forgive(connection, network, LOGIN, f"account {account}")
         staff, role = who
         session, secret = uuid4(), secrets.token_urlsafe(32)
-        await connection.exec_driver_sql(
-            "insert into staff_session (network_id, id, staff_id, refresh_hash, issued_at, expires_at)"
-            " values ($1, $2, $3, $4, $5, $6)",
-            (network, session, staff, _hash(secret), now, now + SESSION_LIVES),
-        )
+        await repository.insert_session(connection, network, session, staff, _hash(secret), now, now + SESSION_LIVES)
     return _made(ground, network, staff, session, role, secret, now)
 
 
@@ -68,27 +61,17 @@ async def go_on(ground: Ground, network: UUID, refresh: str, now: datetime) -> S
     except ValueError:
         raise Refused("session_over") from None
     async with ground.db.begin(network) as connection:
-        row = await fetch_one(
-            connection,
-            "select t.staff_id, t.refresh_hash, t.expires_at, t.ended_at, s.role, s.state from staff_session t"
-            " join staff s on s.network_id = t.network_id and s.id = t.staff_id"
-            " where t.network_id = $1 and t.id = $2 for no key update of t",
-            network,
-            session,
-        )
+        row = await repository.lock_session(connection, network, session)
         is_alive = row is not None and row.ended_at is None and row.expires_at > now and row.state == "active"
-        is_right = is_alive and hmac.compare_digest(bytes(row.refresh_hash), _hash(secret))
+        is_right = row is not None and is_alive and hmac.compare_digest(row.refresh_hash, _hash(secret))
         following = secrets.token_urlsafe(32)
         if is_right:
-            await connection.exec_driver_sql(
-                "update staff_session set refresh_hash = $3, expires_at = $4 where network_id = $1 and id = $2",
-                (network, session, _hash(following), now + SESSION_LIVES),
-            )
+            await repository.turn_session(connection, network, session, _hash(following), now + SESSION_LIVES)
         elif is_alive:
-            await _end(connection, network, session, now)
-    if not is_right:
+            await repository.end_session(connection, network, session, now)
+    if row is None or not is_right:
         raise Refused("session_over")
-    return _made(ground, network, row.staff_id, session, row.role, following, now)
+    return _made(ground, network, row.staff, session, row.role, following, now)
 
 
 async def who_may(ground: Ground, token: str, now: datetime) -> tokens.Access:
@@ -97,14 +80,8 @@ async def who_may(ground: Ground, token: str, now: datetime) -> tokens.Access:
     if access is None:
         raise Refused("session_over")
     async with ground.db.begin(access.network) as connection:
-        row = await fetch_one(
-            connection,
-            "select s.role from staff_session t join staff s on s.network_id = t.network_id and s.id = t.staff_id"
-            " where t.network_id = $1 and t.id = $2 and t.ended_at is null and s.state = 'active'",
-            access.network,
-            access.session,
-        )
-    if row is None or row.role != access.role:
+        role = await repository.role_in_session(connection, access.network, access.session)
+    if role != access.role:
         raise Refused("session_over")
     return access
 
@@ -112,14 +89,7 @@ async def who_may(ground: Ground, token: str, now: datetime) -> tokens.Access:
 async def log_out(ground: Ground, access: tokens.Access, now: datetime) -> None:
     """End a session."""
     async with ground.db.begin(access.network) as connection:
-        await _end(connection, access.network, access.session, now)
-
-
-async def _end(connection: AsyncConnection, network: UUID, session: UUID, now: datetime) -> None:
-    await connection.exec_driver_sql(
-        "update staff_session set ended_at = $3 where network_id = $1 and id = $2 and ended_at is null",
-        (network, session, now),
-    )
+        await repository.end_session(connection, access.network, access.session, now)
 
 
 def _made(ground: Ground, network: UUID, staff: UUID, session: UUID, role: str, secret: str, now: datetime) -> Session:
