@@ -30,7 +30,7 @@ test-thorough: .venv/.ready
 	$(PY) -m pytest tests/loyalty_desk/domain/properties --hypothesis-profile=thorough
 
 simulate: .venv/.ready
-	@$(PY) tests/simulation/run.py $(if $(SEEDS),SEEDS=$(SEEDS)) $(if $(SEED),SEED=$(SEED)) $(if $(STORE),STORE=$(STORE))
+	@$(PY) tests/simulation/run.py $(if $(SEEDS),SEEDS=$(SEEDS)) $(if $(SEED),SEED=$(SEED)) $(if $(STORE),STORE=$(STORE)) $(if $(FROM),FROM=$(FROM))
 
 scenarios: .venv/.ready
 	@$(PY) tests/scenarios/run.py $(if $(N),N=$(N))
