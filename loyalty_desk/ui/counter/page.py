@@ -28,6 +28,7 @@ class Page:
         self.chosen: dict[str, str] = {}
         self.message = NO_MESSAGE
         self.is_busy = False
+        self.is_recording = False
         self._turn = 0
         self._staff: tuple[Member, ...] = ()
 
@@ -97,7 +98,7 @@ class Page:
 
         def answered(result: T) -> None:
             if turn == self._turn:
-                self.is_busy = False
+                self.is_busy = self.is_recording = False
                 done(result)
                 self.around.redraw()
 
@@ -105,11 +106,16 @@ class Page:
             if not isinstance(error, ForPerson):
                 self.around.crashed(error)
             if turn == self._turn:
-                self.is_busy = False
+                self.is_busy = self.is_recording = False
                 self.refused(error)
                 self.around.redraw()
 
         self.around.runner.run(job, answered, failed)
+
+    def record[T](self, job: Callable[[], T], done: Callable[[T], None]) -> None:
+        """As `work`, of what goes into the journal: nobody leaves before its answer, or it would be done twice."""
+        self.is_recording = True
+        self.work(job, done)
 
     def refused(self, error: Exception) -> None:
         """Say why something was not done; a PIN is typed anew."""

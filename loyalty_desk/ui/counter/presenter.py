@@ -106,8 +106,10 @@ class CounterPresenter:
         self._do(lambda page: None if page.is_busy else page.scanned(text))
 
     def cancelled(self) -> None:
-        """Take one step back, at last to the sale (Esc)."""
+        """Take one step back, at last to the sale (Esc); what is being recorded is waited for."""
         page = self._page
+        if page is not None and page.is_recording:
+            return
         if page is not None and not page.back():
             self._leaving = True
         self.draw()

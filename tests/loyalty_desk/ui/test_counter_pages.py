@@ -286,6 +286,25 @@ def test_an_answer_for_a_page_that_was_left_changes_nothing(pages: Pages) -> Non
     assert len(pages.states) == drawn
 
 
+def test_esc_waits_for_what_is_being_recorded(pages: Pages) -> None:
+    pages.guest = pages.till.checkout.identify(CARD)
+    pages.open("F9")
+    pages.choose("what", "give")
+    pages.choose("reason", "goodwill")
+    pages.type(points="50", pin="135790")
+    pages.runner.held = True
+    pages.enter()
+    pages.presenter.cancelled()
+    assert pages.presenter.is_open
+    pages.runner.held = False
+    pages.runner.release()
+    assert len(pages.records(RecordKind.ADJUST)) == 1
+    assert pages.screen.message.tone is Tone.GOOD
+    assert pages.changed == 1
+    pages.presenter.cancelled()
+    assert not pages.presenter.is_open
+
+
 def test_a_fault_of_ours_is_reported_and_said_calmly(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> list[object]:
         raise RuntimeError("not a person's")

@@ -114,7 +114,7 @@ class ByHandPage(Page):
         def approved() -> ByHand | None:
             return act(pins.manager(who, pin))
 
-        self.work(approved, self._done)
+        self.record(approved, self._done)
 
     def _act(self, guest: GuestCard) -> Callable[[Member], ByHand | None]:
         """Return what is done once the manager is known; decided here, for a choice may change meanwhile."""

@@ -72,7 +72,7 @@ class RegisterPage(Page):
             name=self.text(NAME), phone=self.text(PHONE), birthday=born, language=self.words.language
         )  # fmt: skip
         card, registration = self.text(CARD), self.around.cases.registration
-        self.work(lambda: registration.register(fields, CONSENT_VERSION, card), self._registered)
+        self.record(lambda: registration.register(fields, CONSENT_VERSION, card), self._registered)
 
     def _registered(self, done: Registered) -> None:
         self.recorded()

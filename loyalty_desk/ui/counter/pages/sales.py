@@ -327,7 +327,7 @@ class SalesPage(Page):
         if self._step is Step.ELSEWHERE:
             found, money = self._elsewhere, self._amount
             if found is not None and money:
-                self.work(lambda: returns.refund_elsewhere(found.id, money, found=found), self._done)
+                self.record(lambda: returns.refund_elsewhere(found.id, money, found=found), self._done)
             return
         sold = self._required()
         if self._step is Step.VOID:
@@ -337,7 +337,7 @@ class SalesPage(Page):
             self._exchange(sold)
             return
         back, amount = self._wanted(sold)
-        self.work(lambda: returns.refund(sold, back, amount), self._done)
+        self.record(lambda: returns.refund(sold, back, amount), self._done)
 
     def _void(self, sold: SoldCheck) -> None:
         cases, who = self.around.cases, self.chosen.get("who", "")
@@ -347,12 +347,12 @@ class SalesPage(Page):
             approved = cases.pins.manager(who, pin) if self._needs_manager else None
             return cases.returns.void(sold, approved)
 
-        self.work(void, self._done)
+        self.record(void, self._done)
 
     def _exchange(self, sold: SoldCheck) -> None:
         swap, returns = self._swap, self.around.cases.returns
         if swap is not None:
-            self.work(lambda: returns.exchange(sold, swap.back, swap.draft, swap.quote), self._swapped)
+            self.record(lambda: returns.exchange(sold, swap.back, swap.draft, swap.quote), self._swapped)
 
     def _swapped(self, done: ExchangeDone) -> None:
         said = "; ".join(f"{caption}: {value}" for caption, value in exchange_lines(done, self.words))

@@ -70,15 +70,15 @@ class ShiftPage(Page):
     def submit(self) -> None:
         shifts = self.around.cases.shifts
         if self._closing:
-            self.work(shifts.close, self._closed)
+            self.record(shifts.close, self._closed)
             return
         if not self.is_signed:
             return
         who, pin = self.chosen[WHO], self.text(PIN)
         if self._is_open:
-            self.work(lambda: shifts.hand_over(who, pin), self._handed_over)
+            self.record(lambda: shifts.hand_over(who, pin), self._handed_over)
         else:
-            self.work(lambda: shifts.open(who, pin), self._opened)
+            self.record(lambda: shifts.open(who, pin), self._opened)
 
     def press(self, key: str) -> None:
         if key == CLOSE and self._is_open:
