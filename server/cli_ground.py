@@ -29,7 +29,7 @@ def settings_of(data_dir: Path | None, **given: object) -> Settings:
     """Return the settings of options and environment; raises `Refused` `setting_wrong` naming the first wrong one."""
     values = {name: value for name, value in {"data_dir": data_dir, **given}.items() if value is not None}
     try:
-        return Settings(**values)  # type: ignore[arg-type]
+        return Settings(**values)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
