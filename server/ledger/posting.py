@@ -291,7 +291,7 @@ def _holder(guest: UUID | None) -> AccountKey:
 def _moves(fact: Fact, held: Holdings | None) -> list[_Move]:
     record, holder = fact.record, _holder(fact.guest)
     if fact.claim is not None:
-        return _claim_moves(fact.claim, holder)
+        return _claim_moves(fact.claim, record, holder)
     if record.kind in WITHOUT_ENTRIES:
         return []
     if record.kind is RecordKind.ADJUST:
@@ -303,10 +303,15 @@ def _moves(fact: Fact, held: Holdings | None) -> list[_Move]:
     return moves if record.kind in RETURNS - SALES else [*moves, *_sale_moves(record, holder, payer)]
 
 
-def _claim_moves(claim: Claim, holder: AccountKey) -> list[_Move]:
+def _claim_moves(claim: Claim, record: Record, holder: AccountKey) -> list[_Move]:
+    """Mirror what waited leg by leg; what a sale earned stands last of it, each part with days of its own."""
+    parts = earned_parts(record) if record.kind in SALES else ()
+    first = len(claim.amounts) - len(parts)
     made: list[_Move] = []
-    for amount in claim.amounts:
-        made += [_Move(Leg(SUSPENSE, -amount)), _Move(Leg(holder, amount), is_earned=amount > 0)]
+    for position, amount in enumerate(claim.amounts):
+        is_earned = amount > 0 and (position >= first or record.kind is RecordKind.ADJUST)
+        days = parts[position - first][1] if position >= first else None
+        made += [_Move(Leg(SUSPENSE, -amount)), _Move(Leg(holder, amount), days, is_earned=is_earned)]
     return made
 
 

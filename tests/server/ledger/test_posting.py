@@ -16,6 +16,7 @@ from server.ledger.posting import (
     SUSPENSE,
     AccountKey,
     AccountKind,
+    Claim,
     Fact,
     GuestState,
     Leg,
@@ -124,6 +125,22 @@ def test_points_with_days_of_their_own_are_lots_of_their_own() -> None:
     midnight = at - at % DAY
     assert ends == [at + 1_000, midnight + 2 * DAY, midnight + 11 * DAY]
     assert len({lot.id for lot in held.lots}) == 3
+
+
+def test_points_that_waited_for_their_guest_keep_their_own_days() -> None:
+    till, held = make_till(), Holdings()
+    one = fact(till.sale(GUEST, earned=100, redeemed=10, check=own((30, 1), (20, 10))), None, unknown=True)
+    waited = tuple(leg.amount for leg in legs(one.record, None) if leg.account == SUSPENSE)
+    claim = Fact(one.record, GUEST, unknown_guest=False, effective_at=one.effective_at, clock_off=False,
+                 claim=Claim(one.record.id, waited))  # fmt: skip
+    made = planned([claim], held, GuestState())
+    assert (made.moved[HOLDER], made.moved[SUSPENSE]) == (90, -90)
+    midnight = one.effective_at - one.effective_at % DAY
+    assert [(lot.amount, lot.remaining, lot.expires_at, lot.own_expiry) for lot in held.lots] == [
+        (50, 40, one.effective_at + 1_000, False),
+        (30, 30, midnight + 2 * DAY, True),
+        (20, 20, midnight + 11 * DAY, True),
+    ]
 
 
 @given(
