@@ -404,7 +404,8 @@ async def _returns(connection: AsyncConnection, made: Audit) -> None:
         for of, kind, amount in await fetch(
             connection,
             """
-            select x.reverses_id, case when a.kind in ('guest', 'suspense') then 'guest' else a.kind end,
+            select x.reverses_id,
+                case when a.kind in ('guest', 'suspense', 'offline_loss') then 'guest' else a.kind end,
                 sum(e.amount)::bigint
             from ledger_tx x join entry e on e.network_id = x.network_id and e.tx_id = x.id
             join account a on a.network_id = e.network_id and a.id = e.account_id
@@ -431,7 +432,10 @@ async def _returns(connection: AsyncConnection, made: Audit) -> None:
 
 
 def _moved(back: CameBack, returns: Iterable[Record]) -> Counter[str]:
-    """Return what each kind of account gets by all returns of a sale, the new sales of exchanges included."""
+    """Return what each kind of account gets by all returns of a sale, the new sales of exchanges included.
+
+    The guest stands for whoever paid with points: a store that was charged for a redemption gets those back itself.
+    """
     earned, spent = (sum(getattr(one, name) for one in back.excess.values()) for name in ("earned", "spent"))
     total = Counter(
         guest=back.spent - back.earned,

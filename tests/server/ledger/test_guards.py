@@ -21,6 +21,7 @@ from server.ledger.posting import flag_bits
 from server.verify import verify
 from tests.server.asking import guest_with, hold, hold_of
 from tests.server.fake_till import FakeTill
+from tests.server.ledger.returns import give_back, whole
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -134,6 +135,22 @@ async def test_a_code_of_somebody_else_or_of_another_hour_bears_nothing(world: W
     assert await world.balance(guest.id) == 500
     reasons = await world.sql("select facts ->> 'reason' from exception order by id")
     assert reasons == [("code_signature",), ("code_expired",)]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_the_store_paid_comes_back_to_the_store(world: World, at_once: bool) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    till.sale(guest.id, earned=500)
+    redeem(till, guest.id, 300, None)
+    sale = till.of_epoch[-1].id
+    if not at_once:
+        assert (await flags(world, till))[-1] == EVIDENCE
+        assert (await world.balance(guest.id), await posted(world, "offline_loss")) == (500, -300)
+    give_back(till, sale, guest.id, whole(0, 300), RecordKind.VOID)
+    assert (await world.push(till)).results[-1].status == "posted"
+    assert (await world.balance(guest.id), await posted(world, "offline_loss")) == (500, 0)
+    assert await posted(world, "liability") == 0
+    assert await sound(world)
 
 
 async def test_an_old_picture_is_not_made_good_by_an_old_time_of_the_till(world: World) -> None:
