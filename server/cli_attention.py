@@ -6,10 +6,22 @@ import base64
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.cli_ground import DataDir, Json, NetworkId, chosen_network, chosen_person, settings_of, with_ground
+from server.cli_ground import (
+    DataDir,
+    Json,
+    NetworkId,
+    by_person,
+    chosen_network,
+    chosen_person,
+    in_network,
+    settings_of,
+    with_ground,
+)
 from server.cli_terminal import Terminal
 from server.kit.ground import Ground
 
@@ -30,12 +42,9 @@ def quarantine_list(
 
     terminal = Terminal(as_json)
 
-    async def work(opened: Ground) -> list[attention.SetAside]:
-        chosen = await chosen_network(opened, network)
-        async with opened.db.begin(chosen) as connection:
-            return await attention.quarantined(connection, chosen, everything=everything)
-
-    found = with_ground(settings_of(data_dir), terminal, work)
+    found = in_network(
+        data_dir, network, terminal, lambda connection, of: attention.quarantined(connection, of, everything=everything)
+    )
     for one in found:
         terminal.line(f"{one.id:>6}  {one.received_at:%Y-%m-%d %H:%M}  {one.reason:<17} {one.state:<18} {one.device}")
     terminal.line(f"{len(found)} records")
@@ -49,12 +58,9 @@ def quarantine_show(number: Number, network: NetworkId = None, data_dir: DataDir
 
     terminal = Terminal(as_json)
 
-    async def work(opened: Ground) -> attention.SetAside:
-        chosen = await chosen_network(opened, network)
-        async with opened.db.begin(chosen) as connection:
-            return await attention.quarantined_one(connection, chosen, number)
-
-    found = with_ground(settings_of(data_dir), terminal, work)
+    found = in_network(
+        data_dir, network, terminal, lambda connection, of: attention.quarantined_one(connection, of, number)
+    )
     for name, value in _facts(found).items():
         terminal.line(f"{name:<12} {value}")
     terminal.line(found.raw.decode("utf-8", "backslashreplace"))
@@ -93,13 +99,10 @@ def quarantine_waive(
 
     terminal = Terminal(as_json)
 
-    async def work(opened: Ground) -> None:
-        chosen = await chosen_network(opened, network)
-        async with opened.db.begin(chosen) as connection:
-            who = await chosen_person(connection, chosen, by)
-            await attention.waive(connection, chosen, number, who, note, datetime.now(UTC))
+    async def work(connection: AsyncConnection, of: UUID, who: UUID) -> None:
+        await attention.waive(connection, of, number, who, note, datetime.now(UTC))
 
-    with_ground(settings_of(data_dir), terminal, work)
+    by_person(data_dir, network, by, terminal, work)
     terminal.line(f"Record {number} is waived.")
     terminal.result(id=number, state="waived")
 
@@ -117,12 +120,10 @@ def exceptions_list(
 
     terminal = Terminal(as_json)
 
-    async def work(opened: Ground) -> list[attention.Noted]:
-        chosen = await chosen_network(opened, network)
-        async with opened.db.begin(chosen) as connection:
-            return await attention.exceptions(connection, chosen, everything=everything, kind=kind.upper())
+    async def work(connection: AsyncConnection, of: UUID) -> list[attention.Noted]:
+        return await attention.exceptions(connection, of, everything=everything, kind=kind.upper())
 
-    found = with_ground(settings_of(data_dir), terminal, work)
+    found = in_network(data_dir, network, terminal, work)
     for one in found:
         facts = ", ".join(f"{name} {value}" for name, value in one.facts.items())
         terminal.line(f"{one.id:>6}  {one.raised_at:%Y-%m-%d %H:%M}  {one.kind:<13} {one.state:<8} {facts[:100]}")
@@ -139,13 +140,10 @@ def exceptions_resolve(
 
     terminal = Terminal(as_json)
 
-    async def work(opened: Ground) -> None:
-        chosen = await chosen_network(opened, network)
-        async with opened.db.begin(chosen) as connection:
-            who = await chosen_person(connection, chosen, by)
-            await attention.resolve(connection, chosen, number, who, note, datetime.now(UTC))
+    async def work(connection: AsyncConnection, of: UUID, who: UUID) -> None:
+        await attention.resolve(connection, of, number, who, note, datetime.now(UTC))
 
-    with_ground(settings_of(data_dir), terminal, work)
+    by_person(data_dir, network, by, terminal, work)
     terminal.line(f"Exception {number} is resolved.")
     terminal.result(id=number, state="resolved")
 

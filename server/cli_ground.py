@@ -48,6 +48,37 @@ def with_ground[T](settings: Settings, terminal: Terminal, work: Callable[[Groun
         return asyncio.run(go())
 
 
+def in_network[T](
+    data_dir: Path | None,
+    network: UUID | None,
+    terminal: Terminal,
+    work: Callable[[AsyncConnection, UUID], Awaitable[T]],
+) -> T:
+    """Run `work` in one transaction of the chosen network, as `with_ground` does."""
+
+    async def go(opened: Ground) -> T:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            return await work(connection, chosen)
+
+    return with_ground(settings_of(data_dir), terminal, go)
+
+
+def by_person[T](
+    data_dir: Path | None,
+    network: UUID | None,
+    by: str,
+    terminal: Terminal,
+    work: Callable[[AsyncConnection, UUID, UUID], Awaitable[T]],
+) -> T:
+    """As `in_network`, with the manager or owner who decides; raises `Refused` where nobody is called so."""
+
+    async def go(connection: AsyncConnection, chosen: UUID) -> T:
+        return await work(connection, chosen, await chosen_person(connection, chosen, by))
+
+    return in_network(data_dir, network, terminal, go)
+
+
 def _prepare(settings: Settings, base: Base) -> None:
     async def is_new() -> bool:
         async with ground(settings, base) as opened, opened.db.without_network() as connection:

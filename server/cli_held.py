@@ -12,7 +12,16 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.cli_attention import By, Note
-from server.cli_ground import DataDir, Json, NetworkId, chosen_network, chosen_person, settings_of, with_ground
+from server.cli_ground import (
+    DataDir,
+    Json,
+    NetworkId,
+    chosen_network,
+    chosen_person,
+    in_network,
+    settings_of,
+    with_ground,
+)
 from server.cli_terminal import Terminal
 from server.kit.feed import Change
 from server.kit.ground import Ground
@@ -28,12 +37,7 @@ def held_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
 
     terminal = Terminal(as_json)
 
-    async def work(opened: Ground) -> list[approvals.HeldLot]:
-        chosen = await chosen_network(opened, network)
-        async with opened.db.begin(chosen) as connection:
-            return await approvals.held_lots(connection, chosen)
-
-    found = with_ground(settings_of(data_dir), terminal, work)
+    found = in_network(data_dir, network, terminal, approvals.held_lots)
     for one in found:
         terminal.line(f"{one.id}  {one.granted_at:%Y-%m-%d %H:%M}  {one.amount:>10}  guest {one.guest}")
     terminal.line(f"{len(found)} held")

@@ -11,7 +11,7 @@ import typer
 
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.wire.v1.sheets import SheetKind, sheet_key
-from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, in_network, settings_of, with_ground
 from server.cli_terminal import Terminal
 from server.kit.ground import Ground
 from server.networks.keys import KeySet
@@ -29,12 +29,7 @@ def keys_show(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
 
     terminal = Terminal(as_json)
 
-    async def work(opened: Ground) -> KeySet:
-        chosen = await chosen_network(opened, network)
-        async with opened.db.begin(chosen) as connection:
-            return await keys.key_set(connection, chosen)
-
-    _print(terminal, with_ground(settings_of(data_dir), terminal, work))
+    _print(terminal, in_network(data_dir, network, terminal, keys.key_set))
 
 
 @app.command("publish")
