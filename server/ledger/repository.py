@@ -353,17 +353,21 @@ async def granted(
 async def given_by_hand(
     connection: AsyncConnection, network: UUID, devices: Iterable[UUID], zone: str, now: datetime
 ) -> dict[tuple[UUID, date], int]:
-    """Return what tills gave by hand by the days of a zone, as far back as counts; held points do not."""
+    """Return what tills gave by hand by the days of a zone, as far back as counts; held points do not.
+
+    What waited for its guest counts as well, from when it was claimed: nobody's points have no lot.
+    """
     found = await fetch(
         connection,
         """
-        select x.device_id, (greatest(x.effective_at, x.recorded_at - $4::interval) at time zone $5)::date as day,
-            sum(l.amount)::bigint as points
+        select x.device_id, (greatest(x.effective_at, coalesce(c.recorded_at, x.recorded_at) - $4::interval)
+            at time zone $5)::date as day, sum(l.amount)::bigint as points
         from ledger_tx x
-        join entry e on e.network_id = x.network_id and e.tx_id = x.id and e.amount > 0
+        left join ledger_tx c on c.network_id = x.network_id and c.natural_key = 'claim:' || x.id
+        join entry e on e.network_id = x.network_id and e.tx_id = coalesce(c.id, x.id) and e.amount > 0
         join lot l on l.network_id = e.network_id and l.id = e.lot_id
-        where x.network_id = $1 and x.device_id = any($2::uuid[]) and x.recorded_at >= $3 and x.origin = 'till'
-            and x.kind in ('adjust', 'transfer') and l.state <> 'held'
+        where x.network_id = $1 and x.device_id = any($2::uuid[]) and coalesce(c.recorded_at, x.recorded_at) >= $3
+            and x.origin = 'till' and x.kind in ('adjust', 'transfer') and l.state <> 'held'
         group by 1, 2
         """,
         network,

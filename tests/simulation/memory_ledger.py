@@ -159,7 +159,7 @@ class Tables:
     digest: int = 0
     commits: list[tuple[int, datetime]] = field(default_factory=list)
     phones: dict[str, UUID] = field(default_factory=dict)
-    claims: dict[UUID, tuple[UUID, UUID]] = field(default_factory=dict)
+    claims: dict[UUID, tuple[UUID, UUID, int]] = field(default_factory=dict)
     steps: list[StepUse] = field(default_factory=list)
     tiers: list[TierUse] = field(default_factory=list)
 
@@ -293,7 +293,7 @@ class MemoryStore:
     async def originals(self, ids: Sequence[UUID]) -> dict[UUID, Original]:
         tables = self.tables
         found = {one: tables.txs[one] for one in ids if one in tables.txs}
-        claimed = dict(tables.claims.values())
+        claimed = {of: guest for of, guest, _ in tables.claims.values()}
         made = {
             key: Original(
                 Record.from_payload(tx.payload),
@@ -391,11 +391,13 @@ class MemoryStore:
         wanted, tables = set(devices), self.tables
         made: dict[tuple[UUID, date], int] = {}
         for lot in tables.lots.values():
-            tx = tables.txs.get(lot.tx)
+            of, _, claimed_at = tables.claims.get(lot.tx, (lot.tx, None, 0))
+            tx = tables.txs.get(of)
             if tx is None or lot.held or tx.device not in wanted or tx.kind not in ("adjust", "transfer"):
                 continue
-            if tx.recorded_at >= to_ms(now - OLDEST) - 86_400_000:
-                at = max(tx.effective_at, tx.recorded_at - OLDEST // timedelta(milliseconds=1))
+            recorded_at = claimed_at or tx.recorded_at
+            if recorded_at >= to_ms(now - OLDEST) - 86_400_000:
+                at = max(tx.effective_at, recorded_at - OLDEST // timedelta(milliseconds=1))
                 key = (tx.device, from_ms(at).astimezone(ZoneInfo(zone)).date())
                 made[key] = made.get(key, 0) + lot.amount
         return made

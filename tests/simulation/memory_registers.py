@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.guest_code import HANDLE_BYTES
 from loyalty_desk.domain.record import Record, handle_text
 from loyalty_desk.wire.v1 import rows
@@ -50,7 +51,7 @@ class MemoryRegisters:
     async def suspended(self, guests: Sequence[UUID], handles: Sequence[int]) -> list[Suspended]:
         """Return what waits in suspense."""
         tables, found = self._tables, []
-        claimed = {of for of, _ in tables.claims.values()}
+        claimed = {of for of, *_ in tables.claims.values()}
         suspense = tables.account_ids.get(AccountKey(AccountKind.SUSPENSE))
         cards = {handle_text(one) for one in handles}
         for (kind, tx_id), raised in tables.exceptions.items():
@@ -71,7 +72,7 @@ class MemoryRegisters:
         for one in rows:
             assert one.fact.claim is not None
             assert one.fact.guest is not None
-            self._tables.claims[one.fact.record.id] = (one.fact.claim.of, one.fact.guest)
+            self._tables.claims[one.fact.record.id] = (one.fact.claim.of, one.fact.guest, to_ms(now))
 
     async def changes(self, guests: Sequence[UUID], handles: Sequence[int]) -> list[Change]:
         """Return guests and cards as tills will get them."""

@@ -119,6 +119,20 @@ async def test_points_given_to_a_guest_nobody_knows_yet_wait_for_them(world: Wor
     assert await findings(world) == []
 
 
+async def test_what_waited_for_its_guest_counts_in_the_till_s_day(world: World) -> None:
+    one, two = await world.till(), await world.till()
+    for place in range(POINTS_A_TILL_DAY // POINTS_EACH):
+        guest, _ = register(one, phone=f"+791612345{place:02}")
+        adjust(two, guest, POINTS_EACH)
+    await world.push(two)
+    await world.push(one)
+    (late,) = await world.guests()
+    adjust(two, late.id, POINTS_EACH)
+    assert [one.flags for one in (await world.push(two)).results][-1] == VELOCITY
+    assert (await world.balance(late.id), await shown(world, late.id)) == (POINTS_EACH, 0)
+    assert await findings(world) == []
+
+
 async def test_what_cannot_be_read_is_set_aside(world: World) -> None:
     till, (guest,) = await world.till(), await world.guests()
     transfer(till, guest.id, guest.id, 20)

@@ -75,7 +75,7 @@ class Both:
             "select id, kind, branch, seq, hash, guest_id, flags from ledger_tx where origin = 'till'"
         )
         claims = await world.sql("select id, reverses_id, guest_id from ledger_tx where natural_key like 'claim:%'")
-        assert sorted(claims) == sorted((key, of, guest) for key, (of, guest) in tables.claims.items())
+        assert sorted(claims) == sorted((key, of, guest) for key, (of, guest, _) in tables.claims.items())
         assert sorted(txs) == sorted(
             (t.id, t.kind, t.branch, t.seq, t.hash, t.guest, t.flags) for t in tables.txs.values()
         )
