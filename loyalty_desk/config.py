@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,7 +36,10 @@ def load_config(path: Path) -> TillConfig | None:
         raise Refused("till_file_damaged", path=str(path)) from error
     try:
         kept: dict[str, Any] = {
-            field.name: _from_text(field.type, data["identity"][field.name]) for field in fields(Identity)
+            field.name: _from_text(field.type, data["identity"][field.name])
+            for field in fields(Identity)
+            # What a till that joined earlier was not told yet keeps its default.
+            if field.default is MISSING or field.name in data["identity"]
         }
         ZoneInfo(str(kept["zone"]))
         return TillConfig(

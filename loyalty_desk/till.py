@@ -272,7 +272,7 @@ class Till:
         identity, journal, state = selling.config.identity, selling.journal, selling.cache.state()
         waiting, stored, program = journal.waiting(), journal.program(), selling.programs.known()
         return TillStatus(
-            network=_network_name(program.network if program is not None else ""),
+            network=identity.network_name or _network_name(program.network if program is not None else ""),
             store=identity.store_name,
             till=identity.till_name,
             cashier=selling.cashier_name,

@@ -102,6 +102,7 @@ class Enrolment:
             currency=answer.store.currency,
             store_name=answer.store.name,
             till_name=answer.name or under.name,
+            network_name=answer.network_name,
         )
         self._keep(Enrolled(identity, under.key, answer))
         self._under, self._identity = None, identity

@@ -68,6 +68,7 @@ class Identity:
     currency: str
     store_name: str
     till_name: str
+    network_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

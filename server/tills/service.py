@@ -193,6 +193,7 @@ async def _answer(
         profile=profile,
         incarnation=UUID(str(life.id)),
         name=name,
+        network_name=known.name,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -63,6 +64,7 @@ class FakeEnrolling:
             profile={},
             incarnation=UUID(int=6),
             name="Касса 1",
+            network_name="Две ложки",
         )
 
 
@@ -102,6 +104,7 @@ def test_a_till_joins_sells_and_is_the_same_after_a_restart(tmp_path: Path) -> N
         status = till.status()
         assert (status.store, status.till, status.waiting) == ("Пушкинская", "Касса 1", 1)
         assert (status.credential_backend, status.online, status.program_version) == ("file", False, None)
+        assert status.network == "Две ложки"
         with pytest.raises(Refused, match="program_missing"):
             sell(till)
         till._selling.journal.remember_program(stored_program())
@@ -239,6 +242,16 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> N
     assert list(folder.iterdir()) == []
 
 
+def test_a_till_that_joined_before_networks_had_names_here_goes_on(tmp_path: Path) -> None:
+    enrolled(tmp_path)
+    file = tmp_path / "till.json"
+    kept = json.loads(file.read_text("utf-8"))
+    del kept["identity"]["network_name"]
+    file.write_text(json.dumps(kept), "utf-8")
+    with open_till(tmp_path) as till:
+        assert (till.status().network, till.status().till) == ("", "Касса 1")
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"identity": {}}', "not json", '{"v":1,"identity":{"network":"x"}}'])
 def test_a_damaged_till_file_is_one_sentence(tmp_path: Path, content: str) -> None:
     enrolled(tmp_path)
@@ -320,15 +333,16 @@ def test_a_journal_begun_anew_does_not_blame_the_clock(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "network", "journal"),
+    ("language", "fresh", "journal"),
     [("en", "not synced yet", "the opening of this till’s journal"), ("ru", "обмена ещё не было", "открытие журнала")],
 )
-def test_a_till_that_has_just_joined_alarms_nobody(tmp_path: Path, language: str, network: str, journal: str) -> None:
+def test_a_till_that_has_just_joined_alarms_nobody(tmp_path: Path, language: str, fresh: str, journal: str) -> None:
     enrolled(tmp_path)
     with open_till(tmp_path) as till:
         till.wait_until_checked()
         lines = [value for _, value in status_lines(till.status(), Words(language), datetime.now(UTC))]
-        assert lines[:3] == [network, "Пушкинская", "Касса 1"]
+        assert lines[:3] == ["Две ложки", "Пушкинская", "Касса 1"]
+        assert fresh in lines
         assert any(journal in line for line in lines)
         assert not {"wrong", "неверные", "–", ""} & set(lines)
         till._note(SyncOutcome(online=True, done=False, error="till_unknown"))

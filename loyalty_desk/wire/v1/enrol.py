@@ -108,6 +108,7 @@ class EnrolAnswer(msgspec.Struct, frozen=True):
     profile: dict[str, Any]
     incarnation: UUID
     name: str = ""
+    network_name: str = ""
 
 
 def _check(raw: bytes) -> str:
