@@ -33,7 +33,12 @@ def settings_of(data_dir: Path | None, **given: object) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise Refused("setting_wrong", setting=name, variable=f"LOYALTY_{name.upper()}", why=first["msg"]) from None
+        raise Refused(
+            "setting_wrong",
+            setting=name,
+            variable=f"LOYALTY_{name.upper()}",
+            why=first["msg"].removeprefix("Value error, "),
+        ) from None
 
 
 def with_ground[T](settings: Settings, terminal: Terminal, work: Callable[[Ground], Awaitable[T]]) -> T:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # Set for workers: the process that must not be outlived.
@@ -30,7 +30,7 @@ SETTINGS_FILE = "LOYALTY_SETTINGS"
 # 32 random bytes in base64 have some 30 letters; what is written by hand as a placeholder has a few.
 _DISTINCT = 10
 _KNOWN_PASSWORDS = frozenset({"", "admin", "changeme", "change-me", "loyalty", "password", "postgres", "secret"})
-_HOW = "choose another, or say --dev where nothing is real"
+_HOW = "Choose another; LOYALTY_DEV=1 is for where nothing is real"
 
 
 class Settings(BaseSettings):
@@ -47,6 +47,7 @@ class Settings(BaseSettings):
         # A file of NAME=value lines; what the environment says as well goes before it.
         super().__init__(**({"_env_file": os.environ.get(SETTINGS_FILE)} | given))
 
+    dev: bool = Field(default=False, description="say more, and take secrets that everybody knows")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8765, ge=1, le=65_535, description="port to listen on")
     workers: int = Field(default=1, ge=1, le=64, description="worker processes")
@@ -57,7 +58,6 @@ class Settings(BaseSettings):
     master_key: SecretStr | None = Field(
         default=None, description="the key over personal data, base64; absent: made in the data folder"
     )
-    dev: bool = Field(default=False, description="say more, and take secrets that everybody knows")
     pool_size: int = Field(default=10, ge=1, le=200, description="connections to the database, each worker")
     database_url: SecretStr | None = Field(
         default=None,
@@ -66,18 +66,20 @@ class Settings(BaseSettings):
     )
     owner_database_url: SecretStr | None = Field(default=None, description="the same, as the role that owns the schema")
 
-    @model_validator(mode="after")
-    def _refuse_known_secrets(self) -> Self:
-        if self.dev:
-            return self
-        key = self.master_key.get_secret_value() if self.master_key is not None else None
-        if key is not None and len(set(key)) < _DISTINCT:
-            raise ValueError(f"the master key is one that anybody could guess: {_HOW}")
-        for url in (self.database_url, self.owner_database_url):
-            password = None if url is None else urlsplit(url.get_secret_value()).password
-            if password is not None and unquote(password).lower() in _KNOWN_PASSWORDS:
-                raise ValueError(f"the database's password is one that everybody knows: {_HOW}")
-        return self
+    @field_validator("master_key")
+    @classmethod
+    def _refuse_known_key(cls, given: SecretStr | None, so_far: ValidationInfo) -> SecretStr | None:
+        if given is not None and len(set(given.get_secret_value())) < _DISTINCT and not so_far.data.get("dev"):
+            raise ValueError(f"anybody could guess it. {_HOW}")
+        return given
+
+    @field_validator("database_url", "owner_database_url")
+    @classmethod
+    def _refuse_known_password(cls, given: SecretStr | None, so_far: ValidationInfo) -> SecretStr | None:
+        password = None if given is None else urlsplit(given.get_secret_value()).password
+        if password is not None and unquote(password).lower() in _KNOWN_PASSWORDS and not so_far.data.get("dev"):
+            raise ValueError(f"its password is one that everybody knows. {_HOW}")
+        return given
 
     @property
     def address(self) -> str:
