@@ -123,6 +123,8 @@ def _contradiction(push: PushRequest, pushed: PushedRecord, record: Record) -> s
     for name, outside, inside in zip(("network", "device", "epoch", "seq", "id"), claimed, written, strict=True):
         if outside != inside:
             return f"{name} differs from the push"
+    if record.kind is RecordKind.EPOCH_OPEN and record.seq != 1:
+        return "an epoch opens in the middle"
     return _beyond(record)
 
 

@@ -26,8 +26,8 @@ _TURN_TIMEOUT_S = 10.0
 _READ_AT_ONCE = 25
 _TRANSIENT_TRIES = 4
 _ALIKE = 2
-# Data that cannot be stored: out of range, or against a constraint.
-_POISON_CLASSES = frozenset({"22", "23"})
+# Data that cannot be stored: out of range, against a constraint, or beyond what an index takes (a text of 3 KB).
+_POISON_CLASSES = frozenset({"22", "23", "54"})
 
 
 class Ledger:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from loyalty_desk.domain.record import Totals, chain_hash
+from loyalty_desk.domain.record import RecordKind, Totals, chain_hash
 from loyalty_desk.wire.v1.sync import Hole, PushRequest, QuarantineReason
 from server.ledger.intake import MAX_AMOUNT, MAX_TOTAL, BadPush, ForgedPush, Incoming, read_push
 from tests.server.fake_till import FakeTill
@@ -113,3 +113,11 @@ def test_running_totals_near_the_end_of_the_integers_are_set_aside(till: FakeTil
     till.sale()
     (*_, last) = read(till, till.push())
     assert (last.fault, last.detail) == (QuarantineReason.BAD_SCHEMA, f"running totals above {MAX_TOTAL}")
+
+
+def test_an_epoch_that_opens_in_the_middle_is_set_aside_alone(till: FakeTill) -> None:
+    till.write(RecordKind.EPOCH_OPEN, opened_reason="rollback")
+    till.sale()
+    assert [(one.seq, one.fault, one.detail) for one in read(till, till.push()) if one.record is None] == [
+        (6, QuarantineReason.BAD_SCHEMA, "an epoch opens in the middle")
+    ]

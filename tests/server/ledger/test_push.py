@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from loyalty_desk.domain.quote import TIER_RULE
 from loyalty_desk.domain.record import ExceptionKind, RecordKind
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
@@ -191,6 +193,21 @@ async def test_one_record_that_cannot_be_stored_leaves_499_posted(world: World) 
     assert await world.sql("select detail from quarantine") == [("cannot be stored: 22003",)]
     (again,) = {one.status for one in (await world.push(till)).results if one.seq != 251}
     assert again is Status.DUPLICATE
+
+
+@pytest.mark.usefixtures("poison_is_logged")
+@pytest.mark.parametrize("field", ["receipt_no", "business_day"])
+async def test_a_text_that_no_index_takes_is_set_aside_and_holds_up_nothing(world: World, field: str) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    till.sale(guest.id, earned=1)
+    discount = {"lines": [{"discounts": [{"rule": TIER_RULE, "amount": 5}]}]}
+    text = secrets.token_urlsafe(12_000)  # at random: what repeats itself is packed and fits
+    till.write(RecordKind.SALE, guest_id=guest.id, money_total=5, check=discount, **{field: text})  # type: ignore[arg-type]
+    till.sale(guest.id, earned=2)
+    answer = await world.push(till)
+    assert [one.reason for one in answer.results] == [None, None, "BAD_SCHEMA", None]
+    assert await world.sql("select detail from quarantine") == [("cannot be stored: 54000",)]
+    assert await world.balance(guest.id) == 3
 
 
 async def test_what_is_no_push_is_400_with_a_sentence_and_stores_nothing(world: World) -> None:
