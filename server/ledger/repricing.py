@@ -19,25 +19,25 @@ from uuid import UUID
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.check import CheckContents, Drift, check_from_payload, drift
 from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.contents import contents_of
 from loyalty_desk.domain.errors import ForPerson
-from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import Quote
-from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind
+from loyalty_desk.domain.record import ExceptionKind, Record
+from loyalty_desk.domain.return_contents import ExchangeContents, ReturnContents
 from loyalty_desk.domain.uses import MONEY, CounterKey, counted
 from loyalty_desk.wire.v1.payloads import read_record
 from server.kit import feed
 from server.kit.db import Database, fetch
 from server.kit.errors import is_outage
 from server.ledger import counting, storing
+from server.ledger.returns import RETURNS, SALES
 from server.ledger.shelf import ProgramShelf
 from server.ledger.standing import program_version
 from server.ledger.storing import RaisedRow
 
 _LOG = logging.getLogger(__name__)
-_SALES = (RecordKind.SALE, RecordKind.EXCHANGE)
-_RETURNS = (RecordKind.VOID, RecordKind.REFUND)
 _AT_ONCE = 200
 _IDLE_S = 30.0
 _LOOKING_SHARE = 20
@@ -50,7 +50,7 @@ _PATIENCE_S = 1.0
 class _Queued:
     """`record` is None where the stored bytes cannot be read any more; `guest` is who it was posted to, after merges.
 
-    `original` is the sale that a return reverses.
+    `original` is the sale that a return reverses; each `program` is the one that its record names.
     """
 
     id: UUID
@@ -58,6 +58,7 @@ class _Queued:
     program: Program | None
     guest: UUID | None = None
     original: Record | None = None
+    original_program: Program | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +142,11 @@ class Repricer:
             for tx_id, payload, guest, reversed_payload in rows:
                 record = _read(tx_id, bytes(payload))
                 original = None if reversed_payload is None else _read(tx_id, bytes(reversed_payload))
-                priced = original if record is not None and record.kind in _RETURNS else record
-                version = None if priced is None else program_version(priced)
-                program = None if version is None else await self._shelf.find(connection, network, version)
-                queued.append(_Queued(tx_id, record, program, guest, original))
+                program, original_program = [
+                    None if version is None else await self._shelf.find(connection, network, version)
+                    for version in (None if one is None else program_version(one) for one in (record, original))
+                ]
+                queued.append(_Queued(tx_id, record, program, guest, original, original_program))
             if not queued:
                 return 0
             # Away from the loop: pushes are answered meanwhile.
@@ -182,30 +184,32 @@ def _price(queued: Sequence[_Queued]) -> _Priced:
         facts: Mapping[str, Json] = {}
         if one.record is None:
             facts = {"reason": "record_unreadable"}
-        elif one.record.kind in _RETURNS:
-            _count_back(one, found.moved)
-        elif one.record.kind in _SALES:
-            facts = _finding(one, one.record, found.moved)
+        else:
+            if one.record.kind in RETURNS:
+                _count_back(one, one.record, found.moved)
+            if one.record.kind in SALES:
+                facts = _finding(one, one.record, found.moved)
         if facts:
             found.raised.append(RaisedRow(ExceptionKind.RULE_DRIFT, one.id, None, facts, "warning"))
     return found
 
 
-def _count_back(one: _Queued, moved: Counter[CounterKey]) -> None:
-    """Take back the uses that a return names, from the counters that its sale has moved."""
-    returned = {} if one.record is None else one.record.check or {}
-    sale = one.original
-    if sale is None or sale.check is None or one.program is None:
+def _count_back(one: _Queued, record: Record, moved: Counter[CounterKey]) -> None:
+    """Take back the uses that a return names, and once nothing is left of its sale what that took from budgets."""
+    sale, program = one.original, one.original_program
+    if sale is None or sale.check is None or program is None:
         return
     try:
-        uses = {use.text("rule", None): use.natural("count") for use in Fields(returned, "check").objects("uses")}
-        if not uses:
+        found = contents_of(record)
+        if not isinstance(found, ReturnContents | ExchangeContents) or not found.returned.is_whole:
             return
+        uses = dict(found.returned.uses)
         contents = check_from_payload(sale.check)
-        quoted = _priced_anew(contents, one.program, _quoted_at(sale, sale.check))
-        for key, count in counted(one.program, quoted, one.guest, contents.basket.zone).items():
-            if key.rule in uses:
-                moved[key] -= count if key.period == MONEY else min(count, uses[key.rule])
+        quoted = _priced_anew(contents, program, _quoted_at(sale, sale.check))
+        for key, count in counted(program, quoted, one.guest, contents.basket.zone).items():
+            back = count if key.period == MONEY else min(count, uses.get(key.rule, 0))
+            if back:
+                moved[key] -= back
     except (ForPerson, OverflowError):
         _LOG.warning("the return %s could not be counted back", one.id)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,12 +15,14 @@ import pytest
 
 from loyalty_desk.domain.basket import Basket
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.check import check_to_payload
+from loyalty_desk.domain.check import check_from_payload, check_to_payload
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.pricing import Choices, quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Record, RecordKind
+from loyalty_desk.domain.refund import NOTHING_YET, Refund, Sale, void
+from loyalty_desk.domain.return_contents import ExchangeContents, ReturnContents
 from loyalty_desk.domain.uses import CounterKey
 from loyalty_desk.wire.v1 import rows
 from server.kit import feed
@@ -122,21 +125,48 @@ async def test_two_at_once_count_everything(world: World) -> None:
     assert {row[3] for row in await counters(world)} == {30}
 
 
-def test_a_return_counts_back_what_its_sale_has_moved() -> None:
+def returned(sale: Record, program: Program) -> Refund:
+    """Return what taking a whole sale back moves, as a till works it out."""
+    contents = check_from_payload(sale.check or {})
+    return void(Sale.priced(contents.basket, contents.guest, program, moment(sale), contents.choices), NOTHING_YET)
+
+
+def moment(sale: Record) -> datetime:
+    return from_ms((sale.check or {})["at"])  # type: ignore[arg-type]
+
+
+def test_a_return_counts_back_what_its_sale_has_moved(expect_log: Callable[[str], None]) -> None:
+    expect_log("could not be counted back")
     program = Program.from_dict({**LIMITED, "version": 1, "network": "n"})
     till = FakeTill(uuid4(), uuid4())
     anna = uuid4()
     till.open_epoch()
     sell(till, program, anna)
     sale = Record.from_payload(till.journal[-1].payload)
-    uses: list[Json] = [{"rule": "tea", "count": 1}, {"rule": "pot", "count": 1}]
-    void = replace(sale, kind=RecordKind.VOID, check={"currency": "RUB", "at": 0, "uses": uses}, reverses_id=sale.id)
     counted = _price([_Queued(sale.id, sale, program, anna)])
     assert counted.raised == []
     assert sum(counted.moved.values()) == 1 + 1 + 300
-    back = _price([_Queued(void.id, void, program, anna, sale)])
-    assert (back.raised, back.moved) == ([], Counter({key: -count for key, count in counted.moved.items()}))
+    back = returned(sale, program)
+    undone = Counter({key: -count for key, count in counted.moved.items()})
+    check = ReturnContents.to_check("RUB", moment(sale), back, is_void=True)
+    taken = replace(sale, kind=RecordKind.VOID, check=check, reverses_id=sale.id, points_earned=0, points_redeemed=0,
+                    money_total=back.money)  # fmt: skip
+    found = _price([_Queued(taken.id, taken, None, anna, sale, program)])
+    assert (found.raised, found.moved) == ([], undone)
+    # An exchange gives back the uses of the sale and makes those of the new one.
+    swapped = replace(
+        sale, kind=RecordKind.EXCHANGE, check=ExchangeContents.to_check(sale.check or {}, back), reverses_id=sale.id
+    )
+    found = _price([_Queued(swapped.id, swapped, program, anna, sale, program)])
+    assert found.raised == []
+    assert {key: count for key, count in found.moved.items() if count} == {}
     # A partial return frees nothing; a return without its sale, or with damaged uses, stops nothing.
-    for check, original in (({"uses": []}, sale), ({"uses": uses}, None)):
-        part = replace(void, kind=RecordKind.REFUND, check=check)
-        assert _price([_Queued(part.id, part, program, anna, original)]).moved == Counter()
+    whole = ReturnContents.to_check("RUB", moment(sale), back)
+    broken: list[Json] = [{"id": 1}]
+    for damaged, original in (
+        ({**whole, "is_whole": False, "uses": []}, sale),
+        (whole, None),
+        ({**whole, "uses": broken}, sale),
+    ):
+        part = replace(taken, kind=RecordKind.REFUND, check=damaged)
+        assert _price([_Queued(part.id, part, None, anna, original, program)]).moved == Counter()
