@@ -20,6 +20,7 @@ HANDLE_BYTES = 8
 COUNTER_DIGITS = 8
 _HANDLE_LETTERS = length32(HANDLE_BYTES)
 _READ_AS = str.maketrans({"I": "1", "L": "1", "O": "0"})
+_MEMBER_NUMBER = re.compile(r"[1-9][0-9]{9}")
 _BEGINS_LIKE_OURS = re.compile(r"[L1I]D[0-9]")
 # `+` and as many digits as E.164 allows, or what people write in Russia: 8 or 7 and ten digits, or the ten alone.
 _INTERNATIONAL = re.compile(r"\+[1-9][0-9]{7,14}")
@@ -106,8 +107,8 @@ def luhn_digit(digits: str) -> str:
 
 
 def is_member_number(digits: str) -> bool:
-    """Return whether ten digits are a member number."""
-    return len(digits) == 10 and digits[0] != "0" and luhn_digit(digits[:-1]) == digits[-1]
+    """Return whether a text is the ten digits of a member number."""
+    return bool(_MEMBER_NUMBER.fullmatch(digits)) and luhn_digit(digits[:-1]) == digits[-1]
 
 
 def _parse_ld(kind: int, body: str) -> GuestCode:

@@ -19,6 +19,8 @@ _LOG = logging.getLogger(__name__)
 # SQLSTATE classes that say the database is away, busy or ill, and nothing about the data (section 5).
 _OUTAGE_CLASSES = frozenset({"08", "40", "53", "57", "58", "XX"})
 _READ_ONLY = "25006"
+# A text with a NUL, or what else the database has no character for: whoever sent it has to be told.
+_NO_TEXT = "22021"
 _RETRY_AFTER_S = 5
 
 
@@ -124,6 +126,8 @@ async def _database_error(request: Request, error: Exception) -> Response:
     if is_outage(error):
         _LOG.error("the database is away: %s", sqlstate(error) or type(error).__name__)
         return _respond(request, outage())
+    if sqlstate(error) == _NO_TEXT:
+        return _respond(request, ApiError(400, ErrorCode.BAD_BODY, "The request holds a text that nobody can read."))
     return await _internal(request, error)
 
 

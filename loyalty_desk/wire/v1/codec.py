@@ -24,7 +24,7 @@ def decode[T](kind: type[T], body: bytes) -> T:
     """Return the message of its bytes; raises `BadBody`."""
     try:
         return msgspec.msgpack.decode(body, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadBody(str(error)) from error
 
 

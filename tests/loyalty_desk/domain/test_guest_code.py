@@ -93,6 +93,11 @@ def test_frozen_member_number():
     assert parse("1000000016") == GuestCode(CodeKind.NUMBER, digits="1000000016")
 
 
+@pytest.mark.parametrize("text", ["\N{SUPERSCRIPT TWO}" * 10, "\N{GRINNING FACE}" * 10, "1" * 9 + "x", "a" * 10, ""])
+def test_what_is_no_ten_digits_is_no_member_number(text):
+    assert not is_member_number(text)
+
+
 @given(st.integers(100_000_000, 999_999_999), st.integers(0, 9), st.integers(1, 9))
 def test_luhn_sees_every_wrong_digit(serial, place, step):
     number = member_number(serial)

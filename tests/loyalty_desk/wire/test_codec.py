@@ -45,6 +45,12 @@ def test_what_is_not_the_contract_is_refused_with_a_text(body):
     assert str(caught.value)
 
 
+@pytest.mark.parametrize("letters", [b"\xff\xfe\xc0\x80\x00", b"\xed\xa0\x80AB"])
+def test_a_text_that_is_no_text_is_refused(letters):
+    with pytest.raises(BadBody):
+        decode(HelloRequest, encode(hello()).replace(b"0.1.0", letters))
+
+
 @pytest.mark.parametrize("length", [31, 33])
 def test_a_hash_has_32_bytes(length):
     fields = msgspec.msgpack.decode(encode(hello()))

@@ -176,6 +176,13 @@ async def test_a_sale_that_is_none_or_two_is_told(world: World) -> None:
     assert refusal(await ask(world, till, "sales/lookup", by(id=uuid4(), receipt="1"))) == (400, "BAD_BODY")
 
 
+async def test_a_text_that_the_database_has_no_place_for_is_the_askers_fault(world: World) -> None:
+    till = await world.till()
+    nul = SaleLookup(till.network, till.device, receipt="7\0")
+    assert refusal(await ask(world, till, "sales/lookup", nul)) == (400, "BAD_BODY")
+    assert (await asked(world, till, "number", "\N{GRINNING FACE}" * 10)).status_code == 400
+
+
 async def test_only_a_token_gets_a_short_code(world: World) -> None:
     (guest,) = await world.guests()
     body = {"network": str(world.network), "guest": str(guest.id)}
