@@ -251,7 +251,7 @@ class TillApp:
         view = self.window.sale
         typed = view.field.text()
         self.presenter = presenter = SalePresenter(
-            desk=AskingDesk(checkout, till.counter.online, partial(_is_online, till)),
+            desk=AskingDesk(checkout, till.counter.guests, till.counter.online, partial(_is_online, till)),
             runner=self.runner,
             clock=SystemClock(),
             render=self._on_state,

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from uuid import UUID
 
 from loyalty_desk.domain.basket import Basket
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import Quote
 from loyalty_desk.services.checkout import CheckDraft, Checkout, GuestCard, SaleDone
+from loyalty_desk.services.guests import Guests
 from loyalty_desk.services.online import Online
 from loyalty_desk.wire.v1.lookup import LookupBy
 
@@ -25,13 +27,20 @@ class AskingDesk:
     `is_online` says whether the last exchange came to its end: nobody waits for a server that is known to be away.
     """
 
-    def __init__(self, checkout: Checkout, online: Online, is_online: Callable[[], bool]) -> None:
+    def __init__(self, checkout: Checkout, guests: Guests, online: Online, is_online: Callable[[], bool]) -> None:
         self._checkout = checkout
+        self._guests = guests
         self._online = online
         self._is_online = is_online
+        # The guest whose points the server was asked for in vain: until somebody else comes, the till's limits hold.
+        self._unanswered: UUID | None = None
 
     def identify(self, data: bytes | str) -> GuestCard:
         """Return whose code, number or phone this is; raises as `Checkout.identify` and `Online.identify`."""
+        self._unanswered = None
+        return self._shown(self._identified(data))
+
+    def _identified(self, data: bytes | str) -> GuestCard:
         try:
             return self._checkout.identify(data)
         except Refused as refused:
@@ -62,6 +71,8 @@ class AskingDesk:
         if guest is None or points == 0 or draft.hold is not None or not self._is_online():
             return self._checkout.confirm(draft, quote)
         held = self._online.hold(guest, points)
+        if not held.is_online:
+            self._unanswered = guest.guest_id
         try:
             return self._checkout.confirm(replace(draft, points_asked=points, hold=held), quote)
         except Refused:
@@ -71,4 +82,9 @@ class AskingDesk:
 
     def refresh(self, card: GuestCard) -> GuestCard:
         """Return the same guest as known now."""
-        return self._checkout.refresh(card)
+        return self._shown(self._checkout.refresh(card))
+
+    def _shown(self, card: GuestCard) -> GuestCard:
+        if card.guest_id is None or card.guest_id == self._unanswered or not self._is_online():
+            return card
+        return self._guests.online(card)

@@ -23,7 +23,15 @@ from loyalty_desk.services.ports import Cache, CachedGuest, CredentialState, Ide
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.proof import NEEDS_SERVER, narrowed, replay_of
 from loyalty_desk.services.recording import business_day
-from loyalty_desk.services.redemption import LOADING, NOBODY, PROVISIONAL, Allowance, Standing, allowance
+from loyalty_desk.services.redemption import (
+    LOADING,
+    NOBODY,
+    PROVISIONAL,
+    Allowance,
+    Standing,
+    allowance,
+    allowance_online,
+)
 from loyalty_desk.services.trust import Trust
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow
@@ -149,6 +157,16 @@ class Guests:
         if self._cache.state().complete:
             raise Refused("number_unknown" if card.credential.handle is None else "card_unknown")
         return replace(card, allowance=LOADING)
+
+    def online(self, card: GuestCard) -> GuestCard:
+        """Return the card with what may be redeemed while the server answers.
+
+        As it is where the server knows no such guest yet, or the till has doubts of the code that it can tell itself.
+        """
+        needs_server = card.credential.code is CodeKind.LD2
+        if card.guest_id is None or card.provisional or (card.doubt is not None and not needs_server):
+            return card
+        return replace(card, allowance=allowance_online(self.profile(), card.points, card.credential.code))
 
     def _by_handle(self, code: GuestCode, handle: int) -> GuestCard:
         row = self._credential(handle)

@@ -93,6 +93,20 @@ def allowance(profile: ProfileRow, standing: Standing) -> Allowance:
     return Allowance(binding.points, binding.reason, binding.facts, bits, share, rows)
 
 
+def allowance_online(profile: ProfileRow, points: int, code: CodeKind) -> Allowance:
+    """Return what the server may be asked to hold of `points` for such a code: it decides, this is what it can grant.
+
+    The till's own limits are for redemptions that nobody can decline (section 6).
+    """
+    limit, known = profile.online_cvm.get(code.value, 0), max(0, points)
+    rows = (
+        LimitRow(Decision.CVM, limit, "code_limit", {"points": limit, "kind": code.value}),
+        LimitRow(Decision.KNOWN_BALANCE, known, "known_balance", {"points": known}),
+    )
+    binding = min(rows, key=lambda row: row.points)
+    return Allowance(binding.points, binding.reason, binding.facts, rows=rows)
+
+
 def overdraft_bound(profile: ProfileRow, points: int, balance: int) -> int:
     """Return how far a guest's `balance` can be overdrawn by `points` tills (or hubs) that are all cut off.
 

@@ -28,7 +28,11 @@ class Shop:
         self.counter = self.services.counter
         self.server = self.services.server
         self.online = True
-        self.desk = AskingDesk(self.counter.checkout, self.services.online, lambda: self.online)
+        self.desk = AskingDesk(self.counter.checkout, self.counter.guests, self.services.online, lambda: self.online)
+
+    def generous(self, ld1: int = 300) -> None:
+        limits = {"cvm": {"ld1": 100}, "online_cvm": {"ld1": ld1}}
+        self.counter.feed(("profile", "default", limits))
 
     def draft(self, points: int) -> CheckDraft:
         return self.counter.draft(CARD, 1000, points)
@@ -71,6 +75,38 @@ def test_what_the_server_declines_is_not_sold(shop: Shop) -> None:
         shop.desk.confirm(draft, shop.desk.price(draft))
     assert refused.value.code == "hold_declined"
     assert shop.counter.parts.journal.newest(10) == waiting
+
+
+def test_a_server_that_answers_may_hold_more_than_the_till_may_give_alone(shop: Shop) -> None:
+    shop.generous()
+    draft = replace(shop.draft(0), guest=shop.desk.identify(CARD), points_asked=300)
+    quote = shop.desk.price(draft)
+    assert quote.redeemed_points == 300
+    assert shop.desk.confirm(draft, quote).quote.redeemed_points == 300
+    assert [request.amount for request, _ in shop.server.asked] == [300]
+
+
+def test_where_nobody_answers_the_tills_own_limits_are_shown_before_anything_is_sold(shop: Shop) -> None:
+    shop.generous()
+    draft = replace(shop.draft(0), guest=shop.desk.identify(CARD), points_asked=300)
+    shop.server.is_away = True
+    with pytest.raises(Refused) as refused:
+        shop.desk.confirm(draft, shop.desk.price(draft))
+    assert refused.value.code == "quote_stale"
+    draft = replace(draft, guest=shop.desk.refresh(draft.guest))
+    quote = shop.desk.price(draft)
+    assert (quote.redeemed_points, quote.redemption.reason) == (100, "code_limit")
+    assert shop.desk.confirm(draft, quote).quote.redeemed_points == 100
+    # Whoever comes next is asked for again.
+    assert shop.desk.identify(CARD).allowance.max_points == 300
+
+
+def test_the_limit_of_a_code_online_and_all_the_guest_has_are_told_apart(shop: Shop) -> None:
+    shop.generous(ld1=1_000)
+    card = shop.desk.identify(CARD)
+    assert (card.allowance.max_points, card.allowance.reason) == (400, "known_balance")
+    shop.online = False
+    assert shop.desk.refresh(card).allowance.max_points == 100
 
 
 def test_silence_falls_back_to_the_tills_own_limits(shop: Shop) -> None:

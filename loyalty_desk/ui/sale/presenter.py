@@ -484,7 +484,7 @@ class SalePresenter:
         guest = self._model.guest
         self._reprice()
         self._say(self._display.refusal(error, self._model), Tone.BAD if error.code in _GRAVE else Tone.WARN)
-        if guest is not None and (error.code == "quote_stale" or error.code.startswith("hold_")):
+        if guest is not None and (error.code in _CHANGED or error.code.startswith("hold_")):
             # What the server has just said of the points is known here now.
             self._refresh_guest(guest)
 
@@ -549,6 +549,8 @@ class SalePresenter:
         self._render(self._display.state(self._model, self._clock.now()))
 
 
+# What the cashier sees is not what holds any more.
+_CHANGED = frozenset({"quote_stale", "redemption_refused"})
 _GRAVE = frozenset({"journal_unavailable", "disk_full"})
 
 
