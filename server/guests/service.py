@@ -15,7 +15,9 @@ from loyalty_desk.domain.canonical import Json, bytes_to_text, text_to_bytes
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import HANDLE_BYTES, CodeKind, GuestCode, member_number
+from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import handle_text
+from loyalty_desk.domain.tiers import reached
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.guests import repository
@@ -23,6 +25,7 @@ from server.guests.phones import e164
 from server.guests.repository import Credential, GuestView, SealedGuest, State
 from server.kit.crypto import Vault
 from server.kit.feed import Change
+from server.programs import service as programs
 
 MAX_NAME = 100
 BY_TILL = "till"
@@ -35,7 +38,8 @@ class NewGuest:
     """Somebody to be registered. `handles` are cards (64-bit numbers); without any, one card is made.
 
     To whom a till has registered, no card is made that it did not hand out. A provisional guest is not found by phone.
-    `member_no` empty: a random free one is given. Money in minor units; points come from the ledger, never from here.
+    `member_no` empty: a random free one is given. `tier` empty: what the program gives for `spend` and
+    `visits`, so that the first check has it. Money in minor units; points come from the ledger, never from here.
     """
 
     name: str = ""
@@ -85,13 +89,14 @@ async def register(
     Raises `BadInput` `guest_name`, `phone_malformed`; nothing is registered then.
     """
     numbers = await _member_numbers(connection, network, guests, random_below)
+    program = await programs.current(connection, network) if any(not guest.tier for guest in guests) else None
     sealed, states, cards, made = [], [], [], []
     for guest, number in zip(guests, numbers, strict=True):
         sealed.append(_sealed(network, vault, guest, number))
         states.append(
             State(
                 guest=guest.id,
-                tier=guest.tier,
+                tier=guest.tier or _first_tier(program, guest),
                 spend=guest.spend,
                 visits=guest.visits,
                 visits_ever=guest.visits,
@@ -107,6 +112,12 @@ async def register(
     await repository.insert_states(connection, network, states)
     await repository.insert_credentials(connection, network, cards)
     return made
+
+
+def _first_tier(program: Program | None, guest: NewGuest) -> str:
+    if program is None:
+        return ""
+    return reached(program, {"spend": guest.spend, "visits": guest.visits}.get(program.tier_base, 0))
 
 
 async def changes(

@@ -49,6 +49,23 @@ async def test_a_guest_is_found_by_card_number_and_phone(ground: Ground, made: M
     assert person == Person("Анна Иванова", "+79161234567", date(1990, 2, 28), anna.member_no)
 
 
+@pytest.mark.parametrize(
+    ("new", "tier"),
+    [
+        (NewGuest(name="New"), "BRONZE"),
+        (NewGuest(name="Of a list", spend=1_500_000), "SILVER"),
+        (NewGuest(name="Given one", tier="VIP"), "VIP"),
+    ],
+)
+async def test_the_first_check_has_the_tier_the_program_gives(
+    ground: Ground, made: MadeNetwork, new: NewGuest, tier: str
+) -> None:
+    (guest,) = await register(ground, made.network.id, new)
+    async with ground.db.begin(made.network.id) as connection:
+        found = await service.feed_rows(connection, made.network.id, ground.vault, FeedTable.GUEST, [str(guest.id)])
+    assert rows.read(rows.GuestRow, found[str(guest.id)]).tier == tier
+
+
 async def test_a_phone_that_two_share_names_nobody(ground: Ground, made: MadeNetwork) -> None:
     await register(ground, made.network.id, ANNA, NewGuest(phone="+79161234567"))
     async with ground.db.begin(made.network.id) as connection:
