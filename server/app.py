@@ -42,6 +42,8 @@ _LOG = logging.getLogger(__name__)
 _READY_WITHIN_S = 2.0
 _HOLDS_AT_ONCE = 6
 _THIS_MACHINE = ("127.0.0.1", "::1")
+# What a proxy on this machine adds when it speaks for somebody elsewhere.
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
@@ -138,7 +140,8 @@ def _add_health(app: FastAPI, services: Services) -> None:
     @app.get("/metrics", tags=["health"], responses={403: {"description": "Asked from another machine"}})
     async def get_metrics(request: Request) -> Response:
         """Give Prometheus its figures; to this machine alone, for they say how business goes."""
-        if request.client is None or request.client.host not in _THIS_MACHINE:
+        is_forwarded = any(name in request.headers for name in _FORWARDED)
+        if request.client is None or request.client.host not in _THIS_MACHINE or is_forwarded:
             return JSONResponse({"code": "LOCAL_ONLY", "text": "Metrics are read on the server's own machine."}, 403)
         return Response(await metrics.exposition(services.ground.db), media_type=metrics.CONTENT_TYPE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ class Signer:
         return Ed25519PublicKey.from_public_bytes(self.public)
 
 
+# Longer than a till waits for a whole exchange; who never comes to an end would keep a connection for ever.
+BODY_WITHIN_S = 200.0
+
 FindSigner = Callable[[UUID, UUID], Awaitable[Signer | None]]
 
 
@@ -53,14 +57,22 @@ async def read_signed(request: Request, find: FindSigner) -> tuple[Signer, bytes
 
 
 async def read_body(request: Request, limit: int = codec.MAX_BODY_BYTES) -> bytes:
-    """Return the body as sent, reading no further than `limit`; raises `ApiError` 413."""
+    """Return the body as sent, reading no further than `limit` and no longer than `BODY_WITHIN_S`.
+
+    Raises `ApiError` 408 and 413.
+    """
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise ApiError(413, ErrorCode.TOO_LARGE, f"The request is larger than {limit} bytes. Send less at a time.")
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    text = f"The request is larger than {limit} bytes. Send less at a time."
+                    raise ApiError(413, ErrorCode.TOO_LARGE, text)
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise ApiError(408, ErrorCode.BAD_BODY, "The request did not come to its end. Send less at a time.") from error
     return b"".join(chunks)
 
 

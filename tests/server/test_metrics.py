@@ -42,3 +42,9 @@ async def test_another_machine_is_told_nothing(world: World) -> None:
     async with httpx2.AsyncClient(transport=transport, base_url="http://server") as client:
         answer = await client.get("/metrics")
     assert (answer.status_code, answer.json()["code"]) == (403, "LOCAL_ONLY")
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+async def test_a_proxy_on_this_machine_passes_nothing_on(world: World, header: str) -> None:
+    answer = await world.client.get("/metrics", headers={header: "for=10.0.0.7"})
+    assert answer.status_code == 403
