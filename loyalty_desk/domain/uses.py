@@ -6,6 +6,7 @@ A counter belongs to a guest or, for totals and budgets, to the program; its per
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from uuid import UUID
@@ -51,6 +52,23 @@ def counted(program: Program, quoted: Quote, guest: UUID | None, zone: tzinfo) -
             if name in rules and _of(rules[name], "budget"):
                 found[CounterKey(PROGRAM, name, MONEY)] += amount
     return {key: count for key, count in found.items() if count}
+
+
+def left_of(program: Program, used: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Return what is left of rules with totals (uses) and budgets (minor units), as `Choices.quotas` takes it.
+
+    `used` are the program's counters by rule and period. A rule with both has its budget, and nothing once its total is
+    reached.
+    """
+    found: dict[str, int] = {}
+    for rule in program.rules:
+        totals = [one.integer("total") for one in _of(rule, "usage") if one.integer("total")]
+        budgets = [one.integer("amount") for one in _of(rule, "budget")]
+        left = [max(0, total - used.get((rule.id, ""), 0)) for total in totals]
+        money = [max(0, amount - used.get((rule.id, MONEY), 0)) for amount in budgets]
+        if left or money:
+            found[rule.id] = 0 if 0 in left else min(money or left)
+    return found
 
 
 def _periods(rule: Rule) -> list[str]:

@@ -27,6 +27,7 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ClockConfidence, Credential, Record, RecordKind, TooLarge, Totals
+from loyalty_desk.domain.uses import PROGRAM, counted, left_of
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import FeedTable
@@ -37,6 +38,8 @@ from server.guests.proof import Proved, prove, remember
 from server.holds import service as holds
 from server.kit.db import Database
 from server.kit.errors import ApiError, is_outage, outage, sqlstate
+from server.ledger import counting
+from server.ledger.counting import Used
 from server.ledger.online import OnlinePosting, Taken, stored
 from server.ledger.store import Tools
 from server.networks import service as networks
@@ -83,16 +86,17 @@ class CheckDesk:
             program = await self._program(connection, asker.network)
             proved = await self._proved(connection, asker, asked, now)
             guest = None if proved is None else proved.guest
+            counters = await counting.used_by(connection, asker.network, [] if guest is None else [guest])
             if proved is None or guest is None:
-                priced = await self._price(connection, asker, asked, None, program, now, None)
+                priced = await self._price(connection, asker, asked, None, program, now, None, counters)
                 return QuoteAnswer(told(priced.quote))
             posting = await OnlinePosting.lock(connection, asker.network, self._tools, [guest], program, [], now)
             available = posting.available(guest) - await holds.held(
                 connection, asker.network, posting.accounts[guest].account_id, now
             )
-            facts = await self._facts(connection, asker.network, guest, max(0, available), now)
+            facts = await self._facts(connection, asker.network, guest, max(0, available), now, counters)
             limit = await self._limit(connection, asker, asked, proved)
-            priced = await self._price(connection, asker, asked, facts, program, now, limit)
+            priced = await self._price(connection, asker, asked, facts, program, now, limit, counters)
             return QuoteAnswer(told(priced.quote), guest, available, priced.quote.redemption.max_points)
 
     async def commit(self, asker: Asker, asked: CommitRequest) -> CommitAnswer:
@@ -173,6 +177,7 @@ class CheckDesk:
                 guest: await holds.held(connection, network, account.account_id, now)
                 for guest, account in posting.accounts.items()
             }
+            counters = await counting.used_by(connection, network, wanted)
             answers: list[CommitAnswer | Exception] = []
             has_new = False
             used: list[int] = []
@@ -189,7 +194,7 @@ class CheckDesk:
                     said = proved
                 else:
                     try:
-                        said = await self._one(connection, posting, held, one, proved, program, now, used)
+                        said = await self._one(connection, posting, held, one, proved, program, now, used, counters)
                         seen[one.asked.id] = (one.digest, said)
                         has_new = True
                     except (ForPerson, ApiError) as error:
@@ -197,6 +202,7 @@ class CheckDesk:
                 answers.append(said)
             if has_new:
                 more = await guests.changes(connection, network, self._tools.vault, [], used)
+                more += await counting.move(connection, network, counters.moved)
                 await posting.write(more)
         return answers
 
@@ -210,6 +216,7 @@ class CheckDesk:
         program: Program,
         now: datetime,
         used: list[int],
+        counters: Used,
     ) -> CommitAnswer:
         """Price one check and plan its posting; raises before anything of it is planned."""
         asker, asked = one.asker, one.asked
@@ -220,9 +227,9 @@ class CheckDesk:
             if guest not in posting.accounts:
                 raise Taken
             points = max(0, posting.available(guest) - held[guest])
-            facts = await self._facts(connection, asker.network, guest, points, now, posting)
+            facts = await self._facts(connection, asker.network, guest, points, now, counters, posting)
             limit = await self._limit(connection, asker, asked, proved)
-        priced = await self._price(connection, asker, asked, facts, program, now, limit)
+        priced = await self._price(connection, asker, asked, facts, program, now, limit, counters)
         if asked.total is not None and asked.total != priced.quote.total:
             text = f"The check costs {priced.quote.total} now, not {asked.total}. Ask for its price again."
             raise ApiError(409, ErrorCode.PRICE_CHANGED, text)
@@ -239,6 +246,7 @@ class CheckDesk:
             if proved.step is not None:
                 used.append(int.from_bytes(proved.handle, "big"))
         posting.add(record, guest)
+        counters.add(counted(program, priced.quote, guest, priced.basket.zone))
         available = None if guest is None else posting.available(guest) - held[guest]
         return CommitAnswer(asked.id, duplicate=False, check=told(priced.quote), guest=guest, available=available)
 
@@ -303,9 +311,10 @@ class CheckDesk:
         program: Program,
         now: datetime,
         limit: int | None,
+        counters: Used,
     ) -> Priced:
         store = await networks.get_store(connection, asker.network, asker.store_for(asked.store))
-        return price(asked, store.id, store.zone, facts, program, now, limit)
+        return price(asked, store.id, store.zone, facts, program, now, limit, left_of(program, counters.of(PROGRAM)))
 
     async def _facts(
         self,
@@ -314,6 +323,7 @@ class CheckDesk:
         guest: UUID,
         points: int,
         now: datetime,
+        counters: Used,
         posting: OnlinePosting | None = None,
     ) -> GuestFacts:
         found = await guests.feed_rows(connection, network, self._tools.vault, FeedTable.GUEST, [str(guest)])
@@ -323,7 +333,7 @@ class CheckDesk:
             row = msgspec.structs.replace(
                 row, tier=state.tier, spend=state.spend, visits=state.visits, first_visit=state.first_visit
             )
-        return facts_of(guest, row, points, {}, now)
+        return facts_of(guest, row, points, dict(counters.of(str(guest))), now)
 
     async def _program(self, connection: AsyncConnection, network: UUID) -> Program:
         found = await self._program_or_none(connection, network)

@@ -43,8 +43,11 @@ def price(
     program: Program,
     at: datetime,
     limit: int | None,
+    quotas: Mapping[str, int],
 ) -> Priced:
     """Return the check priced at `at`; `limit` is the most that the code shown may redeem, None without a guest.
+
+    `quotas` is what is left of rules with totals and budgets, by rule.
 
     Raises `BadInput` as the kernel does, and `check_amount_or_lines`.
     """
@@ -63,6 +66,7 @@ def price(
         rewards=tuple(asked.rewards),
         gifts=asked.gifts,
         declined=frozenset(asked.declined),
+        quotas=quotas,
         redemption_cap=limit,
         redemption_cap_reason=None if limit is None else CODE_LIMIT,
     )

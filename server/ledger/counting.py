@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.uses import CounterKey
+from loyalty_desk.domain.uses import PROGRAM, CounterKey
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit.db import fetch
 from server.kit.feed import Change
+
+
+@dataclass(slots=True)
+class Used:
+    """Counters of some guests and of the program by rule and period, and what is added to them in this transaction."""
+
+    by_owner: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
+    moved: Counter[CounterKey] = field(default_factory=Counter)
+
+    def of(self, owner: str) -> Mapping[tuple[str, str], int]:
+        """Return the counters of an owner: a guest's id as text, or `PROGRAM`."""
+        return self.by_owner.get(owner, {})
+
+    def add(self, found: Mapping[CounterKey, int]) -> None:
+        """Count a check, so that the next one of this transaction finds it counted."""
+        for key, count in found.items():
+            mine = self.by_owner.setdefault(key.owner, {})
+            mine[key.rule, key.period] = mine.get((key.rule, key.period), 0) + count
+            self.moved[key] += count
+
+
+async def used_by(connection: AsyncConnection, network: UUID, guests: Iterable[UUID]) -> Used:
+    """Return what guests and the program have used so far; lock the guests before, where it is to hold."""
+    made = Used()
+    for owner, rule, period, used in await fetch(
+        connection,
+        "select owner, rule, period, used from counter where network_id = $1 and owner = any($2::text[])",
+        network,
+        [PROGRAM, *(str(one) for one in guests)],
+    ):
+        made.by_owner.setdefault(owner, {})[rule, period] = used
+    return made
 
 
 async def move(connection: AsyncConnection, network: UUID, by: Mapping[CounterKey, int]) -> list[Change]:

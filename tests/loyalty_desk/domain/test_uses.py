@@ -13,7 +13,7 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import Choices
-from loyalty_desk.domain.uses import MONEY, PROGRAM, CounterKey, counted
+from loyalty_desk.domain.uses import MONEY, PROGRAM, CounterKey, counted, left_of
 from tests.loyalty_desk.domain.pricing_parts import basket, off, percent, rule
 
 ANNA = UUID(int=7)
@@ -75,3 +75,22 @@ def test_what_a_check_has_moved_reaches_the_limit_of_the_next():
     uses = {(key.rule, key.period): count for key, count in counted(program, first, ANNA, MOSCOW).items()}
     second = quote(goods, GuestFacts(guest_id=ANNA, uses=uses), program, AT)
     assert (first.total, second.total) == (900, 1_000)
+
+
+def test_what_is_left_of_totals_and_budgets_is_what_the_next_check_may_take():
+    pot = {"type": "budget", "amount": 70}
+    program = Program.from_dict(
+        {
+            "version": 1,
+            "currency": "RUB",
+            "rules": [
+                rule("t", off(100), when=[usage(total=3)]),
+                rule("b", off(50), when=[pot]),
+                rule("both", off(10), when=[usage(total=2), pot]),
+                rule("free", off(1)),
+            ],
+        }
+    )
+    assert left_of(program, {}) == {"t": 3, "b": 70, "both": 70}
+    used = {("t", ""): 4, ("b", MONEY): 30, ("both", ""): 2, ("both", MONEY): 20}
+    assert left_of(program, used) == {"t": 0, "b": 40, "both": 0}
