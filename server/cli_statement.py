@@ -36,11 +36,13 @@ def statement(
             who = _id(guest) or await guests.find(connection, chosen, opened.vault, parse(guest))
             if who is None or not await guests.existing(connection, chosen, [who]):
                 raise Refused("guest_unknown")
-            return await ledger.statement(connection, chosen, who)
+            return await ledger.statement(connection, chosen, opened.vault, who)
 
     found = with_ground(settings_of(data_dir), terminal, work)
     for one in found.movements:
         terminal.line(f"{one.at:%Y-%m-%d %H:%M} UTC  {one.kind:<10} {one.amount:>+9}  {one.balance:>9}  {one.tx}")
+        if one.words:
+            terminal.line(f"{'':22}{one.words}")
     terminal.line(f"balance {found.posted}, to spend now {found.available}, owed {found.debt}")
     terminal.result(
         guest=str(found.guest),
@@ -54,6 +56,7 @@ def statement(
                 "at": one.at.isoformat(),
                 "amount": one.amount,
                 "balance": one.balance,
+                "words": one.words,
             }
             for one in found.movements
         ],

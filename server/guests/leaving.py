@@ -23,6 +23,7 @@ from server.kit.db import fetch
 from server.kit.errors import outage
 from server.kit.feed import Change
 from server.kit.ground import Ground
+from server.ledger import words
 from server.ledger.own import OwnPosting
 
 LIST = "erased"
@@ -67,6 +68,7 @@ async def _forget(ground: Ground, network: UUID, guests: Sequence[UUID]) -> int:
         if set(await _with_aliases(connection, network, guests)) - posting.accounts.keys():
             raise outage()
         await _wipe(connection, network, everybody)
+        await words.forget(connection, network, everybody)
         cards = await fetch(
             connection,
             "delete from credential where network_id = $1 and guest_id = any($2::uuid[]) returning handle",

@@ -47,6 +47,7 @@ from server.ledger.standing import program_version, terms_of, tier_of
 from server.ledger.store import LedgerStore
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
 from server.ledger.timing import effective_at
+from server.ledger.words import Words, words_of
 
 _QUARTER_MS = 15 * 60 * 1000
 # What others may be about to post another way, not having seen it.
@@ -92,6 +93,7 @@ class Batch:
         self._guards = Guards(store.guards, now)
         self._at = UUID(int=0)
         self._registrar = Registrar(store.registers)
+        self._words: dict[UUID, Words] = {}
         self._results: dict[int, PushResult] = {}
         self._ids = {one.seq: one.id for one in push.records}
 
@@ -330,6 +332,8 @@ class Batch:
             effective = effective_at(record, sight, 0 if published is None else to_ms(published), now)
             raised = tuple(sorted_out.raised.get(record.seq, ())) if one.number is None else ()
             raised += self._registrar.raised.get(record.id, ())
+            if record.kind in BY_HAND:
+                raised += self._read_words(one)
             receiver = alive[moved_between(record)[1]] if record.kind is RecordKind.TRANSFER else None
             facts.append(
                 Fact(
@@ -345,6 +349,13 @@ class Batch:
             )
         await self._guards.look(facts, reached)
         return facts
+
+    def _read_words(self, one: Ready) -> tuple[Raised, ...]:
+        """Note what a manager wrote beside a record, and return that it is not what the record was made with."""
+        words, wrong = words_of(one.record, one.source.private)
+        if words is not None:
+            self._words[words.tx] = words
+        return (Raised(ExceptionKind.EVIDENCE, one.record.guest_id, {"private": wrong}),) if wrong else ()
 
     async def _count_back(self) -> None:
         """Let sales that waited for their guest count for what is left of them."""
@@ -433,6 +444,8 @@ class Batch:
             )
             if new != len(rows):
                 raise Raced
+            if self._words:
+                await store.keep_words(list(self._words.values()))
             claims = [one for one in planned.posted if one.fact.claim is not None]
             if claims:
                 await store.registers.insert_claims(claims, self._now)

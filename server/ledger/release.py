@@ -156,7 +156,8 @@ async def _settle(
 ) -> None:
     """Say of rows that they are posted already, and of others what is wrong with them."""
     await connection.exec_driver_sql(
-        "update quarantine set state = 'replayed', resolved_at = $3 where network_id = $1 and id = any($2::bigint[])",
+        "update quarantine set state = 'replayed', resolved_at = $3, private_sealed = null"
+        " where network_id = $1 and id = any($2::bigint[])",
         (network, list(settled), now),
     )
     await connection.exec_driver_sql(

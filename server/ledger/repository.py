@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.lots import Activity
 from loyalty_desk.domain.record import Record, Totals
+from server.kit.crypto import Vault
 from server.kit.db import fetch
 from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
@@ -236,7 +237,7 @@ async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UU
     return found
 
 
-async def waiting_for(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[Waiting]:
+async def waiting_for(connection: AsyncConnection, network: UUID, ids: Sequence[UUID], vault: Vault) -> list[Waiting]:
     """Return the records that wait in quarantine for one of these, in the order in which they came."""
     rows = await fetch(
         connection,
@@ -250,12 +251,14 @@ async def waiting_for(connection: AsyncConnection, network: UUID, ids: Sequence[
         network,
         list(ids),
     )
-    return [Waiting(row.id, row.branch, _as_pushed(row)) for row in rows]
+    return [Waiting(row.id, row.branch, _as_pushed(network, row, vault)) for row in rows]
 
 
-def _as_pushed(row: Any) -> Incoming:
-    prev, digest, raw = bytes(row.prev_hash), bytes(row.hash), bytes(row.raw)
-    return Incoming(row.seq, row.record_id, prev, digest, raw, None, None)
+def _as_pushed(network: UUID, row: Any, vault: Vault) -> Incoming:
+    prev, digest, raw, private = bytes(row.prev_hash), bytes(row.hash), bytes(row.raw), None
+    if row.private_sealed is not None:
+        private = vault.open_secret(network, f"private {row.record_id}", bytes(row.private_sealed))
+    return Incoming(row.seq, row.record_id, prev, digest, raw, private, None)
 
 
 async def guests_of_handles(connection: AsyncConnection, network: UUID, handles: Iterable[bytes]) -> dict[bytes, UUID]:

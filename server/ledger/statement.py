@@ -9,12 +9,17 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from server.kit.crypto import Vault
 from server.kit.db import fetch, fetch_one
+from server.ledger.words import opened
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One transaction's effect on the guest; `amount` and `balance` (after it) in smallest point units."""
+    """One transaction's effect on the guest; `amount` and `balance` (after it) in smallest point units.
+
+    `words` are what a manager wrote beside it.
+    """
 
     tx: UUID
     kind: str
@@ -22,6 +27,7 @@ class Movement:
     at: datetime
     amount: int
     balance: int
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Statement:
     movements: Sequence[Movement]
 
 
-async def statement(connection: AsyncConnection, network: UUID, guest: UUID) -> Statement:
+async def statement(connection: AsyncConnection, network: UUID, vault: Vault, guest: UUID) -> Statement:
     """Return the statement of a guest; one without an account has an empty one."""
     account = await fetch_one(
         connection,
@@ -59,14 +65,22 @@ async def statement(connection: AsyncConnection, network: UUID, guest: UUID) -> 
         connection,
         """
         select t.id, t.kind, t.origin, t.effective_at, sum(e.amount)::bigint as amount,
-            (sum(sum(e.amount)) over (order by t.recorded_at, t.effective_at, t.id))::bigint as balance
+            (sum(sum(e.amount)) over (order by t.recorded_at, t.effective_at, t.id))::bigint as balance,
+            w.tx_id as beside, w.sealed
         from entry e join ledger_tx t on t.network_id = e.network_id and t.id = e.tx_id
+        -- What waited for its guest was written beside the posting that it was claimed of.
+        left join words w on w.network_id = t.network_id
+            and w.tx_id = case when t.natural_key = 'claim:' || t.reverses_id then t.reverses_id else t.id end
         where e.network_id = $1 and e.account_id = $2
-        group by t.id, t.kind, t.origin, t.effective_at, t.recorded_at
+        group by t.id, t.kind, t.origin, t.effective_at, t.recorded_at, w.tx_id, w.sealed
         order by t.recorded_at, t.effective_at, t.id
         """,
         network,
         account.id,
     )
-    movements = [Movement(one.id, one.kind, one.origin, one.effective_at, one.amount, one.balance) for one in rows]
+    words = opened(vault, network, {one.beside: bytes(one.sealed) for one in rows if one.sealed is not None})
+    movements = [
+        Movement(one.id, one.kind, one.origin, one.effective_at, one.amount, one.balance, words.get(one.beside, ""))
+        for one in rows
+    ]
     return Statement(guest, account.posted, available[0], account.debt, movements)

@@ -26,6 +26,7 @@ from server.ledger.register_store import Admit, PostgresRegisters, RegisterStore
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
+from server.ledger.words import Words, keep
 
 GuestRows = Callable[[AsyncConnection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
 ProgramOf = Callable[[AsyncConnection, UUID, int | None], Awaitable[Program | None]]
@@ -126,6 +127,10 @@ class LedgerStore(Protocol):
 
     async def insert_postings(self, rows: Sequence[Sourced], recorded_at: datetime) -> int:
         """Insert transactions and return how many were new."""
+        ...
+
+    async def keep_words(self, rows: Sequence[Words]) -> None:
+        """Keep what managers wrote beside postings, of guests who are not erased."""
         ...
 
     async def insert_entries(
@@ -249,7 +254,7 @@ class PostgresStore:
 
     async def waiting_for(self, ids: Sequence[UUID]) -> list[Waiting]:
         """As `repository.waiting_for`."""
-        return await repository.waiting_for(*self._at, ids)
+        return await repository.waiting_for(*self._at, ids, self._tools.vault)
 
     async def guests_of_handles(self, handles: Iterable[bytes]) -> dict[bytes, UUID]:
         """As `repository.guests_of_handles`."""
@@ -313,6 +318,10 @@ class PostgresStore:
     async def insert_postings(self, rows: Sequence[Sourced], recorded_at: datetime) -> int:
         """As `storing.insert_postings`."""
         return await storing.insert_postings(*self._at, rows, recorded_at)
+
+    async def keep_words(self, rows: Sequence[Words]) -> None:
+        """Keep them sealed."""
+        await keep(*self._at, self._tools.vault, rows)
 
     async def insert_entries(
         self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Set[UUID]

@@ -340,6 +340,7 @@ async def settle_waiting(
         """
         update quarantine q set state = case when t.reason is null then 'replayed' else 'open' end,
             resolved_at = case when t.reason is null then $2::timestamptz end,
+            private_sealed = case when t.reason is not null then q.private_sealed end,
             reason = coalesce(t.reason, q.reason), detail = coalesce(t.detail, q.detail)
         from unnest($3::bigint[], $4::text[], $5::text[]) as t (id, reason, detail)
         where q.network_id = $1 and q.id = t.id and q.state in ('waiting_dependency', 'open')

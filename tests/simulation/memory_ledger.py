@@ -33,6 +33,7 @@ from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original, Source, who
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced, entry_lot
 from server.ledger.timing import ClockSight
+from server.ledger.words import Words
 from server.sync.store import BranchHead, LifeClaim
 from tests.simulation.memory_guards import MemoryGuards
 from tests.simulation.memory_registers import MemoryRegisters
@@ -546,6 +547,9 @@ class MemoryStore:
     async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
         for one in rows:
             self.tables.exceptions.setdefault((str(one.kind), one.tx_id), one)
+
+    async def keep_words(self, rows: Sequence[Words]) -> None:
+        """Words are not of the protocol."""
 
     async def queue_repricing(self, ids: Sequence[UUID]) -> None:
         """Pricing again is not of the protocol."""
