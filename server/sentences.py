@@ -68,6 +68,8 @@ SENTENCES = {
     "rule_without_effect": "In the program, {place} has no effect.",
     "name_missing": "In the program, {place} has no name in: {languages}.",
     "all_for_nothing": "In the program, {place} gives everything for nothing, without a limit.",
+    "nothing_at_tills": "In the program, {place} gives nothing at tills: it is limited for all guests together, and"
+    " tills cannot share such a limit yet. Checks that other systems send get it.",
     "opens_nothing": "In the program, the coupon of {place} opens the rule {rule}, which is not there.",
     "bounds_crossed": "In the program, {condition} in {place} can never hold: its bounds are crossed.",
     "dates_crossed": "In the program, {condition} in {place} ends before it begins.",

@@ -5,6 +5,7 @@ import pytest
 from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.publishing import findings
+from loyalty_desk.domain.quote import Choices
 from tests.loyalty_desk.domain.pricing_parts import AT, basket, off, percent, rule
 from tests.loyalty_desk.domain.properties import cases
 
@@ -23,6 +24,16 @@ def codes(*rules, **more):
 def test_a_sound_program_has_nothing_said_of_it():
     sound = rule("a", percent(1000), when=[{"type": "promo_code", "codes": ["X"]}, {"type": "tiers", "tiers": ["B"]}])
     assert codes(sound, rule("b", off(100)), tiers=TIERS, redemption={}) == []
+
+
+@pytest.mark.parametrize("limit", [{"type": "budget", "amount": 100}, {"type": "usage", "total": 5}])
+def test_a_limit_for_all_together_is_told_to_give_nothing_at_tills(limit):
+    limited = rule("a", off(10), when=[limit])
+    assert codes(limited) == [("nothing_at_tills", "rule a", False)]
+    program = Program.from_dict(snapshot(limited))
+    # What a till without a lease knows: it has none of it.
+    assert quote(basket(1_000), None, program, AT, Choices(quotas={})).discount_total == 0
+    assert codes(rule("b", off(10), when=[{"type": "usage", "per_guest": 1}])) == []
 
 
 @pytest.mark.parametrize(
