@@ -280,12 +280,12 @@ async def test_two_tills_spend_the_same_points_both_post_and_the_next_earning_re
 async def test_a_commit_that_fails_is_no_acknowledgement(world: World, admin: psycopg.Connection) -> None:
     till = await world.till()
     till.sale()
-    plant_failure(admin, "58030", deferred=True)
+    await asyncio.to_thread(plant_failure, admin, "58030", deferred=True)
     response = await world.post(till, "push", till.push())
     assert refusal(response) == (503, "OUTAGE")
     assert response.headers["retry-after"]
     assert await posted(world) == 0
-    admin.execute("drop trigger planted on ledger_tx")
+    await asyncio.to_thread(admin.execute, "drop trigger planted on ledger_tx")
     assert statuses(await world.push(till)) == ["posted", "posted"]
 
 
@@ -296,7 +296,7 @@ async def test_an_outage_of_the_database_is_503_and_quarantines_nothing(
 ) -> None:
     till = await world.till()
     till.sale()
-    plant_failure(admin, state)
+    await asyncio.to_thread(plant_failure, admin, state)
     assert refusal(await world.post(till, "push", till.push())) == (503, "OUTAGE")
     assert await world.sql("select (select count(*) from quarantine), (select count(*) from device_epoch)") == [(0, 0)]
 
@@ -501,7 +501,10 @@ async def waits_for_a_lock(world: World) -> None:
 
 
 def plant_failure(admin: psycopg.Connection, state: str, *, deferred: bool = False) -> None:
-    """Make every insert into the ledger fail with an SQLSTATE, at once or at the commit."""
+    """Make every insert into the ledger fail with an SQLSTATE, at once or at the commit.
+
+    Called in a thread: what the application does in the background may hold the table until its loop goes on.
+    """
     admin.execute(
         "create function planted() returns trigger language plpgsql as"
         f" $$ begin raise exception 'planted' using errcode = '{state}'; end $$"
