@@ -48,6 +48,7 @@ def main() -> None:
     zoneinfo.reset_tzpath(to=())
     log_file.hush()
     try:
+        "".join(sys.argv).encode()
         done = app(prog_name=_PROGRAM, standalone_mode=False)
     except ForPerson as error:
         fail(error, _language(sys.argv))
@@ -56,6 +57,9 @@ def main() -> None:
     except typer.Abort:
         typer.echo(err=True)  # ends the line of the question that got no answer
         fail(Refused("nothing_done"), _language(sys.argv))
+    except UnicodeEncodeError:
+        # Bytes that are no text, in an argument or on standard input: a name of them would be registered as it is.
+        fail(BadInput("usage_other", command=_PROGRAM), _language(sys.argv))
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(done if isinstance(done, int) else 0)

@@ -45,11 +45,14 @@ def main() -> None:
     # The pinned zones, never the system's: tills count their business days with the same.
     zoneinfo.reset_tzpath(to=())
     try:
+        "".join(sys.argv).encode()
         app()
     except ForPerson as error:
         _fail(sentence(error))
     except Broken as error:
         _fail(str(error))
+    except UnicodeEncodeError:
+        _fail("An argument holds bytes that are no text: type it anew.")
     except (SQLAlchemyError, OSError) as error:
         _fail(f"The database does not answer, or not as expected: {type(error).__name__}: {_first_line(error)}")
     except KeyboardInterrupt:

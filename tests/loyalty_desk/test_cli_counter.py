@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 from typer.testing import CliRunner, Result
 
+from loyalty_desk import cli
 from loyalty_desk.cli import app
 from loyalty_desk.domain.guest_code import ld1
 from loyalty_desk.log_file import NAME as LOG
@@ -256,3 +258,16 @@ def test_a_promo_code_is_applied_or_said_why_not_or_refused(
     small = till("sale", "--amount", "100", "--promo", "SPRING")
     assert small.exit_code == 0
     assert "Promo code SPRING is known, but does not apply to this check." in small.stdout
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("line", ["find", "sale --amount 5 --code", "register --consent 1 --name"])
+def test_bytes_that_are_no_text_are_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    monkeypatch.setattr("loyalty_desk.log_file.hush", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["loyalty-desk", "till", *line.split(), "\udcff\udcfe", "--lang", "en"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "This cannot be understood: loyalty-desk --help says what there is.\n"
