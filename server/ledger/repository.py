@@ -339,8 +339,8 @@ async def granted(
         join entry p on p.network_id = e.network_id and p.tx_id = e.tx_id and p.leg = e.leg - 1 and p.amount = -e.amount
         join account a on a.network_id = p.network_id and a.id = p.account_id and a.kind = 'promo_cost'
         join lot l on l.network_id = e.network_id and l.id = e.lot_id
-        where x.network_id = $1 and x.guest_id = any($2::uuid[]) and x.recorded_at >= $3 and x.origin = 'till'
-            and x.kind in ('sale', 'exchange') and e.amount > 0 and l.state <> 'held'
+        where x.network_id = $1 and x.guest_id = any($2::uuid[]) and x.recorded_at >= $3
+            and x.origin in ('till', 'online') and x.kind in ('sale', 'exchange') and e.amount > 0 and l.state <> 'held'
         group by 1, 2
         """,
         network,

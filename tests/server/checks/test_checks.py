@@ -254,3 +254,15 @@ async def test_a_rule_of_one_use_gives_once_and_a_budget_only_what_is_left(world
     )
     told = {row.key: row.row for row in (await world.pull(till)).rows if row.table == "counter"}
     assert told == {f"{guest}:once:": {"used": 1}, "program:pot:money": {"used": 500}}
+
+
+async def test_the_points_of_a_day_are_one_cap_over_all_commits(world: World, admin: psycopg.Connection) -> None:
+    bearer, (guest,) = await token(world), await world.guests()
+    asked = check(world, guest=await card(world, guest.id))
+    earned = (await send(world, bearer, "commit", asked | {"id": str(uuid4())})).json()["check"]["earned_points"]
+    admin.execute(
+        "update profile set settings = settings || jsonb_build_object('granted_points', %s::int)", (earned + 1,)
+    )
+    again = (await send(world, bearer, "commit", asked | {"id": str(uuid4())})).json()
+    assert (again["check"]["earned_points"], again["available"]) == (earned, earned + 1)
+    assert await world.sql("select sum(remaining)::bigint from lot where state = 'held'") == [(earned - 1,)]
