@@ -12,7 +12,7 @@ import typer
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.guest_code import ld1, parse
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
-from server.cli_terminal import Terminal
+from server.cli_terminal import Terminal, counted
 from server.kit.ground import Ground
 
 app = typer.Typer(no_args_is_help=True, help="Guests: lists of them, two that are one, one that wants to be forgotten.")
@@ -21,22 +21,31 @@ Guest = Annotated[str, typer.Argument(help="A card's code, a member number or th
 
 @app.command("import")
 def guests_import(
-    file: Annotated[Path, typer.Argument(help="CSV with a header: name, phone, birthday, member_no, card, …")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV whose first line names its columns, any of: name, phone, birthday, member_no, card, tier, "
+            "points, spend, visits."
+        ),
+    ],
     network: NetworkId = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Register the guests of a list with their points; again it adds nobody twice. Amounts are smallest units."""
     from server.guests import lists
+    from server.ledger.shelf import ProgramShelf
+    from server.services import ledger_tools
 
     terminal = Terminal(as_json)
     lines = lists.read(file)
 
     async def work(opened: Ground) -> tuple[int, int]:
-        return await lists.take_in(opened, await chosen_network(opened, network), lines, file.name, datetime.now(UTC))
+        chosen, tools = await chosen_network(opened, network), ledger_tools(opened, ProgramShelf())
+        return await lists.take_in(opened, tools, chosen, lines, file.name, datetime.now(UTC))
 
     new, known = with_ground(settings_of(data_dir), terminal, work)
-    terminal.line(f"{new} guests are new, {known} were here already.")
+    terminal.line(f"{counted(new, 'new guest')}, {known} here already.")
     terminal.result(new=new, known=known)
 
 

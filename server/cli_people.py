@@ -35,7 +35,7 @@ def staff_add(
     terminal = Terminal(as_json)
     if role not in ("", *SHORTEST):
         raise BadInput("staff_role", wants=", ".join(SHORTEST))
-    pin = _pin()
+    pin = _pin(role)
 
     async def work(opened: Ground) -> service.Member:
         chosen = await chosen_network(opened, network)
@@ -73,7 +73,13 @@ def staff_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Jso
     terminal.result(staff=[{"id": str(one.id), "name": one.name, "role": one.role} for one in found])
 
 
-def _pin() -> str:
+def _pin(role: str) -> str:
     if sys.stdin.isatty():
-        return str(typer.prompt("PIN", hide_input=True, confirmation_prompt=True, err=True))
+        shortest = " or ".join(str(one) for one in sorted({SHORTEST[role]} if role else {*SHORTEST.values()}))
+        longer = "" if role else " (a manager or an owner: the longer)"
+        return str(
+            typer.prompt(
+                f"PIN, from {shortest} to {LONGEST} digits{longer}", hide_input=True, confirmation_prompt=True, err=True
+            )
+        )
     return sys.stdin.readline().rstrip("\r\n")

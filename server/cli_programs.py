@@ -13,7 +13,7 @@ from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.publishing import Finding
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
-from server.cli_terminal import Terminal
+from server.cli_terminal import Terminal, counted
 from server.kit.ground import Ground
 from server.sentences import sentence
 
@@ -29,7 +29,8 @@ def program_check(file: File, as_json: Json = False) -> None:
     terminal = Terminal(as_json)
     program, warnings = files.check(files.read(file), "", "UTC")
     _warn(terminal, warnings)
-    terminal.line(f"{file}: in order, {len(program.tiers)} tiers, {len(program.rules)} rules, hash {program.hash_text}")
+    holds = f"{counted(len(program.tiers), 'tier')}, {counted(len(program.rules), 'rule')}"
+    terminal.line(f"{file}: in order, {holds}, hash {program.hash_text}")
     terminal.result(
         ok=True, tiers=len(program.tiers), rules=len(program.rules), warnings=[one.code for one in warnings]
     )

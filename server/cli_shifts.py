@@ -7,8 +7,9 @@ from uuid import UUID
 
 import typer
 
+from loyalty_desk.domain.money import Currency, currency
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
-from server.cli_terminal import Terminal
+from server.cli_terminal import Terminal, counted
 from server.kit.ground import Ground
 from server.ledger.shifts import ClosedShift
 
@@ -23,7 +24,7 @@ def shifts(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """List closed shifts with their Z totals, the last one first; money in minor units."""
+    """List closed shifts with their Z totals, the last one first; in JSON money is in minor units."""
     from server.ledger.shifts import closed_shifts
 
     terminal = Terminal(as_json)
@@ -35,12 +36,13 @@ def shifts(
 
     found = with_ground(settings_of(data_dir), terminal, work)
     for one in found:
-        sums = one.totals.whole
+        sums, unit = one.totals.whole, currency(one.currency)
+        money = f"{_amount(sums.money, unit)} {unit.code}  returned {_amount(sums.returned, unit)}"
         terminal.line(
-            f"{one.day}  {one.store}  {one.till}  #{one.number}  {sums.sales} sales {sums.money}"
-            f"  returned {sums.returned}  points +{sums.points_earned} -{sums.points_redeemed}"
+            f"{one.day}  {one.store}  {one.till}  #{one.number}  {counted(sums.sales, 'sale')}  {money}"
+            f"  points +{sums.points_earned} -{sums.points_redeemed}"
         )
-    terminal.line(f"{len(found)} shifts")
+    terminal.line(counted(len(found), "shift"))
     terminal.result(
         shifts=[
             {
@@ -56,3 +58,9 @@ def shifts(
             for one in found
         ]
     )
+
+
+def _amount(minor: int, unit: Currency) -> str:
+    whole, part = divmod(abs(minor), unit.unit)
+    cents = f".{part:0{unit.decimals}}" if unit.decimals else ""
+    return f"{'-' if minor < 0 else ''}{whole:,}{cents}"

@@ -43,6 +43,11 @@ class Terminal:
         print(drawn.getvalue(), flush=True)
 
 
+def counted(number: int, thing: str) -> str:
+    """Return `1 shift`, `2 shifts`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def _plain(value: object) -> object:
     if isinstance(value, UUID | Path):
         return str(value)

@@ -147,10 +147,12 @@ def _line(number: int, row: dict[str, str]) -> Line:
         handles = (_handle(number, values["card"]),)
     try:
         birthday = date.fromisoformat(values["birthday"]) if values.get("birthday") else None
+    except ValueError as error:
+        raise BadInput("list_line", line=number, column="birthday", wants="like 1990-05-17") from error
+    try:
         phone = e164(values["phone"]) if values.get("phone") else ""
-    except (ValueError, BadInput) as error:
-        column = "phone" if isinstance(error, BadInput) else "birthday"
-        raise BadInput("list_line", line=number, column=column, wants="like +79161234567 or 1990-05-17") from error
+    except BadInput as error:
+        raise BadInput("list_line", line=number, column="phone", wants="like +79161234567") from error
     guest = NewGuest(
         name=values.get("name", ""),
         phone=phone,

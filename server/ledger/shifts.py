@@ -30,6 +30,7 @@ class ClosedShift:
     opened_at: datetime | None
     closed_at: datetime
     totals: ShiftTotals
+    currency: str
 
 
 async def closed_shifts(
@@ -39,7 +40,7 @@ async def closed_shifts(
     rows = await fetch(
         connection,
         """
-        select x.id, x.payload, x.effective_at, s.name as store, d.name as till,
+        select x.id, x.payload, x.effective_at, s.name as store, s.currency, d.name as till,
             (select max(o.effective_at) from ledger_tx o
                 where o.network_id = x.network_id and o.device_id = x.device_id and o.kind = 'shift_open'
                     and o.epoch = x.epoch and o.branch = x.branch and o.seq < x.seq) as opened_at
@@ -71,6 +72,7 @@ async def closed_shifts(
                 row.opened_at,
                 row.effective_at,
                 said.totals,
+                row.currency,
             )
         )
     return found

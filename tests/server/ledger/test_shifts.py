@@ -37,6 +37,7 @@ async def test_a_shift_is_shown_as_it_was_closed(world: World, expect_log: Calla
         (found,) = await closed_shifts(connection, world.network)
         assert await closed_shifts(connection, world.network, uuid4()) == []
     assert (found.id, found.number, found.totals, found.day) == (shift, 3, totals, "2026-03-02")
+    assert found.currency == "RUB"
     assert found.opened_at is not None
     assert found.opened_at < found.closed_at
 
