@@ -22,6 +22,8 @@ from server.kit import feed
 from server.kit.db import fetch
 from server.kit.ground import Ground
 from server.ledger.opening import Opening, credit_openings
+from server.ledger.store import Tools
+from server.ledger.taking_up import take_up, turn
 
 COLUMNS = ("name", "phone", "birthday", "member_no", "card", "tier", "points", "spend", "visits")
 MAX_LINES = 1_000_000
@@ -53,7 +55,9 @@ def read(path: Path) -> list[Line]:
     return [_line(number, row) for number, row in enumerate(rows, start=2)]
 
 
-async def take_in(ground: Ground, network: UUID, lines: Sequence[Line], name: str, now: datetime) -> tuple[int, int]:
+async def take_in(
+    ground: Ground, tools: Tools, network: UUID, lines: Sequence[Line], name: str, now: datetime
+) -> tuple[int, int]:
     """Register guests with their points, 500 a transaction; returns how many are new and how many were here already.
 
     A line's guest has an id of its own: derived from what identifies it (number, phone, card), else from the list's
@@ -73,11 +77,14 @@ async def take_in(ground: Ground, network: UUID, lines: Sequence[Line], name: st
             made = [_with_id(one.guest, guest) for guest, one in fresh.items()]
             await _require_free(connection, network, made)
             registered = await service.register(connection, network, ground.vault, made)
+            # Nobody sells to one of these cards meanwhile without this being seen; taken before any account is locked.
+            await turn(connection, network, alone=True)
             openings = [Opening(guest, one.points) for guest, one in fresh.items() if one.points]
             await credit_openings(connection, network, openings, now)
-            handles = [handle for one in registered for handle in one.handles]
+            cards = {handle: one.id for one in registered for handle in one.handles}
+            await take_up(connection, network, tools, now, list(fresh), cards)
             await feed.record(
-                connection, network, await service.changes(connection, network, ground.vault, list(fresh), handles)
+                connection, network, await service.changes(connection, network, ground.vault, list(fresh), list(cards))
             )
             new += len(fresh)
     return new, len(lines) - new

@@ -56,15 +56,18 @@ class Arranged:
         return None
 
 
-async def arrange(store: LedgerStore, fresh: Sequence[Ready]) -> Arranged:
-    """Return what of `fresh`, and of what has waited for it, is posted in which order."""
+async def arrange(store: LedgerStore, fresh: Sequence[Ready], here: Sequence[UUID] = ()) -> Arranged:
+    """Return what of `fresh`, and of what has waited for it, is posted in which order.
+
+    `here` are sales and guests that have come another way: what has waited for them is taken up too.
+    """
     made = Arranged()
-    wanted = {one.record.reverses_id for one in fresh if one.record.kind in RETURNS} - {None}
+    posted: dict[UUID, Ready] = {}
+    pending = [*fresh, *(await _taken_up(store, made, here, posted) if here else [])]
+    wanted = {one.record.reverses_id for one in pending if one.record.kind in RETURNS} - {None}
     stored = await store.originals([one for one in wanted if one is not None]) if wanted else {}
     made.originals.update(stored)
-    made.guests = await _known(store, [one.record for one in fresh])
-    posted: dict[UUID, Ready] = {}
-    pending = list(fresh)
+    made.guests |= await _known(store, [one.record for one in fresh])
     while pending:
         before = len(posted)
         left: list[Ready] = []
@@ -135,7 +138,13 @@ async def _waited(store: LedgerStore, made: Arranged, new: Sequence[UUID], poste
     """Return the records in quarantine that waited for these."""
     named = [posted[one].record for one in new]
     guests = [one.guest_id for one in named if one.kind is RecordKind.REGISTER and one.guest_id is not None]
-    rows = await store.waiting_for([*new, *guests])
+    return await _taken_up(store, made, [*new, *guests], posted)
+
+
+async def _taken_up(
+    store: LedgerStore, made: Arranged, here: Sequence[UUID], posted: Mapping[UUID, Ready]
+) -> list[Ready]:
+    rows = await store.waiting_for(here)
     known = await store.known_ids([one.source.id for one in rows]) if rows else {}
     found: list[Ready] = []
     for row in rows:

@@ -94,6 +94,7 @@ class Batch:
         self._at = UUID(int=0)
         self._registrar = Registrar(store.registers)
         self._words: dict[UUID, Words] = {}
+        self._here: Sequence[UUID] = ()
         self._results: dict[int, PushResult] = {}
         self._ids = {one.seq: one.id for one in push.records}
 
@@ -123,6 +124,16 @@ class Batch:
         """Post records of this till that were set aside and are rows of quarantine; raises as `run`."""
         device = await self._lock_device([], alone=True)
         feed_seq, queued = await self._post(0, _Sorted(list(ready)), device)
+        return Done(feed_seq=feed_seq, queued=queued)
+
+    async def take_up(self, here: Sequence[UUID], owners: Mapping[str, UUID], device: DeviceRow) -> Done:
+        """Post what has waited for sales and guests that came another way, and for the owners of cards.
+
+        The caller has the network's turn; `device` has the store whose limits hold. Raises `Raced`.
+        """
+        self._here = here
+        await self._registrar.gather(here, owners)
+        feed_seq, queued = await self._post(0, _Sorted(), device)
         return Done(feed_seq=feed_seq, queued=queued)
 
     async def _post(self, branch: int, sorted_out: _Sorted, device: DeviceRow) -> tuple[int, bool]:
@@ -193,7 +204,7 @@ class Batch:
 
     async def _arrange(self, sorted_out: _Sorted) -> Arranged:
         """Order what is posted, and set aside what waits for another record or takes back what cannot be."""
-        made = await arrange(self._store, sorted_out.postable)
+        made = await arrange(self._store, sorted_out.postable, self._here)
         for one in made.waiting:
             of = made.missing(one.record)
             detail = f"{'the guest' if one.record.kind is RecordKind.TRANSFER else 'the sale'} {of} is not here yet"

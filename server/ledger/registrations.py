@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.canonical import Json, text_to_bytes
 from loyalty_desk.domain.contents import RegisterContents
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.ids import derived_id
@@ -57,7 +57,12 @@ class Registrar:
             if taken:
                 raised = Raised(ExceptionKind.PHONE_TAKEN, made.guest, taken)
                 self.raised[one.record.id] = (*self.raised.get(one.record.id, ()), raised)
-        for waiting in await self.store.suspended(self.guests, self.handles):
+        await self.gather(self.guests, owners)
+
+    async def gather(self, guests: Sequence[UUID], owners: Mapping[str, UUID]) -> None:
+        """Gather what has waited for guests, or for their cards by the text of the handle."""
+        handles = [int.from_bytes(text_to_bytes(one), "big") for one in owners]
+        for waiting in await self.store.suspended(guests, handles):
             guest = waiting.guest or owners[waiting.handle or ""]
             record = waiting.record
             tx = derived_id(record.network, f"claim:{record.id}")

@@ -1,0 +1,99 @@
+"""What has waited for a sale, a guest or a card that came by no till: it is posted by the same arithmetic as a push.
+
+A list of guests may hold the very card that a till has sold to, and another system may commit a check again that the
+server had lost, after the till's return of it has come.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.record import handle_text
+from loyalty_desk.wire.v1.sync import PushRequest
+from server.kit.db import fetch_one, fetch_value
+from server.kit.errors import outage, sqlstate
+from server.ledger.batch import Batch, Raced
+from server.ledger.late import Reinstate
+from server.ledger.repository import DeviceRow
+from server.ledger.store import PostgresStore, Tools
+
+_LOG = logging.getLogger(__name__)
+_TRIES = 4
+_NOBODY = UUID(int=0)
+# Data that cannot be stored: out of range, or against a constraint.
+_POISON_CLASSES = frozenset({"22", "23"})
+
+
+async def turn(connection: AsyncConnection, network: UUID, *, alone: bool) -> None:
+    """Wait for the network's turn, as pushes do: whoever makes a guest posts alone, whoever commits a sale does not.
+
+    Before any account is locked.
+    """
+    kind = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    await fetch_value(
+        connection,
+        f"select {kind}(hashtextextended($1, 0))",
+        f"returns {network}",
+    )
+
+
+async def take_up(
+    connection: AsyncConnection,
+    network: UUID,
+    tools: Tools,
+    now: datetime,
+    here: Sequence[UUID],
+    cards: Mapping[int, UUID] | None = None,
+) -> None:
+    """Post what has waited for these sales and guests, and for these cards' owners, in the caller's transaction.
+
+    The caller has the network's turn, has written them, and tells the feed of them. Raises `ApiError` 503.
+    """
+    owners = {handle_text(handle): guest for handle, guest in (cards or {}).items()}
+    found = await fetch_one(
+        connection,
+        """
+        select (select d.store_id from device d where d.network_id = $1 and d.id = one.device_id) as store_id
+        from (
+            select device_id from quarantine where network_id = $1 and reason = 'WAITING_DEP'
+                and state in ('waiting_dependency', 'open') and waits_for = any($2::uuid[])
+            union all
+            select x.device_id from exception e join ledger_tx x on x.network_id = e.network_id and x.id = e.tx_id
+            where e.network_id = $1 and e.kind = 'UNKNOWN_GUEST' and x.origin = 'till'
+                and (e.facts ->> 'guest' = any($3::text[]) or e.facts #>> '{credential,handle}' = any($4::text[]))
+        ) one limit 1
+        """,
+        network,
+        list(here),
+        [str(one) for one in here],
+        list(owners),
+    )
+    if found is None:
+        return
+    life = await fetch_value(connection, "select incarnation from server_meta order by number desc limit 1")
+    push = PushRequest(network, _NOBODY, life, 0, 1, [], bytes(64))
+    device = DeviceRow("active", found.store_id, None, life)
+    store = PostgresStore(connection, network, tools)
+    for _ in range(_TRIES):
+        try:
+            async with connection.begin_nested():
+                await Batch(store, push, now).take_up(here, owners, device)
+        except Raced:
+            continue
+        except Reinstate as late:
+            await store.guards.reinstate(late.wanted, now)
+        except DBAPIError as error:
+            if (sqlstate(error) or "")[:2] not in _POISON_CLASSES:
+                raise
+            # It waits on for a person; what has just come is not refused for it.
+            _LOG.exception("what waited in network %s cannot be posted: %s", network, sqlstate(error))
+            return
+        else:
+            return
+    raise outage()
