@@ -112,7 +112,8 @@ SENTENCES: Mapping[str, str | Counted] = {
     "excluded_by": _("does not combine with another offer"),
     "promotions_better": _("the offers give more than the tier"),
     "tier_better": _("the tier’s discount is more"),
-    "tier_gives_nothing": _("this tier has none"),
+    "tier_gives_nothing": _("this tier gives nothing here"),
+    "tier_none": _("the guest has no tier"),
     "tier_withheld": _("this code has given its discounts of the day: a manager can allow more"),
     # points, rewards, gifts, stamps
     "earns_nothing": _("nothing paid that earns points"),
@@ -175,6 +176,8 @@ class _Facts(dict[str, str]):
 def _variant(code: str, facts: Mapping[str, Json]) -> str:
     if code == "limit_period":
         return f"limit_{facts.get('period')}"
+    if code == "tier_gives_nothing" and not facts.get("tier"):
+        return "tier_none"
     if facts.get("of") in ("lines", "line") and f"{code}_lines" in SENTENCES:
         return f"{code}_lines"
     return code

@@ -44,6 +44,13 @@ def test_what_applied_says_what_it_gives():
     assert said(RU, guest=gold, tiers=tiers, model="mixed") == ["10 %, скидка 42,00", "10,5 %, +39 баллов"]
 
 
+def test_a_guest_without_a_tier_is_told_from_a_tier_without_a_discount():
+    tiers = [{"code": "PLAIN"}, {"code": "GOLD", "discount_bp": 1000, "threshold": 100}]
+    assert said(EN, guest=GuestFacts(), tiers=tiers) == ["the guest has no tier"]
+    assert said(RU, guest=GuestFacts(), tiers=tiers) == ["у гостя нет уровня"]
+    assert said(EN, guest=GuestFacts(tier="PLAIN"), tiers=tiers) == ["this tier gives nothing here"]
+
+
 @pytest.mark.parametrize(
     ("when", "english", "russian"),
     [
