@@ -42,6 +42,7 @@ from server.ledger import counting
 from server.ledger.counting import Used
 from server.ledger.online import OnlinePosting, Taken, stored
 from server.ledger.store import Tools
+from server.ledger.taking_up import take_up, turn
 from server.networks import service as networks
 from server.systems.service import Asker
 
@@ -157,6 +158,8 @@ class CheckDesk:
     async def _post(self, network: UUID, group: Sequence[_Waiting]) -> list[CommitAnswer | Exception]:
         now = self._clock.now()
         async with self._db.begin(network) as connection:
+            # A return of one of these checks, on its way in, is seen or sees it.
+            await turn(connection, network, alone=False)
             known = await stored(connection, network, [one.asked.id for one in group])
             seen: dict[UUID, tuple[bytes, CommitAnswer | Exception]] = {}
             program = await self._program_or_none(connection, network)
@@ -204,6 +207,7 @@ class CheckDesk:
                 more = await guests.changes(connection, network, self._tools.vault, [], used)
                 more += await counting.move(connection, network, counters.moved)
                 await posting.write(more)
+                await take_up(connection, network, self._tools, now, list(seen))
         return answers
 
     async def _one(
