@@ -30,7 +30,7 @@ def mount(app: typer.Typer) -> None:
 
 
 def void(
-    receipt: Annotated[str, typer.Argument(help="Receipt number or id; absent: the last sale.")] = "",
+    receipt: Annotated[str | None, typer.Argument(help="Receipt number or id; absent: the last sale.")] = None,
     manager: Manager = "",
     data_dir: DataDir = None,
     lang: Lang = "",
@@ -40,7 +40,9 @@ def void(
     from loyalty_desk.services.counter_lines import return_lines
 
     with opened(data_dir, lang) as (till, words):
-        sold = till.counter.sold_checks.find(receipt) if receipt else till.counter.sold_checks.newest()
+        # An empty one is a number that got lost on the way, not the wish to void whatever came last.
+        books = till.counter.sold_checks
+        sold = books.newest() if receipt is None else books.find(receipt)
         done = till.counter.returns.void(sold, approved(till, manager))
         show_lines(_returned(done), return_lines(done, words), as_json)
 

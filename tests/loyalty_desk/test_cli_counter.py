@@ -141,6 +141,7 @@ def test_points_wait_for_no_server_that_is_not_there_and_the_outcome_is_kept(
         (["sale", "--amount", "100", "--code", "+7 916 123-45-67"], "This needs the server, which does not answer."),
         (["sale", "--amount", "100", "--code", CARD[:-1]], "The code is damaged"),
         (["exchange", "ABCD-000009", "--line", "1"], "ABCD-000009 was not sold at this till. Return it first"),
+        (["void", ""], "This is not a receipt number. Type it as it is printed, like DE71-000123."),
         (["void", "ABCD-000009"], "There is no sale ABCD-000009 here. Check the number."),
         (["import", "nothing.ldx"], "There is no file nothing.ldx."),
         (["import", "nothing.ldx", "--sheet-file", "nowhere"], "The file nowhere cannot be read."),
