@@ -15,7 +15,7 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import BadRecord, Record, RecordKind
 from loyalty_desk.wire.v1.sync import QuarantineReason
 from server.ledger.intake import Incoming
-from server.ledger.returns import RETURNS, SALES, Original, Returning, came_back
+from server.ledger.returns import RETURNS, SALES, Counting, Original, Returning
 from server.ledger.standing import program_version
 from server.ledger.store import LedgerStore
 
@@ -170,13 +170,17 @@ class Back:
     def __init__(self, originals: Mapping[UUID, Original], programs: Mapping[int | None, Program | None]) -> None:
         self._originals = originals
         self._programs = programs
+        self._countings: dict[UUID, Counting] = {}
 
     def of(self, record: Record) -> Returning:
         """Count a return and say what it changes."""
         assert record.reverses_id is not None  # noqa: S101 - it has been read as a return
         original = self._originals[record.reverses_id]
-        program = self._programs.get(program_version(original.record))
-        before = came_back(original.record, program, original.returns)
+        counting = self._countings.get(record.reverses_id)
+        if counting is None:
+            program = self._programs.get(program_version(original.record))
+            counting = Counting(original.record, program, original.returns)
+            self._countings[record.reverses_id] = counting
+        before, after = counting.now, counting.add(record)
         original.returns.append(record)
-        after = came_back(original.record, program, original.returns)
         return Returning(original.record, before, after, original.sources, original.is_stores, original.who)

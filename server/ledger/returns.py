@@ -8,6 +8,7 @@ only told goods and money are computed here, from the sale's own check.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -109,33 +110,91 @@ def is_follow(record: Record) -> bool:
 
 
 def came_back(original: Record, program: Program | None, returns: Iterable[Record]) -> CameBack:
-    """Return what came back of `original` by all these returns; `program` is the one it was priced with.
+    """Return what came back of `original` by all these returns, as `Counting` counts it."""
+    return Counting(original, program, returns).now
 
-    The program is needed where a return's points follow only; without it they follow by the share of the money.
+
+class Counting:
+    """What came back of a sale, counted on by one return at a time; `program` is the one it was priced with.
+
+    The program is needed where a return's points follow only; without it they follow by the share of the money. A
+    further return costs the counting of itself and of those with later ids: counted anew from the first, 2 000 of one
+    sale kept everybody else waiting for minutes.
     """
-    ordered = sorted(returns, key=lambda one: one.id)
-    sale = _sale(original, program) if any(is_follow(one) for one in ordered) else None
-    so_far, excess, whole = NOTHING_YET, dict[UUID, Excess](), False
-    earned_most, spent_most, paid = original.points_earned, original.points_redeemed, original.money_total or 0
-    for record in ordered:
-        if is_follow(record):
-            followed = FollowContents.from_check(record.check)
-            after = _follow(original, sale, followed, so_far)
+
+    def __init__(self, original: Record, program: Program | None, returns: Iterable[Record]) -> None:
+        self._original = original
+        self._program = program
+        self._sale: Sale | None = None
+        self._is_priced = False
+        self._ordered = sorted((_Return(one, _read(one)) for one in returns), key=_id)
+        # What came back by the first of them, by the first two, and so on.
+        self._after = [_Counted(NOTHING_YET, {}, is_whole=False)]
+        self._count_on()
+
+    @property
+    def now(self) -> CameBack:
+        """Return what came back by all of them."""
+        last = self._after[-1]
+        so_far = last.so_far
+        return CameBack(so_far.earned_reversed, so_far.spent_returned, so_far.money, last.is_whole, last.excess)
+
+    def add(self, record: Record) -> CameBack:
+        """Count a further return and return what came back by all of them."""
+        place = bisect_right(self._ordered, record.id, key=_id)
+        self._ordered.insert(place, _Return(record, _read(record)))
+        del self._after[place + 1 :]
+        self._count_on()
+        return self.now
+
+    def _count_on(self) -> None:
+        if not self._is_priced and any(isinstance(one.read, FollowContents) for one in self._ordered):
+            self._sale, self._is_priced = _sale(self._original, self._program), True
+            del self._after[1:]
+        for one in self._ordered[len(self._after) - 1 :]:
+            self._after.append(self._with(self._after[-1], one))
+
+    def _with(self, before: _Counted, one: _Return) -> _Counted:
+        original, sale, read, excess = self._original, self._sale, one.read, before.excess
+        if isinstance(read, FollowContents):
+            after = _follow(original, sale, read, before.so_far)
         else:
-            after = _returned(record).after(so_far)
+            after = read.after(before.so_far)
+        earned_most, spent_most = original.points_earned, original.points_redeemed
         over = Excess(max(0, after.earned_reversed - earned_most), max(0, after.spent_returned - spent_most))
         if over != Excess():
-            had = excess.get(record.store, Excess())
-            excess[record.store] = Excess(had.earned + over.earned, had.spent + over.spent)
+            had = excess.get(one.record.store, Excess())
+            excess = {**excess, one.record.store: Excess(had.earned + over.earned, had.spent + over.spent)}
         so_far = replace(
             after,
             quantities=_within(sale, after.quantities),
             earned_reversed=min(after.earned_reversed, earned_most),
             spent_returned=min(after.spent_returned, spent_most),
-            money=min(after.money, paid),
+            money=min(after.money, original.money_total or 0),
         )
-        whole = whole or (not is_follow(record) and _returned(record).is_whole) or _is_whole(original, sale, so_far)
-    return CameBack(so_far.earned_reversed, so_far.spent_returned, so_far.money, whole, excess)
+        is_whole = isinstance(read, Returned) and read.is_whole
+        return _Counted(so_far, excess, before.is_whole or is_whole or _is_whole(original, sale, so_far))
+
+
+@dataclass(frozen=True, slots=True)
+class _Return:
+    record: Record
+    read: Returned | FollowContents
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    so_far: Refunded
+    excess: Mapping[UUID, Excess]
+    is_whole: bool
+
+
+def _id(one: _Return) -> UUID:
+    return one.record.id
+
+
+def _read(record: Record) -> Returned | FollowContents:
+    return FollowContents.from_check(record.check) if is_follow(record) else _returned(record)
 
 
 def given_back(sources: Sequence[Source], before: int, points: int) -> list[Source]:
