@@ -72,10 +72,16 @@ def alone_line(words: Words) -> str:
 
 
 def sale_line(done: SaleDone, words: Words) -> str:
-    """Return a sale in a line."""
-    return words.gettext("{receipt}: to pay {total}, earned {points}").format(
-        receipt=done.receipt_no, total=words.money(done.quote.total), points=words.points(done.quote.earned_points)
-    )
+    """Return a sale in a line: what to key into the POS, what to take, and what the guest has used and earned."""
+    t, quote = words.gettext, done.quote
+    said = [t("to pay {total}").format(total=words.money(quote.total))]
+    if quote.gross > quote.total:
+        off = words.money(quote.gross - quote.total)
+        said.insert(0, t("discount to key into the POS {off}").format(off=off))
+    if quote.redeemed_points:
+        said.append(t("used {points}").format(points=words.points(quote.redeemed_points)))
+    said.append(t("earned {points}").format(points=words.points(quote.earned_points)))
+    return f"{done.receipt_no}: {', '.join(said)}"
 
 
 def promo_line(code: str, note: Note, words: Words) -> str:

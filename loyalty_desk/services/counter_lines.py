@@ -84,11 +84,17 @@ def exchange_lines(done: ExchangeDone, words: Words) -> Lines:
     """Return what an exchange has moved and what the guest pays or gets for the difference."""
     t = words.gettext
     caption = t("To pay") if done.difference >= 0 else t("Money back")
+    points = [
+        (done.returned.spent_returned, t("Points given back")),
+        (done.returned.earned_reversed, t("Points taken back")),
+        (done.sold.quote.earned_points, t("Points earned")),
+    ]
     return [
         (t("Receipt"), done.sold.receipt_no),
         (t("Came back"), words.money(done.returned.money)),
         (t("Sold"), words.money(done.sold.quote.total)),
         (caption, words.money(abs(done.difference))),
+        *((said, words.points(count)) for count, said in points if count),
     ]
 
 
