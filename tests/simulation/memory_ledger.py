@@ -378,12 +378,16 @@ class MemoryStore:
         wanted, tables = set(guests), self.tables
         made: dict[tuple[UUID, date], int] = {}
         for lot in tables.lots.values():
-            tx, owner = tables.txs.get(lot.tx), tables.accounts[lot.account].key.owner
-            if owner not in wanted or lot.held or tx is None or tx.recorded_at < to_ms(now - OLDEST) - 86_400_000:
+            of, _, claimed_at = tables.claims.get(lot.tx, (lot.tx, None, 0))
+            tx, owner = tables.txs.get(of), tables.accounts[lot.account].key.owner
+            if owner not in wanted or lot.held or tx is None:
+                continue
+            recorded_at = claimed_at or tx.recorded_at
+            if recorded_at < to_ms(now - OLDEST) - 86_400_000:
                 continue
             if tx.kind != "sale" and not (tx.kind == "exchange" and self._is_earned(lot)):
                 continue
-            at = max(tx.effective_at, tx.recorded_at - OLDEST // timedelta(milliseconds=1))
+            at = max(tx.effective_at, recorded_at - OLDEST // timedelta(milliseconds=1))
             key = (owner, from_ms(at).astimezone(ZoneInfo(zone)).date())
             made[key] = made.get(key, 0) + lot.amount
         return made
@@ -407,6 +411,15 @@ class MemoryStore:
         """Return whether the leg before that of a lot paid for it, as for what is earned; given back it is not."""
         mine = [one for one in self.tables.entries if one.tx == lot.tx]
         promo = self.tables.account_ids.get(AccountKey(AccountKind.PROMO_COST))
+        if lot.tx in self.tables.claims:
+            of, suspense = self.tables.claims[lot.tx][0], self.tables.account_ids.get(AccountKey(AccountKind.SUSPENSE))
+            first = [one for one in self.tables.entries if one.tx == of]
+            befores = [before.account for before, one in pairwise([first[0], *first]) if one.account == suspense]
+            claimed = [one for one in mine if one.account != suspense]
+            return any(
+                one.lot is not None and self.tables.lots[one.lot] is lot and before == promo
+                for before, one in zip(befores, claimed, strict=True)
+            )
         return any(
             one.lot is not None and self.tables.lots[one.lot] is lot and before.account == promo
             for before, one in pairwise(mine)

@@ -9,6 +9,8 @@ from loyalty_desk.wire.v1.rows import ProfileRow
 from server.ledger.ceiling import OLDEST
 from server.ledger.posting import flag_bits
 from server.verify import verify
+from tests.server.ledger.returns import register, whole
+from tests.server.ledger.test_returns import exchange
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -74,3 +76,30 @@ async def test_days_long_ago_cannot_be_invented_for_more(world: World) -> None:
     await world.push(till)
     (spendable,) = (await world.sql("select sum(remaining) from lot where state = 'open'"))[0]
     assert spendable <= POINTS_A_DAY * (OLDEST.days + 1)
+
+
+async def test_what_waited_for_its_guest_counts_in_their_day(world: World) -> None:
+    one, two = await world.till(), await world.till()
+    guest, _ = register(one)
+    two.sale(guest, earned=POINTS_A_DAY - 10)
+    await world.push(two)
+    await world.push(one)
+    two.sale(guest, earned=25)
+    assert [found.flags for found in (await world.push(two)).results][-1] == VELOCITY
+    assert await world.sql("select amount from lot where state = 'held'") == [(15,)]
+    assert await shown(world) == POINTS_A_DAY
+    assert await sound(world)
+
+
+async def test_points_that_a_claimed_exchange_gave_back_are_not_of_the_day(world: World) -> None:
+    one, two = await world.till(), await world.till()
+    guest, _ = register(one)
+    bought = two.sale(guest, earned=5, redeemed=400)
+    exchange(two, bought.id, guest, whole(5, 400), earned=POINTS_A_DAY - 10, redeemed=0)
+    await world.push(two)
+    await world.push(one)
+    two.sale(guest, earned=25)
+    assert [found.flags for found in (await world.push(two)).results][-1] == VELOCITY
+    # The sale's own points came back, and stand in its day as those of any sale that came back.
+    assert await world.sql("select amount from lot where state = 'held'") == [(20,)]
+    assert await sound(world)
