@@ -22,7 +22,7 @@ from server.cli_ground import (
     settings_of,
     with_ground,
 )
-from server.cli_terminal import Terminal
+from server.cli_terminal import Terminal, counted
 from server.kit.ground import Ground
 
 quarantine = typer.Typer(no_args_is_help=True, help="Records that were stored and not posted.")
@@ -47,7 +47,7 @@ def quarantine_list(
     )
     for one in found:
         terminal.line(f"{one.id:>6}  {one.received_at:%Y-%m-%d %H:%M}  {one.reason:<17} {one.state:<18} {one.device}")
-    terminal.line(f"{len(found)} records")
+    terminal.line(counted(len(found), "record"))
     terminal.result(quarantine=[_facts(one) for one in found])
 
 
@@ -127,7 +127,7 @@ def exceptions_list(
     for one in found:
         facts = ", ".join(f"{name} {value}" for name, value in one.facts.items())
         terminal.line(f"{one.id:>6}  {one.raised_at:%Y-%m-%d %H:%M}  {one.kind:<13} {one.state:<8} {facts[:100]}")
-    terminal.line(f"{len(found)} exceptions")
+    terminal.line(counted(len(found), "exception"))
     terminal.result(exceptions=[asdict(one) for one in found])
 
 

@@ -70,6 +70,8 @@ def staff_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Jso
     found = with_ground(settings_of(data_dir), terminal, work)
     for one in found:
         terminal.line(f"{one.id}  {one.role:<8} {one.name}")
+    if not found:
+        terminal.line('Nobody works here yet: loyalty-server staff add "NAME"')
     terminal.result(staff=[{"id": str(one.id), "name": one.name, "role": one.role} for one in found])
 
 

@@ -262,6 +262,7 @@ def test_a_cashier_gets_a_pin_that_is_kept_hashed_and_a_manager_a_longer_one(
     assert "6 to 8 digits" in commands.refused("staff", "add", "Boris", "--role", "manager", typed="1234\n")
     assert "one of cashier" in commands.refused("staff", "add", "Boris", "--role", "king", typed="123456\n")
     assert admin.execute("select count(*) from staff").fetchone() == (0,)
+    assert commands.run("staff", "list")[0] == 'Nobody works here yet: loyalty-server staff add "NAME"\n'
     made = commands.json("staff", "add", "Anna", typed="4711\n")
     again = commands.json("staff", "add", "Anna", typed="4712\n")
     assert (made["id"], made["role"]) == (again["id"], "cashier")
