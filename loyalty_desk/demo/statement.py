@@ -50,7 +50,7 @@ class Statement:
         rows = [(one.what, one.at_tills, one.in_ledger, one.good if one.is_good else one.bad) for one in self.held]
         columns = ("What", ">At the tills", ">In the ledger", "")
         lines = [table("The statement", columns, rows)]
-        lines += [f"   Exception to be looked at: {one}" for one in self.exceptions]
+        lines += [f"   Exception to be looked at: {one}, before what that sale earned" for one in self.exceptions]
         lines += [
             "   loyalty-desk till verify: every journal is sound and signed",
             f"   loyalty-server {self.verified}",

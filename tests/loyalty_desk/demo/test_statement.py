@@ -16,7 +16,7 @@ def test_figures_that_agree_and_an_overdraft_within_its_bound_are_good():
     text = made.text()
     assert "same" in text
     assert "within" in text
-    assert "OVERDRAFT (points 380)" in text
+    assert "OVERDRAFT (points 380), before what that sale earned" in text
 
 
 def test_figures_that_differ_are_named():
