@@ -112,7 +112,7 @@ def complaint(error: ForPerson, language: str) -> str:
     except KeyError:
         said = say(UNKNOWN).format(code=error.code)
     where = [facts[name] for name in ("file", "place") if facts.get(name)]
-    text = ": ".join([*where, said])
+    text = ": ".join([*where, said]) if where else said[:1].upper() + said[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
