@@ -23,17 +23,6 @@ from loyalty_desk.wire.v1.sync import PushedRecord, PushRequest, QuarantineReaso
 MAX_AMOUNT = 10**12
 # Running totals are of a whole till's life; half of what fits leaves room for every record that counts on from them.
 MAX_TOTAL = 1 << 62
-# Kinds whose posting follows from what they carry; what they carry is read before anything is written.
-_READ = frozenset(
-    {
-        RecordKind.VOID,
-        RecordKind.REFUND,
-        RecordKind.EXCHANGE,
-        RecordKind.REGISTER,
-        RecordKind.ADJUST,
-        RecordKind.TRANSFER,
-    }
-)
 
 
 class BadPush(ValueError):
@@ -129,9 +118,7 @@ def _contradiction(push: PushRequest, pushed: PushedRecord, record: Record) -> s
 
 
 def _unreadable(record: Record) -> str:
-    """Say what is wrong with what a record of its kind carries, as far as posting depends on it."""
-    if record.kind not in _READ:
-        return ""
+    """Say what is wrong with what a record of its kind carries: nothing is posted that nobody could read later."""
     try:
         found = contents_of(record)
     except BadInput as error:

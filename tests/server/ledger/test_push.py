@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from loyalty_desk.domain.contents import ShiftOpenContents
 from loyalty_desk.domain.quote import TIER_RULE
 from loyalty_desk.domain.record import ExceptionKind, RecordKind
 from loyalty_desk.wire.v1 import codec
@@ -334,7 +335,7 @@ async def test_what_waits_is_sealed_and_what_has_no_entries_is_posted(world: Wor
     till = await world.till()
     (guest,) = await world.guests()
     till.sale(guest.id, earned=5)
-    till.write(RecordKind.SHIFT_OPEN)
+    till.write(RecordKind.SHIFT_OPEN, check=ShiftOpenContents(till.new_id(), 1).to_check())
     give_back(till, till.new_id(), guest.id, whole(5, 0))
     push = till.push()
     push.records[-1] = msgspec.structs.replace(push.records[-1], private=b"a name")
