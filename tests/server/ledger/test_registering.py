@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.private_fields import GuestFields, Private
 from loyalty_desk.domain.record import ExceptionKind, RecordKind, handle_text
+from loyalty_desk.wire.v1.rows import ProfileRow
 from server.guests import service
 from server.ledger.posting import flag_bits
 from tests.server.ledger.returns import PHONE, balances, findings, give_back, raised, register, said, whole
@@ -118,3 +120,31 @@ async def test_a_registration_that_cannot_be_read_is_set_aside(world: World) -> 
     till.write(RecordKind.REGISTER)
     till.write(RecordKind.REGISTER, guest_id=till.new_id(), check={"digest": "short"})
     assert said(await world.push(till)) == ["BAD_SCHEMA", "BAD_SCHEMA"]
+
+
+async def test_points_with_days_of_their_own_keep_them_while_they_wait(world: World) -> None:
+    one, two, late = await world.till(), await world.till(), await world.till()
+    guest, _ = register(one, card=CARD)
+    cap = ProfileRow().granted_points
+    check: dict[str, Json] = {"own_expiry": [{"rule": "bonus", "points": 20, "days": 5}]}
+    two.sale(guest, earned=50, check=check)
+    two.sale(guest, earned=cap, check=check)
+    await world.push(two)
+    await world.push(one)
+    lots = (
+        "select amount, state, own_expiry, (expires_at - earned_at) <= interval '6 days' as soon from lot"
+        " order by state, amount"
+    )
+    # Above the cap of the day 50 wait for a manager, of the points that live as the program says.
+    assert await world.sql(lots) == [
+        (50, "held", False, None),
+        (20, "open", True, True),
+        (20, "open", True, True),
+        (30, "open", False, None),
+        (cap - 70, "open", False, None),
+    ]
+    late.sale(guest, earned=20, check=check)
+    await world.push(late)
+    held = "select amount, own_expiry from lot where state = 'held' order by amount"
+    assert await world.sql(held) == [(20, True), (50, False)]
+    assert await findings(world) == []
