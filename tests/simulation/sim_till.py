@@ -90,6 +90,7 @@ class SimTill:
         self.busy = False
         self.honest_since_pull = True
         self.in_doubt = False
+        self.doubts = 0
         self.engine_key = key
         self._random = random
         self.client = client(self)

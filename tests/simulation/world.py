@@ -244,9 +244,11 @@ class World:
 
     def sync(self, till: SimTill) -> None:
         """Do one attempt of a till to be level."""
-        doubtful, till.in_doubt = till.in_doubt, False
+        doubts = till.doubts
         outcome = till.sync()
-        till.in_doubt |= doubtful and not outcome.done
+        if outcome.done and till.doubts == doubts:
+            # Not before: what is sold while an exchange is under way is shown by what was in doubt.
+            till.in_doubt = False
         self.note(till.name, "synced", outcome.done, outcome.error, outcome.pushed, outcome.pulled)
         if outcome.done:
             self.check_balance(till)
@@ -278,6 +280,7 @@ class World:
                 # A round under way may end on the shorter feed; the next hello has to notice.
                 for till in self.tills:
                     till.in_doubt = True
+                    till.doubts += 1
             case _:
                 device = self.random.choice(self.tills).identity.device
                 state = "active" if self.server.tables.devices[device].state != "active" else "suspended"
@@ -427,9 +430,11 @@ class World:
             self.check_balance(till)
 
     def _settle_one(self, till: SimTill) -> bool:
-        doubtful, till.in_doubt = till.in_doubt, False
+        doubts = till.doubts
         outcome = till.sync()
-        till.in_doubt |= doubtful and not outcome.done
+        if outcome.done and till.doubts == doubts:
+            # Not before: what is sold while an exchange is under way is shown by what was in doubt.
+            till.in_doubt = False
         self.note(till.name, "settled", outcome.done, outcome.error, outcome.pushed, outcome.pulled)
         # A cloned till gets no data until a person has enrolled both anew; what it has sold is taken all the same.
         given_up = self.is_cloned(till) and outcome.error == "till_suspended"
