@@ -1,4 +1,4 @@
-"""`guests import | export | merge | erase | code`."""
+"""`guests import | export | merge | erase | card | code`."""
 
 from __future__ import annotations
 
@@ -116,6 +116,24 @@ def guests_erase(
     who, cards = with_ground(settings_of(data_dir), terminal, work)
     terminal.line(f"Guest {who} is erased, and {cards} cards with it.")
     terminal.result(guest=who, cards=cards)
+
+
+@app.command("card")
+def guests_card(guest: Guest, network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Make one more card for a guest, to print or to send; those they have stay good."""
+    from server.guests import codes
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> str:
+        chosen = await chosen_network(opened, network)
+        return ld1(await codes.new_card(opened, chosen, await _named(opened, chosen, guest)))
+
+    code = with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(code)
+    terminal.code(code, "m")
+    terminal.line("Tills take it from their next exchange on.")
+    terminal.result(code=code)
 
 
 @app.command("code")

@@ -127,7 +127,7 @@ SENTENCES = {
     "merge_elsewhere": "This guest was merged into {into} already.",
     "merge_survivor": "The guest who should stay was merged into {into}. Name that one.",
     "code_kind": "The kind of a code is ld1, ld3 or ld4 here, not {kind}.",
-    "card_missing": "This guest has no card. What their phone would show is made without one: --kind ld4.",
+    "card_missing": "This guest has no card. Make one with loyalty-server guests card, or see their phone: --kind ld4.",
     "field_missing": "The program lacks {field} in {place}.",
     "field_wrong": "In the program, {field} in {place} should be {wants}.",
 }

@@ -53,6 +53,13 @@ async def issued(ground: Ground, network: UUID, guest: UUID, now: datetime, life
     return made
 
 
+async def new_card(ground: Ground, network: UUID, guest: UUID) -> int:
+    """Give a guest one more card and return its handle; tills hear of it at their next pull. `guest` is one that is."""
+    async with ground.db.begin(network) as connection:
+        made = await _new(connection, network, ground, guest, "card")
+    return int.from_bytes(made.handle, "big")
+
+
 async def rotating(ground: Ground, network: UUID, guest: UUID, now: datetime, count: int) -> list[SignedText]:
     """Return the next `count` codes that a guest's phone shows, the first one now; a new chain for each call.
 
@@ -62,7 +69,7 @@ async def rotating(ground: Ground, network: UUID, guest: UUID, now: datetime, co
         kid, key = await networks.signing_key(connection, network, ground.vault, now)
         tier, balance = await _standing(connection, network, guest)
         phones = await repository.active_credentials(connection, network, guest, _PHONES)
-        phone = phones[0] if phones else await _new_phone(connection, network, ground, guest)
+        phone = phones[0] if phones else await _new(connection, network, ground, guest, "phone")
     handle = int.from_bytes(phone.handle, "big")
     owner = ChainOwner(network, handle, phone.generation)
     values = chain_values(owner, secrets.token_bytes(VALUE_BYTES), count)
@@ -97,8 +104,8 @@ async def _state(connection: AsyncConnection, network: UUID, guest: UUID) -> Sta
     return found[0].state
 
 
-async def _new_phone(connection: AsyncConnection, network: UUID, ground: Ground, guest: UUID) -> Credential:
-    made = Credential(secrets.token_bytes(HANDLE_BYTES), guest, "phone")
+async def _new(connection: AsyncConnection, network: UUID, ground: Ground, guest: UUID, kind: str) -> Credential:
+    made = Credential(secrets.token_bytes(HANDLE_BYTES), guest, kind)
     await repository.lock_state(connection, network, guest)
     await repository.insert_credentials(connection, network, [made])
     handles: Sequence[int] = [int.from_bytes(made.handle, "big")]

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.postgres
 async def one_guest(world: World) -> Registered:
     (made,) = await world.guests(1, tier="GOLD", phone="+79161234567")
     till = await world.till()
-    till.sale(made.id, earned=70, total=5_000)
+    till.sale(made.id, earned=70, total=700_000)
     await world.push(till)
     return made
 
@@ -115,6 +115,20 @@ def test_a_chain_that_paid_elsewhere_is_told_to_tills(commands: Commands, admin:
 
     row = commands.live(rows)
     assert (row["root"], row["step"]) == (bytes_to_text(b"r" * 16), 9)
+
+
+def test_a_guest_without_a_card_gets_one_that_tills_hear_of(commands: Commands, admin: psycopg.Connection) -> None:
+    guest = commands.live(one_guest)
+    admin.execute("delete from credential")
+    assert "guests card" in commands.refused("guests", "code", guest.member_no)
+    text = commands.json("guests", "card", guest.member_no)["code"]
+    code = parse(text)
+    assert code.kind is CodeKind.LD1
+    assert commands.json("guests", "code", guest.member_no)["codes"] == [text]
+    key = handle_text(code.handle)
+    assert admin.execute("select digest is not null from feed where key = %s", (key,)).fetchone() == (True,)
+    commands.json("guests", "card", text)
+    assert len(commands.json("guests", "code", guest.member_no)["codes"]) == 2
 
 
 @pytest.mark.parametrize("kind", ["ld2", "LD3", ""])
