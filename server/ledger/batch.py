@@ -114,7 +114,7 @@ class Batch:
             feed_seq = await store.feed_length()
             return Done([self._results[one.seq] for one in incoming], feed_seq)
         epoch = next((one for one in epochs if one.branch.number == placed.branch), None)
-        sorted_out = await self._sort(placed, revoked=device.state == "revoked")
+        sorted_out = await self._sort(placed, device)
         totals = await self._check_totals(placed, epoch, sorted_out)
         await self._store_head(placed, epoch, sorted_out, totals)
         feed_seq, queued = await self._post(placed.branch, sorted_out, device)
@@ -178,13 +178,16 @@ class Batch:
                 status = Status.DUPLICATE if reason is None else Status.QUARANTINED
                 self._results[one.seq] = PushResult(one.seq, status, reason=reason)
 
-    async def _sort(self, placed: Placement, *, revoked: bool) -> _Sorted:
+    async def _sort(self, placed: Placement, device: DeviceRow) -> _Sorted:
         """Tell what can be posted from what is set aside and from what is held under another place already."""
         made = _Sorted()
         known = await self._store.known_ids([one.id for one in placed.fresh])
+        # A till stands in a store, or stood in another one: which is charged for what it accepts is not its to invent.
+        elsewhere = {one.record.store for one in placed.fresh if one.record is not None} - {device.store}
+        strange = await self._store.strange_stores(elsewhere) if elsewhere else set()
         for one in placed.fresh:
             reason, detail = one.fault, one.detail
-            if revoked:
+            if device.state == "revoked":
                 reason, detail = QuarantineReason.AFTER_REVOCATION, one.detail
             elif reason is None and one.id in known:
                 if known[one.id] == one.hash:
@@ -194,6 +197,8 @@ class Batch:
                 made.reused.append((one.seq, one.id))
             elif reason is None and one.record is not None and one.record.kind not in POSTABLE:
                 reason, detail = QuarantineReason.WAITING_DEP, f"{one.record.kind.value} is not posted yet"
+            elif reason is None and one.record is not None and one.record.store in strange:
+                reason, detail = QuarantineReason.BAD_SCHEMA, "its store is none of this network"
             if reason is None and one.record is not None:
                 known[one.id] = one.hash
                 made.postable.append(Ready(one, one.record, placed.branch))

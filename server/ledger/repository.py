@@ -189,6 +189,15 @@ async def known_ids(connection: AsyncConnection, network: UUID, ids: Iterable[UU
     return {row[0]: row[1] for row in found}
 
 
+async def strange_stores(connection: AsyncConnection, network: UUID, stores: Iterable[UUID]) -> set[UUID]:
+    """Return those that are no stores of the network."""
+    asked = set(stores)
+    found = await fetch(
+        connection, "select id from store where network_id = $1 and id = any($2::uuid[])", network, list(asked)
+    )
+    return asked - {row[0] for row in found}
+
+
 async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> dict[UUID, Original]:
     """Return posted records by id, with their returns and the lots that paid for them; no other network's push runs."""
     found: dict[UUID, Original] = {}

@@ -64,6 +64,10 @@ class LedgerStore(Protocol):
         """Return the hashes of those transactions that exist, by id; None for one that no till made."""
         ...
 
+    async def strange_stores(self, stores: Iterable[UUID]) -> set[UUID]:
+        """Return those that are no stores of the network."""
+        ...
+
     async def originals(self, ids: Sequence[UUID]) -> dict[UUID, Original]:
         """Return the posted records with these ids, with what came back of them so far; ask for them alone."""
         ...
@@ -247,6 +251,10 @@ class PostgresStore:
     async def known_ids(self, ids: Iterable[UUID]) -> dict[UUID, bytes | None]:
         """As `repository.known_ids`."""
         return await repository.known_ids(*self._at, ids)
+
+    async def strange_stores(self, stores: Iterable[UUID]) -> set[UUID]:
+        """As `repository.strange_stores`."""
+        return await repository.strange_stores(*self._at, stores)
 
     async def originals(self, ids: Sequence[UUID]) -> dict[UUID, Original]:
         """As `repository.originals`."""

@@ -291,6 +291,9 @@ class MemoryStore:
         found = self.tables.txs
         return {one: found[one].hash for one in ids if one in found}
 
+    async def strange_stores(self, stores: Iterable[UUID]) -> set[UUID]:
+        return set(stores) - {one.store for one in self.tables.devices.values()}
+
     async def originals(self, ids: Sequence[UUID]) -> dict[UUID, Original]:
         tables = self.tables
         found = {one: tables.txs[one] for one in ids if one in tables.txs}
