@@ -75,8 +75,6 @@ def judge(world: World) -> Verdict:
 
 
 _read = lru_cache(maxsize=4_096)(Record.from_payload)
-# A till may begin a new epoch at each of its turns: what one machine does that is put back again and again.
-_UNNOTICED_TURNS = 3
 type _Note = Callable[[str, str], None]
 
 
@@ -266,9 +264,11 @@ def _clones(world: World, tables: Tables, note: _Note) -> None:
         if one.identity.device != other.identity.device or world.is_cloned(one):
             continue
         mine, theirs = ({record.id for record in till.disk.journal.records.values()} for till in (one, other))
-        sold = [(tables.txs[each].recorded_at, each in mine) for each in mine ^ theirs if each in tables.txs]
-        turns = sum(before[1] != after[1] and before[0] != after[0] for before, after in pairwise(sorted(sold)))
-        if turns > _UNNOTICED_TURNS:
+        txs = [tables.txs[each] for each in mine ^ theirs if each in tables.txs]
+        sold = sorted((tx.recorded_at, tx.id in mine) for tx in txs)
+        turns = sum(before[1] != after[1] and before[0] != after[0] for before, after in pairwise(sold))
+        # A turn in an epoch begun for it may be that of one machine that is put back again and again.
+        if turns > len({tx.epoch for tx in txs}):
             note("CLONE", f"{one.name} and {other.name} have sold in {turns} turns as one till, and nobody is told")
 
 

@@ -13,6 +13,7 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import SealedRecord
 from loyalty_desk.services.ports import SEEN_BY_NEXT_PULL, Identity
 from loyalty_desk.wire.v1.rows import keyset_message
+from server.ledger.posting import AccountKind
 from tests.simulation.faults import REWINDS, Fault, Plan
 from tests.simulation.keys import private_key
 from tests.simulation.memory_cache import Stored
@@ -444,6 +445,12 @@ class World:
         """Return whether the server has seen that two tills write this till's journal."""
         return self.server.tables.devices[till.identity.device].state == "cloned"
 
+    def _moved(self, record: UUID) -> bool:
+        """Return whether a record has moved points of a guest, or has not been posted."""
+        tables = self.server.tables
+        of_guests = {number for number, one in tables.accounts.items() if one.key.kind is AccountKind.GUEST}
+        return record not in tables.txs or any(one.tx == record and one.account in of_guests for one in tables.entries)
+
     def check_balance(self, till: SimTill) -> None:
         """INV-23: what the screen shows = the server's state at the last pull + own facts since, each once."""
         tables = self.pulls.get(till)
@@ -467,8 +474,11 @@ class World:
                 record = till.disk.journal.records[place]
                 mine = row.effect.guest == guest or (row.effect.guest is None and row.effect.handle == handle)
                 # A return that waits for its sale is counted until the next pull: the sale may come and bring it along.
-                waits = record.id in later and row.feed_seq is not None and row.feed_seq <= state.cursor
-                if mine and not waits and record.id not in tables.txs and record.id not in set_aside:
+                is_past = row.feed_seq is not None and row.feed_seq <= state.cursor
+                waits = is_past and record.id in later
+                # The second return of a sale is the store's loss alone: its posting changes no row that a pull brings.
+                is_loss = is_past and row.effect.reverses is not None and not self._moved(record.id)
+                if mine and not (waits or is_loss) and record.id not in tables.txs and record.id not in set_aside:
                     own += row.effect.earned - row.effect.redeemed
             overlay = till.journal.overlay(guest, handle, state.cursor)
             shown = found.row.points + overlay.earned - overlay.redeemed
