@@ -26,7 +26,7 @@ from tests.scenarios.counts import count
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def stage() -> Iterator[Stage]:
     folder = Path(tempfile.mkdtemp(prefix="ld-carried-"))
     folder.chmod(0o711)
@@ -42,7 +42,7 @@ def stage() -> Iterator[Stage]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def card(stage: Stage) -> str:
     return max(stage.demo_data(), key=lambda guest: guest.points).card
 
