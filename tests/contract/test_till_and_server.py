@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -21,21 +18,15 @@ from loyalty_desk.services.checkout import CheckDraft, SaleDone
 from loyalty_desk.services.ports import NoAnswer, ServerSaid
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1.sync import Block, PushedRecord, PushRequest, ReconcileRequest, Status, cursor_text
+from tests.stages import opened_stage
 
 pytestmark = [pytest.mark.postgres]
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    folder = Path(tempfile.mkdtemp(prefix="ld-contract-"))
-    folder.chmod(0o711)
-    made = Stage(folder, say=lambda _: None, port=0)
-    try:
-        made.prepare()
+    with opened_stage() as made:
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

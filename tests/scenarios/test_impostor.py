@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +14,7 @@ from loyalty_desk.domain.private_fields import GuestFields
 from loyalty_desk.services.checkout import CheckDraft, SaleDone
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1.lookup import LookupBy
+from tests.stages import opened_stage
 
 pytestmark = pytest.mark.postgres
 PHONE = "+7 916 555-44-33"
@@ -25,15 +23,8 @@ OWNER, IMPOSTOR = ld1(0x0123456789ABCDEF), ld1(0x1123456789ABCDEF)
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    folder = Path(tempfile.mkdtemp(prefix="ld-impostor-"))
-    folder.chmod(0o711)
-    made = Stage(folder, say=lambda _: None, port=0)
-    try:
-        made.prepare()
+    with opened_stage() as made:
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sell(till: Till, code: str, points: int = 0, *, amount: int = 5_000_00, online: bool = False) -> SaleDone:

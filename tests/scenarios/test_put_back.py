@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from loyalty_desk.services.ports import ServerSaid
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1.sync import cursor_text
 from tests.scenarios.counts import count
+from tests.stages import opened_stage
 
 pytestmark = pytest.mark.postgres
 ROOT = Path(__file__).parents[2]
@@ -28,15 +28,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    folder = Path(tempfile.mkdtemp(prefix="ld-back-"))
-    folder.chmod(0o711)
-    made = Stage(folder, say=lambda _: None, port=0)
-    try:
-        made.prepare()
+    with opened_stage() as made:
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -26,6 +23,7 @@ from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.sync import Block, PushAnswer, PushedRecord, PushRequest, ReconcileRequest, Status
 from tests.scenarios.counts import count
 from tests.scenarios.tcp_proxy import TcpProxy, Toxics
+from tests.stages import opened_stage
 
 pytestmark = [pytest.mark.postgres]
 PUSH = f"{BASE}/sync/push"
@@ -33,15 +31,8 @@ PUSH = f"{BASE}/sync/push"
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    folder = Path(tempfile.mkdtemp(prefix="ld-wire-"))
-    folder.chmod(0o711)
-    made = Stage(folder, say=lambda _: None, port=0)
-    try:
-        made.prepare()
+    with opened_stage() as made:
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
