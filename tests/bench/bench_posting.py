@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 import asyncpg  # noqa: E402 - after the path is set
 import httpx2  # noqa: E402
 import psutil  # noqa: E402
+from pydantic import SecretStr  # noqa: E402
 
 from loyalty_desk.domain.basket import Basket, Line  # noqa: E402
 from loyalty_desk.domain.canonical import Json  # noqa: E402
@@ -67,6 +68,13 @@ class Sold:
 
 def main(sales: int) -> None:
     """Run the bench with `sales` sales for each size of batch."""
+    with database() as (settings, base):
+        asyncio.run(measure(settings, base, sales))
+
+
+@contextlib.contextmanager
+def database() -> Iterator[tuple[Settings, Base]]:
+    """Provide settings and an empty database of their own; both go at the end."""
     folder = Path(tempfile.mkdtemp(prefix="ld-bench-"))
     folder.chmod(0o711)
     embedded = Embedded(folder / "data")
@@ -76,10 +84,9 @@ def main(sales: int) -> None:
         settings = Settings(
             data_dir=folder / "data",
             witness_dir=folder / "witness",
-            master_key="AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+            master_key=SecretStr("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
         )
-        base = Base(embedded.url(), embedded.url(OWNER), folder / "data", embedded)
-        asyncio.run(measure(settings, base, sales))
+        yield settings, Base(embedded.url(), embedded.url(OWNER), folder / "data", embedded)
     finally:
         embedded.stop(wait_for_others=False)
         shutil.rmtree(folder, ignore_errors=True)

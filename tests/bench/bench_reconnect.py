@@ -35,7 +35,7 @@ _RETRY_AFTER = re.compile(rb"retry-after: (\d+)", re.IGNORECASE)
 
 def main(tills: int, records: int) -> None:
     """Run the bench."""
-    with bench_requests.database() as (settings, base):
+    with bench_posting.database() as (settings, base):
         asyncio.run(reconnect(settings, base, tills, records))
 
 

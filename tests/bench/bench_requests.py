@@ -10,12 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,7 +24,6 @@ from uuid import UUID, uuid4
 import bench_posting
 import load
 import msgspec
-from pydantic import SecretStr
 
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.guest_code import ld1
@@ -35,8 +32,7 @@ from loyalty_desk.wire.v1.holds import HoldRequest
 from loyalty_desk.wire.v1.lookup import GuestLookup, LookupBy
 from server.guests import service as guests
 from server.guests.service import NewGuest, Registered
-from server.kit import feed, incarnation, schema
-from server.kit.embedded import APP, OWNER, Embedded
+from server.kit import feed, incarnation
 from server.kit.ground import Base, Ground, ground
 from server.networks.service import NewStore, create_network
 from server.settings import Settings
@@ -57,26 +53,6 @@ class Shop:
     tills: list[FakeTill]
     guests: list[Registered]
     token: str
-
-
-@contextlib.contextmanager
-def database() -> Iterator[tuple[Settings, Base]]:
-    """Provide an empty database of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="ld-bench-"))
-    folder.chmod(0o711)
-    embedded = Embedded(folder / "data")
-    try:
-        embedded.start()
-        schema.upgrade(embedded.url(OWNER), APP)
-        settings = Settings(
-            data_dir=folder / "data",
-            witness_dir=folder / "witness",
-            master_key=SecretStr("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
-        )
-        yield settings, Base(embedded.url(), embedded.url(OWNER), folder / "data", embedded)
-    finally:
-        embedded.stop(wait_for_others=False)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.asynccontextmanager
@@ -204,7 +180,7 @@ async def run(settings: Settings, base: Base, count: int) -> None:
 
 def main(count: int) -> None:
     """Run the bench with so many requests of each kind."""
-    with database() as (settings, base):
+    with bench_posting.database() as (settings, base):
         asyncio.run(run(settings, base, count))
 
 
