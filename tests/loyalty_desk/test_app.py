@@ -299,7 +299,7 @@ def test_a_notice_read_in_the_window_leaves_the_journal(start, qtbot, files_till
     qtbot.waitUntil(button.isVisible, timeout=WAIT)
     button.click()
     qtbot.waitUntil(lambda: files_till.parts.parts.journal.notices() == [], timeout=WAIT)
-    assert not button.isVisible()
+    qtbot.waitUntil(lambda: not button.isVisible(), timeout=WAIT)
 
 
 def test_a_page_of_the_counter_opens_over_the_sale_and_gives_the_window_back(
