@@ -96,7 +96,7 @@ class CheckDesk:
                 connection, asker.network, posting.accounts[guest].account_id, now
             )
             facts = await self._facts(connection, asker.network, guest, max(0, available), now, counters)
-            limit = await self._limit(connection, asker, asked, proved)
+            limit = await self._limit(connection, asker, asked, proved, posting, guest)
             priced = await self._price(connection, asker, asked, facts, program, now, limit, counters)
             return QuoteAnswer(told(priced.quote), guest, available, priced.quote.redemption.max_points)
 
@@ -232,7 +232,7 @@ class CheckDesk:
                 raise Taken
             points = max(0, posting.available(guest) - held[guest])
             facts = await self._facts(connection, asker.network, guest, points, now, counters, posting)
-            limit = await self._limit(connection, asker, asked, proved)
+            limit = await self._limit(connection, asker, asked, proved, posting, guest)
         priced = await self._price(connection, asker, asked, facts, program, now, limit, counters)
         if asked.total is not None and asked.total != priced.quote.total:
             text = f"The check costs {priced.quote.total} now, not {asked.total}. Ask for its price again."
@@ -301,10 +301,24 @@ class CheckDesk:
             raise Refused("guest_unknown")
         return proved
 
-    async def _limit(self, connection: AsyncConnection, asker: Asker, asked: QuoteRequest, proved: Proved) -> int:
-        profile = await networks.profile_of(connection, asker.network, asker.store_for(asked.store))
+    async def _limit(
+        self,
+        connection: AsyncConnection,
+        asker: Asker,
+        asked: QuoteRequest,
+        proved: Proved,
+        posting: OnlinePosting,
+        guest: UUID,
+    ) -> int:
+        """Return how many points may be redeemed now; without a short code the whole day has one bound."""
+        store = await networks.get_store(connection, asker.network, asker.store_for(asked.store))
+        profile = await networks.profile_of(connection, asker.network, store.id)
         limit = code_limit(proved, profile)
-        return limit if proved.kind is CodeKind.SHORT else min(limit, profile.confirm_points)
+        if not limit or proved.kind is CodeKind.SHORT:
+            return limit
+        account = posting.accounts[guest].account_id
+        spent = await holds.spent_today(connection, asker.network, account, store.zone, posting.now)
+        return min(limit, max(0, profile.confirm_points - spent - posting.redeemed(guest)))
 
     async def _price(
         self,

@@ -90,12 +90,19 @@ async def pending(connection: AsyncConnection, network: UUID, account: int, now:
     return int(found)
 
 
-async def held_since(connection: AsyncConnection, network: UUID, account: int, since: datetime, now: datetime) -> int:
-    """Return the points of an account that were held since then and are spent or still held."""
+async def spent_since(connection: AsyncConnection, network: UUID, account: int, since: datetime, now: datetime) -> int:
+    """Return the points of an account that were asked of the server since then and are spent, or still held for it.
+
+    A hold that ran out counts where a sale paid with it all the same; so does what other systems' checks took.
+    """
     found = await fetch_value(
         connection,
-        "select coalesce(sum(amount), 0)::bigint from hold where network_id = $1 and account_id = $2 and made_at >= $3"
-        " and (state = 'posted' or (state = 'pending' and expires_at > $4))",
+        "select (select coalesce(sum(amount), 0) from hold where network_id = $1 and account_id = $2 and made_at >= $3"
+        " and (tx_id is not null or (state = 'pending' and expires_at > $4)))::bigint"
+        " - (select coalesce(sum(e.amount), 0) from account a join ledger_tx x on x.network_id = a.network_id"
+        " and x.guest_id = a.guest_id and x.recorded_at >= $3 and x.origin = 'online'"
+        " join entry e on e.network_id = x.network_id and e.tx_id = x.id and e.account_id = a.id and e.amount < 0"
+        " where a.network_id = $1 and a.id = $2)::bigint",
         network,
         account,
         since,

@@ -139,8 +139,7 @@ class Holds:
             return HoldAnswer(asked.id, HoldDecision.INSUFFICIENT, available)
         if asked.code != CodeKind.SHORT:
             store = await networks.get_store(connection, network, signer.store)
-            today = now.astimezone(ZoneInfo(store.zone)).replace(hour=0, minute=0, second=0, microsecond=0)
-            spent = await repository.held_since(connection, network, account, today.astimezone(UTC), now)
+            spent = await spent_today(connection, network, account, store.zone, now)
             if spent + asked.amount > profile.confirm_points:
                 return replace_available(_refused(asked, HoldRefusal.CONFIRMATION_NEEDED), available)
         if not await _use(connection, network, asked.device, proved, now):
@@ -187,6 +186,12 @@ async def post_holds(
 async def held(connection: AsyncConnection, network: UUID, account: int, now: datetime) -> int:
     """Return how many points of a locked account wait for checks that are being paid."""
     return await repository.pending(connection, network, account, now)
+
+
+async def spent_today(connection: AsyncConnection, network: UUID, account: int, zone: str, now: datetime) -> int:
+    """Return how many points of a locked account this day of `zone` has spent or holds, asked of the server."""
+    today = now.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return await repository.spent_since(connection, network, account, today.astimezone(UTC), now)
 
 
 async def is_unspent(connection: AsyncConnection, network: UUID, proved: Proved) -> bool:

@@ -90,6 +90,10 @@ class OnlinePosting:
         """Return what a locked guest can spend, checks added here already taken off; holds are not looked at."""
         return self.accounts[guest].holdings.available(to_ms(self.now))
 
+    def redeemed(self, guest: UUID) -> int:
+        """Return what checks added here take from a guest."""
+        return sum(one.fact.record.points_redeemed for one in self._planned.posted if one.fact.guest == guest)
+
     def state(self, guest: UUID) -> GuestState:
         """Return a locked guest's figures, checks added here already counted."""
         return self.accounts[guest].state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,7 +22,7 @@ from server.programs import defaults
 from server.programs import service as programs
 from server.systems import service as systems
 from server.verify import verify
-from tests.server.asking import guest_with
+from tests.server.asking import guest_with, hold, hold_of
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -266,3 +267,34 @@ async def test_the_points_of_a_day_are_one_cap_over_all_commits(world: World, ad
     again = (await send(world, bearer, "commit", asked | {"id": str(uuid4())})).json()
     assert (again["check"]["earned_points"], again["available"]) == (earned, earned + 1)
     assert await world.sql("select sum(remaining)::bigint from lot where state = 'held'") == [(earned - 1,)]
+
+
+async def test_the_points_of_a_day_without_a_confirmation_are_one_bound_for_checks_and_holds(
+    world: World, admin: psycopg.Connection
+) -> None:
+    bearer, till = await token(world), await world.till()
+    guest = await guest_with(world, till, 1_000)
+    await limit_of_a_day(admin, 150)
+    asked = check(world, guest=await card(world, guest), points=90)
+
+    def redeemed(response: httpx2.Response) -> int:
+        return int(response.json()["check"]["redeemed_points"])
+
+    bodies = [asked | {"id": str(uuid4())} for _ in range(3)]
+    together = await asyncio.gather(*(send(world, bearer, "commit", body) for body in bodies))
+    assert sorted(redeemed(one) for one in together) == [0, 60, 90]
+    assert redeemed(await send(world, bearer, "commit", asked | {"id": str(uuid4())})) == 0
+    quoted = (await send(world, bearer, "quote", asked)).json()
+    assert (quoted["check"]["redeemed_points"], quoted["redeemable"]) == (0, 0)
+    assert (await hold(world, till, hold_of(till, guest, 1))).reason == "confirmation_needed"
+    world.clock.at += timedelta(days=1)
+    assert (await hold(world, till, hold_of(till, guest, 80))).outcome == "pending"
+    assert redeemed(await send(world, bearer, "commit", asked | {"id": str(uuid4())})) == 70
+
+
+async def limit_of_a_day(admin: psycopg.Connection, points: int) -> None:
+    await asyncio.to_thread(
+        admin.execute,
+        "update profile set settings = settings || jsonb_build_object('confirm_points', %s::int)",
+        (points,),
+    )

@@ -239,3 +239,18 @@ async def test_only_an_active_till_with_its_bearer_may_ask(world: World) -> None
     assert refusal(await ask(world, till, "holds", hold_of(other, guest, 1))) == (403, "BAD_SIGNATURE")
     till.token = other.token
     assert refusal(await ask(world, till, "holds", hold_of(till, guest, 1))) == (401, "BAD_TOKEN")
+
+
+async def test_a_hold_that_ran_out_and_paid_counts_in_its_day(world: World, admin: psycopg.Connection) -> None:
+    till = await world.till()
+    guest = await guest_with(world, till, 1_000)
+    await asyncio.to_thread(
+        admin.execute, "update profile set settings = settings || jsonb_build_object('confirm_points', 100)"
+    )
+    lapsed, left = hold_of(till, guest, 60), hold_of(till, guest, 40)
+    for one in (lapsed, left):
+        assert (await hold(world, till, one)).outcome == "pending"
+    world.clock.at += timedelta(minutes=3)
+    assert not (await settled(world, {lapsed.id: uuid4()}))[lapsed.id].in_time
+    assert (await hold(world, till, hold_of(till, guest, 41))).reason == "confirmation_needed"
+    assert (await hold(world, till, hold_of(till, guest, 40))).outcome == "pending"
