@@ -40,7 +40,7 @@ def test_asking_in_a_handler_ends_only_after_the_handler(qtbot) -> None:
     shutdown.ask()
     shutdown.ask()
     assert ran == []
-    qtbot.waitUntil(lambda: ran == ["db", "left"], timeout=5000)
+    qtbot.waitUntil(lambda: ran == ["db", "left"], timeout=30_000)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -50,7 +50,7 @@ def test_a_signal_asks_on_the_main_thread(qtbot, number: signal.Signals) -> None
     watch = SignalWatch(lambda: asked.append(1))
     try:
         os.kill(os.getpid(), number)
-        qtbot.waitUntil(lambda: asked == [1], timeout=5000)
+        qtbot.waitUntil(lambda: asked == [1], timeout=30_000)
     finally:
         watch.close()
     assert signal.getsignal(number) is before

@@ -45,7 +45,7 @@ class Window:
         self.window.show_screen(self.view)
         self.window.show()
         self.window.activateWindow()
-        qtbot.waitUntil(self.view.isActiveWindow, timeout=5000)
+        qtbot.waitUntil(self.view.isActiveWindow, timeout=30_000)
 
     def _render(self, state) -> None:
         self.pages.states.append(state)

@@ -222,9 +222,9 @@ def test_the_problem_screen_says_one_sentence_and_offers_two_keys(qtbot, languag
     view.render(problem_state(Refused("till_already_open"), language))
     view.show()
     assert "Loyalty Desk" in view.text.text()
-    with qtbot.waitSignal(view.retried, timeout=2000):
+    with qtbot.waitSignal(view.retried, timeout=30_000):
         QTest.keyClick(view, Qt.Key.Key_Return)
-    with qtbot.waitSignal(view.closed, timeout=2000):
+    with qtbot.waitSignal(view.closed, timeout=30_000):
         QTest.keyClick(view, Qt.Key.Key_Escape)
 
 

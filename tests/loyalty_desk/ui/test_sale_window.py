@@ -59,7 +59,7 @@ class Window:
         self.view.show()
         self.view.activateWindow()
         self.view.field.setFocus()
-        qtbot.waitUntil(self.view.field.hasFocus, timeout=5000)
+        qtbot.waitUntil(self.view.field.hasFocus, timeout=30_000)
 
     @property
     def screen(self):
