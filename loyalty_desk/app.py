@@ -251,7 +251,9 @@ class TillApp:
         view = self.window.sale
         typed = view.field.text()
         self.presenter = presenter = SalePresenter(
-            desk=AskingDesk(checkout, till.counter.guests, till.counter.online, partial(_is_online, till)),
+            desk=AskingDesk(
+                checkout, till.counter.guests, till.counter.online, partial(_is_online, till), partial(_answers, till)
+            ),
             runner=self.runner,
             clock=SystemClock(),
             render=self._on_state,
@@ -489,6 +491,11 @@ def _past_sale(till: Till) -> PastSale | None:
 def _is_online(till: Till) -> bool:
     status = till.status()
     return status is not None and status.online
+
+
+def _answers(till: Till) -> bool:
+    status = till.status()
+    return status is not None and (status.offline_since is None or status.loading_percent is not None)
 
 
 class SystemClock:

@@ -16,39 +16,35 @@ from loyalty_desk.domain.quote import Quote
 from loyalty_desk.services.checkout import CheckDraft, Checkout, GuestCard, SaleDone
 from loyalty_desk.services.guests import Guests
 from loyalty_desk.services.online import Online
-from loyalty_desk.wire.v1.lookup import LookupBy
-
-_BY = {"short_code_needs_network": LookupBy.SHORT, "phone_later": LookupBy.PHONE}
 
 
 class AskingDesk:
     """`Desk` over the checkout; `identify` and `confirm` may wait a few seconds for the server, on the db thread.
 
     `is_online` says whether the last exchange came to its end: nobody waits for a server that is known to be away.
+    `answers` says it of the link alone, also while the guests are still loading.
     """
 
-    def __init__(self, checkout: Checkout, guests: Guests, online: Online, is_online: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        checkout: Checkout,
+        guests: Guests,
+        online: Online,
+        is_online: Callable[[], bool],
+        answers: Callable[[], bool],
+    ) -> None:
         self._checkout = checkout
         self._guests = guests
         self._online = online
         self._is_online = is_online
+        self._answers = answers
         # The guest whose points the server was asked for in vain: until somebody else comes, the till's limits hold.
         self._unanswered: UUID | None = None
 
     def identify(self, data: bytes | str) -> GuestCard:
-        """Return whose code, number or phone this is; raises as `Checkout.identify` and `Online.identify`."""
+        """Return whose code, number or phone this is; raises as `Online.identified`."""
         self._unanswered = None
-        return self._shown(self._identified(data))
-
-    def _identified(self, data: bytes | str) -> GuestCard:
-        try:
-            return self._checkout.identify(data)
-        except Refused as refused:
-            by = _BY.get(refused.code)
-            if by is None:
-                raise
-            text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-            return self._online.identify(by, text.strip())
+        return self._shown(self._online.identified(self._checkout.identify, data, answers=self._answers()))
 
     def program(self) -> Program | None:
         """Return the program in force."""

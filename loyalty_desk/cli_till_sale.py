@@ -166,7 +166,7 @@ def sale(
         done = checkout.confirm(draft, quote)
         text = "\n".join([sale_line(done, words), *told])
         if done.tier_withheld:
-            text += f"\n{tier_withheld_line(words)}"
+            text += f"\n{tier_withheld_line(done.guest, words)}"
         show(sold(done), text, as_json)
 
 
@@ -177,17 +177,9 @@ def ready(till: Till) -> Checkout:
     return till.checkout
 
 
-def guest_of(till: Till, text: str) -> GuestCard:
+def guest_of(till: Till, text: str, *, offline: bool = False) -> GuestCard:
     """Return the guest of a code, number or phone; what the till cannot judge alone the server is asked."""
-    from loyalty_desk.wire.v1.lookup import LookupBy
-
-    try:
-        return ready(till).identify(text)
-    except Refused as refused:
-        by = {"short_code_needs_network": LookupBy.SHORT, "phone_later": LookupBy.PHONE}.get(refused.code)
-        if by is None:
-            raise
-        return till.counter.online.identify(by, text.strip())
+    return till.counter.online.identified(ready(till).identify, text, answers=not offline)
 
 
 def make_draft(
@@ -199,7 +191,7 @@ def make_draft(
     from loyalty_desk.services.checkout import CheckDraft
 
     checkout = ready(till)
-    guest = guest_of(till, code) if code else None
+    guest = guest_of(till, code, offline=offline) if code else None
     empty = checkout.basket(0)
     money = currency(empty.currency)
     if bool(amount) == bool(lines):

@@ -103,7 +103,7 @@ class Checkout:
         """Return whose card, number or code this is.
 
         Raises `BadInput` as `guest_code.parse` does; `Refused`: `card_unknown`, `card_blocked`, `card_kind`,
-        `number_unknown`, `guests_loading`, `short_code_needs_network`, `phone_later`.
+        `number_unknown`; `OnlyServerKnows`: `guests_loading` for a number, `needs_server` for a phone or short code.
         """
         self._quotas = self._cache.quotas()
         return self._guests.identify(data)

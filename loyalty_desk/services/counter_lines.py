@@ -135,8 +135,10 @@ def sold_line(sold: SoldCheck, words: Words, now: datetime) -> str:
     )
 
 
-def tier_withheld_line(words: Words) -> str:
+def tier_withheld_line(guest: GuestCard | None, words: Words) -> str:
     """Return why a check has no discount of the tier."""
+    if guest is not None and guest.guest_id is None:
+        return words.gettext("The guest’s data has not arrived yet, so there is no discount of the tier.")
     return words.gettext("The tier gives nothing more today with such a code: a manager can allow it.")
 
 

@@ -34,6 +34,7 @@ from loyalty_desk.services.redemption import (
 )
 from loyalty_desk.services.trust import Trust
 from loyalty_desk.services.trusted_clock import TrustedClock
+from loyalty_desk.wire.v1.lookup import LookupBy
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow
 
 # What carries no proof that a till can check is taken only for what shows such a code: LD1 for what is printed or
@@ -42,16 +43,24 @@ _KINDS = {CodeKind.LD1: frozenset({"card", "pass", "import"}), CodeKind.LD2: fro
 _ACTIVE = "active"
 
 
+class OnlyServerKnows(Refused):
+    """This till cannot tell whose number or code it is; `by` is how the server is asked."""
+
+    def __init__(self, code: str, by: LookupBy) -> None:
+        super().__init__(code)
+        self.by = by
+
+
 @dataclass(frozen=True, slots=True)
 class GuestCard:
     """A guest at the counter. `points` = what the server said at the cursor and own effects since, each once (INV-23).
 
-    `guest_id` and `facts` are None while guests are still loading and only the card's handle is known: no tier, no
-    redemption, the server finds the guest. `tier_name` is in the till's language. `shown` is the code as it was
-    scanned, `doubt` why it proves nothing: then it is an identity and no more. `asked` are the bytes scanned or typed,
-    for the server; `found` is the guest as the server told when asked, where the cache has none. `provisional`: was
-    registered here, and the server has not told of them yet. `tier_room` is how much the tier may still take off today
-    with such a code, minor units, None without bounds.
+    `guest_id` is None while guests are still loading and only the card's handle is known: no discount of the tier, no
+    redemption, points at the first tier's rate (or at that of an LD4's own); the server finds the guest. `tier_name`
+    is in the till's language. `shown` is the code as it was scanned, `doubt` why it proves nothing: then it is an
+    identity and no more. `asked` are the bytes scanned or typed, for the server; `found` is the guest as the server
+    told when asked, where the cache has none. `provisional`: was registered here, and the server has not told of them
+    yet. `tier_room` is how much the tier may still take off today with such a code, minor units, None without bounds.
     """
 
     guest_id: UUID | None
@@ -135,9 +144,11 @@ class Guests:
         if code.kind is CodeKind.NUMBER:
             found = self._cache.by_member_number(code.digits)
             if found is None:
-                raise Refused("number_unknown" if self._cache.state().complete else "guests_loading")
+                if self._cache.state().complete:
+                    raise Refused("number_unknown")
+                raise OnlyServerKnows("guests_loading", LookupBy.NUMBER)
             return self._card(Credential(code.kind, None), found)
-        raise Refused("short_code_needs_network" if code.kind is CodeKind.SHORT else "phone_later")
+        raise OnlyServerKnows("needs_server", LookupBy.SHORT if code.kind is CodeKind.SHORT else LookupBy.PHONE)
 
     def refresh(self, card: GuestCard) -> GuestCard:
         """Return the same guest as known now; while guests load again, as known before, without redemption.
@@ -216,10 +227,16 @@ class Guests:
         return found.credential if isinstance(found, CachedGuest) else found
 
     def _unknown(self, credential: Credential, code: GuestCode, doubt: Doubt | None) -> GuestCard:
-        """Return the card of somebody whose data is not here; an LD4 in order tells the tier, so that it counts."""
-        tier = self._tier_of(code.signed) if doubt is None else ""
-        facts = GuestFacts(tier=tier) if tier else None
-        return GuestCard(None, credential, "", tier, "", 0, None, "", facts, NOBODY, code, doubt)
+        """Return the card of somebody whose data is not here; an LD4 in order tells the tier, so that it counts.
+
+        Any other earns as in the tier that asks for nothing: with none at all the guest would lose the points of this
+        check for good, for what a till records is what the server posts. Its discount waits for who it is.
+        """
+        told = self._tier_of(code.signed) if doubt is None else ""
+        program = self._programs.known()
+        tier = told or ("" if program is None else reached(program, 0))
+        card = GuestCard(None, credential, "", tier, "", 0, None, "", GuestFacts(tier=tier), NOBODY, code, doubt)
+        return card if told else replace(card, tier_room=0)
 
     def _tier_of(self, code: SignedCode | None) -> str:
         program = self._programs.known()

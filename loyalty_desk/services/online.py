@@ -7,7 +7,7 @@ back to the till's own limits. Every outcome is journalled, so that a server tha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import msgspec
@@ -19,7 +19,7 @@ from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.money import BASIS_POINTS
 from loyalty_desk.domain.record import Credential, Decision, RecordKind, handle_from_text
 from loyalty_desk.services.guest_marks import GuestMarks
-from loyalty_desk.services.guests import GuestCard, Guests
+from loyalty_desk.services.guests import GuestCard, Guests, OnlyServerKnows
 from loyalty_desk.services.points_held import PointsHeld
 from loyalty_desk.services.ports import (
     Cache,
@@ -137,6 +137,27 @@ class Online:
         if len(found) > 1:
             raise Refused("guest_ambiguous", count=len(found))
         return self.card(found[0], text)
+
+    def identified(self, here: Callable[[bytes | str], GuestCard], data: bytes | str, *, answers: bool) -> GuestCard:
+        """Return whose code, number or phone this is: what `here` cannot tell, the server is asked.
+
+        A phone is asked for in any case; while guests are still loading, cards and numbers too where the link
+        `answers`. A card that the server cannot tell either goes on as it is, earning by its handle. Raises as `here`
+        (`Checkout.identify`) and as `identify`.
+        """
+        text = (data.decode("utf-8", "replace") if isinstance(data, bytes) else data).strip()
+        try:
+            card = here(data)
+        except OnlyServerKnows as unknown:
+            if unknown.by is LookupBy.NUMBER and not answers:
+                raise
+            return self.identify(unknown.by, text)
+        if card.guest_id is not None or card.doubt is not None or not answers:
+            return card
+        try:
+            return replace(self.identify(LookupBy.CODE, text), shown=card.shown)
+        except Refused:
+            return card
 
     def find(self, by: LookupBy, text: str) -> list[FoundGuest]:
         """Return whom it may be; raises `Refused` `needs_server`, `lookups_too_many` and the server's refusals."""

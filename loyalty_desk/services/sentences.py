@@ -59,10 +59,6 @@ SENTENCES: Mapping[str, str] = {
     "card_kind": _("This code is no longer valid on its own. Ask the guest to open the card on the phone."),
     "number_unknown": _("There is no guest with this number. Check the digits."),
     "guests_loading": _("The list of guests is still loading. Scan the card, or wait a minute."),
-    "short_code_needs_network": _(
-        "A 6-digit code is checked by the server and cannot be used yet. Scan the card or type its number."
-    ),
-    "phone_later": _("Search by phone is not available yet. Scan the card or type its number."),
     # selling
     "program_missing": _("The rules of the program have not arrived yet. They come with the first connection."),
     "quote_stale": _("The numbers have changed. Look at them and press Enter again."),
@@ -107,7 +103,6 @@ SENTENCES: Mapping[str, str] = {
     "other_network": _("The file belongs to another network."),
     "salvage_refused": _("The server did not take the records: {text}"),
     "journal_newer": _("The journal was written by a newer version. Update Loyalty Desk; nothing has been changed."),
-    "manager_pin_later": _("This needs a manager’s PIN, which this version does not have yet."),
     # why points are limited, each to follow “Points cannot be used now:” or “At most 100 points now:”
     "limit_mode_deny": _("this store does not take points without the server."),
     "limit_guests_loading": _("the list of guests is still loading."),

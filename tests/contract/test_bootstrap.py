@@ -66,8 +66,8 @@ def test_scenario_35_a_first_load_cut_twenty_times_while_sales_are_posted_is_lev
     loading.start()
     sold = earned = 0
     while loading.is_alive() and sold < 400:
-        # It sells by card number alone meanwhile, without a tier to earn by until the guest has arrived; each sale is
-        # pushed by whoever syncs, here at the end.
+        # It sells by card number alone meanwhile, earning as in the first tier until the guest has arrived; each sale
+        # is pushed by whoever syncs, here at the end.
         earned += sell(till, card).quote.earned_points
         sold += 1
         loading.join(0.02)
@@ -82,6 +82,7 @@ def test_scenario_35_a_first_load_cut_twenty_times_while_sales_are_posted_is_lev
     # `done` says that rows and digest agree with the server's checkpoint.
     assert outcome.done
     assert outcome.pushed >= sold > 0
+    assert earned > 0
     assert cache.state().complete
     assert till.status().notices == ()
     assert till.checkout.identify(card).points == expected + earned

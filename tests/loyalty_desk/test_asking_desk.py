@@ -10,10 +10,22 @@ import pytest
 
 from loyalty_desk.asking_desk import AskingDesk
 from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.guest_code import CodeKind
+from loyalty_desk.domain.record import Credential, handle_text
 from loyalty_desk.services.checkout import CheckDraft
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldDecision, HoldRequest
+from loyalty_desk.wire.v1.lookup import FoundGuest
 from tests.loyalty_desk.services.counter_services import Services
-from tests.loyalty_desk.till_parts import CARD, stocked
+from tests.loyalty_desk.till_parts import (
+    CARD,
+    GUEST,
+    HANDLE,
+    NUMBER,
+    Counter,
+    make_counter,
+    stocked,
+    stored_program,
+)
 
 
 def declined(request: HoldRequest) -> HoldAnswer:
@@ -23,12 +35,14 @@ def declined(request: HoldRequest) -> HoldAnswer:
 class Shop:
     """A desk, what is behind it, and whether the till believes that it is online."""
 
-    def __init__(self, folder: Path) -> None:
-        self.services = Services(stocked(folder))
+    def __init__(self, till: Counter) -> None:
+        self.services = Services(till)
         self.counter = self.services.counter
         self.server = self.services.server
-        self.online = True
-        self.desk = AskingDesk(self.counter.checkout, self.counter.guests, self.services.online, lambda: self.online)
+        self.online = self.answers = True
+        self.desk = AskingDesk(
+            self.counter.checkout, self.counter.guests, self.services.online, lambda: self.online, lambda: self.answers
+        )
 
     def generous(self, ld1: int = 300) -> None:
         limits = {"cvm": {"ld1": 100}, "online_cvm": {"ld1": ld1}}
@@ -40,7 +54,7 @@ class Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    made = Shop(tmp_path)
+    made = Shop(stocked(tmp_path))
     yield made
     made.counter.parts.journal.close()
     made.counter.cache.close()
@@ -131,3 +145,40 @@ def test_a_phone_is_looked_up_at_the_server_and_a_card_is_not(shop: Shop) -> Non
         shop.desk.identify("+79161234567")
     assert refused.value.code == "guest_not_found"
     assert len(shop.server.looked_up) == 1
+
+
+@pytest.fixture
+def loading(tmp_path: Path) -> Iterator[Shop]:
+    """A shop whose guests have not arrived yet, its program has."""
+    till = make_counter(tmp_path / "loading")
+    till.parts.journal.remember_program(stored_program())
+    made = Shop(till)
+    yield made
+    till.parts.journal.close()
+    till.cache.close()
+
+
+def test_while_guests_load_the_server_is_asked_whose_card_or_number_it_is(loading: Shop) -> None:
+    loading.server.found = [
+        FoundGuest(GUEST, {"name": "Анна", "tier": "GOLD", "points": 400}, "ld1", handle_text(HANDLE))
+    ]
+    card = loading.desk.identify(CARD)
+    assert (card.guest_id, card.name, card.tier, card.points) == (GUEST, "Анна", "GOLD", 400)
+    assert card.credential == Credential(CodeKind.LD1, HANDLE)
+    draft = CheckDraft(loading.counter.checkout.basket(100_000), card, at=loading.counter.parts.clock.now())
+    done = loading.desk.confirm(draft, loading.desk.price(draft))
+    assert (done.quote.total, done.quote.earned_points) == (900_00, 45)
+    assert loading.desk.identify(NUMBER).guest_id == GUEST
+    assert [one.by for one in loading.server.looked_up] == ["code", "number"]
+
+
+@pytest.mark.parametrize(("answers", "is_away"), [(False, False), (True, True), (True, False)])
+def test_a_card_that_nobody_can_tell_goes_on_by_its_handle(loading: Shop, answers: bool, is_away: bool) -> None:
+    loading.answers, loading.server.is_away = answers, is_away
+    card = loading.desk.identify(CARD)
+    assert (card.guest_id, card.credential.handle, card.tier_room) == (None, HANDLE, 0)
+    assert len(loading.server.looked_up) == int(answers)
+    with pytest.raises(Refused) as refused:
+        loading.desk.identify(NUMBER)
+    expected = "guest_not_found" if answers and not is_away else "needs_server" if answers else "guests_loading"
+    assert refused.value.code == expected

@@ -68,8 +68,8 @@ def test_a_card_and_a_number_lead_to_the_guest(counter: Counter) -> None:
         ("", "scan_empty"),
         ("LD104HMASW9NF6YY54", "card_unknown"),
         ("1000000024", "number_unknown"),
-        ("123456", "short_code_needs_network"),
-        ("79261234567", "phone_later"),
+        ("123456", "needs_server"),
+        ("79261234567", "needs_server"),
     ],
 )
 def test_what_cannot_be_served_says_why(counter: Counter, scan: str, code: str) -> None:
@@ -210,16 +210,35 @@ def test_while_guests_load_a_card_earns_by_its_handle(tmp_path: Path) -> None:
     counter = make_counter(tmp_path)
     counter.parts.journal.remember_program(stored_program())
     card = counter.checkout.identify(CARD)
-    assert (card.guest_id, card.facts, card.allowance.reason) == (None, None, "guest_unknown")
+    assert (card.guest_id, card.name, card.points, card.allowance.reason) == (None, "", 0, "guest_unknown")
     with pytest.raises(Refused, match="guests_loading"):
         counter.checkout.identify(NUMBER)
     draft = counter.draft(CARD, 1_000, points=10)
     with pytest.raises(Refused, match="redemption_refused"):
         counter.checkout.confirm(draft, counter.checkout.price(draft))
     done = counter.sell(CARD, 1_000)
-    assert (done.quote.total, done.balance_after) == (1_000_00, None)
+    # Bronze earns 3% and takes 5% off: the points are due to whoever holds a card of ours, the discount is not.
+    assert (done.quote.total, done.quote.earned_points, done.balance_after) == (1_000_00, 30, None)
     record = last_record(counter)
     assert (record.guest_id, record.credential) == (None, Credential(CodeKind.LD1, HANDLE))
+    assert (record.points_earned, record.money_total) == (30, 1_000_00)
+    contents = check_from_payload(record.check)
+    assert not drift(contents.claimed, reprice(record.check, Program.from_dict(PROGRAM), from_ms(record.occurred_at)))
+    counter.parts.journal.close()
+    counter.cache.close()
+
+
+def test_a_guest_who_arrives_in_the_middle_of_a_check_is_priced_anew(tmp_path: Path) -> None:
+    counter = make_counter(tmp_path)
+    counter.parts.journal.remember_program(stored_program())
+    draft = counter.draft(CARD, 1_000)
+    quote = counter.checkout.price(draft)
+    counter.feed(ANNA, ANNA_CARD)
+    with pytest.raises(Refused, match="quote_stale"):
+        counter.checkout.confirm(draft, quote)
+    fresh = replace(draft, guest=counter.checkout.refresh(draft.guest))
+    done = counter.checkout.confirm(fresh, counter.checkout.price(fresh))
+    assert (done.quote.total, done.quote.earned_points) == (900_00, 45)
     counter.parts.journal.close()
     counter.cache.close()
 

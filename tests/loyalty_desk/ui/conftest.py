@@ -117,10 +117,8 @@ class FakeDesk:
 
     def identify(self, data: bytes | str) -> GuestCard:
         code = parse(data)
-        if code.kind is CodeKind.SHORT:
-            raise Refused("short_code_needs_network")
-        if code.kind is CodeKind.PHONE:
-            raise Refused("phone_later")
+        if code.kind in (CodeKind.SHORT, CodeKind.PHONE):
+            raise Refused("needs_server")
         if code.handle == BLOCKED:
             raise Refused("card_blocked")
         card = self.cards.get(code.handle if code.handle is not None else code.digits)

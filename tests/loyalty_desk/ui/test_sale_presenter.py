@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from loyalty_desk.domain.errors import BadInput, Refused
+from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
 from loyalty_desk.ui.sale.state import FieldMode, Phase, Tone
 
@@ -198,8 +199,8 @@ def test_a_number_typed_wrong_stays_to_be_corrected(counter) -> None:
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("123456", "A 6-digit code is checked by the server and cannot be used yet. Scan the card or type its number."),
-        ("9161234567", "Search by phone is not available yet. Scan the card or type its number."),
+        ("123456", "This needs the server, which does not answer. Use the card or its number."),
+        ("9161234567", "This needs the server, which does not answer. Use the card or its number."),
     ],
 )
 def test_what_comes_later_says_so(counter, typed: str, sentence: str) -> None:
@@ -329,13 +330,20 @@ def test_points_need_a_guest(counter) -> None:
 
 
 def test_a_guest_whose_data_has_not_arrived_earns_and_redeems_nothing(counter, card) -> None:
-    counter.desk.cards[MARIA] = card(guest_id=None, name="", tier="", tier_name="", points=0, facts=None, member_no="")
+    nobody = {"guest_id": None, "name": "", "tier_name": "", "points": 0, "member_no": ""}
+    first = GuestFacts(tier="BRONZE")
+    counter.desk.cards[MARIA] = card(**nobody, facts=first, tier_room=0)
     counter.scan(MARIA)
     counter.type("500")
-    assert counter.screen.guest.note.startswith("The card is ours")
-    assert counter.screen.guest.chips == ()
+    assert counter.screen.guest.note.startswith("The guest’s data has not arrived yet. Points are earned as in the fi")
+    assert (counter.screen.guest.chips, counter.screen.guest.tier, counter.screen.guest.progress_text) == ((), "", "")
     counter.presenter.submitted()
     assert counter.screen.phase is Phase.DONE
+    assert "The points will be on the account after the till has been online." in counter.screen.done.tell
+    # A rotating code tells the tier itself: nothing is withheld, so nothing is said of it.
+    counter.desk.cards[PETR] = card(**nobody, facts=first)
+    counter.scan(PETR)
+    assert counter.screen.guest.note.startswith("The guest’s data has not arrived yet. The points of this check reach")
 
 
 def test_a_scan_during_the_commit_opens_the_next_guest_after_it(counter) -> None:

@@ -34,9 +34,7 @@ def guest(model: SaleModel, words: Words, now: datetime) -> GuestState:
         name=guest_name(card, words),
         tier=tier_name(card, model.program, words) if known else "",
         member=t("No. {number}").format(number=card.member_no) if card.member_no else "",
-        note=""
-        if known
-        else t("The card is ours; the guest’s data has not arrived yet. The server will add the points."),
+        note="" if known else not_here_yet(card, words),
     )
     state = with_left_out(state, model, words)
     if not known:
@@ -61,6 +59,20 @@ def guest(model: SaleModel, words: Words, now: datetime) -> GuestState:
     )
 
 
+def not_here_yet(card: GuestCard, words: Words) -> str:
+    """Return what becomes of the points of somebody whose data has not arrived; an LD4 tells the tier itself."""
+    t = words.gettext
+    if card.tier_room is None and card.tier:
+        return t(
+            "The guest’s data has not arrived yet. The points of this check reach the account by themselves; paying "
+            "with points comes with the data."
+        )
+    return t(
+        "The guest’s data has not arrived yet. Points are earned as in the first tier and reach the account by "
+        "themselves; the tier’s discount and paying with points come with the data."
+    )
+
+
 def with_left_out(state: GuestState, model: SaleModel, words: Words) -> GuestState:
     """Return the panel with the offers that did not apply, folded, each with its reason when open."""
     quote = model.quote
@@ -80,8 +92,8 @@ def with_left_out(state: GuestState, model: SaleModel, words: Words) -> GuestSta
 
 
 def way_to_next_tier(card: GuestCard, program: Program | None, words: Words) -> tuple[int, str]:
-    """Return percent and sentence of the way to the next tier."""
-    if program is None or card.facts is None:
+    """Return percent and sentence of the way to the next tier, nothing for who is not known here yet."""
+    if program is None or card.facts is None or card.guest_id is None:
         return 0, ""
     have = {"spend": card.facts.spend, "earned": card.facts.earned, "visits": card.facts.visits}[program.tier_base]
     tiers = sorted(program.tiers, key=lambda tier: tier.threshold)
