@@ -1,4 +1,4 @@
-"""`guests import | export | merge | erase | card | code`."""
+"""`guests import | export | merge | erase | card | block | code`."""
 
 from __future__ import annotations
 
@@ -136,6 +136,35 @@ def guests_card(guest: Guest, network: NetworkId = None, data_dir: DataDir = Non
     terminal.result(code=code)
 
 
+@app.command("block")
+def guests_block(
+    guest: Annotated[str, typer.Argument(help="The code of the card; a member number or an id for all of a guest's.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Make a lost card worth nothing; the points stay the guest's. It cannot be undone: make a new card instead."""
+    from server.guests import codes
+
+    terminal = Terminal(as_json)
+    if not yes and not typer.confirm("A blocked card cannot be used again. Block it?", err=True):
+        raise typer.Exit(1)
+
+    async def work(opened: Ground) -> int:
+        chosen = await chosen_network(opened, network)
+        handle = None if _is_id(guest) else parse(guest).handle
+        who = await _named(opened, chosen, guest)
+        return await codes.block(opened, chosen, who, handle, datetime.now(UTC))
+
+    blocked = with_ground(settings_of(data_dir), terminal, work)
+    if not blocked:
+        raise Refused("card_missing")
+    said = "Tills refuse it from their next exchange on, and the exceptions name what it was used for until then."
+    terminal.line(f"{counted(blocked, 'code')} blocked. {said}")
+    terminal.result(blocked=blocked)
+
+
 @app.command("code")
 def guests_code(
     guest: Guest,
@@ -181,10 +210,18 @@ async def _named(opened: Ground, network: UUID, text: str) -> UUID:
     from server.guests import service
 
     async with opened.db.begin(network) as connection:
-        try:
+        if _is_id(text):
             found: UUID | None = UUID(text)
-        except ValueError:
+        else:
             found = await service.find(connection, network, opened.vault, parse(text))
         if found is None or not await service.existing(connection, network, [found]):
             raise Refused("guest_unknown")
     return found
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -60,6 +60,19 @@ async def new_card(ground: Ground, network: UUID, guest: UUID) -> int:
     return int.from_bytes(made.handle, "big")
 
 
+async def block(ground: Ground, network: UUID, guest: UUID, handle: int | None, now: datetime) -> int:
+    """Make a card or a phone worth nothing, all of the guest's where `handle` is None; return how many were good.
+
+    Tills hear of it at their next pull. A phone keeps its handle, and what was signed for it before is void.
+    """
+    async with ground.db.begin(network) as connection:
+        await repository.lock_state(connection, network, guest)
+        stopped = await repository.block(connection, network, guest, handle, now)
+        changed = await service.changes(connection, network, ground.vault, [], stopped)
+        await feed.record(connection, network, changed)
+    return len(stopped)
+
+
 async def rotating(ground: Ground, network: UUID, guest: UUID, now: datetime, count: int) -> list[SignedText]:
     """Return the next `count` codes that a guest's phone shows, the first one now; a new chain for each call.
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty_desk.domain.guest_code import HANDLE_BYTES
 from server.kit.db import fetch, fetch_one
 
 
@@ -274,6 +275,23 @@ async def active_credentials(
         list(kinds),
     )
     return [Credential(bytes(row[0]), UUID(str(row[1])), row[2], row[3], row[4]) for row in found]
+
+
+async def block(
+    connection: AsyncConnection, network: UUID, guest: UUID, handle: int | None, now: datetime
+) -> list[int]:
+    """Block a guest's active credentials, or the one with this handle, and return their handles."""
+    found = await fetch(
+        connection,
+        "update credential set state = 'blocked', generation = generation + 1, stopped_at = $4"
+        " where network_id = $1 and guest_id = $2 and state = 'active' and ($3::bytea is null or handle = $3)"
+        " returning handle",
+        network,
+        guest,
+        None if handle is None else handle.to_bytes(HANDLE_BYTES, "big"),
+        now,
+    )
+    return [int.from_bytes(bytes(row.handle), "big") for row in found]
 
 
 async def lock_state(connection: AsyncConnection, network: UUID, guest: UUID) -> None:

@@ -29,7 +29,8 @@ _SPENDS = frozenset({RecordKind.SALE, RecordKind.EXCHANGE})
 class Card:
     """A credential as the server knows it: whose it is today, after merges, and the step that paid last.
 
-    `root` has 16 bytes or is None, `told_at` is the feed number at which tills were told of all this.
+    `root` has 16 bytes or is None, `told_at` is the feed number at which tills were told of all this, `stopped_at` when
+    it was blocked, milliseconds UTC.
     """
 
     guest: UUID
@@ -37,6 +38,7 @@ class Card:
     root: bytes | None = None
     step: int = 0
     told_at: int = 0
+    stopped_at: int | None = None
 
 
 def needs_proof(record: Record) -> bool:
@@ -86,7 +88,9 @@ def _doubt(
     if card is not None and card.guest != fact.guest:
         # A good code of somebody else proves nothing about whose points these are.
         return Doubt.SIGNATURE
-    lowest = 0 if card is None else card.generation
+    # What was shown before the card was blocked was good then, whenever it comes.
+    is_before = card is None or (card.stopped_at is not None and fact.effective_at < card.stopped_at)
+    lowest = 0 if card is None or is_before else card.generation
     # The instant that the server reckons may be off where a machine slept, which stops the clock it is reckoned by.
     # The till's own word holds as well, within what the server knows of it.
     claimed = min(max(record.occurred_at, earliest), now)

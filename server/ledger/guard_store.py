@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.code_proof import ShownStep
 from loyalty_desk.domain.guest_code import HANDLE_BYTES
 from loyalty_desk.domain.key_set import KeySet
@@ -61,6 +61,10 @@ class GuardStore(Protocol):
         """Return credentials by handle."""
         ...
 
+    async def stopped(self, handles: Iterable[int]) -> dict[int, int]:
+        """Return when those credentials that are blocked were, milliseconds UTC."""
+        ...
+
     async def profile(self, store: UUID) -> ProfileRow:
         """Return the limits that hold in a store."""
         ...
@@ -108,7 +112,8 @@ class PostgresGuards:
         found = await fetch(
             self._connection,
             "select c.handle, coalesce(s.merged_into, s.guest_id) as guest, c.generation, c.last_root,"
-            " coalesce(c.last_step, 0) as step, coalesce(f.feed_seq, 0) as told_at from credential c"
+            " coalesce(c.last_step, 0) as step, coalesce(f.feed_seq, 0) as told_at, c.stopped_at"
+            " from credential c"
             " join guest_state s on s.network_id = c.network_id and s.guest_id = c.guest_id"
             " join unnest($2::bytea[], $3::text[]) as t (handle, key) on t.handle = c.handle"
             " left join feed f on f.network_id = c.network_id and f.tbl = $4 and f.key = t.key"
@@ -125,9 +130,21 @@ class PostgresGuards:
                 None if row.last_root is None else bytes(row.last_root),
                 row.step,
                 row.told_at,
+                None if row.stopped_at is None else to_ms(row.stopped_at),
             )
             for row in found
         }
+
+    async def stopped(self, handles: Iterable[int]) -> dict[int, int]:
+        """Return when those credentials that are blocked were."""
+        found = await fetch(
+            self._connection,
+            "select handle, stopped_at from credential"
+            " where network_id = $1 and handle = any($2::bytea[]) and stopped_at is not null",
+            self._network,
+            [one.to_bytes(HANDLE_BYTES, "big") for one in handles],
+        )
+        return {int.from_bytes(bytes(row.handle), "big"): to_ms(row.stopped_at) for row in found}
 
     async def profile(self, store: UUID) -> ProfileRow:
         """Return the limits that hold in a store."""

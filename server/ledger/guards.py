@@ -71,6 +71,8 @@ class Guards:
                     found.setdefault(fact.record.id, []).append(Raised(ExceptionKind.HOLD_EXPIRED, fact.guest, details))
         for tx, raised in (await self._steps(facts, holds, doubts)).items():
             found.setdefault(tx, []).append(raised)
+        for tx, raised in (await self._stopped(facts)).items():
+            found.setdefault(tx, []).append(raised)
         for tx, raised in (await self._tiers(facts)).items():
             found.setdefault(tx, []).append(raised)
         made = [_weighed(fact, found.get(fact.record.id, ()), doubts.get(fact.record.id)) for fact in facts]
@@ -144,6 +146,22 @@ class Guards:
         if card is None or card.root != use.shown.root or not card.told_at:
             return False
         return use.shown.step <= card.step and cursor >= card.told_at
+
+    async def _stopped(self, facts: Sequence[Fact]) -> dict[UUID, Raised]:
+        """Return the sales at which a card was shown that had been blocked by then: the till could not know of it."""
+        shown = {
+            fact.record.id: (fact, fact.record.credential.handle)
+            for fact in facts
+            if fact.record.kind in SALES
+            and fact.record.credential is not None
+            and fact.record.credential.handle is not None
+        }
+        stopped = await self._store.stopped({handle for _, handle in shown.values()}) if shown else {}
+        return {
+            tx: Raised(ExceptionKind.REVOKED, fact.guest, {"stopped_at": at, "points": fact.record.points_redeemed})
+            for tx, (fact, handle) in shown.items()
+            if (at := stopped.get(handle)) is not None and at <= fact.effective_at
+        }
 
     async def _tiers(self, facts: Iterable[Fact]) -> dict[UUID, Raised]:
         profiles: dict[UUID, ProfileRow] = {}

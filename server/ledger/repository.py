@@ -338,7 +338,8 @@ async def granted(
 ) -> dict[tuple[UUID, date], int]:
     """Return what the sales of guests gave them by the days of a zone, as far back as counts; held points do not.
 
-    What waited for its guest counts as well, from when it was claimed: nobody's points have no lot.
+    Nor do points that a manager took back. What waited for its guest counts as well, from when it was claimed: nobody's
+    points have no lot.
     """
     found = await fetch(
         connection,
@@ -353,7 +354,8 @@ async def granted(
         join account a on a.network_id = p.network_id and a.id = p.account_id and a.kind = 'promo_cost'
         join lot l on l.network_id = e.network_id and l.id = e.lot_id
         where x.network_id = $1 and x.guest_id = any($2::uuid[]) and x.recorded_at >= $3
-            and x.origin in ('till', 'online') and x.kind in ('sale', 'exchange') and e.amount > 0 and l.state <> 'held'
+            and x.origin in ('till', 'online') and x.kind in ('sale', 'exchange') and e.amount > 0
+            and l.state not in ('held', 'reversed')
         union all
         select c.guest_id, (greatest(x.effective_at, c.recorded_at - $4::interval) at time zone $5)::date, l.amount
         from ledger_tx c
@@ -368,7 +370,7 @@ async def granted(
         join account a on a.network_id = p.network_id and a.id = p.account_id and a.kind = 'promo_cost'
         -- A claim mirrors each leg by two: out of suspense, then to the guest.
         join entry e on e.network_id = c.network_id and e.tx_id = c.id and e.leg = 2 * s.place - 1
-        join lot l on l.network_id = e.network_id and l.id = e.lot_id and l.state <> 'held'
+        join lot l on l.network_id = e.network_id and l.id = e.lot_id and l.state not in ('held', 'reversed')
         where c.network_id = $1 and c.guest_id = any($2::uuid[]) and c.recorded_at >= $3 and c.origin = 'server'
             and c.kind = 'transfer'
         ) given group by 1, 2
@@ -400,7 +402,7 @@ async def given_by_hand(
         join entry e on e.network_id = x.network_id and e.tx_id = coalesce(c.id, x.id) and e.amount > 0
         join lot l on l.network_id = e.network_id and l.id = e.lot_id
         where x.network_id = $1 and x.device_id = any($2::uuid[]) and coalesce(c.recorded_at, x.recorded_at) >= $3
-            and x.origin = 'till' and x.kind in ('adjust', 'transfer') and l.state <> 'held'
+            and x.origin = 'till' and x.kind in ('adjust', 'transfer') and l.state not in ('held', 'reversed')
         group by 1, 2
         """,
         network,

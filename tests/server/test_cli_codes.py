@@ -135,3 +135,16 @@ def test_a_guest_without_a_card_gets_one_that_tills_hear_of(commands: Commands, 
 def test_no_other_kind_is_printed(commands: Commands, kind: str) -> None:
     guest = commands.live(one_guest)
     assert "ld1, ld3 or ld4" in commands.refused("guests", "code", guest.member_no, "--kind", kind)
+
+
+def test_a_lost_card_is_blocked_and_another_one_works(commands: Commands, admin: psycopg.Connection) -> None:
+    guest = commands.live(one_guest)
+    lost = ld1(guest.handles[0])
+    other = commands.json("guests", "card", guest.member_no)["code"]
+    commands.run("guests", "block", lost, code=1)  # nobody has said yes
+    assert commands.json("guests", "block", lost, "--yes") == {"blocked": 1}
+    assert commands.json("guests", "code", guest.member_no)["codes"] == [other]
+    assert "Nobody" in commands.refused("guests", "block", lost, "--yes")
+    assert commands.json("guests", "block", guest.member_no, "--yes") == {"blocked": 1}
+    assert "guests card" in commands.refused("guests", "code", guest.member_no)
+    assert "verify: ok" in commands.run("verify")[0]

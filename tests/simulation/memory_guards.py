@@ -1,4 +1,4 @@
-"""What the guards ask, answered from tables in memory: no holds and nothing that expires, the rest as PostgreSQL."""
+"""What the guards ask, answered from tables in memory: no holds, nothing that expires or is blocked, else alike."""
 
 from __future__ import annotations
 
@@ -47,6 +47,9 @@ class MemoryGuards:
                 root = text_to_bytes(row.root) if row.root else None
                 made[handle] = Card(guest, row.generation, root, row.step, told_at)
         return made
+
+    async def stopped(self, handles: Iterable[int]) -> dict[int, int]:
+        return {}
 
     async def profile(self, store: UUID) -> ProfileRow:
         return rows.read(ProfileRow, self._tables.documents.get((FeedTable.PROFILE.value, "default"), {}))

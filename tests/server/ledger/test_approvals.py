@@ -97,3 +97,17 @@ async def test_without_a_reason_or_a_lot_nothing_is_decided(world: World) -> Non
     with pytest.raises(Refused, match="held_unknown"):
         await decide(world, uuid4(), is_approved=True)
     assert [one.id for one in await waiting(world)] == [lot.id]
+
+
+async def test_points_that_were_taken_back_leave_the_day_as_it_was(world: World, admin: psycopg.Connection) -> None:
+    set_limit = "update profile set settings = settings || jsonb_build_object('granted_points', %s::int)"
+    till, (guest,) = await world.till(), await world.guests()
+    await asyncio.to_thread(admin.execute, set_limit, (0,))
+    till.sale(guest.id, earned=4_000)
+    await world.push(till)
+    (lot,) = await waiting(world)
+    await decide(world, lot.id, is_approved=False)
+    await asyncio.to_thread(admin.execute, set_limit, (5_000,))
+    till.sale(guest.id, earned=5_000)
+    assert (await world.push(till)).results[-1].flags == 0
+    assert await waiting(world) == []

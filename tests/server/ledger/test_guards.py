@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
 EVIDENCE, REPLAY = flag_bits([ExceptionKind.EVIDENCE]), flag_bits([ExceptionKind.REPLAY])
 HOLD_EXPIRED, VELOCITY = flag_bits([ExceptionKind.HOLD_EXPIRED]), flag_bits([ExceptionKind.VELOCITY])
-OVERDRAFT = flag_bits([ExceptionKind.OVERDRAFT])
+OVERDRAFT, REVOKED = flag_bits([ExceptionKind.OVERDRAFT]), flag_bits([ExceptionKind.REVOKED])
 
 
 def set_clock(world: World, *tills: FakeTill) -> None:
@@ -324,3 +324,29 @@ async def test_scenario_31_nobody_known_is_no_proof_and_nothing_breaks(world: Wo
     (found,) = await flags(world, till)
     assert found & EVIDENCE
     assert (await posted(world, "suspense"), await posted(world, "offline_loss")) == (0, -50)
+
+
+async def test_a_sale_by_a_blocked_card_is_told_of_and_what_came_before_stands(world: World) -> None:
+    till = await world.till()
+    guest = await guest_with(world, till, 1_000)
+    set_clock(world, till)
+    ((handle,),) = await world.sql("select handle from credential where guest_id = $1 and kind = 'card'", guest)
+    card = int.from_bytes(bytes(handle), "big")
+    (before, after) = await shown_by(world, guest, 2)
+    redeem(till, guest, 200, before)
+    till.sale(guest, redeemed=50, earned=10, handle=card)
+    world.clock.at += timedelta(seconds=30)
+    assert await codes.block(world.ground, world.network, guest, None, world.clock.now()) == 2
+    set_clock(world, till)
+    redeem(till, guest, 300, after)
+    till.sale(guest, earned=10, handle=card)
+    till.sale(None, earned=10, handle=card)
+    world.clock.at += timedelta(seconds=10)
+    assert await flags(world, till) == [0, 0, EVIDENCE | REVOKED, REVOKED, REVOKED]
+    # Of what was spent after the block the store bears the points; who earned by the card is its guest.
+    assert await world.balance(guest) == 1_000 - 200 - 50 + 30
+    assert await posted(world, "offline_loss") == -300
+    rows = {row.key: row.row for row in (await world.pull(till)).rows if row.table == FeedTable.CREDENTIAL}
+    assert {(row["state"], row["generation"]) for row in rows.values() if row} == {("blocked", 1)}
+    assert await codes.block(world.ground, world.network, guest, card, world.clock.now()) == 0
+    assert await sound(world)
