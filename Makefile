@@ -10,7 +10,7 @@ demo: .venv/.ready
 	@$(PY) -m loyalty_desk.demo $(DEMO)
 
 test: .venv/.ready
-	$(PY) -m pytest $(PYTEST)
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(PYTEST)
 
 check: .venv/.ready
 	.venv/bin/ruff check .

@@ -126,6 +126,18 @@ def test_an_answer_cut_off_anywhere_loses_and_doubles_nothing(line: Line, call: 
     assert line.ledger.posted() == line.ids()
 
 
+def of_another_life(answer: PushAnswer) -> PushAnswer:
+    return msgspec.structs.replace(answer, incarnation=UUID(int=1))
+
+
+def without_results(answer: PushAnswer) -> PushAnswer:
+    return msgspec.structs.replace(answer, results=[])
+
+
+def with_each_result_twice(answer: PushAnswer) -> PushAnswer:
+    return msgspec.structs.replace(answer, results=answer.results * 2)
+
+
 NOT_ANSWERS = [
     NotOurServer("a captive portal"),
     ServerSaid(500, "INTERNAL"),
@@ -137,13 +149,13 @@ NOT_ANSWERS = [
     ServerSaid(404, "NOT_FOUND"),
     ServerSaid(409, "SOMETHING_NEW"),
     ServerSaid(410, "MUST_BOOTSTRAP"),
-    lambda answer: msgspec.structs.replace(answer, incarnation=UUID(int=1)),
-    lambda answer: msgspec.structs.replace(answer, results=[]),
-    lambda answer: msgspec.structs.replace(answer, results=answer.results * 2),
+    of_another_life,
+    without_results,
+    with_each_result_twice,
 ]
 
 
-@pytest.mark.parametrize("fault", NOT_ANSWERS, ids=str)
+@pytest.mark.parametrize("fault", NOT_ANSWERS, ids=lambda fault: getattr(fault, "__name__", str(fault)))
 def test_no_answer_but_the_right_one_discards_a_record(line: Line, fault: object) -> None:
     line.step()
     line.counter.sell(CARD, 1_000)
