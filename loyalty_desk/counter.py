@@ -60,7 +60,7 @@ def make_counter(
         returns=Returns(identity, sold_checks, recorder, checkout, clock, cashier),
         online=online,
         approvals=Approvals(journal, cache, guests, recorder, clock, cashier),
-        registration=Registration(journal, cache, guests, recorder, clock, cashier, online),
+        registration=Registration(cache, guests, recorder, clock, cashier, online),
     )
 
 

@@ -15,7 +15,7 @@ from loyalty_desk.domain.guest import Coupon, GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind, GuestCode, parse
 from loyalty_desk.domain.hash_chain import SeenChains
 from loyalty_desk.domain.private_fields import Private
-from loyalty_desk.domain.record import Credential, Record
+from loyalty_desk.domain.record import BadRecord, Credential, Record
 from loyalty_desk.domain.signed_codes import RotatingCode, SignedCode
 from loyalty_desk.domain.tiers import reached
 from loyalty_desk.services.guest_marks import GuestMarks
@@ -132,10 +132,21 @@ class Guests:
 
     def registered(self, guest: UUID, credential: Credential) -> GuestCard:
         """Return the card of a guest registered here; raises `Refused` `card_unknown` where none was."""
-        sealed = self._journal.registered(guest=guest)
-        if sealed is None:
+        here = self.registration(guest=guest)
+        if here is None:
             raise Refused("card_unknown")
-        return self._provisional(credential, Record.from_payload(sealed.payload))
+        return self._provisional(credential, here)
+
+    def registration(self, handle: int | None = None, guest: UUID | None = None) -> Record | None:
+        """Return the newest registration made here of a card or of a guest; None where nobody can read it any more.
+
+        One that was spoilt on the disk before it was sent is posted nowhere: its card can be handed out again.
+        """
+        sealed = self._journal.registered(handle=handle, guest=guest)
+        try:
+            return None if sealed is None else Record.from_payload(sealed.payload)
+        except BadRecord:
+            return None
 
     def _identify(self, data: bytes | str) -> GuestCard:
         code = parse(data)
@@ -199,9 +210,9 @@ class Guests:
             _check(code.kind, row)
         if isinstance(found, CachedGuest):
             return self._card(credential, found, code, doubt)
-        here = self._journal.registered(handle=handle) if found is None else None
+        here = self.registration(handle=handle) if found is None else None
         if here is not None:
-            return self._provisional(credential, Record.from_payload(here.payload))
+            return self._provisional(credential, here)
         if self._cache.state().complete and (code.signed is None or doubt is not None):
             raise Refused(doubt or "card_unknown")
         return self._unknown(credential, code, doubt)

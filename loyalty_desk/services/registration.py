@@ -20,7 +20,7 @@ from loyalty_desk.domain.private_fields import SALT_BYTES, Consent, GuestFields,
 from loyalty_desk.domain.record import Credential, RecordKind
 from loyalty_desk.services.guests import GuestCard, Guests
 from loyalty_desk.services.online import Online
-from loyalty_desk.services.ports import Cache, Journal
+from loyalty_desk.services.ports import Cache
 from loyalty_desk.services.recording import Fact, Recorder
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trusted_clock import TrustedClock
@@ -49,7 +49,6 @@ class Registration:
 
     def __init__(
         self,
-        journal: Journal,
         cache: Cache,
         guests: Guests,
         recorder: Recorder,
@@ -57,7 +56,6 @@ class Registration:
         cashier: Cashier,
         online: Online | None,
     ) -> None:
-        self._journal = journal
         self._cache = cache
         self._guests = guests
         self._recorder = recorder
@@ -121,7 +119,7 @@ class Registration:
         if shown.kind is not CodeKind.LD1 or shown.handle is None:
             raise BadInput("register_card")
         known = self._cache.by_handle(shown.handle)
-        if known is not None or self._journal.registered(handle=shown.handle) is not None:
+        if known is not None or self._guests.registration(handle=shown.handle) is not None:
             raise Refused("card_taken")
         return Credential(shown.kind, shown.handle)
 

@@ -32,7 +32,7 @@ class Services:
             IDENTITY, journal, c.cache, c.guests, recorder, clock, c.cashier, self.chance, lambda: self.server
         )
         self.approvals = Approvals(journal, c.cache, c.guests, recorder, clock, c.cashier)
-        self.registration = Registration(journal, c.cache, c.guests, recorder, clock, c.cashier, self.online)
+        self.registration = Registration(c.cache, c.guests, recorder, clock, c.cashier, self.online)
 
     def records(self, *kinds: RecordKind) -> Sequence[Record]:
         """Return the till's records of some kinds, in order."""

@@ -250,6 +250,17 @@ def test_a_guest_registered_offline_earns_at_once_and_spends_nothing(services: S
     assert refused(services.online.hold, card, 1).code == "hold_guest_unknown"
 
 
+def test_a_registration_spoilt_on_the_disk_is_nobodys_and_its_card_can_be_handed_out_again(services: Services) -> None:
+    services.server.is_away = True
+    services.registration.register(FIELDS, "2026-01", FREE_CARD)
+    assert refused(services.registration.register, FIELDS, "2026-01", FREE_CARD).code == "card_taken"
+    spoil = "UPDATE record SET payload = zeroblob(9) WHERE seq = (SELECT max(seq) FROM record)"
+    services.counter.parts.journal._live().execute(spoil)
+    assert refused(services.counter.checkout.identify, FREE_CARD).code == "card_unknown"
+    again = services.registration.register(FIELDS, "2026-01", FREE_CARD)
+    assert services.counter.checkout.identify(FREE_CARD).guest_id == again.card.guest_id
+
+
 def test_a_phone_that_somebody_has_is_told_where_the_server_answers(services: Services) -> None:
     services.server.found = [FoundGuest(OTHER, {"name": "Ольга"}, "phone")]
     found = refused(services.registration.register, FIELDS, "2026-01")
