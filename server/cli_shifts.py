@@ -38,6 +38,11 @@ def shifts(
     for one in found:
         sums, unit = one.totals.whole, currency(one.currency)
         money = f"{_amount(sums.money, unit)} {unit.code}  returned {_amount(sums.returned, unit)}"
+        if sums.exchanges:
+            swapped = f"{_amount(sums.exchange_money, unit)} for {_amount(sums.exchange_returned, unit)}"
+            money += f"  {counted(sums.exchanges, 'exchange')} {swapped}"
+        if sums.points_money:
+            money += f"  paid with points {_amount(sums.points_money, unit)}"
         terminal.line(
             f"{one.day}  {one.store}  {one.till}  #{one.number}  {counted(sums.sales, 'sale')}  {money}"
             f"  points +{sums.points_earned} -{sums.points_redeemed}"

@@ -16,8 +16,10 @@ NOBODY = ""
 class Sums:
     """Counts, money in minor units and points in smallest units; none is negative.
 
-    `sales` counts sales and the new half of exchanges, `gross` and `discounts` are theirs (points paid with are in
-    `discounts`), `money` is what was to pay for them. `returned` is money back of voids, refunds and exchanges.
+    `sales` counts sales alone, `gross`, `discounts`, `points_money` (what points paid for) and `money` (to pay)
+    are theirs: `money` = `gross` − `discounts` − `points_money`. `returned` is money back of voids and refunds. Of
+    exchanges `exchange_money` is what the new goods cost after discounts and points, `exchange_returned` what those
+    cost that came back. Shifts closed before the last three had names count exchanges among sales and returns.
     `points_earned` and `points_redeemed` are those of sales and exchanges, `points_back` what returns gave back of the
     points spent, `points_reversed` what they took back of the points earned, `points_follow` how many returns the
     server still has to work out.
@@ -26,11 +28,14 @@ class Sums:
     sales: int = 0
     gross: int = 0
     discounts: int = 0
+    points_money: int = 0
     money: int = 0
     voids: int = 0
     refunds: int = 0
-    exchanges: int = 0
     returned: int = 0
+    exchanges: int = 0
+    exchange_money: int = 0
+    exchange_returned: int = 0
     points_earned: int = 0
     points_redeemed: int = 0
     points_back: int = 0
@@ -129,21 +134,22 @@ def sums_of(record: Record) -> Sums:
     if kind not in (RecordKind.SALE, RecordKind.EXCHANGE):
         return Sums()
     check = Fields(record.check or {}, "check")
-    sold = Sums(
-        sales=1,
-        gross=check.integer("gross"),
-        discounts=check.integer("discount_total"),
-        money=money,
-        points_earned=record.points_earned,
-        points_redeemed=record.points_redeemed,
-    )
+    points = Sums(points_earned=record.points_earned, points_redeemed=record.points_redeemed)
     if kind is RecordKind.SALE:
-        return sold
+        return replace(
+            points,
+            sales=1,
+            gross=check.integer("gross"),
+            discounts=check.integer("discount_total"),
+            points_money=check.integer("redeemed_money"),
+            money=money,
+        )
     returned = check.object("returned")
     return replace(
-        sold,
+        points,
         exchanges=1,
-        returned=returned.integer("money"),
+        exchange_money=money,
+        exchange_returned=returned.integer("money"),
         points_back=returned.integer("spent_returned"),
         points_reversed=returned.integer("earned_reversed"),
     )

@@ -43,13 +43,16 @@ def _sums(sums: Sums, words: Words) -> Lines:
         (t("Sales"), str(sums.sales)),
         (t("Before discounts"), words.money(sums.gross)),
         (t("Discounts"), words.money(sums.discounts)),
+        *([(t("Paid with points"), words.money(sums.points_money))] if sums.points_money else []),
         (t("Paid"), words.money(sums.money)),
     ]
     optional = [
         (sums.voids, t("Cancelled"), str(sums.voids)),
         (sums.refunds, t("Returns"), str(sums.refunds)),
-        (sums.exchanges, t("Exchanges"), str(sums.exchanges)),
         (sums.returned, t("Money back"), words.money(sums.returned)),
+        (sums.exchanges, t("Exchanges"), str(sums.exchanges)),
+        (sums.exchanges, t("Sold in exchanges"), words.money(sums.exchange_money)),
+        (sums.exchanges, t("Came back in exchanges"), words.money(sums.exchange_returned)),
         (sums.points_earned, t("Points earned"), words.points(sums.points_earned)),
         (sums.points_redeemed, t("Points used"), words.points(sums.points_redeemed)),
         (sums.points_back, t("Points given back"), words.points(sums.points_back)),

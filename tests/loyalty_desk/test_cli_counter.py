@@ -112,7 +112,9 @@ def test_a_day_from_the_first_pin_to_the_z_report(done: Callable[..., dict[str, 
     x = done("x")
     z = done("shift", "close")
     assert x["totals"] == z["totals"]
-    assert z["totals"]["sales"] == 3
+    assert (z["totals"]["sales"], z["totals"]["money"]) == (2, first["total"] + paid["total"])
+    assert z["totals"]["points_money"] == 60 * 100
+    assert (z["totals"]["exchange_money"], z["totals"]["exchange_returned"]) == (27_000, 18_000)
     assert (z["totals"]["voids"], z["totals"]["refunds"], z["totals"]["exchanges"]) == (1, 1, 1)
     assert {one["cashier"] for one in z["totals"]["by_cashier"]} == {"anna", "boss"}
     assert z["waiting"] == done("status")["waiting"]

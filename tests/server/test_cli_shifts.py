@@ -16,7 +16,10 @@ pytestmark = pytest.mark.postgres
 
 async def closed(world: World) -> None:
     till = await world.till()
-    sums = Sums(sales=1, gross=560_300, money=560_300, returned=5, points_earned=8)
+    sums = Sums(
+        sales=1, gross=570_300, points_money=10_000, money=560_300, returned=5, exchanges=1, exchange_money=2_000,
+        exchange_returned=700, points_earned=8,
+    )  # fmt: skip
     check = ShiftCloseContents(uuid4(), 1, ShiftTotals(sums, {"anna": sums}, "A-1", "A-1")).to_check()
     till.write(RecordKind.SHIFT_CLOSE, check=check)
     await world.push(till)
@@ -26,6 +29,7 @@ def test_a_person_reads_amounts_and_a_program_minor_units(commands: Commands) ->
     assert commands.run("shifts")[0].strip() == "0 shifts"
     commands.live(closed)
     said = commands.run("shifts")[0]
-    assert "#1  1 sale  5,603.00 RUB  returned 0.05  points +8 -0\n1 shift\n" in said
+    money = "5,603.00 RUB  returned 0.05  1 exchange 20.00 for 7.00  paid with points 100.00"
+    assert f"#1  1 sale  {money}  points +8 -0\n1 shift\n" in said
     (found,) = commands.json("shifts")["shifts"]
     assert found["totals"]["money"] == 560_300
