@@ -33,7 +33,7 @@ from server.ledger.service import Ledger
 from server.ledger.shelf import ProgramShelf
 from server.ledger.store import postgres
 from server.services import Services, ledger_tools
-from server.settings import Settings
+from server.settings import Settings, proxies_of
 from server.staff import router as staff
 from server.sync import router as sync
 from server.tills import router as tills
@@ -90,6 +90,10 @@ def create_app(
         max_body_size=codec.MAX_BODY_BYTES + 1,
         telemetry=_NO_TELEMETRY,
     )
+    if trusted := proxies_of(settings.trusted_proxies):
+        from granian.utils.proxies import wrap_asgi_with_proxy_headers
+
+        app.add_middleware(wrap_asgi_with_proxy_headers, trusted_hosts=trusted)
     errors.install(app)
     app.include_router(sync.make_router(services))
     app.include_router(tills.make_router(services))

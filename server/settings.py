@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -65,6 +66,11 @@ class Settings(BaseSettings):
         description="your own PostgreSQL, as the application's role; absent: PostgreSQL in the data folder",
     )
     owner_database_url: SecretStr | None = Field(default=None, description="the same, as the role that owns the schema")
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses of your own proxies, with commas, like 127.0.0.1 or 10.0.0.0/8: of these alone "
+        "X-Forwarded-For is believed when tries to log in are counted; absent: of nobody",
+    )
 
     @field_validator("master_key")
     @classmethod
@@ -81,11 +87,28 @@ class Settings(BaseSettings):
             raise ValueError(f"its password is one that everybody knows. {_HOW}")
         return given
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _refuse_other_proxies(cls, given: str) -> str:
+        for one in proxies_of(given):
+            try:
+                network = ip_network(one)
+            except ValueError as error:
+                raise ValueError(f"{one} is no address, like 127.0.0.1 or 10.0.0.0/8") from error
+            if not network.prefixlen:
+                raise ValueError("whoever asks would be a proxy. Name your own")
+        return given
+
     @property
     def address(self) -> str:
         """Return the address that tills are told."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+
+def proxies_of(text: str) -> list[str]:
+    """Return the addresses and ranges of a setting with commas."""
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def described() -> str:

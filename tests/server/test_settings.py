@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from loyalty_desk.domain.errors import Refused
 from server.cli_ground import settings_of
-from server.settings import SETTINGS_FILE, Settings
+from server.settings import SETTINGS_FILE, Settings, proxies_of
 
 
 def test_a_file_sets_what_the_environment_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +53,15 @@ def test_a_real_key_and_a_database_that_asks_for_no_password_are_taken() -> None
     for _ in range(200):
         assert Settings(master_key=urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("="), _env_file=None)
     assert Settings(database_url="postgresql://app@/loyalty?host=/run/postgresql", _env_file=None)
+
+
+@pytest.mark.parametrize("given", ["*", "proxy.example", "0.0.0.0/0", "::/0", "10.0.0.1/8", "127.0.0.1 10.0.0.1"])
+def test_a_proxy_is_an_address_or_a_range_and_never_everybody(given: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(trusted_proxies=given, _env_file=None)
+
+
+def test_no_proxy_is_trusted_unless_named() -> None:
+    assert proxies_of(Settings(_env_file=None).trusted_proxies) == []
+    found = Settings(trusted_proxies="127.0.0.1, ::1,10.1.0.0/16,", _env_file=None)
+    assert proxies_of(found.trusted_proxies) == ["127.0.0.1", "::1", "10.1.0.0/16"]

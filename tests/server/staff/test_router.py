@@ -56,3 +56,32 @@ async def test_wrong_is_told_from_nothing_and_limited(world: World) -> None:
     assert refusal(late) == (429, "TOO_MANY")
     assert late.headers["retry-after"] == "600"
     assert refusal(await post(world, "login", {"login": 1})) == (400, "BAD_BODY")
+
+
+async def try_from(world: World, peer: str, forwarded: str | None) -> int:
+    """Return the status of a wrong login by `peer`, who names `forwarded` as the one it speaks for."""
+    transport = httpx2.ASGITransport(app=world.app, client=(peer, 40_000))
+    headers = {"Content-Type": codec.CONTENT_TYPE} | ({} if forwarded is None else {"X-Forwarded-For": forwarded})
+    async with httpx2.AsyncClient(transport=transport, base_url="http://server") as client:
+        body = codec.encode(LogIn(world.network, f"guess-{uuid4()}", "x"))
+        return (await client.post("/api/v1/staff/login", content=body, headers=headers)).status_code
+
+
+async def test_nobody_is_believed_to_speak_for_others_unless_named(world: World) -> None:
+    tries = [await try_from(world, "10.0.0.5", f"203.0.113.{number}") for number in range(6)]
+    assert tries == [403] * 5 + [429]
+    assert await try_from(world, "10.0.0.6", "10.0.0.5") == 403
+
+
+async def test_behind_a_proxy_that_is_named_each_is_counted_alone(
+    ground: Ground, base: Base, settings: Settings, made: MadeNetwork
+) -> None:
+    trusting = settings.model_copy(update={"trusted_proxies": "127.0.0.1, 10.1.0.0/16"})
+    async with open_world(ground, base, trusting, made) as world:
+        assert [await try_from(world, "127.0.0.1", "203.0.113.1") for _ in range(6)] == [403] * 5 + [429]
+        assert await try_from(world, "127.0.0.1", "203.0.113.2") == 403
+        # What the guesser says of itself stands before what the proxies have seen.
+        assert await try_from(world, "127.0.0.1", "198.51.100.7, 203.0.113.1, 10.1.2.3") == 429
+        # Who is no proxy is not believed, and a proxy that names nobody is itself.
+        assert [await try_from(world, "192.0.2.9", f"203.0.113.{number}") for number in range(6)] == [403] * 5 + [429]
+        assert [await try_from(world, "10.1.0.1", None) for _ in range(6)] == [403] * 5 + [429]
