@@ -516,7 +516,7 @@ class TillCare:
         """Prove the journal record by record; db thread."""
         return self._till.prove().bad is None
 
-    def exchange_now(self) -> None:
+    def sync_now(self) -> None:
         """Wake the sync."""
         self._till.wake_sync()
 

@@ -163,7 +163,7 @@ def tier(
     lang: Lang = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say which level a guest has at a time, and why."""
+    """Say which tier a guest has at a time, and why."""
     with _speaking(lang) as language:
         from loyalty_desk.domain.clock import to_ms
         from loyalty_desk.domain.tiers import standing

@@ -11,6 +11,7 @@ import typer
 
 from loyalty_desk.cli_till import AsJson, DataDir, Lang, Manager, approved, opened, show, show_lines
 from loyalty_desk.domain.errors import BadInput, Refused
+from loyalty_desk.domain.record import RecordKind
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.refund import Return
@@ -37,7 +38,7 @@ def void(
     as_json: AsJson = False,
 ) -> None:
     """Take a whole sale back: the last one within ten minutes, any other with a manager."""
-    from loyalty_desk.services.counter_lines import return_lines
+    from loyalty_desk.services.counter_lines import exchanged_line, return_lines
 
     with opened(data_dir, lang) as (till, words):
         # An empty one is a number that got lost on the way, not the wish to void whatever came last.
@@ -45,6 +46,8 @@ def void(
         sold = books.newest() if receipt is None else books.find(receipt)
         done = till.counter.returns.void(sold, approved(till, manager))
         show_lines(_returned(done), return_lines(done, words), as_json)
+        if sold.record.kind is RecordKind.EXCHANGE and not as_json:
+            typer.echo(exchanged_line(words))
 
 
 def refund(
@@ -55,7 +58,7 @@ def refund(
     lang: Lang = "",
     as_json: AsJson = False,
 ) -> None:
-    """Return goods, or an amount of a check without lines; of another till's sale the points follow at the exchange."""
+    """Return goods, or an amount of a check without lines; of another till's sale the points follow at the sync."""
     from loyalty_desk.services.counter_lines import return_lines
 
     with opened(data_dir, lang) as (till, words):

@@ -119,7 +119,7 @@ def status(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -
 
 
 def sync(data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> None:
-    """Exchange with the server once; exit code 1 where it did not come to its end."""
+    """Sync with the server once; exit code 1 where it did not come to its end."""
     from loyalty_desk.support_lines import sync_line
 
     with opened(data_dir, lang) as (till, words):

@@ -132,7 +132,7 @@ def guests_card(guest: Guest, network: NetworkId = None, data_dir: DataDir = Non
     code = with_ground(settings_of(data_dir), terminal, work)
     terminal.line(code)
     terminal.code(code, "m")
-    terminal.line("Tills take it from their next exchange on.")
+    terminal.line("Tills take it from their next sync on.")
     terminal.result(code=code)
 
 
@@ -160,7 +160,7 @@ def guests_block(
     blocked = with_ground(settings_of(data_dir), terminal, work)
     if not blocked:
         raise Refused("card_missing")
-    said = "Tills refuse it from their next exchange on, and the exceptions name what it was used for until then."
+    said = "Tills refuse it from their next sync on, and the exceptions name what it was used for until then."
     terminal.line(f"{counted(blocked, 'code')} blocked. {said}")
     terminal.result(blocked=blocked)
 

@@ -28,7 +28,7 @@ def staff_add(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Add somebody with a PIN, or give somebody of that name a new one. Tills learn of it at their next exchange."""
+    """Add somebody with a PIN, or give somebody of that name a new one. Tills learn of it at their next sync."""
     from server.kit import feed
     from server.staff import service
 

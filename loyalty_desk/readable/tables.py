@@ -119,7 +119,7 @@ class Tables:
 
     def _rule(self, rule: str) -> str:
         if rule == TIER_RULE:
-            return self.say(_("Guest’s level"))
+            return self.say(_("Guest’s tier"))
         return self.say(_("By hand")) if rule == MANUAL_RULE else self.words.name_of(self._names.get(rule, {}), rule)
 
     def refund(self, back: Refund) -> RenderableType:
@@ -183,18 +183,18 @@ class Tables:
         """Return the tier, until when, what is missing to the next, and the history."""
         amount = self._measure(base)
         rows = [
-            (_("Level"), name(found.tier) or self.say(_("none"))),
+            (_("Tier"), name(found.tier) or self.say(_("none"))),
             (_("Given by hand until"), self._day(found.until) if found.until else ""),
             (_("Counts"), amount(found.measured)),
         ]
         if found.next_tier:
             missing = self.say(_("{missing} more")).format(missing=amount(found.missing))
-            rows.append((_("Next level"), f"{name(found.next_tier)}: {missing}"))
+            rows.append((_("Next tier"), f"{name(found.next_tier)}: {missing}"))
         if found.falls_at:
             rows.append((_("Falls"), f"{self._day(found.falls_at)}: {name(found.falls_to)}"))
         parts: list[RenderableType] = [self._pairs(rows)]
         if found.history:
-            history = self._table((_("When"), _("Level"), _("Why"), _("Counts")), left=3)
+            history = self._table((_("When"), _("Tier"), _("Why"), _("Counts")), left=3)
             for change in found.history:
                 cause = self.say(CAUSES[change.cause])
                 history.add_row(self._day(change.at), Text(name(change.after)), cause, amount(change.measured))

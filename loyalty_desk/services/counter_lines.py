@@ -79,7 +79,7 @@ def return_lines(done: ReturnDone | Refund, words: Words) -> Lines:
         back, taken, follows = done.points_back, done.points_taken, done.follows
     lines = [(t("Money back"), words.money(done.money))]
     if follows:
-        return [*lines, (t("Points"), t("follow with the next exchange with the server"))]
+        return [*lines, (t("Points"), t("follow with the next sync with the server"))]
     return [*lines, (t("Points given back"), words.points(back)), (t("Points taken back"), words.points(taken))]
 
 
@@ -101,6 +101,14 @@ def exchange_lines(done: ExchangeDone, words: Words) -> Lines:
     ]
 
 
+def exchanged_line(words: Words) -> str:
+    """Return what cancelling an exchange leaves as it is: no return is ever undone (ledger-and-sync.md, section 6)."""
+    return words.gettext(
+        "This was an exchange: only what was sold in it comes back. What the guest gave back then stays returned; "
+        "where they keep it, sell it again."
+    )
+
+
 def by_hand_line(done: ByHand, words: Words) -> str:
     """Return what to say once points have been moved by hand."""
     return words.gettext("Recorded. The guest has {points} now.").format(points=words.points(done.balance_after))
@@ -111,7 +119,7 @@ def registered_line(done: Registered, words: Words) -> str:
     name = done.card.name or words.gettext("The guest")
     if done.was_asked:
         return words.gettext("{name} is registered.").format(name=name)
-    return words.gettext("{name} is registered here; the server learns of it with the next exchange.").format(name=name)
+    return words.gettext("{name} is registered here; the server learns of it with the next sync.").format(name=name)
 
 
 def guest_lines(card: GuestCard, words: Words) -> Lines:

@@ -81,9 +81,7 @@ COUNTER: Mapping[str, str] = {
     "by_hand_too_many": _("The guest has only {points} points."),
     "transfer_to_self": _("Giver and taker are the same guest."),
     "override_not_needed": _("This limit does not stand in the way now."),
-    "override_used": _(
-        "This was allowed once already. It can be allowed again after the next exchange with the server."
-    ),
+    "override_used": _("This was allowed once already. It can be allowed again after the next sync with the server."),
     # registration
     "register_nothing": _("Type a name or a phone."),
     "register_name": _("The name cannot be kept like this: {limit} letters at most, and no special signs."),

@@ -91,7 +91,7 @@ SENTENCES: Mapping[str, str] = {
         "{receipt} was not sold at this till. Return it first, then sell the new goods as a sale of their own."
     ),
     "records_wait": _(
-        "Records that the server has not: {count}. Exchange with it first, or write them into a file with --export."
+        "Records that the server has not: {count}. Sync with it first, or write them into a file with --export."
     ),
     "sheet_unreadable": _("The file {path} cannot be read."),
     "file_missing": _("There is no file {path}."),
@@ -122,13 +122,11 @@ SENTENCES: Mapping[str, str] = {
     "limit_code_stale": _("this code is an old one, or a picture of it. Ask the guest to open the card itself."),
     "limit_code_ahead": _("the clock of the guest’s phone is ahead. The phone’s automatic time sets it right."),
     "limit_code_replayed": _("this code has already paid. The next one appears within half a minute."),
-    "limit_upper_consecutive": _(
-        "this guest has used points here {count} times since the last exchange with the server."
-    ),
+    "limit_upper_consecutive": _("this guest has used points here {count} times since the last sync with the server."),
     "limit_floor_limit": _("that is the limit of one sale."),
     "limit_floor_share": _("that is the allowed share of the check."),
-    "limit_split_sale": _("{used} points were used here since the last exchange with the server, {limit} are allowed."),
-    "limit_device_limit": _("this till has reached its limit of points until the next exchange with the server."),
+    "limit_split_sale": _("{used} points were used here since the last sync with the server, {limit} are allowed."),
+    "limit_device_limit": _("this till has reached its limit of points until the next sync with the server."),
     "limit_guest_limit": _("that is this guest’s own limit."),
     "limit_known_balance": _("that is all the guest has."),
     "limit_guest_unknown": _("the guest’s data has not arrived yet."),
@@ -164,7 +162,7 @@ SENTENCES: Mapping[str, str] = {
         "The server answers but does not take this till’s data. Sales are kept here. Call the manager."
     ),
     "server_unsettled": _("The server changes while the till talks to it. Sales are kept here and sent later."),
-    "sync_fault": _("The exchange with the server failed by a fault of ours. Sales are kept here. Call the manager."),
+    "sync_fault": _("The sync with the server failed by a fault of ours. Sales are kept here. Call the manager."),
     "cache_unusable": _("The guests’ data cannot be kept on this computer’s disk. Call the manager."),
     "cache_mismatch": _("The guests’ data differs from the server’s and is loaded again."),
     # what happened to this till

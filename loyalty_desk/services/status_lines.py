@@ -25,7 +25,7 @@ def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[
             n=status.waiting, time=words.moment(status.oldest_waiting, now)
         )
     if fresh and status.waiting == 1 and status.program_version is None:
-        waiting = t("1: the opening of this till’s journal, sent with the first exchange")
+        waiting = t("1: the opening of this till’s journal, sent with the first sync")
     synced = not_yet if status.synced_at is None else words.moment(status.synced_at, now)
     guests = str(status.guests_loaded) if status.guests_complete else t("{n}, loading").format(n=status.guests_loaded)
     if status.loading_percent is not None:
@@ -35,8 +35,8 @@ def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[
         (t("Store"), status.store),
         (t("Till"), status.till),
         (t("Cashier"), status.cashier or not_yet),
-        (t("Last exchange"), synced),
-        (t("Server"), t("well at the last exchange") if not fresh else not_yet)
+        (t("Last sync"), synced),
+        (t("Server"), t("well at the last sync") if not fresh else not_yet)
         if status.sync_error is None
         else (t("Server"), sentence_of(status.sync_error, {}, words)),
         (t("Waiting"), waiting),

@@ -149,7 +149,7 @@ def test_points_wait_for_no_server_that_is_not_there_and_the_outcome_is_kept(
         (["import", "nothing.ldx", "--sheet-file", "nowhere"], "The file nowhere cannot be read."),
         (["export", "/proc/nowhere/till.ldx"], "The file /proc/nowhere/till.ldx cannot be written."),
         (["recover"], "This till’s keys are there: nothing has to be recovered."),
-        (["leave", "--yes"], "Records that the server has not: 1. Exchange with it first"),
+        (["leave", "--yes"], "Records that the server has not: 1. Sync with it first"),
         (["enrol", "LDP1"], "This till already belongs to a network."),
         (["shift", "open", "--cashier", "nobody"], "Nobody called “nobody” works in this store."),
         (["adjust", CARD, "999999", "--take", "--manager", "boss", "--reason", "fraud"], "The PIN is wrong."),
@@ -212,7 +212,7 @@ def test_each_limit_of_a_redemption_without_the_server_says_why(
     for _ in range(2):
         assert done("sale", "--amount", "500", "--offline", "--code", CARD, "--points", "10")["redeemed_points"] == 10
     third = refused_redemption(till, "--code", CARD, "--points", "10")
-    assert third.endswith("this guest has used points here 2 times since the last exchange with the server.")
+    assert third.endswith("this guest has used points here 2 times since the last sync with the server.")
     allowed = done("override", CARD, "--manager", "boss", pin="135790")
     assert allowed["id"]
     assert done("sale", "--amount", "500", "--offline", "--code", CARD, "--points", "10")["redeemed_points"] == 10

@@ -64,7 +64,7 @@ QUOTE = ("quote", "--program", "p.toml", "--check", "c.yaml", "--guest", "g.json
 
 def test_a_quote_is_a_table_that_a_person_can_read(files):
     shown = plain(run(*QUOTE, "--redeem", "100", "--lang", "en").stdout)
-    for part in ("Sencha", "0.35", "Tea for less", "91.00 off", "Guest’s level", "For a big check", "Paid with points"):
+    for part in ("Sencha", "0.35", "Tea for less", "91.00 off", "Guest’s tier", "For a big check", "Paid with points"):
         assert part in shown
     assert "needs 1,000.00, this check has 843.97: 156.03 more" in shown
 

@@ -74,8 +74,8 @@ class Care(Protocol):
         """Prove the journal record by record and return whether it is in order."""
         ...
 
-    def exchange_now(self) -> None:
-        """Exchange with the server now rather than when the pause after a failure is over; does not wait."""
+    def sync_now(self) -> None:
+        """Sync with the server now rather than when the pause after a failure is over; does not wait."""
         ...
 
     def export(self) -> tuple[Path, int]:

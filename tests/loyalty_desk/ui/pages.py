@@ -38,7 +38,7 @@ class FakeCare:
     sound: bool = True
     woken: int = 0
 
-    def exchange_now(self) -> None:
+    def sync_now(self) -> None:
         self.woken += 1
 
     def is_sound(self) -> bool:

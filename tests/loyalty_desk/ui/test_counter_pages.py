@@ -78,7 +78,7 @@ def test_a_till_without_staff_says_where_they_come_from(tmp_path: Path) -> None:
 
     pages = Pages(stocked(tmp_path))
     pages.open("F10")
-    assert "staff come with the first exchange" in pages.screen.facts_label
+    assert "staff come with the first sync" in pages.screen.facts_label
     assert not pages.screen.button.enabled
     pages.close()
 
@@ -168,7 +168,7 @@ def test_a_guest_is_registered_with_consent_and_put_on_the_sale(pages: Pages) ->
     (record,) = pages.records(RecordKind.REGISTER)
     assert pages.guest is not None
     assert pages.guest.guest_id == record.guest_id
-    assert pages.closed == ["Olga is registered here; the server learns of it with the next exchange."]
+    assert pages.closed == ["Olga is registered here; the server learns of it with the next sync."]
     assert not pages.presenter.is_open
 
 
@@ -336,6 +336,46 @@ def test_a_check_is_exchanged_for_another_and_the_difference_is_said_before(page
     (exchange,) = pages.records(RecordKind.EXCHANGE)
     assert exchange.reverses_id == done.record_id
     assert pages.screen.message.text.startswith("Recorded. ")
+
+
+def test_cancelling_an_exchange_says_that_what_came_back_stays_returned(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1000)
+    pages.guest = pages.till.checkout.identify(CARD)
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    pages.presenter.pressed("F8")
+    pages.type(new="1500")
+    pages.enter()
+    (exchange,) = pages.records(RecordKind.EXCHANGE)
+    newest = pages.screen.groups[0].options[0]
+    assert (newest.key, newest.detail) == (str(exchange.id), "exchange")
+    pages.choose("sale", str(exchange.id))
+    assert pages.fact("Came back in exchange") == pages.words.money(done.quote.total)
+    pages.presenter.pressed("F9")
+    assert pages.fact("Money back") == pages.words.money(exchange.money_total)
+    assert any(
+        one.caption.startswith("This was an exchange: only what was sold in it comes back.")
+        for one in pages.screen.facts
+    )
+    pages.enter()
+    (void,) = pages.records(RecordKind.VOID)
+    assert (void.reverses_id, void.money_total) == (exchange.id, exchange.money_total)
+    # Both halves are back now: the goods of the first sale by the exchange, the others by the void.
+    assert [one.detail.rpartition("; ")[2] for one in pages.screen.groups[0].options] == ["all of it has come back"] * 2
+
+
+def test_an_amount_that_cannot_be_read_says_why(pages: Pages) -> None:
+    done = pages.till.sell(None, 1000)
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    for typed, said in (
+        ("-5", "An amount cannot be negative."),
+        ("5,5,5", "This is not an amount."),
+        ("1e9", "This is"),
+    ):
+        pages.type(amount=typed)
+        assert pages.screen.message.text.startswith(said)
+        assert not pages.screen.button.enabled
 
 
 def test_an_exchange_stays_with_the_guest_of_the_sale(pages: Pages) -> None:

@@ -387,7 +387,7 @@ def test_a_redemption_refused_at_the_last_moment_says_which_limit(counter) -> No
     counter.desk.refuse_confirm = Refused("redemption_refused", reason="upper_consecutive", count=2, limit=2)
     counter.presenter.submitted()
     assert counter.screen.message.text == (
-        "Points cannot be used: this guest has used points here 2 times since the last exchange with the server."
+        "Points cannot be used: this guest has used points here 2 times since the last sync with the server."
     )
     assert counter.screen.phase is Phase.QUOTE
 

@@ -44,7 +44,7 @@ class ShiftPage(Page):
         title = t("Shift")
         facts = facts_of(report_lines(report, self.words), t("Paid")) if report is not None else ()
         if not self.has_staff and not self.is_busy and report is None:
-            said = t("Nobody with a PIN is known here yet: staff come with the first exchange with the server.")
+            said = t("Nobody with a PIN is known here yet: staff come with the first sync with the server.")
             return CounterState(
                 title, t("closed"), facts_label=said, button=self.go(t("Open the shift"), enabled=False)
             )

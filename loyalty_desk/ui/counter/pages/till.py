@@ -12,7 +12,7 @@ from loyalty_desk.ui.counter.state import CounterState, Fact, SideButton
 from loyalty_desk.ui.sale.state import Tone
 from loyalty_desk.wire.v1.rows import ProfileRow
 
-CHECK, EXPORT, EXCHANGE = "F5", "F6", "F7"
+CHECK, EXPORT, SYNC = "F5", "F6", "F7"
 # The network of the design's example: the till does not know how many others there are.
 TILLS = 20
 
@@ -46,7 +46,7 @@ class TillPage(Page):
             side=(
                 SideButton(CHECK, t("Check the journal"), not self.is_busy),
                 SideButton(EXPORT, t("Save it to a file"), not self.is_busy),
-                SideButton(EXCHANGE, t("Send now"), not self.is_busy),
+                SideButton(SYNC, t("Send now"), not self.is_busy),
             ),
         )
 
@@ -64,7 +64,7 @@ class TillPage(Page):
             )
             facts += [
                 Fact(t("On a check"), share),
-                Fact(t("For a guest, between exchanges"), points(limits.split_sale_points)),
+                Fact(t("For a guest, between syncs"), points(limits.split_sale_points)),
             ]
         bound = t("{tills} tills, guest without points: {points}").format(
             tills=TILLS, points=points(overdraft_bound(limits, TILLS, 0))
@@ -72,8 +72,8 @@ class TillPage(Page):
         return [
             *facts,
             Fact(t("How often for a guest"), str(limits.upper_consecutive)),
-            Fact(t("At this till, between exchanges"), points(limits.device_points)),
-            Fact(t("After the last exchange"), t("{hours} h").format(hours=limits.max_age_hours)),
+            Fact(t("At this till, between syncs"), points(limits.device_points)),
+            Fact(t("After the last sync"), t("{hours} h").format(hours=limits.max_age_hours)),
             Fact(t("Most that can be overdrawn"), bound),
             Fact(t("Most that all of them lose while cut off"), points(TILLS * limits.device_points)),
         ]
@@ -84,8 +84,8 @@ class TillPage(Page):
     def press(self, key: str) -> None:
         if self.is_busy:
             return
-        if key == EXCHANGE:
-            self.around.care.exchange_now()
+        if key == SYNC:
+            self.around.care.sync_now()
             self.say(self.words.gettext("Asking the server now; what waits is counted above."), Tone.INFO)
         elif key == CHECK:
             self.work(self.around.care.is_sound, self._checked)

@@ -1,4 +1,4 @@
-"""The right panel: who it is, how far the next level is, which offers did not apply."""
+"""The right panel: who it is, how far the next tier is, which offers did not apply."""
 
 from __future__ import annotations
 

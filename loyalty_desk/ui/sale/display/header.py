@@ -33,11 +33,11 @@ def header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
         return HeaderState(place="Loyalty Desk", scanner=scanner, clock=clock)
     if status.online:
         synced = words.moment(status.synced_at, now) if status.synced_at else "—"
-        link = Badge(t("online"), Tone.GOOD, t("Connected. Last exchange: {time}").format(time=synced))
+        link = Badge(t("online"), Tone.GOOD, t("Connected. Last sync: {time}").format(time=synced))
     elif status.refused:
         busy = status.sync_error == "server_busy"
-        text = t("server busy") if busy else t("server refuses this till") if _refuses(status) else t("no exchange")
-        link = Badge(text, Tone.WARN, exchange_failed(status, words, now))
+        text = t("server busy") if busy else t("server refuses this till") if _refuses(status) else t("no sync")
+        link = Badge(text, Tone.WARN, sync_failed(status, words, now))
     elif status.offline_since is not None:
         when = words.day_or_time(status.offline_since, now)
         link = Badge(
@@ -45,7 +45,7 @@ def header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
             Tone.WARN,
             t("No connection to the server. Sales go on and are kept on this till.")
             + " "
-            + _last_exchange(status, words, now),
+            + _last_sync(status, words, now),
         )
     else:
         link = Badge(t("connecting…"), Tone.INFO, t("Not connected yet. Sales can be recorded already."))
@@ -64,15 +64,15 @@ def header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
     return HeaderState(place, status.cashier, scanner, link, waiting, clock)
 
 
-def exchange_failed(status: TillStatus, words: Words, now: datetime) -> str:
+def sync_failed(status: TillStatus, words: Words, now: datetime) -> str:
     """Return why the server, though it answers, exchanges nothing with this till, and when it last did."""
-    return f"{sentence_of(status.sync_error or 'server_refused', {}, words)} {_last_exchange(status, words, now)}"
+    return f"{sentence_of(status.sync_error or 'server_refused', {}, words)} {_last_sync(status, words, now)}"
 
 
-def _last_exchange(status: TillStatus, words: Words, now: datetime) -> str:
+def _last_sync(status: TillStatus, words: Words, now: datetime) -> str:
     if status.synced_at is None:
-        return words.gettext("There has been no exchange yet.")
-    return words.gettext("Last exchange: {time}.").format(time=words.moment(status.synced_at, now))
+        return words.gettext("There has been no sync yet.")
+    return words.gettext("Last sync: {time}.").format(time=words.moment(status.synced_at, now))
 
 
 def _refuses(status: TillStatus) -> bool:
@@ -110,7 +110,7 @@ def notice(model: SaleModel, words: Words, now: datetime) -> MessageState:
             t("This computer’s clock is wrong. Points cannot be used until it is set right."), Tone.WARN
         )
     if status.refused and status.sync_error != "server_busy":
-        return MessageState(exchange_failed(status, words, now), Tone.WARN)
+        return MessageState(sync_failed(status, words, now), Tone.WARN)
     kept = notices_kept(status)
     if kept:
         first = sentence_of(kept[0].code, kept[0].facts, words)

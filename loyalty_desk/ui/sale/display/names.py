@@ -1,4 +1,4 @@
-"""What guests, levels and rules are called."""
+"""What guests, tiers and rules are called."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def guest_name(card: GuestCard, words: Words) -> str:
 
 
 def tier_name(card: GuestCard, program: Program | None, words: Words) -> str:
-    """Return the level in the language of the words, which may have changed since the card was looked up."""
+    """Return the tier in the language of the words, which may have changed since the card was looked up."""
     tier = program.tier(card.tier) if program else None
     return words.name_of(tier.name, card.tier_name) if tier else card.tier_name
 
