@@ -54,21 +54,41 @@ def counted(program: Program, quoted: Quote, guest: UUID | None, zone: tzinfo) -
     return {key: count for key, count in found.items() if count}
 
 
-def left_of(program: Program, used: Mapping[tuple[str, str], int]) -> dict[str, int]:
-    """Return what is left of rules with totals (uses) and budgets (minor units), as `Choices.quotas` takes it.
-
-    `used` are the program's counters by rule and period. A rule with both has its budget, and nothing once its total is
-    reached.
-    """
-    found: dict[str, int] = {}
+def limits_of(program: Program) -> dict[tuple[str, str], int]:
+    """Return how often rules may be used by all together, and for how much under `MONEY`, by rule and period."""
+    found: dict[tuple[str, str], int] = {}
     for rule in program.rules:
         totals = [one.integer("total") for one in _of(rule, "usage") if one.integer("total")]
         budgets = [one.integer("amount") for one in _of(rule, "budget")]
-        left = [max(0, total - used.get((rule.id, ""), 0)) for total in totals]
-        money = [max(0, amount - used.get((rule.id, MONEY), 0)) for amount in budgets]
-        if left or money:
-            found[rule.id] = 0 if 0 in left else min(money or left)
+        if totals:
+            found[rule.id, ""] = min(totals)
+        if budgets:
+            found[rule.id, MONEY] = min(budgets)
     return found
+
+
+def quotas_of(left: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Return what is left of rules with totals (uses) and budgets (minor units), as `Choices.quotas` takes it.
+
+    `left` is by rule and period. A rule with both has its budget, and nothing once its total is reached.
+    """
+    found: dict[str, int] = {}
+    for rule, period in left:
+        if period == MONEY:
+            found[rule] = 0 if left.get((rule, ""), 1) <= 0 else max(0, left[rule, MONEY])
+        else:
+            found.setdefault(rule, max(0, left[rule, period]))
+    return found
+
+
+def left_of(program: Program, used: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Return what is left of a program's limits as `quotas_of`; `used` are its counters by rule and period."""
+    return quotas_of({key: limit - used.get(key, 0) for key, limit in limits_of(program).items()})
+
+
+def given(program: Program, quoted: Quote, zone: tzinfo) -> dict[tuple[str, str], int]:
+    """Return what a paid check takes from the limits for all together, by rule and period."""
+    return {(key.rule, key.period): count for key, count in counted(program, quoted, None, zone).items()}
 
 
 def _periods(rule: Rule) -> list[str]:

@@ -14,6 +14,7 @@ from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.bootstrap import SnapshotManifest
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart, Pairing
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
+from loyalty_desk.wire.v1.leases import LeaseAnswer, LeaseRequest
 from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup
 from loyalty_desk.wire.v1.salvage import SalvageAnswer, SalvageRequest
 from loyalty_desk.wire.v1.sync import (
@@ -54,6 +55,10 @@ class HttpLedgerClient:
         """Return a page of changes after `cursor`, from the beginning where None."""
         query: Mapping[str, object] = {"limit": limit} if cursor is None else {"cursor": cursor, "limit": limit}
         return self._signed("GET", f"{BASE}/sync/pull?{urlencode(query)}", b"", {}, PullAnswer)
+
+    def leases(self, request: LeaseRequest) -> LeaseAnswer:
+        """Say what was given of limited rules, and return what may be."""
+        return self._post("/sync/leases", request, LeaseAnswer)
 
     def salvage(self, request: SalvageRequest) -> SalvageAnswer:
         """Hand over records of another till, each signed by it."""

@@ -19,6 +19,7 @@ from loyalty_desk.domain.pricing import quote as price_check
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import TIER_RULE, Choices, Quote
 from loyalty_desk.domain.record import RecordKind
+from loyalty_desk.domain.uses import given
 from loyalty_desk.services.guests import GuestCard, Guests
 from loyalty_desk.services.points_held import HELD, PointsHeld
 from loyalty_desk.services.ports import Cache
@@ -88,7 +89,6 @@ class Checkout:
         self._clock = clock
         self._programs = programs
         self._cashier = cashier
-        self._quotas: dict[str, int] = {}
 
     def program(self) -> Program | None:
         """Return the program in force, None while none has arrived; main thread."""
@@ -105,7 +105,6 @@ class Checkout:
         Raises `BadInput` as `guest_code.parse` does; `Refused`: `card_unknown`, `card_blocked`, `card_kind`,
         `number_unknown`; `OnlyServerKnows`: `guests_loading` for a number, `needs_server` for a phone or short code.
         """
-        self._quotas = self._cache.quotas()
         return self._guests.identify(data)
 
     def price(self, draft: CheckDraft) -> Quote:
@@ -136,7 +135,7 @@ class Checkout:
         if draft.basket.gross == 0:
             raise Refused("amount_zero")
         facts = None if draft.guest is None else draft.guest.facts or GuestFacts()
-        choices = Choices(codes=draft.codes, quotas=self._quotas, tier_withheld=tier_withheld)
+        choices = Choices(codes=draft.codes, quotas=self._recorder.leases.left(program), tier_withheld=tier_withheld)
         share = None
         if draft.guest is not None and draft.guest.facts is not None:
             allowed = draft.guest.allowance
@@ -166,14 +165,14 @@ class Checkout:
 
         `facts_of` says what the guest is priced as instead, `joined` what is recorded instead: an exchange's both.
 
-        Refused: `quote_stale` where prices, program or guest changed since `quote`, `redemption_refused` (`reason` and
-        its numbers) where points were asked and none can be had, `check_too_large`, `journal_unavailable`, `disk_full`.
+        Refused: `quote_stale` where prices, program, guest or what is left of a rule changed since `quote`,
+        `redemption_refused` (`reason` and its numbers) where points were asked and none can be had, `check_too_large`,
+        `journal_unavailable`, `disk_full`.
         """
         program = self._programs.required()
         guest = None if draft.guest is None else self._guests.refresh(draft.guest)
         if guest is not None and facts_of is not None:
             guest = replace(guest, facts=facts_of(guest))
-        self._quotas = self._cache.quotas()
         # Where no points were asked for, how many could have been had is not worth a second quote.
         priced = self._price(replace(draft, guest=guest), program, with_limits=draft.points_asked > 0)
         hold = draft.hold
@@ -233,6 +232,7 @@ class Checkout:
             known_balance=None if guest is None or guest.guest_id is None else guest.points,
             decision_bits=bits if guest is not None and asked > 0 else None,
             uses=dict(quote.uses),
+            given=given(program, quote, basket.zone),
             program=program.hash,
             evidence=guest.evidence if guest is not None and quote.redeemed_points > 0 else None,
             hold_until=hold.until if hold is not None and is_online else None,

@@ -20,6 +20,7 @@ from loyalty_desk.domain.record import SealedRecord, Totals
 from loyalty_desk.wire.v1.bootstrap import SnapshotManifest
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
+from loyalty_desk.wire.v1.leases import LeaseAnswer, LeaseRequest
 from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow, StaffRow, StoreRow
 from loyalty_desk.wire.v1.salvage import SalvageAnswer, SalvageRequest
@@ -97,6 +98,7 @@ class Effect:
     what a weak code was given by its tier, minor units; `registers` says that the record registers its guest,
     `numbered` that it has a receipt number of its own; `private` are the personal fields that go with the record.
     `settings` are kept in the same commit: a fact and what follows from it are there together or not at all.
+    `given` is what it takes from limits for all guests together, by rule and period.
     """
 
     guest: UUID | None = None
@@ -115,6 +117,7 @@ class Effect:
     private: bytes | None = None
     step: ShownStep | None = None
     settings: Mapping[str, Json] = field(default_factory=dict)
+    given: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +266,13 @@ class Journal(Protocol):
 
     def tier_discounts(self, guest: UUID, day: str) -> tuple[int, int]:
         """Return how many checks of a guest got the tier's discount by a weak code on a business day, and how much."""
+        ...
+
+    def given(self) -> Mapping[tuple[int, str, str], int]:
+        """Return what each epoch has given of limits for all guests together, by epoch, rule and period; from memory.
+
+        Returns are not taken off: they go back to where everybody takes from.
+        """
         ...
 
     def settle(self, cursor: int) -> bool:
@@ -444,10 +454,6 @@ class Cache(Protocol):
         """Return (rule, period, used) of a guest's id or of ``program``."""
         ...
 
-    def quotas(self) -> dict[str, int]:
-        """Return what this till may still give of limited rules."""
-        ...
-
     def profile(self, name: str) -> ProfileRow | None:
         """Return offline limits by the profile's name."""
         ...
@@ -577,6 +583,10 @@ class LedgerClient(Protocol):
 
     def pull(self, cursor: str | None, limit: int) -> PullAnswer:
         """Return a page of changes after `cursor`, from the beginning where None."""
+        ...
+
+    def leases(self, request: LeaseRequest) -> LeaseAnswer:
+        """Say what was given of limited rules, and return what may be."""
         ...
 
     def salvage(self, request: SalvageRequest) -> SalvageAnswer:

@@ -28,6 +28,7 @@ from loyalty_desk.domain.record import (
     seal,
 )
 from loyalty_desk.domain.return_contents import Returned
+from loyalty_desk.services.leases import Leases
 from loyalty_desk.services.ports import Effect, Identity, Journal, JournalHead, Random
 from loyalty_desk.services.trusted_clock import TrustedClock
 
@@ -45,7 +46,8 @@ class Fact:
 
     `returned` is the return half of an exchange, whose points are not in `earned` and `redeemed`. `uses_day` is the
     business day that `uses` belong to, where it is another one. `hold_until` is when the server lets go of the points
-    redeemed (ms by this till's clock), None where they are redeemed offline. `private` goes beside the record.
+    redeemed (ms by this till's clock), None where they are redeemed offline. `private` goes beside the record. `given`
+    is what is taken from limits for all guests together, by rule and period.
     """
 
     kind: RecordKind
@@ -70,6 +72,7 @@ class Fact:
     evidence: bytes | None = None
     private: bytes | None = None
     settings: Mapping[str, Json] = field(default_factory=dict)
+    given: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 def business_day(journal: Journal, clock: TrustedClock, zone: str) -> date:
@@ -117,6 +120,7 @@ def _effect(fact: Fact, record: Record) -> Effect:
         private=fact.private,
         step=_paying_step(fact),
         settings=fact.settings,
+        given=fact.given,
     )
 
 
@@ -132,6 +136,7 @@ class Recorder:
         self._clock = clock
         self._random = random
         self._ids = IdMaker(clock.now_ms, random.getrandbits)
+        self.leases = Leases(journal, clock)
 
     def business_day(self) -> date:
         """Return the day of the open shift, else the store's local date now."""
@@ -142,11 +147,17 @@ class Recorder:
         return self._ids()
 
     def record(self, fact: Fact) -> Recorded:
-        """Commit a fact durably before returning; raises `Refused` as `Journal.append`, and `check_too_large`."""
+        """Commit a fact durably before returning.
+
+        Raises `Refused` as `Journal.append`, `check_too_large`, and `quote_stale` where another sale took the last of
+        what it gives.
+        """
         moment = to_ms(self._clock.now())
         made: list[Record] = []
 
         def build(head: JournalHead) -> tuple[SealedRecord, Totals, Effect | None]:
+            if fact.given:
+                self.leases.require(head.epoch, fact.given)
             record = self._record(fact, head, moment)
             made[:] = [record]
             return self._seal(record, head), record.totals, _effect(fact, record)

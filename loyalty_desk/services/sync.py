@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from uuid import UUID
 
 from loyalty_desk.services.bootstrapping import Bootstrap
+from loyalty_desk.services.leases import INCARNATION
 from loyalty_desk.services.ports import (
     Cache,
     EpochHead,
@@ -23,6 +25,7 @@ from loyalty_desk.services.ports import (
     Random,
     ServerSaid,
 )
+from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.pulling import Puller
 from loyalty_desk.services.pushing import Forked, LedgerShrank, Pusher
 from loyalty_desk.services.reconciling import reconcile_epoch
@@ -37,7 +40,6 @@ from loyalty_desk.wire.v1.sync import Acked, Command, Head, HelloAnswer, HelloRe
 RECONCILE_EVERY_MS = 24 * 60 * 60 * 1_000
 ROUNDS = 4
 MOST_ROUNDS = 16
-_INCARNATION = "incarnation"
 _LOST = "records_only_at_server"
 
 
@@ -86,6 +88,7 @@ class SyncEngine:
         self._random = random
         self._app = app
         self._trust = Trust(identity, journal)
+        self._programs = ProgramInForce(journal)
         self._pusher = Pusher(identity, journal, client, clock)
         cashier = Cashier(identity, journal, cache)
         self._puller = Puller(journal, cache, client, clock, self._trust, cashier, bootstrap)
@@ -150,6 +153,7 @@ class SyncEngine:
     def _give_up_data(self) -> str:
         """Be a revoked till: it keeps its facts and gives up everybody's data (section 8)."""
         self._cache.wipe(None)
+        self._recorder.leases.give_up()
         self._notify("till_revoked")
         return "till_revoked"
 
@@ -183,6 +187,7 @@ class SyncEngine:
         if Command.REVOKE in answer.commands:
             return self._give_up_data()
         if Command.SUSPEND in answer.commands:
+            self._recorder.leases.give_up()
             self._notify("till_suspended")
             return "till_suspended"
         if _older(self._app, answer.min_app):
@@ -191,11 +196,27 @@ class SyncEngine:
         error = self._puller.pull(answer.incarnation, stopping)
         if error is None and not stopping() and not self._reconcile_due():
             self._journal.clear_redemption_hold()
+        if error is None and not stopping():
+            self._renew_leases(answer.incarnation)
         return error
+
+    def _renew_leases(self, incarnation: UUID) -> None:
+        """Tell what was given of limited rules and take what may be: everything of it is pushed by now."""
+        request = self._recorder.leases.request(self._identity, incarnation, self._programs.known())
+        if request is None:
+            return
+        try:
+            answer = self._client.leases(request)
+        except ServerSaid as said:
+            # A server from before there were leases: limited rules give nothing here, all else goes on.
+            if said.status == HTTPStatus.NOT_FOUND:
+                return
+            raise
+        self._recorder.leases.accept(request, answer)
 
     def _hello(self) -> HelloAnswer:
         nonce = self._random.getrandbits(8 * NONCE_BYTES).to_bytes(NONCE_BYTES, "big")
-        state, known = self._cache.state(), self._journal.get(_INCARNATION)
+        state, known = self._cache.state(), self._journal.get(INCARNATION)
         epochs = self._journal.epochs()
         asked = self._clock.monotonic_ms()
         request = HelloRequest(
@@ -235,14 +256,14 @@ class SyncEngine:
 
     def _meet(self, incarnation: UUID) -> None:
         """Bind what is known to the server's present life; what only an earlier life held is pushed again."""
-        known = self._journal.get(_INCARNATION)
+        known = self._journal.get(INCARNATION)
         self._cache_of(incarnation)
         if known == str(incarnation):
             return
         if known is not None:
             self._reconcile(incarnation)
             self._journal.rebind(incarnation)
-        self._journal.put(_INCARNATION, str(incarnation))
+        self._journal.put(INCARNATION, str(incarnation))
 
     def _obey(self, answer: HelloAnswer) -> None:
         if Command.RESYNC_CACHE in answer.commands:

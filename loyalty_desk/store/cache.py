@@ -189,11 +189,6 @@ class SqliteCache:
         return [(r, p, n) for r, p, n in self._all("SELECT rule, period, used FROM counter WHERE owner = ?", (owner,))]
 
     @_or_anew
-    def quotas(self) -> dict[str, int]:
-        """Return what this till may still give of limited rules."""
-        return self._remembered("quota", lambda: dict(self._all("SELECT rule, left FROM quota")))
-
-    @_or_anew
     def profile(self, name: str) -> ProfileRow | None:
         """Return offline limits by the profile's name."""
         return self._remembered(f"profile {name}", lambda: self._read_row(ProfileRow, "profile", name))
@@ -281,11 +276,6 @@ class SqliteCache:
             tally = Tally(before.rows, int.from_bytes(before.digest, "big"), before.guests, unread)
             for change in page.rows:
                 apply_row(self._writer, change, tally)
-            if not page.has_more:
-                self._writer.execute("DELETE FROM quota")
-                self._writer.executemany(
-                    "INSERT INTO quota VALUES (?, ?)", [(quota.rule, quota.left) for quota in page.quotas]
-                )
             after = replace(
                 before,
                 incarnation=page.incarnation,

@@ -18,7 +18,7 @@ from loyalty_desk.domain.record import Record, SealedRecord, Totals, chain_hash
 from loyalty_desk.services.ports import Build, Effect, JournalHead, Waiting
 from loyalty_desk.store import limbo
 from loyalty_desk.store.engine import Unreadable, is_damage, row, rows, transaction
-from loyalty_desk.store.journal_acks import HELD, Reach, signed
+from loyalty_desk.store.journal_acks import HELD, Reach, signed, with_given
 from loyalty_desk.store.journal_archive import ArchivedJournal
 from loyalty_desk.store.journal_file import FAILED, FULL, mark, mended
 from loyalty_desk.store.reserve import Reserve
@@ -27,7 +27,7 @@ from loyalty_desk.store.witness import Witness, Witnessed
 TAIL = 1_000
 EPOCH_DUE = "epoch_due"
 # What a salvage carries over beside the records, and what of the settings belongs to one file alone.
-CARRIED = ("private", "pruned", "step", "pin_tries", "program", "notice", "meta")
+CARRIED = ("private", "pruned", "step", "pin_tries", "program", "notice", "given", "meta")
 _OF_THE_FILE = frozenset({"file_id", HELD, EPOCH_DUE})
 _LOG = logging.getLogger(__name__)
 _EFFECT = (
@@ -215,6 +215,8 @@ class SqliteJournal(ArchivedJournal):
             self._meta |= {HELD: True, EPOCH_DUE: False}
         self._head, self._last_at = JournalHead(sealed.epoch, sealed.seq, sealed.hash, totals, receipt), at
         self._meta |= effect.settings
+        if effect.given:
+            self._given = with_given(self._given, sealed.epoch, effect)
         there = self._epochs.setdefault(sealed.epoch, Reach(1, 0, sealed.prev))
         there.head_seq, there.head_hash = sealed.seq, sealed.hash
         oldest = self._waiting.oldest
@@ -266,6 +268,11 @@ class SqliteJournal(ArchivedJournal):
             )
         for key, value in effect.settings.items():
             self._write_meta(self._connection, key, value)
+        for (rule, period), amount in effect.given.items():
+            self._connection.execute(
+                "INSERT INTO given VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
+                (sealed.epoch, rule, period, amount),
+            )
 
     @contextmanager
     def _ready(self) -> Iterator[None]:

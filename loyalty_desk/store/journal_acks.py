@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import apsw
 
-from loyalty_desk.services.ports import SEEN_BY_NEXT_PULL, EpochHead, OfflineUse, Overlay, Waiting
+from loyalty_desk.services.ports import SEEN_BY_NEXT_PULL, Effect, EpochHead, OfflineUse, Overlay, Waiting
 from loyalty_desk.store.engine import row, rows, transaction
 from loyalty_desk.store.journal_file import JournalFile, mended
 
@@ -33,6 +34,7 @@ class AcknowledgedJournal(JournalFile):
         """Open as `JournalFile`."""
         self._epochs: dict[int, Reach] = {}
         self._waiting = Waiting()
+        self._given: Mapping[tuple[int, str, str], int] = {}
         super().__init__(path, key, vfs=vfs)
 
     def _load(self, connection: apsw.Connection) -> None:
@@ -45,6 +47,12 @@ class AcknowledgedJournal(JournalFile):
             found = row(connection, "SELECT hash FROM record WHERE epoch = ? AND seq = ?", (epoch, last))
             self._epochs[epoch] = Reach(first, last, found[0] if found else prev, acked.get(epoch, 0))
         self._waiting = self._count_waiting(connection)
+        given = rows(connection, "SELECT epoch, rule, period, amount FROM given")
+        self._given = {(epoch, rule, period): amount for epoch, rule, period, amount in given}
+
+    def given(self) -> Mapping[tuple[int, str, str], int]:
+        """Return what each epoch has given of limits for all guests together; from memory, for the main thread too."""
+        return self._given
 
     def epochs(self) -> list[EpochHead]:
         """Return every epoch in the order it was opened."""
@@ -160,6 +168,14 @@ class AcknowledgedJournal(JournalFile):
         """Allow redemption again: hello, reconcile and pull of the present epoch have completed."""
         if self.redemption_held():
             self.put(HELD, False)
+
+
+def with_given(
+    before: Mapping[tuple[int, str, str], int], epoch: int, effect: Effect
+) -> Mapping[tuple[int, str, str], int]:
+    """Return what epochs have given with what a record of one gives added; a new mapping: others may be reading."""
+    more = {(epoch, *key): before.get((epoch, *key), 0) + amount for key, amount in effect.given.items()}
+    return {**before, **more}
 
 
 def signed(handle: int | None) -> int | None:

@@ -29,11 +29,10 @@ class Stored:
 
     state: CacheState = field(default_factory=CacheState)
     rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    quotas: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> Stored:
         """Return a copy of the file."""
-        return Stored(self.state, self.rows.copy(), self.quotas.copy())
+        return Stored(self.state, self.rows.copy())
 
 
 class MemoryCache:
@@ -72,9 +71,6 @@ class MemoryCache:
     def uses(self, owner: str) -> list[tuple[str, str, int]]:
         return []
 
-    def quotas(self) -> dict[str, int]:
-        return dict(self._stored.quotas)
-
     def profile(self, name: str) -> ProfileRow | None:
         found = self._stored.rows.get((FeedTable.PROFILE, name))
         return None if found is None else read(ProfileRow, found)
@@ -105,8 +101,6 @@ class MemoryCache:
                 stored.rows[place] = change.row
                 digest += row_digest(change.table, change.key, change.row)
                 live += 1
-        if not page.has_more:
-            stored.quotas = {one.rule: one.left for one in page.quotas}
         stored.state = replace(
             state,
             incarnation=page.incarnation,
@@ -125,6 +119,5 @@ class MemoryCache:
 
     def wipe(self, incarnation: UUID | None) -> None:
         self._stored.rows.clear()
-        self._stored.quotas.clear()
         self._stored.state = CacheState(incarnation=incarnation)
         self._on_commit("wipe")

@@ -26,6 +26,7 @@ from loyalty_desk.services.ports import (
     StoredProgram,
     Waiting,
 )
+from loyalty_desk.store.journal_acks import with_given
 from loyalty_desk.store.witness import Witnessed
 
 _HELD = "redemption_held"
@@ -96,6 +97,10 @@ class MemoryJournal:
         self._heads: dict[int, tuple[int, int, bytes]] = {}
         self._head: JournalHead | None = None
         self._at: int | None = None
+        self._given: Mapping[tuple[int, str, str], int] = {}
+        for (epoch, _), row in medium.effects.items():
+            if row.effect.given:
+                self._given = with_given(self._given, epoch, row.effect)
         self.is_checked = True
         for epoch, prev in medium.opened.items():
             seqs = [seq for e, seq in medium.records if e == epoch]
@@ -165,6 +170,8 @@ class MemoryJournal:
         self._heads[sealed.epoch] = (first, sealed.seq, sealed.hash)
         self._head, self._at = JournalHead(sealed.epoch, sealed.seq, sealed.hash, totals, receipt), at
         self._medium.meta |= effect.settings
+        if effect.given:
+            self._given = with_given(self._given, sealed.epoch, effect)
         self._on_commit("record")
 
     # -- reading facts ---------------------------------------------------------------------------------------------
@@ -275,6 +282,9 @@ class MemoryJournal:
         effects = (row.effect for row in self._medium.effects.values())
         given = [one.tier_discount for one in effects if (one.guest, one.day) == (guest, day) and one.tier_discount]
         return len(given), sum(given)
+
+    def given(self) -> Mapping[tuple[int, str, str], int]:
+        return self._given
 
     def settle(self, cursor: int) -> bool:
         effects = self._medium.effects

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loyalty_desk.domain.record import handle_text
+from loyalty_desk.services.leases import INCARNATION
 from loyalty_desk.services.ports import SEEN_BY_NEXT_PULL, CachedGuest, CredentialState, StoredProgram
 from loyalty_desk.services.recording import Recorder
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.store.cache import SqliteCache
 from loyalty_desk.store.journal import SqliteJournal
+from loyalty_desk.wire.v1.leases import Lease, LeaseAnswer, LeaseRequest
 from loyalty_desk.wire.v1.rows import GuestRow
-from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer, Quota
+from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer
 from tests.loyalty_desk.till_parts import DEVICE_KEY, GUEST, HANDLE, IDENTITY, KEY, KnownBootClock, sale
 from tests.simulation.memory_cache import MemoryCache, Stored
 from tests.simulation.memory_journal import Medium, MemoryJournal, MemoryWitness
@@ -43,6 +46,7 @@ _STEPS = st.lists(
         st.tuples(st.just("program"), st.integers(1, 3)),
         st.tuples(st.just("reopen")),
         st.tuples(st.just("skip"), st.integers(0, 30)),
+        st.tuples(st.just("gift"), st.sampled_from("ab"), st.integers(1, 3)),
     ),
     max_size=25,
 )
@@ -84,6 +88,15 @@ def _do(journal: Any, recorder: Recorder, what: str, given: tuple[Any, ...]) -> 
     if what == "sale":
         earned, redeemed, guest, with_handle = given
         recorder.record(sale(earned, redeemed, guest=guest, handle=HANDLE if with_handle or guest is None else None))
+    elif what == "gift":
+        epoch = journal.head().epoch
+        life, clock = LIVES[0], recorder._clock
+        clock.learn(clock.now_ms(), clock.monotonic_ms(), clock.monotonic_ms())
+        journal.put(INCARNATION, str(life))
+        request = LeaseRequest(IDENTITY.network, IDENTITY.device, life, epoch, 0)
+        upto = [Lease(rule, "", 1_000) for rule in "ab"]
+        recorder.leases.accept(request, LeaseAnswer(life, epoch, 1, 1 << 62, upto))
+        recorder.record(replace(sale(), given={(given[0], ""): given[1]}))
     elif what == "open_epoch":
         recorder.open_epoch("manual")
     elif what in ("acknowledge", "rewind"):
@@ -111,7 +124,7 @@ def _do(journal: Any, recorder: Recorder, what: str, given: tuple[Any, ...]) -> 
 
 def _said(journal: Any) -> list[Any]:
     said: list[Any] = [journal.head(), journal.last_at(), journal.epochs(), journal.waiting(), journal.broken_at()]
-    said += [journal.redemption_held(), journal.program(), journal.is_empty]
+    said += [journal.given(), journal.redemption_held(), journal.program(), journal.is_empty]
     said += [(one.code, one.facts) for one in journal.notices()]
     for epoch in journal.epochs():
         said += [journal.members(epoch.epoch), journal.records(epoch.epoch, 2, 3), journal.holds(epoch.epoch, 2)]
@@ -182,7 +195,7 @@ def test_the_cache_in_memory_is_the_cache(tmp_path_factory: Any, pages: list[Any
                     cache.completed(5, LIVES[1], 7)
                 elif page != "reopen":
                     rows = [FeedRow(n + i, t, key, _row(t, v)) for i, (t, key, v) in enumerate(page, start=1)]
-                    cache.apply(PullAnswer(LIVES[0], rows, n + len(rows), False, quotas=[Quota("r", n)]))
+                    cache.apply(PullAnswer(LIVES[0], rows, n + len(rows), False))
             n += len(page) if isinstance(page, list) else 0
             said = [
                 (
@@ -192,7 +205,6 @@ def test_the_cache_in_memory_is_the_cache(tmp_path_factory: Any, pages: list[Any
                     _guest(cache.by_handle(HANDLE)),
                     cache.by_member_number("3") is None,
                     cache.store(IDENTITY.store),
-                    cache.quotas(),
                     cache.document("program"),
                 )
                 for cache in (real, memory)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-# Beside the tables of `wire.v1.bootstrap`: how far the file has come, and what this till alone is allowed.
+# Beside the tables of `wire.v1.bootstrap`: how far the file has come.
 OWN_LAYOUT = """
-CREATE TABLE quota (rule TEXT PRIMARY KEY, left INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE state (
     one INTEGER PRIMARY KEY CHECK (one = 1), incarnation BLOB, cursor INTEGER, complete INTEGER NOT NULL,
     rows INTEGER NOT NULL, digest BLOB NOT NULL, guests INTEGER NOT NULL,

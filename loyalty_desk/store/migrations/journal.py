@@ -78,4 +78,14 @@ def third(connection: apsw.Connection) -> None:
     """)
 
 
-STEPS = (first, second, third)
+def fourth(connection: apsw.Connection) -> None:
+    """Count of each epoch what it gave of rules that are limited for all guests together."""
+    connection.execute("""
+        CREATE TABLE given (
+            epoch INTEGER NOT NULL, rule TEXT NOT NULL, period TEXT NOT NULL, amount INTEGER NOT NULL,
+            PRIMARY KEY (epoch, rule, period)
+        ) STRICT, WITHOUT ROWID;
+    """)
+
+
+STEPS = (first, second, third, fourth)

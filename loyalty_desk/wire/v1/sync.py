@@ -216,13 +216,6 @@ class FeedRow(msgspec.Struct, frozen=True):
     row: dict[str, Any] | None
 
 
-class Quota(msgspec.Struct, frozen=True):
-    """What this till may still give away of a limited rule while offline."""
-
-    rule: str
-    left: Natural
-
-
 class Checkpoint(msgspec.Struct, frozen=True):
     """The feed's length, live rows and digest at the end of a pull (`rows.row_digest`, summed mod 2^128)."""
 
@@ -238,7 +231,6 @@ class PullAnswer(msgspec.Struct, frozen=True):
     rows: list[FeedRow]
     next: Natural
     has_more: bool
-    quotas: list[Quota] = []
     checkpoint: Checkpoint | None = None
 
 

@@ -13,6 +13,7 @@ from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.record import Record, RecordKind, block_digest, chain_hash, handle_text, head_is_signed
 from loyalty_desk.services.ports import NoAnswer, ServerSaid
 from loyalty_desk.wire.v1 import codec
+from loyalty_desk.wire.v1.leases import Lease, LeaseAnswer, LeaseRequest
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, keyset_message, row_digest
 from loyalty_desk.wire.v1.signing import hello_message
 from loyalty_desk.wire.v1.sync import (
@@ -73,6 +74,8 @@ class FakeLedger:
     key_set: dict[str, Json] = field(default_factory=dict)
     key_set_version: int = 0
     tells_key_set: bool = True
+    allowed: dict[tuple[str, str], int] = field(default_factory=dict)
+    told: list[LeaseRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.publish_keys(1)
@@ -128,6 +131,16 @@ class FakeLedger:
     def pull(self, cursor: str | None, limit: int) -> PullAnswer:
         """Return a page."""
         return self._served("pull", (cursor, limit), None, lambda _: self._pull(cursor, limit))
+
+    def leases(self, request: LeaseRequest) -> LeaseAnswer:
+        """Allow what is `allowed`, for an hour."""
+        return self._served("leases", request, LeaseRequest, self._leases)
+
+    def _leases(self, request: LeaseRequest) -> LeaseAnswer:
+        self.told.append(request)
+        leases = [Lease(*key, upto) for key, upto in self.allowed.items()]
+        expires_at = self.server_time + 3_600_000
+        return LeaseAnswer(self.incarnation, request.epoch, len(self.told), expires_at, leases)
 
     def _served[Q, A](self, name: str, request: Q, kind: type[Q] | None, work: Callable[[Q], A]) -> A:
         self.calls.append(name)

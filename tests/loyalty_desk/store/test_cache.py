@@ -7,7 +7,7 @@ from loyalty_desk.domain.record import handle_text
 from loyalty_desk.services.ports import CachedGuest, CacheState, CredentialState
 from loyalty_desk.store.cache import SqliteCache
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
-from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer, Quota
+from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer
 from tests.loyalty_desk.till_parts import GUEST, HANDLE, KEY, STORE
 
 INCARNATION = UUID(int=7)
@@ -90,14 +90,6 @@ def test_rows_of_a_newer_server_are_kept_by_digest(cache: SqliteCache, expect_lo
     assert cache.profile("default").mode == "deny"
     cache.apply(page(ANNA, after=2))
     assert (cache.guest(GUEST).row.name, cache.state().digest) == ("Анна", digest_of(ANNA, added))
-
-
-def test_quotas_are_those_of_the_last_page(cache: SqliteCache) -> None:
-    cache.apply(page(ANNA, quotas=[Quota("cake", 5)]))
-    cache.apply(page(CARD, after=1, more=True))
-    assert cache.quotas() == {"cake": 5}
-    cache.apply(page(SHOP, after=2, quotas=[Quota("tea", 1)]))
-    assert cache.quotas() == {"tea": 1}
 
 
 def test_counters_are_read_by_owner(cache: SqliteCache) -> None:
