@@ -89,6 +89,10 @@ def create_app(
         lifespan=lifespan,
         max_body_size=codec.MAX_BODY_BYTES + 1,
         telemetry=_NO_TELEMETRY,
+        # The pages that draw the document come from somebody else's network, which a shop may not reach: /openapi.json
+        # is what there is, for any reader of it.
+        docs_url=None,
+        redoc_url=None,
     )
     if trusted := proxies_of(settings.trusted_proxies):
         from granian.utils.proxies import wrap_asgi_with_proxy_headers

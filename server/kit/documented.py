@@ -25,6 +25,7 @@ ERRORS = {
     401: "The asker is not known, or its access has ended",
     403: "The asker may not do this",
     404: "There is no such thing",
+    408: "The body did not come to its end in time",
     409: "It contradicts what is there",
     410: "What was asked for is over: begin anew",
     413: "Too large: send less at a time",
@@ -33,6 +34,8 @@ ERRORS = {
     429: "Too many at once, or tried too often",
     503: "The ledger cannot store anything right now",
 }
+# Whoever reads a body may answer these, and a signed request's is read whatever its method.
+_OF_BODIES = {408, 413}
 _SCHEMAS: dict[str, Any] = {}
 _REF = "#/components/schemas/{name}"
 
@@ -52,7 +55,8 @@ def documented(
     for one in said.values():
         one["example"] = example_of(answer)
     responses: dict[int | str, dict[str, Any]] = {200: {"description": answer.__name__, "content": said}}
-    for status in statuses:
+    of_body = {415, *_OF_BODIES} if body is not None else set() if json else _OF_BODIES
+    for status in sorted({*statuses, *of_body}):
         responses[status] = {"description": ERRORS[status], "content": _content(ErrorAnswer, json=json)}
     return {"openapi_extra": extra, "responses": responses, "response_class": Response}
 

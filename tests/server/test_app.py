@@ -61,10 +61,19 @@ async def test_every_path_of_the_document_says_what_it_takes_and_answers(world: 
             if path.startswith("/api") and not path.endswith("{snapshot}"):  # a part of a file
                 assert "application/msgpack" in operation["responses"]["200"]["content"]
                 assert "403" in operation["responses"]
+                reads = not path.endswith("logout")
+                assert {"408", "413"} <= operation["responses"].keys() or not reads
+                assert "415" in operation["responses"] or "requestBody" not in operation
                 assert ("requestBody" in operation) == (method == "post" and not path.endswith("logout"))
     text = json.dumps(document)
     for name in re.findall(r"#/components/schemas/([A-Za-z0-9]+)", text):
         assert name in document["components"]["schemas"], name
+
+
+async def test_no_page_of_the_server_needs_somebody_elses_network(world: World) -> None:
+    for path in ("/docs", "/redoc", "/docs/oauth2-redirect"):
+        assert (await world.client.get(path)).status_code == 404
+    assert "cdn." not in (await world.client.get("/openapi.json")).text
 
 
 async def test_errors_repeat_nothing_that_was_sent(world: World) -> None:
