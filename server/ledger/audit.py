@@ -153,6 +153,30 @@ _BALANCES = (
         """,
         "INV-1",
     ),
+    # What a row refers to was there when it was written, and nobody may take it away.
+    (
+        """
+        select 'transaction ' || e.tx_id, 'entry ' || e.leg || ' refers to it or to an account: nothing is there'
+        from entry e where e.network_id = $1 and (
+            not exists (select from ledger_tx x where x.network_id = $1 and x.id = e.tx_id)
+            or not exists (select from account a where a.network_id = $1 and a.id = e.account_id))
+        """,
+        "INV-1",
+    ),
+    (
+        """
+        select 'lot ' || l.id, 'refers to a transaction or an account: nothing is there'
+        from lot l where l.network_id = $1 and (
+            not exists (select from ledger_tx x where x.network_id = $1 and x.id = l.tx_id)
+            or not exists (select from account a where a.network_id = $1 and a.id = l.account_id))
+        union all
+        select 'lot ' || u.lot_id, 'its use by ' || u.tx_id || ' refers to a transaction or a lot: nothing is there'
+        from lot_use u where u.network_id = $1 and (
+            not exists (select from ledger_tx x where x.network_id = $1 and x.id = u.tx_id)
+            or not exists (select from lot l where l.network_id = $1 and l.id = u.lot_id))
+        """,
+        "INV-15",
+    ),
     (
         """
         select 'account ' || a.id || ' (' || a.kind || ')',
