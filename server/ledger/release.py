@@ -132,12 +132,17 @@ async def _sort(
 ) -> tuple[list[Ready], list[int], list[tuple[int, str, str]]]:
     """Tell what can be posted from what is posted already, and from what never can be."""
     known = await store.known_ids([one.id for one in push.records])
+    read = read_again(push)
+    # As of a push: a store of this network is charged for what it accepts, and no other one.
+    strange = await store.strange_stores({one.record.store for one in read if one.record is not None})
     ready: list[Ready] = []
     settled: list[int] = []
     condemned: list[tuple[int, str, str]] = []
-    for number, one in zip(numbers, read_again(push), strict=True):
+    for number, one in zip(numbers, read, strict=True):
         if one.record is None or one.fault is not None:
             condemned.append((number, one.fault or QuarantineReason.BAD_SCHEMA, one.detail))
+        elif one.record.store in strange:
+            condemned.append((number, QuarantineReason.BAD_SCHEMA, "its store is none of this network"))
         elif one.id not in known:
             ready.append(Ready(one, one.record, branch, number))
         elif known[one.id] == one.hash:

@@ -66,9 +66,16 @@ async def keep(connection: AsyncConnection, network: UUID, vault: Vault, rows: I
 
 
 async def forget(connection: AsyncConnection, network: UUID, guests: Sequence[UUID]) -> None:
-    """Delete all words about any of these guests."""
+    """Delete all words about any of these guests, also those beside records that are set aside and may name them."""
     await connection.exec_driver_sql(
         "delete from words where network_id = $1 and guests && $2::uuid[]", (network, list(guests))
+    )
+    # Whether it can be read or not: a record spells whom it names in one way.
+    await connection.exec_driver_sql(
+        "update quarantine set private_sealed = null where network_id = $1 and private_sealed is not null"
+        " and exists (select 1 from unnest($2::uuid[]) as g (id) where position(convert_to(g.id::text, 'UTF8') in raw)"
+        " > 0)",
+        (network, list(guests)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -104,3 +104,23 @@ async def test_only_what_came_after_a_revocation_is_released_and_never_without_a
         await let_go(world, number, " ")
     with pytest.raises(Refused, match="quarantine_unknown"):
         await let_go(world, 999)
+
+
+async def test_a_store_that_the_network_has_not_is_charged_by_no_release(world: World) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    await world.push(till)
+    await revoke(world, till)
+    till.sale(guest.id, earned=1)
+    mine, till.store = till.store, uuid4()
+    till.sale(guest.id, earned=7, redeemed=1)
+    till.store = mine
+    till.sale(guest.id, earned=1)
+    await world.push(till)
+    assert await let_go(world, await row_of(world, till, 4)) == Released(2, 0, 1)
+    assert await world.balance(guest.id) == 2
+    kept = "select reason, detail from quarantine where state = 'open'"
+    assert await world.sql(kept) == [("BAD_SCHEMA", "its store is none of this network")]
+    with pytest.raises(Refused, match="quarantine_kept"):
+        await let_go(world, await row_of(world, till, 3))
+    (made,) = await verify(world.ground)
+    assert made.findings == []

@@ -106,3 +106,18 @@ async def test_words_lead_no_terminal(world: World) -> None:
     ((_, words),) = await told(world, guest.id)
     assert words.startswith("cold [2J soup hellox")
     assert len(words) == 1_000
+
+
+async def test_words_of_what_waits_are_erased_too_and_the_record_is_posted_without_them(world: World) -> None:
+    one, two, (giver, other) = await world.till(), await world.till(), await world.guests(2)
+    to, _ = register(one, phone="+79161234562")
+    for guest in (giver, other):
+        two.sale(guest.id, earned=50)
+        move(two, guest.id, to, "about a guest")
+    assert said(await world.push(two)) == ["posted", "WAITING_DEP", "posted", "WAITING_DEP"]
+    await leaving.erase(world.ground, world.network, giver.id)
+    kept = "select convert_from(raw, 'UTF8') like $1, private_sealed is not null from quarantine order by 1"
+    assert await world.sql(kept, f"%{giver.id}%") == [(False, True), (True, False)]
+    await world.push(one)
+    assert sorted(await told(world, to)) == [(4, ""), (4, "about a guest")]
+    assert await findings(world) == []
