@@ -26,6 +26,7 @@ from server.ledger.by_hand import BY_HAND, ByHand, givers
 from server.ledger.ceiling import Ceiling, earners
 from server.ledger.guards import Guards
 from server.ledger.intake import Incoming
+from server.ledger.lots import made_by_leg
 from server.ledger.posting import (
     POSTABLE,
     AccountKey,
@@ -465,9 +466,9 @@ class Batch:
             claims = [one for one in planned.posted if one.fact.claim is not None]
             if claims:
                 await store.registers.insert_claims(claims, self._now)
-            made = {lot.id for guest in guests.values() for lot in guest.holdings.made}
+            made = made_by_leg(lot for guest in guests.values() for lot in guest.holdings.made)
             await store.insert_entries(planned.posted, accounts, made)
-            await store.store_lots(list(guests.values()))
+            await store.store_lots(list(guests.values()), self._now)
         now = to_ms(self._now)
         if guests:
             await store.store_guests(

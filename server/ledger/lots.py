@@ -6,6 +6,7 @@ this one to each other. `sum(remaining) - debt` is what the account has posted, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from uuid import UUID, uuid5
@@ -19,7 +20,8 @@ _REMAINING = attrgetter("remaining")
 class Lot:
     """Points credited by one leg: `amount` > 0. Times are milliseconds UTC; `expires_at` None is never.
 
-    `own_expiry`: the end is not the program's, so no check lengthens this life.
+    `own_expiry`: the end is not the program's, so no check lengthens this life. Of one made a moment ago `leg` is which
+    leg of its transaction made it, and `of_check` whether a check earned it.
     """
 
     id: UUID
@@ -31,6 +33,8 @@ class Lot:
     usable_at: int | None = None
     held: bool = False
     own_expiry: bool = False
+    leg: int = 0
+    of_check: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,12 @@ class Holdings:
         usable_at: int | None = None,
         *,
         own_expiry: bool = False,
+        of_check: bool = False,
     ) -> Lot:
         """Add a lot of `amount` > 0 points; an existing debt eats of it first, known checks lengthen its life."""
         ends = self._ends(expires_at, own_expiry=own_expiry)
-        lot = Lot(lot_id(tx_id, leg), tx_id, amount, amount, earned_at, ends, usable_at, own_expiry=own_expiry)
+        lot = Lot(lot_id(tx_id, leg), tx_id, amount, amount, earned_at, ends, usable_at)
+        lot.own_expiry, lot.leg, lot.of_check = own_expiry, leg, of_check
         repaid = min(self.debt, amount)
         if repaid:
             self.debt -= repaid
@@ -99,10 +105,12 @@ class Holdings:
         expires_at: int | None,
         *,
         own_expiry: bool = False,
+        of_check: bool = False,
     ) -> None:
         """Add a lot of `amount` > 0 points that nobody can spend before a manager has looked."""
-        lot = Lot(held_id(tx_id, leg), tx_id, amount, amount, earned_at, None, held=True, own_expiry=own_expiry)
-        lot.expires_at = self._ends(expires_at, own_expiry=own_expiry)
+        ends = self._ends(expires_at, own_expiry=own_expiry)
+        lot = Lot(held_id(tx_id, leg), tx_id, amount, amount, earned_at, ends, held=True)
+        lot.own_expiry, lot.leg, lot.of_check = own_expiry, leg, of_check
         self.waiting.append(lot)
         self.made.append(lot)
 
@@ -149,6 +157,14 @@ class Holdings:
 
     def _ends(self, expires_at: int | None, *, own_expiry: bool) -> int | None:
         return expires_at if own_expiry else self.activity.end_of(expires_at)
+
+
+def made_by_leg(lots: Iterable[Lot]) -> dict[tuple[UUID, int], UUID]:
+    """Return lots made a moment ago by transaction and leg; of a leg that is held in part what can be spent."""
+    found: dict[tuple[UUID, int], UUID] = {}
+    for lot in lots:
+        found.setdefault((lot.tx_id, lot.leg), lot.id)
+    return found
 
 
 def lot_id(tx_id: UUID, leg: int) -> UUID:

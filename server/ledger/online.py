@@ -23,6 +23,7 @@ from loyalty_desk.domain.record import Record
 from server.kit import feed
 from server.kit.db import fetch
 from server.ledger.ceiling import Ceiling
+from server.ledger.lots import made_by_leg
 from server.ledger.posting import AccountKey, AccountKind, Fact, GuestState, Plan, Terms, plan
 from server.ledger.repository import GuestAccount
 from server.ledger.standing import program_version, terms_of, tier_of
@@ -133,9 +134,9 @@ class OnlinePosting:
         accounts |= {AccountKey(AccountKind.GUEST, one.guest): one.account_id for one in guests}
         if planned.posted:
             await self._insert()
-            made = {lot.id for guest in guests for lot in guest.holdings.made}
+            made = made_by_leg(lot for guest in guests for lot in guest.holdings.made)
             await store.insert_entries(planned.posted, accounts, made)
-            await store.store_lots(guests)
+            await store.store_lots(guests, self.now)
         if guests:
             at = to_ms(self.now)
             await store.store_guests(

@@ -199,7 +199,7 @@ class OwnPosting:
                 (network, self._approved),
             )
         if self._made or self._approved:
-            await storing.store_lots(connection, network, accounts)
+            await storing.store_lots(connection, network, accounts, self.now)
         if self._expired:
             await connection.exec_driver_sql(
                 "update lot set state = 'expired' where network_id = $1 and id = any($2::uuid[])",

@@ -409,10 +409,11 @@ def _move(holdings: Mapping[UUID, Holdings], fact: Fact, moves: Sequence[_Move],
         waiting -= kept
         expires_at, own = _ends(terms, at, one)
         usable_at = terms.usable_at if one.is_earned else None
+        of_check = one.is_earned and fact.record.kind in SALES
         if amount > kept:
-            held.credit(tx, leg, amount - kept, at, expires_at, usable_at, own_expiry=own)
+            held.credit(tx, leg, amount - kept, at, expires_at, usable_at, own_expiry=own, of_check=of_check)
         if kept:
-            held.hold(tx, leg, kept, at, expires_at, own_expiry=own)
+            held.hold(tx, leg, kept, at, expires_at, own_expiry=own, of_check=of_check)
     return owed
 
 

@@ -336,50 +336,22 @@ async def lock_guests(connection: AsyncConnection, network: UUID, guests: Iterab
 async def granted(
     connection: AsyncConnection, network: UUID, guests: Iterable[UUID], zone: str, now: datetime
 ) -> dict[tuple[UUID, date], int]:
-    """Return what the sales of guests gave them by the days of a zone, as far back as counts; held points do not.
+    """Return what checks gave guests by the days of a zone, as far back as counts; held points do not.
 
-    Nor do points that a manager took back. What waited for its guest counts as well, from when it was claimed: nobody's
-    points have no lot.
+    What waited for its guest counts as well, from when it was claimed: nobody's points have no lot.
     """
     found = await fetch(
         connection,
         """
-        select guest_id, day, sum(points)::bigint as points from (
-        select x.guest_id, (greatest(x.effective_at, x.recorded_at - $4::interval) at time zone $5)::date as day,
-            l.amount as points
-        from ledger_tx x
-        join entry e on e.network_id = x.network_id and e.tx_id = x.id and e.lot_id is not null
-        -- What is earned is paid by the leg before it; what is given back by a return is not.
-        join entry p on p.network_id = e.network_id and p.tx_id = e.tx_id and p.leg = e.leg - 1 and p.amount = -e.amount
-        join account a on a.network_id = p.network_id and a.id = p.account_id and a.kind = 'promo_cost'
-        join lot l on l.network_id = e.network_id and l.id = e.lot_id
-        where x.network_id = $1 and x.guest_id = any($2::uuid[]) and x.recorded_at >= $3
-            and x.origin in ('till', 'online') and x.kind in ('sale', 'exchange') and e.amount > 0
-            and l.state not in ('held', 'reversed')
-        union all
-        select c.guest_id, (greatest(x.effective_at, c.recorded_at - $4::interval) at time zone $5)::date, l.amount
-        from ledger_tx c
-        join ledger_tx x on x.network_id = c.network_id and x.id = c.reverses_id
-            and c.natural_key = 'claim:' || x.id and x.kind in ('sale', 'exchange')
-        join lateral (
-            select n.leg, n.amount, row_number() over (order by n.leg) as place from entry n
-            join account a on a.network_id = n.network_id and a.id = n.account_id and a.kind = 'suspense'
-            where n.network_id = $1 and n.tx_id = x.id
-        ) s on s.amount > 0
-        join entry p on p.network_id = x.network_id and p.tx_id = x.id and p.leg = s.leg - 1 and p.amount = -s.amount
-        join account a on a.network_id = p.network_id and a.id = p.account_id and a.kind = 'promo_cost'
-        -- A claim mirrors each leg by two: out of suspense, then to the guest.
-        join entry e on e.network_id = c.network_id and e.tx_id = c.id and e.leg = 2 * s.place - 1
-        join lot l on l.network_id = e.network_id and l.id = e.lot_id and l.state not in ('held', 'reversed')
-        where c.network_id = $1 and c.guest_id = any($2::uuid[]) and c.recorded_at >= $3 and c.origin = 'server'
-            and c.kind = 'transfer'
-        ) given group by 1, 2
+        select a.guest_id, (l.granted_at at time zone $4)::date as day, sum(l.amount)::bigint as points
+        from account a
+        join lot l on l.network_id = a.network_id and l.account_id = a.id and l.granted_at >= $3 and l.state <> 'held'
+        where a.network_id = $1 and a.kind = 'guest' and a.guest_id = any($2::uuid[]) group by 1, 2
         """,
         network,
         list(guests),
         # The earliest day that a fact of now can count on began at most a day before.
         now - OLDEST - timedelta(days=1),
-        OLDEST,
         zone,
     )
     return {(row.guest_id, row.day): row.points for row in found}

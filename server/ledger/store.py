@@ -5,7 +5,7 @@ The posting itself knows no SQL: a simulation runs the same code over a store in
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -138,12 +138,12 @@ class LedgerStore(Protocol):
         ...
 
     async def insert_entries(
-        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Set[UUID]
+        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Mapping[tuple[UUID, int], UUID]
     ) -> None:
         """Insert the legs of postings; a credit to a guest names the lot it made, which is one of `made`."""
         ...
 
-    async def store_lots(self, guests: Sequence[GuestAccount]) -> None:
+    async def store_lots(self, guests: Sequence[GuestAccount], now: datetime) -> None:
         """Insert new lots and uses, and write down what was taken from older lots."""
         ...
 
@@ -332,14 +332,14 @@ class PostgresStore:
         await keep(*self._at, self._tools.vault, rows)
 
     async def insert_entries(
-        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Set[UUID]
+        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Mapping[tuple[UUID, int], UUID]
     ) -> None:
         """As `storing.insert_entries`."""
         await storing.insert_entries(*self._at, posted, accounts, made)
 
-    async def store_lots(self, guests: Sequence[GuestAccount]) -> None:
+    async def store_lots(self, guests: Sequence[GuestAccount], now: datetime) -> None:
         """As `storing.store_lots`."""
-        await storing.store_lots(*self._at, guests)
+        await storing.store_lots(*self._at, guests, now)
 
     async def store_guests(self, rows: Sequence[GuestChange]) -> None:
         """As `storing.store_guests`."""

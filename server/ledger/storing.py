@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,12 +16,12 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.clock import from_ms, to_ms
 from server.kit.db import fetch
 from server.kit.errors import outage, sqlstate
+from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
-from server.ledger.lots import held_id, lot_id
-from server.ledger.posting import AccountKey, AccountKind, Posted
+from server.ledger.posting import AccountKey, Posted
 from server.ledger.repository import EpochRow, GuestAccount
 from server.ledger.standing import program_version
 
@@ -167,11 +167,11 @@ async def insert_entries(
     network: UUID,
     posted: Iterable[Posted],
     accounts: Mapping[AccountKey, int],
-    made: Set[UUID],
+    made: Mapping[tuple[UUID, int], UUID],
 ) -> None:
-    """Insert the legs of postings; a credit to a guest names the lot it made, which is one of `made`."""
+    """Insert the legs of postings; a guest's credit names the lot it made: `made` has them by transaction and leg."""
     rows = [
-        (one.fact.record.id, position, accounts[leg.account], leg.amount, entry_lot(one, position, made))
+        (one.fact.record.id, position, accounts[leg.account], leg.amount, made.get((one.fact.record.id, position)))
         for one in posted
         for position, leg in enumerate(one.legs)
     ]
@@ -192,20 +192,23 @@ async def insert_entries(
         )
 
 
-async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequence[GuestAccount]) -> None:
+async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequence[GuestAccount], now: datetime) -> None:
     """Insert new lots and uses, and write down what was taken from older lots."""
+    oldest = to_ms(now - OLDEST)
     made = [(one.account_id, lot) for one in guests for lot in one.holdings.made]
     if made:
         await connection.exec_driver_sql(
             """
             insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
-                own_expiry, state)
+                own_expiry, granted_at, state)
             select $1, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, own_expiry,
+                granted_at,
                 case when held and remaining = 0 then 'reversed' when held then 'held' when remaining = 0 then 'spent'
                     else 'open' end
             from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::timestamptz[],
-                $8::timestamptz[], $9::timestamptz[], $10::boolean[], $11::boolean[])
-                as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry)
+                $8::timestamptz[], $9::timestamptz[], $10::boolean[], $11::boolean[], $12::timestamptz[])
+                as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry,
+                    granted_at)
             """,
             (
                 network,
@@ -219,6 +222,7 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
                 [_moment(lot.usable_at) for _, lot in made],
                 [lot.held for _, lot in made],
                 [lot.own_expiry for _, lot in made],
+                [from_ms(max(lot.earned_at, oldest)) if lot.of_check else None for _, lot in made],
             ),
         )
     fresh = {lot.id for _, lot in made}
@@ -419,15 +423,6 @@ async def move_system_accounts(connection: AsyncConnection, network: UUID, moved
             raise
         _LOG.critical("an account of network %s itself is full: nothing can be posted until somebody looks", network)
         raise outage() from error
-
-
-def entry_lot(posted: Posted, leg: int, made: Set[UUID]) -> UUID | None:
-    """Return the lot that a leg of a posting made, None where it made none; of one held in part what can be spent."""
-    one = posted.legs[leg]
-    if one.amount < 0 or one.account.kind is not AccountKind.GUEST:
-        return None
-    tx = posted.fact.record.id
-    return next((lot for lot in (lot_id(tx, leg), held_id(tx, leg)) if lot in made), None)
 
 
 def _moment(milliseconds: int | None) -> datetime | None:

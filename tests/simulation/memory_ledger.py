@@ -6,7 +6,7 @@ afterwards, so every commit of the past is a backup for free.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -31,7 +31,7 @@ from server.ledger.lots import Holdings, Lot, LotUse
 from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted, is_stores
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original, Source, who
-from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced, entry_lot
+from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
 from server.ledger.timing import ClockSight
 from server.ledger.words import Words
 from server.sync.store import BranchHead, LifeClaim
@@ -386,11 +386,11 @@ class MemoryStore:
             if owner not in wanted or lot.held or tx is None:
                 continue
             recorded_at = claimed_at or tx.recorded_at
-            if recorded_at < to_ms(now - OLDEST) - 86_400_000:
-                continue
             if tx.kind != "sale" and not (tx.kind == "exchange" and self._is_earned(lot)):
                 continue
             at = max(tx.effective_at, recorded_at - OLDEST // timedelta(milliseconds=1))
+            if at < to_ms(now - OLDEST) - 86_400_000:
+                continue
             key = (owner, from_ms(at).astimezone(ZoneInfo(zone)).date())
             made[key] = made.get(key, 0) + lot.amount
         return made
@@ -498,14 +498,14 @@ class MemoryStore:
         return True
 
     async def insert_entries(
-        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Set[UUID]
+        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Mapping[tuple[UUID, int], UUID]
     ) -> None:
         for one in posted:
             for leg, moved in enumerate(one.legs):
-                lot = entry_lot(one, leg, made)
-                self.tables.entries.append(Entry(one.fact.record.id, leg, accounts[moved.account], moved.amount, lot))
+                tx = one.fact.record.id
+                self.tables.entries.append(Entry(tx, leg, accounts[moved.account], moved.amount, made.get((tx, leg))))
 
-    async def store_lots(self, guests: Sequence[GuestAccount]) -> None:
+    async def store_lots(self, guests: Sequence[GuestAccount], now: datetime) -> None:
         for one in guests:
             for lot in [*one.holdings.made, *one.holdings.touched.values()]:
                 self.tables.lots[lot.id] = LotRow(

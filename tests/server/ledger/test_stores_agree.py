@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -22,15 +23,17 @@ from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import HelloAnswer, Hole, PushAnswer, ReconcileAnswer
 from server.kit.errors import ApiError
+from server.ledger import repository
 from server.programs import service as programs
 from tests.server.fake_till import FakeTill
 from tests.server.world import World
 from tests.simulation.keys import private_key
-from tests.simulation.memory_ledger import Device
+from tests.simulation.memory_ledger import Device, MemoryStore
 from tests.simulation.sim_server import SimServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
+FILL: str = import_module("server.migrations.versions.0027_granted").FILL
 _ANSWERS = {"push": PushAnswer, "hello": HelloAnswer, "reconcile": ReconcileAnswer}
 
 
@@ -97,6 +100,7 @@ class Both:
             ((e.tx, e.leg, keys[e.account].kind.value, keys[e.account].owner, e.amount, e.lot) for e in tables.entries),
             key=str,
         )
+        await self._compare_granted()
         lots = await world.sql("select id, amount, remaining from lot")
         assert sorted(lots) == sorted((key, lot.amount, lot.remaining) for key, lot in tables.lots.items())
         states = await world.sql("select guest_id, points, spend, visits from guest_state")
@@ -123,6 +127,18 @@ class Both:
         assert sorted(raised, key=str) == sorted(((str(kind), tx) for kind, tx in tables.exceptions), key=str)
         (n,) = (await world.sql("select n from feed_counter"))[0]
         assert n - tables.n == self.ahead
+
+    async def _compare_granted(self) -> None:
+        """Hold what checks gave by days to the twin's long way, and to what the lots of before the column are given."""
+        tables, now = self.memory.tables, self.world.clock.now()
+        twin = await MemoryStore(tables, (0, None), {}, now).granted(tables.guests, "Asia/Tokyo", now)
+        async with self.world.ground.db.begin(self.world.network) as connection:
+            at = (connection, self.world.network)
+            assert await repository.granted(*at, tables.guests, "Asia/Tokyo", now) == twin
+            await connection.exec_driver_sql("update lot set granted_at = null")
+            await connection.exec_driver_sql(FILL.replace("now() - interval '9 days'", "'-infinity'"))
+            assert await repository.granted(*at, tables.guests, "Asia/Tokyo", now) == twin
+        assert sum(twin.values()) > 100
 
 
 @pytest.fixture
