@@ -14,12 +14,11 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.money import allocate, divide_half_up, largest_remainder
 from loyalty_desk.domain.program import Exclusion, Program
 from loyalty_desk.domain.quote import MANUAL_RULE, Choices, Gift
+from loyalty_desk.domain.unit_choice import counted
 from loyalty_desk.domain.unit_order import Row, UnitOrder
-from loyalty_desk.domain.units import Picks, Run, Runs, pick, spread
+from loyalty_desk.domain.units import Picks, Run, Runs, are_even, pick_of_line, spread
 
 CLOSED, GOODS, DELIVERY = 0, 1, 2
-# Of so few lines units are picked by looking at all; of more, by an order that is kept.
-FEW_LINES = 12
 NO_KEYS: frozenset[str] = frozenset()
 NO_LINES: frozenset[int] = frozenset()
 
@@ -70,14 +69,15 @@ class Given:
 
 
 class Known(NamedTuple):
-    """What the units of a line cost after these `cuts`; later ones are spread over them."""
+    """What the units of a line cost after these `cuts`; later ones are spread over them. `even`: see `are_even`."""
 
     cuts: Cuts
     runs: Runs
+    even: bool
 
 
 # `Known._make` without a Python frame for each line.
-_known: Callable[[tuple[Cuts, Runs]], Known] = partial(tuple.__new__, Known)
+_known: Callable[[tuple[Cuts, Runs, bool]], Known] = partial(tuple.__new__, Known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,17 +207,42 @@ class Tally:
         room = self.left[i] - self.least[i]
         return max(room, 0)
 
-    def take(self, i: int, rule: str, amount: int) -> None:
-        """Take an amount off line `i`, spread over its units."""
-        if amount:
-            self.left[i] -= amount
-            self.cuts[i] = (self.cuts[i], (rule, amount))
+    def rooms(self, positions: Sequence[int]) -> list[int]:
+        """Return what may still come off each of these lines."""
+        left = self.left
+        return [self.room(i) for i in positions] if self.has_floors else [left[i] for i in positions]
+
+    def is_even(self, i: int) -> bool:
+        """Return whether no two units of line `i` differ in price by more than one minor unit, for all that is known.
+
+        A floor price under several units would keep them apart, so such a line is never taken for even.
+        """
+        known = self.known[i]
+        return (known is None or known[2]) and (not self.least[i] or self.quantity[i] == 1)
+
+    def evens(self, positions: Sequence[int]) -> list[bool]:
+        """Return of each of these lines whether it is even."""
+        known = self.known
+        if self.has_floors:
+            return [self.is_even(i) for i in positions]
+        return [(units := known[i]) is None or units[2] for i in positions]
 
     def take_units(self, i: int, rule: str, amount: int, runs: Runs) -> None:
         """Take an amount off certain units of line `i`; `runs` are all its units afterwards."""
         self.left[i] -= amount
         self.cuts[i] = (self.cuts[i], (rule, amount))
-        self.known[i] = _known((self.cuts[i], runs))
+        self.known[i] = _known((self.cuts[i], runs, are_even(runs)))
+
+    def take_each(self, positions: Sequence[int], rule: str, amounts: Sequence[int]) -> bool:
+        """Take an amount off each of these lines, spread over its units; return whether any was taken."""
+        left, cuts = self.left, self.cuts
+        came = False
+        for i, amount in zip(positions, amounts, strict=True):
+            if amount:
+                left[i] -= amount
+                cuts[i] = (cuts[i], (rule, amount))
+                came = True
+        return came
 
     def take_split(self, positions: Sequence[int], rule: str, amount: int) -> int:
         """Split an amount over lines by what each still costs, none below its floor; return what was taken (rule 3)."""
@@ -232,16 +257,15 @@ class Tally:
             return 0
         weights = [left[i] for i in positions]
         if self.has_floors:
-            parts = allocate(amount, weights, [self.room(i) for i in positions])
+            parts = allocate(amount, weights, self.rooms(positions))
             taken = sum(parts)
         else:
             # No share of what fits exceeds its weight, so the ceilings need not be looked at.
             taken = min(amount, sum(weights))
-            parts = largest_remainder(taken, weights) if taken else weights[:0]
-        for i, part in zip(positions, parts, strict=bool(parts)):
-            if part:
-                left[i] -= part
-                cuts[i] = (cuts[i], (rule, part))
+            if not taken:
+                return 0
+            parts = largest_remainder(taken, weights)
+        self.take_each(positions, rule, parts)
         return taken
 
     def take_points(self, parts: Sequence[int]) -> None:
@@ -270,8 +294,8 @@ class Tally:
         """Return the units of line `i` with what each costs now."""
         cuts, known = self.cuts[i], self.known[i]
         if known is None:
-            known = self.known[i] = Known(None, self.first_runs(i))
-        last, runs = known
+            known = self.known[i] = Known(None, self.first_runs(i), even=True)
+        last, runs, even = known
         if cuts is last and not self.by_points:
             return runs
         line = self.lines[i]
@@ -284,16 +308,26 @@ class Tally:
             for amount in reversed(later):
                 runs = spread(runs, amount, floor)
             # Kept, so that no cut is spread twice however often a check's units are looked at.
-            self.known[i] = Known(self.cuts[i], runs)
+            self.known[i] = Known(self.cuts[i], runs, even)
         if self.by_points and self.by_points[i]:
             runs = spread(runs, self.by_points[i], floor)
         return runs
 
-    def pick(self, lines: Sequence[int], count: int, *, dearest: bool = False, free_only: bool = False) -> Picks:
-        """Return which units of these lines, in their order, `count` units are, as `units.pick` does."""
-        if len(lines) <= FEW_LINES:
-            return pick([(i, self.runs(i)) for i in lines], count, dearest=dearest, free_only=free_only)
-        return self.unit_order(dearest=dearest).pick(lines, count, free_only=free_only)
+    def pick(self, lines: Sequence[int], count: int, *, dearest: bool = False) -> dict[int, dict[int, int] | None]:
+        """Return which units of these lines are the `count` cheapest or `dearest`, ties to the earlier line and unit.
+
+        Where all units of an even line are meant it says so without looking at them.
+        """
+        quantity = self.quantity
+        units = counted(self, lines, count, dearest=dearest)
+        return {
+            i: None if even and units[i] == quantity[i] else pick_of_line(self.runs(i), units[i], dearest=dearest)
+            for i, even in zip(units, self.evens([*units]), strict=True)
+        }
+
+    def pick_free(self, lines: Sequence[int], count: int) -> Picks:
+        """Return the `count` dearest units of these lines that no set rule has consumed."""
+        return self.unit_order(dearest=True).pick_free(lines, count)
 
     def offered(self, lines: Collection[int], *, dearest: bool) -> list[Row]:
         """Return the runs of these lines that no set rule has consumed, by price, ties to the earlier."""
@@ -312,7 +346,7 @@ class Tally:
 
     def consume(self, i: int, runs: Runs) -> None:
         """Note that units of line `i` are consumed, nothing being taken off: `runs` are all its units now."""
-        self.known[i] = Known(self.cuts[i], runs)
+        self.known[i] = Known(self.cuts[i], runs, are_even(runs))
 
     def replace_cuts(self, i: int, cuts: Sequence[Cut]) -> None:
         """Put other cuts, spread over its units, in the place of all that line `i` had since its price before rules."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from itertools import compress
 from operator import is_not, or_
 from typing import TYPE_CHECKING
@@ -57,39 +57,15 @@ class UnitOrder:
         wanted = frozenset(lines)
         return [row for row in self.rows() if row[1] in wanted and not row[4]]
 
-    def pick(self, lines: Sequence[int], count: int, *, free_only: bool = False) -> Picks:
-        """Return which units of these lines `count` units are, as `units.pick` does."""
-        if not free_only:
-            tally = self._tally
-            quantity = tally.quantity
-            leave = sum([quantity[i] for i in lines]) - count
-            if leave < count:
-                picks = {i: {k: run.units for k, run in enumerate(tally.runs(i))} for i in lines}
-                return _without(picks, reversed(self.rows()), leave) if leave > 0 else picks
-        picks = {}
+    def pick_free(self, lines: Collection[int], count: int) -> Picks:
+        """Return which units are the first `count` of these lines that no set rule has consumed."""
+        picks: Picks = {}
         wanted = frozenset(lines)
         for _, i, k, units, consumed in self.rows():
             if count <= 0:
                 break
-            if i in wanted and not (free_only and consumed):
+            if i in wanted and not consumed:
                 taken = min(units, count)
                 picks.setdefault(i, {})[k] = taken
                 count -= taken
         return picks
-
-
-def _without(picks: Picks, last_first: Iterator[Row], leave: int) -> Picks:
-    """Return picks of all units without the last ones: where nearly all are meant, few are looked at."""
-    for _, i, k, units, _ in last_first:
-        if leave <= 0:
-            break
-        if i in picks:
-            out = min(units, leave)
-            leave -= out
-            if out < units:
-                picks[i][k] = units - out
-            else:
-                del picks[i][k]
-                if not picks[i]:
-                    del picks[i]
-    return picks

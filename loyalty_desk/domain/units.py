@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,6 +17,8 @@ class Run(NamedTuple):
 
 type Runs = tuple[Run, ...]
 type Picks = dict[int, dict[int, int]]
+type Covered = Mapping[int, dict[int, int] | None]
+"""By line, how many units of each of its runs; None: all units of an even line, whatever its runs."""
 
 # `Run._make` without a Python frame for each run: the largest checks make millions.
 made: Callable[[tuple[int, int, bool]], Run] = partial(tuple.__new__, Run)
@@ -143,6 +145,20 @@ def merged(runs: Iterable[Run]) -> Runs:
                 continue
         out.append(run)
     return tuple(out)
+
+
+def are_even(runs: Runs) -> bool:
+    """Return whether no two units' prices differ by more than one minor unit.
+
+    Then what all units cost together says what each costs, and it stays so whatever is split over all of them. For of
+    two units the dearer has the larger weight, so it loses as much as the cheaper or one more: where the whole parts
+    of their shares are equal its remainder is larger, where they differ the cheaper one's is, and the shares differ by
+    less than one. So the difference stays 0 or 1, or turns round to 1 among equal units.
+    """
+    if len(runs) == 1:
+        return True
+    prices = [price for price, _, _ in runs]
+    return max(prices) - min(prices) <= 1
 
 
 def total(runs: Runs) -> int:

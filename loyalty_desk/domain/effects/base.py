@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from loyalty_desk.domain.conditions.base import Reason
-from loyalty_desk.domain.money import allocate
+from loyalty_desk.domain.money import largest_remainder
 from loyalty_desk.domain.tally import GOODS, Tally
-from loyalty_desk.domain.units import Run, Runs, merged, spread, spread_each
+from loyalty_desk.domain.units import Covered, Run, Runs, merged, spread, spread_each
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.earning import Earnings
@@ -69,7 +69,8 @@ def cut(amounts: list[int], cap: int | None) -> list[int]:
     """Return the amounts cut to `cap` in all, split by what it cuts (rule 2)."""
     if cap is None or sum(amounts) <= cap:
         return amounts
-    return allocate(max(cap, 0), amounts, amounts)
+    # No share of what does not suffice exceeds its weight, so the ceilings need not be looked at.
+    return largest_remainder(max(cap, 0), amounts)
 
 
 def lower(*caps: int | None) -> int | None:
@@ -81,6 +82,25 @@ def lower(*caps: int | None) -> int | None:
 def room_of(runs: Runs, picked: dict[int, int], floor: int) -> int:
     """Return what may come off the picked units, none below the floor."""
     return sum([max(0, runs[k].price - floor) * units for k, units in picked.items()])
+
+
+def off_each(tally: Tally, covered: Covered, amount: int) -> dict[int, int]:
+    """Return what `amount` off each unit is, of every line that is covered without naming units."""
+    lines = [i for i, picked in covered.items() if picked is None]
+    quantity = tally.quantity
+    return {i: min(room, amount * quantity[i]) for i, room in zip(lines, tally.rooms(lines), strict=True)}
+
+
+def take_covered(tally: Tally, rule: str, covered: Covered, amounts: Mapping[int, int]) -> None:
+    """Take an amount off the covered units of each line, split over these alone."""
+    lines = [i for i in amounts if covered[i] is None]
+    tally.take_each(lines, rule, [amounts[i] for i in lines])
+    if len(lines) == len(amounts):
+        return
+    for i, amount in amounts.items():
+        picked = covered[i]
+        if amount and picked is not None:
+            tally.take_units(i, rule, amount, take_from_picked(tally.runs(i), picked, amount, tally.unit_floor(i)))
 
 
 def split_picked(runs: Runs, picked: dict[int, int]) -> tuple[list[Run], list[bool]]:

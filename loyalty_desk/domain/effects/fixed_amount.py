@@ -11,13 +11,15 @@ from loyalty_desk.domain.effects.base import (
     Effect,
     cut,
     lower,
+    off_each,
     payable,
     room_of,
-    take_from_picked,
+    take_covered,
 )
+from loyalty_desk.domain.effects.unit_prices import lower_units
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import Picks, Run, Runs, made, merged, pick, pick_of_line, total
+from loyalty_desk.domain.units import Covered, pick, pick_of_line
 
 
 class SharedAmount(Effect):
@@ -41,16 +43,15 @@ class SharedAmount(Effect):
         amount = lower(self.amount, acting.cap) or 0
         if self.max_units is None:
             return None if tally.take_split(lines, acting.rule, amount) else NOTHING_LEFT
-        picks = tally.pick(lines, self.max_units)
-        by_line = {i: tally.runs(i) for i in picks}
-        rooms = [room_of(by_line[i], picks[i], tally.unit_floor(i)) for i in sorted(picks)]
-        amounts = cut(rooms, amount)
-        for i, taken in zip(sorted(picks), amounts, strict=True):
-            if taken:
-                tally.take_units(
-                    i, acting.rule, taken, take_from_picked(by_line[i], picks[i], taken, tally.unit_floor(i))
-                )
+        covered = tally.pick(lines, self.max_units)
+        rooms = {i: _room(tally, i, covered[i]) for i in sorted(covered)}
+        amounts = cut([*rooms.values()], amount)
+        take_covered(tally, acting.rule, covered, dict(zip(rooms, amounts, strict=True)))
         return None if sum(amounts) else NOTHING_LEFT
+
+
+def _room(tally: Tally, i: int, picked: dict[int, int] | None) -> int:
+    return tally.room(i) if picked is None else room_of(tally.runs(i), picked, tally.unit_floor(i))
 
 
 class LineAmount(Effect):
@@ -66,10 +67,9 @@ class LineAmount(Effect):
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
         """Take the amount off every line, as much as each has room for."""
         lines = payable(tally, acting, positions)
-        amounts = cut([min(self.amount, tally.room(i)) for i in lines], lower(self.cap, acting.cap))
-        for i, taken in zip(lines, amounts, strict=True):
-            tally.take(i, acting.rule, taken)
-        return None if sum(amounts) else NOTHING_LEFT
+        most = self.amount
+        amounts = cut([min(most, room) for room in tally.rooms(lines)], lower(self.cap, acting.cap))
+        return None if tally.take_each(lines, acting.rule, amounts) else NOTHING_LEFT
 
 
 class UnitAmount(Effect):
@@ -89,45 +89,11 @@ class UnitAmount(Effect):
     def apply(self, tally: Tally, acting: Acting, positions: Sequence[int]) -> Reason | None:
         """Take the amount off every unit covered, no unit below its floor."""
         lines = payable(tally, acting, positions)
-        if self.covers_all and acting.cap is None:
-            came = [self._all_units(tally, acting.rule, i) for i in lines]
-            return None if any(came) else NOTHING_LEFT
-        picks = self._picks(tally, lines)
-        by_line = {i: tally.runs(i) for i in sorted(picks)}
-        wanted = [self._off(runs, picks[i], tally.unit_floor(i)) for i, runs in by_line.items()]
-        amounts = cut(wanted, lower(self.cap, acting.cap))
-        for (i, runs), want, taken in zip(by_line.items(), wanted, amounts, strict=True):
-            if taken:
-                floor = tally.unit_floor(i)
-                after = (
-                    take_from_picked(runs, picks[i], taken, floor)
-                    if taken < want
-                    else self._lowered(runs, picks[i], floor)
-                )
-                tally.take_units(i, acting.rule, taken, after)
-        return None if sum(amounts) else NOTHING_LEFT
+        off, covered = self.amount, self._covered(tally, lines)
+        whole, cap = off_each(tally, covered, off), lower(self.cap, acting.cap)
+        return lower_units(tally, acting, covered, lambda _i, _k, _n, now: now - off, cap, whole=whole)
 
-    @property
-    def covers_all(self) -> bool:
-        """Return whether every unit is meant, whatever it costs."""
-        return self.cap is None and self.max_units is None and self.per_line is None and self.group_size == 1
-
-    def _all_units(self, tally: Tally, rule: str, i: int) -> int:
-        floor = tally.unit_floor(i)
-        runs = tally.runs(i)
-        after: Runs
-        if len(runs) == 1:
-            ((price, units, consumed),) = runs
-            off = min(self.amount, max(0, price - floor))
-            taken, after = off * units, (made((price - off, units, consumed)),)
-        else:
-            after = merged([made((p - min(self.amount, max(0, p - floor)), units, used)) for p, units, used in runs])
-            taken = tally.left[i] - total(after)
-        if taken:
-            tally.take_units(i, rule, taken, after)
-        return taken
-
-    def _picks(self, tally: Tally, lines: list[int]) -> Picks:
+    def _covered(self, tally: Tally, lines: list[int]) -> Covered:
         quantity, per_line = tally.quantity, self.per_line
         if per_line == 0:
             return {}
@@ -137,9 +103,12 @@ class UnitAmount(Effect):
             count = min(count, self.max_units)
         if per_line is None:
             return tally.pick(lines, count, dearest=self.dearest)
-        by_line = {i: tally.runs(i) for i in lines}
         if count == sum(offered.values()):
-            return {i: pick_of_line(runs, offered[i], dearest=self.dearest) for i, runs in by_line.items()}
+            return {
+                i: None if even and units == quantity[i] else pick_of_line(tally.runs(i), units, dearest=self.dearest)
+                for (i, units), even in zip(offered.items(), tally.evens(lines), strict=True)
+            }
+        by_line = {i: tally.runs(i) for i in lines}
         limited = [(i, pick_of_line(runs, offered[i], dearest=self.dearest)) for i, runs in by_line.items()]
         trimmed = [
             (i, tuple(by_line[i][k]._replace(units=units) for k, units in chosen.items())) for i, chosen in limited
@@ -147,25 +116,6 @@ class UnitAmount(Effect):
         by_run = {i: list(chosen) for i, chosen in limited}
         found = pick(trimmed, count, dearest=self.dearest)
         return {i: {by_run[i][k]: units for k, units in chosen.items()} for i, chosen in found.items()}
-
-    def _off(self, runs: Runs, picked: dict[int, int], floor: int) -> int:
-        off = 0
-        for k, count in picked.items():
-            off += min(self.amount, max(0, runs[k][0] - floor)) * count
-        return off
-
-    def _lowered(self, runs: Runs, picked: dict[int, int], floor: int) -> Runs:
-        pieces: list[Run] = []
-        for k, run in enumerate(runs):
-            count = picked.get(k, 0)
-            if count == 0:
-                pieces.append(run)
-                continue
-            price, units, consumed = run
-            pieces.append(made((price - min(self.amount, max(0, price - floor)), count, consumed)))
-            if units > count:
-                pieces.append(made((price, units - count, consumed)))
-        return merged(pieces)
 
 
 def amount_per(f: Fields) -> Effect:

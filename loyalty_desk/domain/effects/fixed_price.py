@@ -33,10 +33,16 @@ class FixedPrice(Effect):
         lines = payable(tally, acting, positions)
         count = sum([tally.quantity[i] for i in lines])
         count = count if self.max_units is None else min(count, self.max_units)
-        picks = tally.pick(lines, count, dearest=self.dearest)
+        covered = tally.pick(lines, count, dearest=self.dearest)
 
-        def price(i: int, _k: int, _n: int, _now: int) -> int:
+        def price(i: int, _k: int = 0, _n: int = 0, _now: int = 0) -> int:
             line = tally.lines[i]
             return divide_half_up(self.price * line.quantity_milli, MILLI) if line.is_weighed else self.price
 
-        return lower_units(tally, acting, picks, price, lower(self.cap, acting.cap))
+        lines = [i for i, picked in covered.items() if picked is None]
+        left, quantity = tally.left, tally.quantity
+        whole = {
+            i: max(0, min(room, left[i] - price(i) * quantity[i]))
+            for i, room in zip(lines, tally.rooms(lines), strict=True)
+        }
+        return lower_units(tally, acting, covered, price, lower(self.cap, acting.cap), whole=whole)

@@ -41,7 +41,7 @@ class GiftUnit(Effect):
             if not times:
                 missing = self.per_units - bought
                 return Reason("set_incomplete", {"missing": missing}, UNITS, missing)
-            picks = tally.pick(positions, times * self.per_units, dearest=True, free_only=True)
+            picks = tally.pick_free(positions, times * self.per_units)
             for i, picked in picks.items():
                 tally.consume(i, take_from_picked(tally.runs(i), picked, 0, 0, consume=True))
             tally.given.units_consumed += times * self.per_units

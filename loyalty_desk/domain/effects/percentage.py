@@ -13,7 +13,7 @@ from loyalty_desk.domain.effects.base import (
     lower,
     payable,
     room_of,
-    take_from_picked,
+    take_covered,
 )
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import BASIS_POINTS, percent_off
@@ -56,7 +56,7 @@ class LinePercentage(Effect):
     def _once(self, tally: Tally, rule: str, lines: list[int], cap: int | None) -> int:
         if self.max_units is not None or self.group_size > 1:
             return self._some_units(tally, rule, lines, cap)
-        left, cuts = tally.left, tally.cuts
+        left = tally.left
         base = tally.original if self.original else left
         # `money.percent_off` written out: many checks spend much of their time on this line.
         kept = 2 * (BASIS_POINTS - self.rate_bp)
@@ -65,10 +65,7 @@ class LinePercentage(Effect):
             amounts = [min(amount, tally.room(i)) for i, amount in zip(lines, amounts, strict=True)]
         if cap is not None:
             amounts = cut(amounts, cap)
-        for i, amount in zip(lines, amounts, strict=True):
-            if amount:
-                left[i] -= amount
-                cuts[i] = (cuts[i], (rule, amount))
+        tally.take_each(lines, rule, amounts)
         return sum(amounts)
 
     def _some_units(self, tally: Tally, rule: str, lines: list[int], cap: int | None) -> int:
@@ -76,23 +73,24 @@ class LinePercentage(Effect):
         count = sum([quantity[i] for i in lines]) // self.group_size * self.group_size
         if self.max_units is not None:
             count = min(count, self.max_units)
-        picks = tally.pick(lines, count, dearest=self.dearest)
-        chosen = sorted(picks)
-        by_line = {i: tally.runs(i) for i in chosen}
-        amounts = []
-        for i in chosen:
-            runs, picked = by_line[i], picks[i]
-            covered = room = sum([runs[k].price * units for k, units in picked.items()])
-            if tally.has_floors:
-                room = room_of(runs, picked, tally.unit_floor(i))
-            base = tally.unit_original(i) * sum(picked.values()) if self.original else covered
-            amounts.append(min(percent_off(base, self.rate_bp), room))
-        amounts = cut(amounts, cap)
-        for i, amount in zip(chosen, amounts, strict=True):
-            if amount:
-                after = take_from_picked(by_line[i], picks[i], amount, tally.unit_floor(i))
-                tally.take_units(i, rule, amount, after)
-        return sum(amounts)
+        covered = tally.pick(lines, count, dearest=self.dearest)
+        amounts: dict[int, int] = {}
+        for i in sorted(covered):
+            picked = covered[i]
+            if picked is None:
+                cost, room, units = tally.left[i], tally.room(i), quantity[i]
+            else:
+                runs = tally.runs(i)
+                cost = room = sum([runs[k].price * units for k, units in picked.items()])
+                units = sum(picked.values())
+                if tally.has_floors:
+                    room = room_of(runs, picked, tally.unit_floor(i))
+            base = tally.unit_original(i) * units if self.original else cost
+            amounts[i] = min(percent_off(base, self.rate_bp), room)
+        if cap is not None:
+            amounts = dict(zip(amounts, cut([*amounts.values()], cap), strict=True))
+        take_covered(tally, rule, covered, amounts)
+        return sum(amounts.values())
 
 
 class CheckPercentage(Effect):

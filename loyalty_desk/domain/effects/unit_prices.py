@@ -5,41 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from loyalty_desk.domain.conditions.base import Reason
-from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, cut, take_from_picked
+from loyalty_desk.domain.effects.base import NOTHING_LEFT, Acting, cut, take_covered
 from loyalty_desk.domain.tally import Tally
-from loyalty_desk.domain.units import Picks, Run, Runs, made, merged, total
+from loyalty_desk.domain.units import Covered, Run, Runs, made, merged, total
 
 # (line, run, place in the run of the first unit of a piece, price now) to the price wished for
 type Priced = Callable[[int, int, int, int], int]
-NO_SPLIT: Picks = {}
+NO_SPLIT: Covered = {}
 NO_UNITS: Mapping[int, int] = {}
+NO_LINES: Mapping[int, int] = {}
 
 
 def lower_units(
     tally: Tally,
     acting: Acting,
-    picks: Picks,
+    covered: Covered,
     price: Priced,
     cap: int | None,
     *,
-    split_at: Picks = NO_SPLIT,
+    whole: Mapping[int, int] = NO_LINES,
+    split_at: Covered = NO_SPLIT,
 ) -> Reason | None:
-    """Lower the picked units to their prices, none below its floor or above what it costs, all together by `cap`.
+    """Lower the covered units to their prices, none below its floor or above what it costs, all together by `cap`.
 
+    `whole` is what is to come off each line that is covered without naming units. Such a line is even, and where all
+    its units are lowered by one amount or to one price it stays so: what they lose is what a split of it all gives.
     `split_at` says after how many units of a run the price may change.
     """
-    by_line = {i: tally.runs(i) for i in sorted(picks)}
-    after = {i: _priced(tally, i, runs, picks[i], price, split_at.get(i, NO_UNITS)) for i, runs in by_line.items()}
     left = tally.left
-    wanted = [left[i] - total(runs) for i, runs in after.items()]
-    amounts = cut(wanted, cap)
-    for i, want, taken in zip(after, wanted, amounts, strict=True):
-        if taken == want and taken:
-            tally.take_units(i, acting.rule, taken, after[i])
-        elif taken:
-            runs = take_from_picked(by_line[i], picks[i], taken, tally.unit_floor(i))
-            tally.take_units(i, acting.rule, taken, runs)
-    return None if sum(amounts) else NOTHING_LEFT
+    after: dict[int, Runs] = {}
+    wanted: dict[int, int] = {}
+    for i in sorted(covered):
+        picked = covered[i]
+        if picked is None:
+            wanted[i] = whole[i]
+        else:
+            after[i] = _priced(tally, i, tally.runs(i), picked, price, split_at.get(i) or NO_UNITS)
+            wanted[i] = left[i] - total(after[i])
+    amounts = dict(zip(wanted, cut([*wanted.values()], cap), strict=True))
+    came = any(amounts.values())
+    for i, runs in after.items():
+        if amounts[i] == wanted[i]:
+            taken = amounts.pop(i)
+            if taken:
+                tally.take_units(i, acting.rule, taken, runs)
+    take_covered(tally, acting.rule, covered, amounts)
+    return None if came else NOTHING_LEFT
 
 
 def _priced(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loyalty_desk.domain.conditions.base import Reason
-from loyalty_desk.domain.effects.base import Acting, Effect, lower, payable
+from loyalty_desk.domain.effects.base import Acting, Effect, lower, off_each, payable
 from loyalty_desk.domain.effects.unit_prices import lower_units
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
@@ -28,9 +28,15 @@ class UnitSeries(Effect):
         lines = payable(tally, acting, positions)
         count = sum([tally.quantity[i] for i in lines])
         count = count if self.max_units is None else min(count, self.max_units)
-        first = tally.pick(lines, min(count, self.first_units))
+        first, covered = tally.pick(lines, min(count, self.first_units)), tally.pick(lines, count)
+        for i, units in first.items():
+            if units is not None and covered[i] is None:
+                covered[i] = {k: run.units for k, run in enumerate(tally.runs(i))}
 
         def price(i: int, k: int, n: int, now: int) -> int:
-            return now - (self.first if i in first and n < first[i].get(k, 0) else self.further)
+            units = first.get(i)
+            return now - (self.first if units is not None and n < units.get(k, 0) else self.further)
 
-        return lower_units(tally, acting, tally.pick(lines, count), price, lower(self.cap, acting.cap), split_at=first)
+        begun = dict.fromkeys([i for i, units in first.items() if units is None])
+        whole = off_each(tally, covered, self.further) | off_each(tally, begun, self.first)
+        return lower_units(tally, acting, covered, price, lower(self.cap, acting.cap), whole=whole, split_at=first)

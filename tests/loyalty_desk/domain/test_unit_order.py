@@ -1,4 +1,4 @@
-"""The order of units that is kept picks what looking at all units picks, whatever rules did in between."""
+"""Counting units by line, and the order of units that is kept, pick what looking at every unit picks."""
 
 from datetime import UTC, datetime
 from random import Random
@@ -10,8 +10,8 @@ from loyalty_desk.domain.basket import Basket, Line
 from loyalty_desk.domain.effects.base import take_from_picked
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import NO_CHOICES
-from loyalty_desk.domain.tally import FEW_LINES, Tally
-from loyalty_desk.domain.units import pick
+from loyalty_desk.domain.tally import Tally
+from loyalty_desk.domain.units import Covered, Picks, are_even, pick
 
 PROGRAM = Program.from_dict({"version": 1, "currency": "RUB", "rules": []})
 
@@ -34,7 +34,7 @@ def change(r: Random, tally: Tally) -> None:
     for i in r.sample(tally.all, min(len(tally.all), r.randint(0, 4))):
         match r.choice(["take", "units", "consume", "replace"]):
             case "take":
-                tally.take(i, "a", r.randint(0, tally.room(i)))
+                tally.take_each([i], "a", [r.randint(0, tally.room(i))])
             case "units":
                 runs = tally.runs(i)
                 amount = min(tally.room(i), max(0, runs[0].price - tally.unit_floor(i)))
@@ -45,8 +45,21 @@ def change(r: Random, tally: Tally) -> None:
                 tally.replace_cuts(i, [("c", r.randint(0, tally.gross[i] - min(tally.gross[i], tally.least[i])))])
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 2 * FEW_LINES))
-def test_the_kept_order_picks_what_looking_at_all_units_picks(seed, size):
+def told(tally: Tally, covered: Covered) -> Picks:
+    """Return picks with all units of the even lines named that are covered as a whole."""
+    found: Picks = {}
+    for i, picked in covered.items():
+        if picked is not None:
+            found[i] = picked
+            continue
+        assert are_even(tally.runs(i))
+        assert tally.unit_floor(i) == 0 or tally.quantity[i] == 1
+        found[i] = {k: run.units for k, run in enumerate(tally.runs(i))}
+    return found
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_counting_by_line_and_the_kept_order_pick_what_looking_at_all_units_picks(seed, size):
     r = Random(seed)
     tally = tally_of(r, size)
     saved = tally.save()
@@ -55,10 +68,10 @@ def test_the_kept_order_picks_what_looking_at_all_units_picks(seed, size):
             tally.restore(saved)
         change(r, tally)
         lines = [i for i in tally.all if r.random() < 0.8]
-        count, dearest, free_only = r.randint(0, 3 * size), r.random() < 0.5, r.random() < 0.3
-        plain = pick([(i, tally.runs(i)) for i in lines], count, dearest=dearest, free_only=free_only)
-        assert tally.unit_order(dearest=dearest).pick(lines, count, free_only=free_only) == plain
-        assert tally.pick(lines, count, dearest=dearest, free_only=free_only) == plain
+        count, dearest = r.randint(0, 3 * size), r.random() < 0.5
+        every = [(i, tally.runs(i)) for i in lines]
+        assert told(tally, tally.pick(lines, count, dearest=dearest)) == pick(every, count, dearest=dearest)
+        assert tally.pick_free(lines, count) == pick(every, count, dearest=True, free_only=True)
         free = [
             (-run.price if dearest else run.price, i, k, run.units, False)
             for i in lines
@@ -74,7 +87,7 @@ def test_only_what_was_touched_is_placed_again(monkeypatch):
     before = order.rows()
     assert order.rows() is before
     touched = next(i for i in tally.all if tally.room(i))
-    tally.take(touched, "a", 1)
+    tally.take_each([touched], "a", [1])
     asked: list[int] = []
     runs = Tally.runs
     monkeypatch.setattr(Tally, "runs", lambda tally, i: asked.append(i) or runs(tally, i))

@@ -30,7 +30,7 @@ def tally_of(case: Case) -> Tally:
     r = Random(len(tally.lines))
     for i in tally.all:
         if r.random() < 0.4:
-            tally.take(i, "r0", r.randint(0, tally.room(i)))
+            tally.take_each([i], "r0", [r.randint(0, tally.room(i))])
     return tally
 
 
