@@ -325,7 +325,7 @@ class TillApp:
             guest=lambda: sale.guest,
             basket=checkout.basket,
             found=sale.guest_put,
-            changed=self._after_sale,
+            changed=self._after_page,
             closed=self._on_page_closed,
             crashed=self._report,
         )
@@ -358,6 +358,12 @@ class TillApp:
         if self._till is not None:
             self._till.wake_sync()
         self._refresh_status()
+
+    def _after_page(self) -> None:
+        """Hear that a page has recorded something: perhaps who sells now."""
+        self._after_sale()
+        if self._till is not None:
+            self.runner.run(self._till.note_cashier, lambda _: self._refresh_status(), self._report)
 
     def _refresh_status(self) -> None:
         status = self._till.status() if self._till is not None else None

@@ -178,6 +178,7 @@ def tier(
                 {
                     "at": to_ms(moment),
                     "tier": found.tier,
+                    "stated": read.facts.tier or None,
                     "automatic": found.automatic,
                     "measured": found.measured,
                     "until": to_ms(found.until) if found.until else None,
@@ -200,7 +201,7 @@ def tier(
             return
         tables = _tables(rules, language, zone)
         names = {one.code: tables.words.name_of(one.name, one.code) for one in rules.tiers}
-        _print(tables.tier(found, rules.tier_base, lambda name: names.get(name, name)))
+        _print(tables.tier(found, rules.tier_base, lambda name: names.get(name, name), read.facts.tier))
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (quote, refund, points, tier)

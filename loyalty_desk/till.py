@@ -296,6 +296,11 @@ class Till:
             point_decimals=0 if program is None else program.point_decimals,
         )
 
+    def note_cashier(self) -> None:
+        """Read anew who has the shift, for `status`; db or sync thread."""
+        if self._selling is not None:
+            self._selling.cashier_name = self._selling.cashier.name()
+
     def dismiss(self, notice: int) -> None:
         """Forget a notice that somebody has read; db thread."""
         if self._selling is not None:
@@ -447,7 +452,7 @@ class Till:
         if self._selling is not None:
             # Kept, so that the next start and `till status` do not take a refused till for a good one.
             self._selling.journal.put_changed(_SYNC_ERROR, outcome.error)
-            self._selling.cashier_name = self._selling.cashier.name()
+            self.note_cashier()
 
     # -- end -------------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,8 @@ def statement(
 
     found = with_ground(settings_of(data_dir), terminal, work)
     for one in found.movements:
-        terminal.line(f"{one.at:%Y-%m-%d %H:%M} UTC  {one.kind:<10} {one.amount:>+9}  {one.balance:>9}  {one.tx}")
+        added, taken = f"+{one.added}" if one.added else "", f"-{one.taken}" if one.taken else ""
+        terminal.line(f"{one.at:%Y-%m-%d %H:%M %Z}  {one.kind:<10} {added:>9} {taken:>9}  {one.balance:>9}  {one.tx}")
         if one.words:
             terminal.line(f"{'':22}{one.words}")
     terminal.line(f"balance {found.posted}, to spend now {found.available}, owed {found.debt}")
@@ -54,6 +55,8 @@ def statement(
                 "tx": str(one.tx),
                 "kind": one.kind,
                 "at": one.at.isoformat(),
+                "added": one.added,
+                "taken": one.taken,
                 "amount": one.amount,
                 "balance": one.balance,
                 "words": one.words,

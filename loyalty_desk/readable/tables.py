@@ -179,8 +179,11 @@ class Tables:
         )
         return Group(lots, totals) if ledger.open_lots else totals
 
-    def tier(self, found: Standing, base: str, name: Callable[[str], str]) -> RenderableType:
-        """Return the tier, until when, what is missing to the next, and the history."""
+    def tier(self, found: Standing, base: str, name: Callable[[str], str], stated: str = "") -> RenderableType:
+        """Return the tier, until when, what is missing to the next, and the history.
+
+        `stated` is the tier that the file gives the guest: a quote takes it, here checks and tiers by hand count alone.
+        """
         amount = self._measure(base)
         rows = [
             (_("Tier"), name(found.tier) or self.say(_("none"))),
@@ -193,6 +196,11 @@ class Tables:
         if found.falls_at:
             rows.append((_("Falls"), f"{self._day(found.falls_at)}: {name(found.falls_to)}"))
         parts: list[RenderableType] = [self._pairs(rows)]
+        if stated and stated != found.tier:
+            said = self.say(
+                _("The file gives the tier {tier}; a tier is worked out from paid checks and tiers by hand.")
+            )
+            parts.append(Padding(Text(said.format(tier=name(stated))), (0, 0, 1, 0)))
         if found.history:
             history = self._table((_("When"), _("Tier"), _("Why"), _("Counts")), left=3)
             for change in found.history:

@@ -58,8 +58,8 @@ class Approvals:
     ) -> ByHand:
         """Credit (above zero) or debit (below) points, smallest units.
 
-        Raises `BadInput` `points_by_hand`, `comment_too_long`; `Refused` `by_hand_guest_unknown`, `by_hand_too_many`
-        (`points` there are), `approval_needed`, and as `Recorder.record`.
+        Raises `BadInput` `points_by_hand`, `points_by_hand_most`, `comment_too_long`; `Refused`
+        `by_hand_guest_unknown`, `by_hand_too_many` (`points` there are), `approval_needed`, and as `Recorder.record`.
         """
         guest = self._ready(card, abs(points), approved_by, comment)
         if points < 0:
@@ -161,8 +161,10 @@ class Approvals:
             raise Refused("approval_needed")
         if card.guest_id is None:
             raise Refused("by_hand_guest_unknown")
-        if not 0 < points <= MOST_POINTS:
-            raise BadInput("points_by_hand", most=MOST_POINTS)
+        if points <= 0:
+            raise BadInput("points_by_hand")
+        if points > MOST_POINTS:
+            raise BadInput("points_by_hand_most", points=MOST_POINTS)
         if len(comment) > MOST_COMMENT:
             raise BadInput("comment_too_long", limit=MOST_COMMENT)
         return card.guest_id

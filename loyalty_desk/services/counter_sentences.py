@@ -76,6 +76,7 @@ COUNTER: Mapping[str, str] = {
     "reason_unknown": _("Choose a reason: {reasons}."),
     # by hand
     "points_by_hand": _("Type how many points, more than zero."),
+    "points_by_hand_most": _("So many points cannot be moved at once: {points} at most."),
     "comment_too_long": _("The comment is too long: {limit} letters at most."),
     "by_hand_guest_unknown": _("Find the guest first."),
     "by_hand_too_many": _("The guest has only {points} points."),

@@ -22,8 +22,8 @@ class Cashier:
         return None if found is None else found[0]
 
     def name(self) -> str:
-        """Return what people call them, empty while no staff has arrived."""
-        found = self._known()
+        """Return what people call who has the shift, empty while none is open."""
+        found = _pair(self._journal.get(CASHIER_NOW))
         return "" if found is None else found[1]
 
     def remember(self) -> None:

@@ -34,7 +34,7 @@ def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[
         (t("Network"), status.network or (not_yet if fresh else "—")),
         (t("Store"), status.store),
         (t("Till"), status.till),
-        (t("Cashier"), status.cashier or not_yet),
+        (t("Cashier"), status.cashier or t("no shift is open")),
         (t("Last sync"), synced),
         (t("Server"), t("well at the last sync") if not fresh else not_yet)
         if status.sync_error is None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,16 +19,23 @@ from server.ledger.words import opened
 class Movement:
     """One transaction's effect on the guest; `amount` and `balance` (after it) in smallest point units.
 
-    `words` are what a manager wrote beside it.
+    `amount` = `added` − `taken`: a sale adds what it earned and takes what it was paid with. `at` is in the zone of the
+    store that it was made in, of the network where it was made in none. `words` are what a manager wrote beside it.
     """
 
     tx: UUID
     kind: str
     origin: str
     at: datetime
-    amount: int
+    added: int
+    taken: int
     balance: int
     words: str = ""
+
+    @property
+    def amount(self) -> int:
+        """Return what it changed the balance by."""
+        return self.added - self.taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +72,19 @@ async def statement(connection: AsyncConnection, network: UUID, vault: Vault, gu
     rows = await fetch(
         connection,
         """
-        select t.id, t.kind, t.origin, t.effective_at, sum(e.amount)::bigint as amount,
+        select t.id, t.kind, t.origin, t.effective_at, coalesce(s.zone, n.zone) as zone,
+            coalesce(sum(e.amount) filter (where e.amount > 0), 0)::bigint as added,
+            coalesce(-sum(e.amount) filter (where e.amount < 0), 0)::bigint as taken,
             (sum(sum(e.amount)) over (order by t.recorded_at, t.effective_at, t.id))::bigint as balance,
             w.tx_id as beside, w.sealed
         from entry e join ledger_tx t on t.network_id = e.network_id and t.id = e.tx_id
+        join network n on n.network_id = t.network_id
+        left join store s on s.network_id = t.network_id and s.id = t.store_id
         -- What waited for its guest was written beside the posting that it was claimed of.
         left join words w on w.network_id = t.network_id
             and w.tx_id = case when t.natural_key = 'claim:' || t.reverses_id then t.reverses_id else t.id end
         where e.network_id = $1 and e.account_id = $2
-        group by t.id, t.kind, t.origin, t.effective_at, t.recorded_at, w.tx_id, w.sealed
+        group by t.id, t.kind, t.origin, t.effective_at, t.recorded_at, s.zone, n.zone, w.tx_id, w.sealed
         order by t.recorded_at, t.effective_at, t.id
         """,
         network,
@@ -80,7 +92,16 @@ async def statement(connection: AsyncConnection, network: UUID, vault: Vault, gu
     )
     words = opened(vault, network, {one.beside: bytes(one.sealed) for one in rows if one.sealed is not None})
     movements = [
-        Movement(one.id, one.kind, one.origin, one.effective_at, one.amount, one.balance, words.get(one.beside, ""))
+        Movement(
+            one.id,
+            one.kind,
+            one.origin,
+            one.effective_at.astimezone(ZoneInfo(one.zone)),
+            one.added,
+            one.taken,
+            one.balance,
+            words.get(one.beside, ""),
+        )
         for one in rows
     ]
     return Statement(guest, account.posted, available[0], account.debt, movements)

@@ -142,6 +142,12 @@ def test_tiers_with_the_restaurant_of_the_examples(files):
     assert [change["after"] for change in found["history"]] == ["SILVER", "GOLD"]
     shown = run("tier", "--at", "2026-03-01T12:00", "--lang", "ru", stdin=guest).stdout
     assert "Золото" in shown
+    assert "В файле стоит" not in shown
+    stated = json.dumps({**json.loads(guest), "tier": "VIP"})
+    told = plain(run("tier", "--at", "2026-03-01T12:00", "--lang", "en", stdin=stated).stdout)
+    assert "Tier Gold" in " ".join(told.split())
+    assert "The file gives the tier VIP; a tier is worked out from paid checks and tiers by hand." in told
+    assert json.loads(run("tier", "--json", stdin=stated).stdout)["stated"] == "VIP"
     assert "52 000,00 ₽" in plain(shown)
 
 

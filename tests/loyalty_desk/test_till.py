@@ -334,7 +334,7 @@ def test_a_journal_begun_anew_does_not_blame_the_clock(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("language", "fresh", "journal"),
-    [("en", "not synced yet", "the opening of this till’s journal"), ("ru", "обмена ещё не было", "открытие журнала")],
+    [("en", "not synced yet", "the opening of this till’s journal"), ("ru", "связи ещё не было", "открытие журнала")],
 )
 def test_a_till_that_has_just_joined_alarms_nobody(tmp_path: Path, language: str, fresh: str, journal: str) -> None:
     enrolled(tmp_path)

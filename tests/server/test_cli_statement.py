@@ -13,7 +13,7 @@ pytestmark = pytest.mark.postgres
 async def guest_with_words(world: World) -> str:
     till, (guest,) = await world.till(), await world.guests()
     give(till, guest.id, "Суп был холодный")
-    till.sale(guest.id, earned=3)
+    till.sale(guest.id, earned=3, redeemed=8)
     await world.push(till)
     return str(guest.id)
 
@@ -25,4 +25,8 @@ def test_a_manager_reads_why_points_were_given(commands: Commands) -> None:
     assert "adjust" in lines[0]
     assert "Суп" in lines[1]
     moved = commands.json("statement", "--guest", guest)["movements"]
-    assert [(one["amount"], one["words"]) for one in moved] == [(10, "Суп был холодный"), (3, "")]
+    assert [(one["amount"], one["words"]) for one in moved] == [(10, "Суп был холодный"), (-5, "")]
+    assert [(one["added"], one["taken"], one["balance"]) for one in moved] == [(10, 0, 10), (3, 8, 5)]
+    # What a sale earned and what paid for it stand apart, at the store's time.
+    assert lines[2].split()[2:7] == ["MSK", "sale", "+3", "-8", "5"]
+    assert moved[1]["at"].endswith("+03:00")

@@ -89,7 +89,7 @@ def test_points_by_hand_need_a_manager_a_guest_and_an_amount(services: Services)
     cashier = replace(BOSS, role="cashier")
     assert refused(adjust, card, 1, AdjustReason.OTHER, cashier).code == "approval_needed"
     assert refused(adjust, card, 0, AdjustReason.OTHER, BOSS).code == "points_by_hand"
-    assert refused(adjust, card, 10**12, AdjustReason.OTHER, BOSS).code == "points_by_hand"
+    assert refused(adjust, card, 10**12, AdjustReason.OTHER, BOSS).code == "points_by_hand_most"
     assert refused(adjust, card, 1, AdjustReason.OTHER, BOSS, "x" * 201).code == "comment_too_long"
     nobody = replace(card, guest_id=None)
     assert refused(adjust, nobody, 1, AdjustReason.OTHER, BOSS).code == "by_hand_guest_unknown"

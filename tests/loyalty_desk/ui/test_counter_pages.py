@@ -247,7 +247,8 @@ def test_more_than_there_is_cannot_be_taken(pages: Pages) -> None:
 def test_the_till_says_how_it_is_and_proves_its_journal(pages: Pages) -> None:
     pages.open("F12")
     assert pages.fact("Store") == "Pushkin Street"
-    assert pages.fact("Most that can be overdrawn").endswith("10,000\u00a0points")
+    assert pages.fact("A guest overdraws") == "500\u00a0points, less what the guest has"
+    assert pages.fact("All guests together") == "5,000\u00a0points"
     pages.presenter.pressed("F5")
     assert "in order" in pages.screen.message.text
     pages.care.sound = False

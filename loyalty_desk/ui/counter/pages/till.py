@@ -13,8 +13,6 @@ from loyalty_desk.ui.sale.state import Tone
 from loyalty_desk.wire.v1.rows import ProfileRow
 
 CHECK, EXPORT, SYNC = "F5", "F6", "F7"
-# The network of the design's example: the till does not know how many others there are.
-TILLS = 20
 
 
 class TillPage(Page):
@@ -66,16 +64,17 @@ class TillPage(Page):
                 Fact(t("On a check"), share),
                 Fact(t("For a guest, between syncs"), points(limits.split_sale_points)),
             ]
-        bound = t("{tills} tills, guest without points: {points}").format(
-            tills=TILLS, points=points(overdraft_bound(limits, TILLS, 0))
-        )
+        # How many others there are this till does not know: both bounds are as many times these as tills are cut off.
+        bound = t("{points}, less what the guest has").format(points=points(overdraft_bound(limits, 1, 0)))
         return [
             *facts,
             Fact(t("How often for a guest"), str(limits.upper_consecutive)),
             Fact(t("At this till, between syncs"), points(limits.device_points)),
             Fact(t("After the last sync"), t("{hours} h").format(hours=limits.max_age_hours)),
-            Fact(t("Most that can be overdrawn"), bound),
-            Fact(t("Most that all of them lose while cut off"), points(TILLS * limits.device_points)),
+            Fact(""),
+            Fact(t("At worst, for each till that is cut off")),
+            Fact(t("A guest overdraws"), bound),
+            Fact(t("All guests together"), points(limits.device_points)),
         ]
 
     def submit(self) -> None:

@@ -61,7 +61,7 @@ def header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
             tip.format(time=oldest),
         )
     place = " · ".join(part for part in (status.store, status.till) if part)
-    return HeaderState(place, status.cashier, scanner, link, waiting, clock)
+    return HeaderState(place, status.cashier or t("no shift is open"), scanner, link, waiting, clock)
 
 
 def sync_failed(status: TillStatus, words: Words, now: datetime) -> str:
