@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from loyalty_desk.domain.basket import LineFlag
 from loyalty_desk.domain.conditions.base import UNITS, Reason
@@ -12,6 +12,9 @@ from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
 from loyalty_desk.domain.unit_order import Row
 from loyalty_desk.domain.units import Picks, Run, merged, total
+
+# Units by line and run.
+type Left = Mapping[tuple[int, int], int]
 
 
 class FreeUnit(Effect):
@@ -64,22 +67,32 @@ class FreeUnit(Effect):
     def _by_amount(self, tally: Tally, acting: Acting, to_buy: Sequence[Row], to_get: Sequence[Row]) -> Reason | None:
         """Free units for every `amount` bought, reached with the dearest units first, set by set."""
         amount, most = self.amount or 0, lower(self.max_repeats, acting.repeats)
-        gone: Picks = {}
+        left = {(i, k): units for _, i, k, units, _ in (*to_buy, *to_get)}
         freed: Picks = {}
         kept: Picks = {}
-        sets, missing = 0, amount
+        sets, missing, buys_from, gets_from = 0, amount, 0, 0
         while most is None or sets < most:
-            bought, cost = self._reach(to_buy, gone, amount)
+            buys_from, gets_from = _past_gone(to_buy, left, buys_from), _past_gone(to_get, left, gets_from)
+            bought, cost = _reach(to_buy[buys_from:], left, amount)
             missing = amount - cost
             if missing > 0:
                 break
-            taken = _sum(gone, bought)
-            got = _picked(to_get, self.get.quantity, set(), 0, taken)
-            count = sum(units for part in got.values() for units in part.values())
+            got = _drawn(to_get[gets_from:], left, bought, self.get.quantity)
+            count = sum(got.values())
             if count < self.get.quantity and not (self.partial and count):
                 break
-            gone, freed, kept = _sum(taken, got), _sum(freed, got), _sum(kept, bought)
-            sets += 1
+            # The very same set comes again while each of its runs has enough: one that it empties lets it come once.
+            need = {run: bought.get(run, 0) + got.get(run, 0) for run in (*bought, *got)}
+            times = min(left[run] // units for run, units in need.items())
+            if most is not None:
+                times = min(times, most - sets)
+            sets += times
+            for run, units in need.items():
+                left[run] -= units * times
+            for picks, drawn in ((kept, bought), (freed, got)):
+                for (i, k), units in drawn.items():
+                    of_line = picks.setdefault(i, {})
+                    of_line[k] = of_line.get(k, 0) + units * times
         if not sets:
             if missing > 0:
                 return Reason(
@@ -87,20 +100,6 @@ class FreeUnit(Effect):
                 )
             return Reason("set_incomplete", {"missing": 1})
         return self._take(tally, acting, freed, kept)
-
-    def _reach(self, offers: Sequence[Row], gone: Picks, amount: int) -> tuple[Picks, int]:
-        """Return the dearest units that reach an amount, and what they cost."""
-        picks: Picks = {}
-        cost = 0
-        for order, i, k, units, _ in offers:
-            if cost >= amount or order == 0:
-                break
-            price, available = -order, units - (gone[i].get(k, 0) if i in gone else 0)
-            taken = min(available, -(-(amount - cost) // price))
-            if taken > 0:
-                picks.setdefault(i, {})[k] = taken
-                cost += taken * price
-        return picks, cost
 
     def _sets(self, only_buy: int, only_get: int, shared: int, most: int | None) -> tuple[int, int]:
         """Return how many full sets there are, and how many units a last partial one frees."""
@@ -152,14 +151,39 @@ class FreeUnit(Effect):
         return None if taken else NOTHING_LEFT
 
 
-def _sum(one: Picks, other: Picks) -> Picks:
-    """Return picks of both."""
-    total = {i: dict(part) for i, part in one.items()}
-    for i, part in other.items():
-        mine = total.setdefault(i, {})
-        for k, units in part.items():
-            mine[k] = mine.get(k, 0) + units
-    return total
+def _past_gone(offers: Sequence[Row], left: Left, begin: int) -> int:
+    """Return the place of the first run from `begin` on that has any units left."""
+    while begin < len(offers) and not left[offers[begin][1:3]]:
+        begin += 1
+    return begin
+
+
+def _reach(offers: Iterable[Row], left: Left, amount: int) -> tuple[Left, int]:
+    """Return the dearest units that reach an amount, by run, and what they cost."""
+    bought: dict[tuple[int, int], int] = {}
+    cost = 0
+    for order, i, k, _, _ in offers:
+        if cost >= amount or order == 0:
+            break
+        price = -order
+        taken = min(left[i, k], -(-(amount - cost) // price))
+        if taken:
+            bought[i, k] = taken
+            cost += taken * price
+    return bought, cost
+
+
+def _drawn(offers: Iterable[Row], left: Left, bought: Left, count: int) -> Left:
+    """Return the first `count` units beside those that are bought, by run; fewer where there are not so many."""
+    got: dict[tuple[int, int], int] = {}
+    for _, i, k, _, _ in offers:
+        if not count:
+            break
+        taken = min(count, left[i, k] - bought.get((i, k), 0))
+        if taken:
+            got[i, k] = taken
+            count -= taken
+    return got
 
 
 def _picked(offers: Sequence[Row], count: int, both: set[int], from_both: int, taken: Picks) -> Picks:

@@ -1,8 +1,13 @@
 """Effects at their edges: sets and what they consume, repeats, partial sets, rewards and gifts."""
 
+from random import Random
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loyalty_desk.domain.basket import Line, LineFlag
+from loyalty_desk.domain.effects import free_unit
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.pricing import Choices, quote
 from tests.loyalty_desk.domain.pricing_parts import AT, basket, off, percent, program, rule
@@ -264,3 +269,55 @@ def test_lines_can_be_kept_out_of_the_tier():
     assert priced("tier_discount") == ([1000, 0], 19)
     assert priced("tier_points") == ([1000, 1000], 9)
     assert priced("tier_discount", "tier_points", tier_stacking="before") == ([1000, 0], 9)
+
+
+def freed_one_by_one(lines, amount, quantity, *, most, partial, dearest):
+    """Return what a free unit for an amount takes off each line, unit by unit and set by set."""
+    units = [(each.unit_price, n) for n, each in enumerate(lines) for _ in range(each.quantity_milli // 1000)]
+    # The dearest are bought first, the cheapest (or dearest) got; of equal ones those of the earlier line.
+    buying = sorted(range(len(units)), key=lambda u: (-units[u][0], units[u][1], u))
+    getting = sorted(range(len(units)), key=lambda u: (-units[u][0] if dearest else units[u][0], units[u][1], u))
+    gone: set[int] = set()
+    off, sets = [0] * len(lines), 0
+    while most is None or sets < most:
+        bought: list[int] = []
+        for u in buying:
+            if sum(units[b][0] for b in bought) >= amount:
+                break
+            if u not in gone and units[u][0]:
+                bought.append(u)
+        if sum(units[b][0] for b in bought) < amount:
+            break
+        got = [u for u in getting if u not in gone and u not in bought and units[u][0]][:quantity]
+        if len(got) < quantity and not (partial and got):
+            break
+        gone.update(bought, got)
+        for u in got:
+            off[units[u][1]] += units[u][0]
+        sets += 1
+    return off
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_free_unit_for_an_amount_is_what_set_after_set_gives(seed):
+    r = Random(seed)
+    shelf = [line(f"l{n}", r.randint(1, 9), r.choice([0, 1, 2, 3, 5, 8])) for n in range(r.randint(1, 4))]
+    amount, quantity = r.randint(1, 20), r.randint(1, 3)
+    most, partial, dearest = r.choice([None, 1, 3]), r.random() < 0.5, r.random() < 0.5
+    more = {"max_repeats": most} if most else {}
+    effect = free(
+        buy={"amount": amount}, get={"quantity": quantity}, partial=partial,
+        choose="dearest" if dearest else "cheapest", **more,
+    )  # fmt: skip
+    expected = freed_one_by_one(shelf, amount, quantity, most=most, partial=partial, dearest=dearest)
+    assert discounts(shelf, rule("r", effect)) == expected
+
+
+def test_a_million_units_for_a_tiny_amount_are_not_freed_set_by_set(monkeypatch):
+    reached = []
+    reach = free_unit._reach
+    monkeypatch.setattr(free_unit, "_reach", lambda *given: reached.append(1) or reach(*given))
+    shelf = [line(f"l{n}", 1_000, 1 + n % 7) for n in range(1_000)]
+    found = discounts(shelf, rule("r", free(buy={"amount": 1}, get={"quantity": 1})))
+    assert sum(found) == sum(sorted(1 + n % 7 for n in range(1_000))[:500]) * 1_000
+    assert len(reached) <= 2 * len(shelf)
