@@ -338,14 +338,16 @@ async def granted(
 ) -> dict[tuple[UUID, date], int]:
     """Return what checks gave guests by the days of a zone, as far back as counts; held points do not.
 
-    What waited for its guest counts as well, from when it was claimed: nobody's points have no lot.
+    Nor do points that a manager took back. What waited for its guest counts as well, from when it was claimed: nobody's
+    points have no lot.
     """
     found = await fetch(
         connection,
         """
         select a.guest_id, (l.granted_at at time zone $4)::date as day, sum(l.amount)::bigint as points
         from account a
-        join lot l on l.network_id = a.network_id and l.account_id = a.id and l.granted_at >= $3 and l.state <> 'held'
+        join lot l on l.network_id = a.network_id and l.account_id = a.id and l.granted_at >= $3
+            and l.state not in ('held', 'reversed')
         where a.network_id = $1 and a.kind = 'guest' and a.guest_id = any($2::uuid[]) group by 1, 2
         """,
         network,
