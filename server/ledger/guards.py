@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from loyalty_desk.domain.canonical import Json
@@ -252,9 +253,17 @@ def _last(uses: Sequence[StepUse]) -> list[StepUse]:
     return list(made.values())
 
 
+def _names_tier(check: Mapping[str, Any]) -> bool:
+    """Return whether any discount is the tier's: nearly none is, and reading a check with care takes longer."""
+    try:
+        return any(discount["rule"] == TIER_RULE for line in check["lines"] for discount in line.get("discounts") or ())
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
 def _tier_discount(record: Record) -> int:
     """Return what the guest's tier took off a sale, minor units; a check that cannot be read took nothing."""
-    if record.kind not in SALES or not record.check:
+    if record.kind not in SALES or not record.check or not _names_tier(record.check):
         return 0
     try:
         lines = Fields(record.check, "check").objects("lines")

@@ -1,5 +1,6 @@
 """The compiled reading of a record against the domain's own: the same record, the same refusals."""
 
+import json
 from dataclasses import replace
 from uuid import UUID
 
@@ -7,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty_desk.domain.record import BadRecord, ClockConfidence, Record, RecordKind, Totals
+from loyalty_desk.domain import canonical
+from loyalty_desk.domain.guest_code import CodeKind
+from loyalty_desk.domain.record import BadRecord, ClockConfidence, Credential, Record, RecordKind, Totals
 from loyalty_desk.wire.v1 import payloads
 from loyalty_desk.wire.v1.payloads import read_record
 
@@ -43,6 +46,7 @@ def outcome(read, payload: bytes) -> Record | str:
 
 def test_a_record_is_read_without_the_slow_way(monkeypatch):
     monkeypatch.delattr(Record, "from_payload")
+    monkeypatch.delattr(Record, "from_fields")
     assert payloads.read_record(PAYLOAD) == SALE
 
 
@@ -66,6 +70,40 @@ def test_whatever_is_changed_both_readings_say_the_same(at, byte, taken):
 def test_what_is_awkward_is_judged_alike(value):
     payload = PAYLOAD.replace(b'"currency":"RUB"', b'"currency":' + value)
     assert payload != PAYLOAD
+    assert outcome(read_record, payload) == outcome(Record.from_payload, payload)
+
+
+FULL = replace(
+    SALE,
+    cashier="anna",
+    receipt_no="17",
+    credential=Credential(CodeKind.LD1, 99),
+    points_redeemed=3,
+    cache_feed_seq=4,
+    known_balance=-5,
+    decision_bits=6,
+    token_evidence=b"raw",
+    reverses_id=UUID(int=0xABCDEF),
+    opened_reason="enrol",
+)
+FIELDS = json.loads(FULL.to_payload())
+
+
+def test_everything_a_record_can_hold_is_read_without_the_slow_way(monkeypatch):
+    monkeypatch.delattr(Record, "from_fields")
+    assert read_record(FULL.to_payload()) == FULL
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize(
+    "value",
+    [..., None, True, -1, 7, "", "x", "A" * 36, str(UUID(int=0xABCDEF)).upper(), UUID(int=9).hex, UUID(int=9).hex[:-4]
+     + "----", str(UUID(int=9)), {}, {"earned": 1}, {"earned": 1, "redeemed": -1}, {"code": "ld9"}, []],
+    ids=repr,
+)  # fmt: skip
+def test_a_field_that_is_wrong_or_missing_is_judged_alike(field, value):
+    fields = {name: one for name, one in FIELDS.items() if name != field}
+    payload = canonical.encode(fields if value is ... else {**fields, field: value})
     assert outcome(read_record, payload) == outcome(Record.from_payload, payload)
 
 
