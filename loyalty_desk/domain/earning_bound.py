@@ -53,5 +53,8 @@ class EarningBound:
 
     def most(self, money: int, units: int) -> int:
         """Return the most points of a check of `money` minor units, paid with points or not, with so many `units`."""
-        exact = self.per_money * max(0, money) + self.per_unit * max(0, units)
-        return -(-exact.numerator // exact.denominator) + self.once
+        by_money, by_unit = self.per_money, self.per_unit
+        # Over one denominator that need not be the least: a sum of fractions would look for it at every check.
+        exact = by_money.numerator * max(0, money) * by_unit.denominator
+        exact += by_unit.numerator * max(0, units) * by_money.denominator
+        return -(-exact // (by_money.denominator * by_unit.denominator)) + self.once

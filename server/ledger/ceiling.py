@@ -78,7 +78,7 @@ def _units(record: Record) -> int:
     lines = (record.check or {}).get("lines")
     found = 0
     for line in lines if isinstance(lines, list | tuple) else ():
-        quantity = line.get("quantity_milli") if isinstance(line, Mapping) else None
+        quantity = line.get("quantity_milli") if isinstance(line, dict) else None
         if isinstance(quantity, int) and quantity > 0:
             found += -(-quantity // MILLI)
     return found
