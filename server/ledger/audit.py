@@ -23,7 +23,7 @@ from loyalty_desk.wire.v1.rows import row_digest
 from server.kit import feed
 from server.kit.db import fetch
 from server.ledger import repository
-from server.ledger.posting import AccountKind, legs
+from server.ledger.posting import AccountKey, AccountKind, is_stores, legs
 from server.ledger.returns import RETURNS, CameBack, came_back, is_follow
 from server.ledger.shelf import ProgramShelf
 from server.ledger.standing import program_version
@@ -93,7 +93,9 @@ class _Line:
     reason: str | None
     kind: str
     guest: UUID | None
+    flags: int
     entries: tuple[tuple[int, int], ...]
+    accounts: tuple[AccountKey, ...]
 
 
 async def audit(connection: AsyncConnection, network: UUID, render: Render) -> Audit:
@@ -271,17 +273,23 @@ async def _lines(connection: AsyncConnection, network: UUID, branch: Any, after:
         connection,
         """
         with page as (
-            select seq, id, payload, payload_hash, hash, prev_hash, null as reason, kind, guest_id from ledger_tx
+            select seq, id, payload, payload_hash, hash, prev_hash, null as reason, kind, guest_id, flags
+            from ledger_tx
             where network_id = $1 and device_id = $2 and epoch = $3 and branch = $4 and seq > $5 and origin = 'till'
             union all
-            select seq, record_id, raw, raw_hash, hash, prev_hash, reason, '', null from quarantine
+            select seq, record_id, raw, raw_hash, hash, prev_hash, reason, '', null, 0 from quarantine
             where network_id = $1 and device_id = $2 and epoch = $3 and branch = $4 and seq > $5
                 and state <> 'replayed'
             order by seq limit $6
         )
-        select p.*, array(select leg from entry e where e.network_id = $1 and e.tx_id = p.id order by leg),
-            array(select amount from entry e where e.network_id = $1 and e.tx_id = p.id order by leg)
-        from page p order by seq
+        select p.*, coalesce(n.legs, '{}'), coalesce(n.amounts, '{}'), coalesce(n.kinds, '{}'), coalesce(n.owners, '{}')
+        from page p cross join lateral (
+            select array_agg(e.leg order by e.leg) as legs, array_agg(e.amount order by e.leg) as amounts,
+                array_agg(a.kind order by e.leg) as kinds,
+                array_agg(coalesce(a.guest_id, a.store_id) order by e.leg) as owners
+            from entry e left join account a on a.network_id = e.network_id and a.id = e.account_id
+            where e.network_id = $1 and e.tx_id = p.id
+        ) n order by seq
         """,
         network,
         branch.device_id,
@@ -301,13 +309,25 @@ async def _lines(connection: AsyncConnection, network: UUID, branch: Any, after:
             row[6],
             row[7],
             row[8],
-            tuple(zip(row[9], row[10], strict=True)) if row[6] is None else (),
+            row[9],
+            tuple(zip(row[10], row[11], strict=True)) if row[6] is None else (),
+            _accounts(row[12], row[13]),
         )
         for row in found
     ]
     if len(lines) == _PAGE and lines[0].seq != lines[-1].seq:
         lines = [line for line in lines if line.seq != lines[-1].seq]
     return lines
+
+
+def _told(accounts: Iterable[AccountKey]) -> str:
+    return ", ".join(one.kind.value if one.owner is None else f"{one.kind.value} {one.owner}" for one in accounts)
+
+
+def _accounts(kinds: Sequence[str | None], owners: Sequence[UUID | None]) -> tuple[AccountKey, ...]:
+    """Return the accounts of entries; one that is not there is told of by itself."""
+    named = zip(kinds, owners, strict=True)
+    return tuple(AccountKey(AccountKind(kind), owner) for kind, owner in named if kind is not None)
 
 
 class _Walk:
@@ -384,7 +404,8 @@ class _Walk:
         inside = (record.device, record.epoch, record.seq, record.id, record.kind.value)
         if inside != (self._branch.device_id, self._branch.epoch, line.seq, line.id, line.kind):
             note("INV-3", place, "the row says another device, place, id or kind than its bytes")
-        planned = tuple((position, leg.amount) for position, leg in enumerate(legs(record, line.guest)))
+        moved = legs(record, line.guest, is_stores=is_stores(line.flags))
+        planned = tuple((position, leg.amount) for position, leg in enumerate(moved))
         # What a return moved depends on what came back before it: all returns of a sale are held against it together.
         if record.kind is RecordKind.TRANSFER:
             # One credit for each life that the giver's points had.
@@ -393,6 +414,12 @@ class _Walk:
             planned = line.entries if is_right else planned
         if planned != line.entries and record.kind not in RETURNS:
             note("INV-1", place, f"its entries are {line.entries}, by its bytes {planned}")
+        elif record.kind is RecordKind.TRANSFER:
+            if line.accounts[:1] != (AccountKey(AccountKind.GUEST, line.guest),):
+                note("INV-1", place, "its points were not taken from the giver")
+        elif record.kind not in RETURNS and line.accounts != tuple(leg.account for leg in moved):
+            wanted = _told(leg.account for leg in moved)
+            note("INV-1", place, f"its entries are of {_told(line.accounts)}, by its bytes of {wanted}")
         if self._totals is not None and not missing and line.id not in self._holes:
             expected = self._totals.after(record.kind, record.points_earned, record.points_redeemed)
             if record.totals != expected:

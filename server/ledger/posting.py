@@ -181,11 +181,17 @@ def is_stores(flags: int) -> bool:
     return bool(flags & _FLAG_BIT[ExceptionKind.EVIDENCE])
 
 
-def legs(record: Record, guest: UUID | None) -> tuple[Leg, ...]:
-    """Return the entries of a sale or of a record without entries; their sum is 0. Unknown guests' are in suspense."""
+def legs(record: Record, guest: UUID | None, *, is_stores: bool = False) -> tuple[Leg, ...]:
+    """Return the entries of a sale, of points by hand or of a record without entries; their sum is 0.
+
+    Unknown guests' are in suspense; `is_stores`: the store has paid what the sale redeemed.
+    """
     if record.kind in WITHOUT_ENTRIES:
         return ()
-    return tuple(one.leg for one in _sale_moves(record, _holder(guest), _holder(guest)))
+    if record.kind is RecordKind.ADJUST:
+        return tuple(one.leg for one in _by_hand_moves(record, _holder(guest)))
+    payer = _offline_loss(record) if is_stores else _holder(guest)
+    return tuple(one.leg for one in _sale_moves(record, _holder(guest), payer))
 
 
 def earned_parts(record: Record) -> tuple[tuple[int, int | None], ...]:
@@ -295,12 +301,16 @@ def _moves(fact: Fact, held: Holdings | None) -> list[_Move]:
     if record.kind in WITHOUT_ENTRIES:
         return []
     if record.kind is RecordKind.ADJUST:
-        amount = record.points_earned - record.points_redeemed
-        pair = (_Move(Leg(PROMO_COST, -amount)), _Move(Leg(holder, amount), is_earned=True))
-        return list(pair if amount > 0 else reversed(pair))
+        return _by_hand_moves(record, holder)
     moves = [] if fact.returning is None else _return_moves(fact.returning, holder, held)
     payer = _offline_loss(record) if fact.is_stores else holder
     return moves if record.kind in RETURNS - SALES else [*moves, *_sale_moves(record, holder, payer)]
+
+
+def _by_hand_moves(record: Record, holder: AccountKey) -> list[_Move]:
+    amount = record.points_earned - record.points_redeemed
+    pair = (_Move(Leg(PROMO_COST, -amount)), _Move(Leg(holder, amount), is_earned=True))
+    return list(pair if amount > 0 else reversed(pair))
 
 
 def _claim_moves(claim: Claim, record: Record, holder: AccountKey) -> list[_Move]:

@@ -8,6 +8,8 @@ import msgspec
 import psycopg
 import pytest
 
+from loyalty_desk.domain.guest_code import CodeKind
+from loyalty_desk.domain.record import Credential, RecordKind
 from loyalty_desk.wire.v1.sync import Hole
 from server.verify import Audit, last_line, verify
 from tests.server.fake_till import FakeTill
@@ -116,3 +118,28 @@ async def test_planted_damage_is_found_and_its_place_named(
     assert line.startswith(f"verify: FAILED, {found.found} findings, first: ")
     assert found.findings[0].place in line
     assert any(name in line for name in (str(till.device), str(guest), "account", "lot", "transaction", "feed"))
+
+
+async def test_what_a_store_has_paid_is_not_moved_to_anybody_else_unseen(
+    world: World, admin: psycopg.Connection
+) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    till.sale(guest.id, earned=100)
+    unproved = Credential(CodeKind.LD4, guest.handles[0])
+    till.write(
+        RecordKind.SALE, guest_id=guest.id, credential=unproved, points_redeemed=50, points_earned=7, money_total=10_000
+    )
+    await world.push(till)
+    assert (await audited(world)).findings == []
+    # Every sum still holds: the loss stands at another account, and that account says so.
+    admin.execute("set session_replication_role = replica")
+    admin.execute("update account set posted = posted + 50 where kind = 'offline_loss'")
+    admin.execute("update account set posted = posted - 50 where kind = 'promo_cost'")
+    admin.execute(
+        "update entry set account_id = (select id from account where kind = 'promo_cost')"
+        " where account_id = (select id from account where kind = 'offline_loss')"
+    )
+    (found,) = (await audited(world)).findings
+    assert found.rule == "INV-1"
+    assert "seq 3" in found.place
+    assert f"by its bytes of offline_loss {till.store}, liability, promo_cost, guest {guest.id}" in found.text
