@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -12,10 +13,10 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.record import MAX_PAYLOAD_BYTES, head_is_signed
 from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.errors import ErrorCode
-from loyalty_desk.wire.v1.sync import Acked, Command, FeedTable, Head, HelloAnswer, HelloRequest
+from loyalty_desk.wire.v1.sync import Acked, Block, Command, FeedTable, Head, HelloAnswer, HelloRequest
 from server.kit.errors import ApiError
 from server.sync.lives import end_life
-from server.sync.store import BranchHead, SyncStores
+from server.sync.store import BranchHead, SyncStore, SyncStores
 
 MIN_APP = "0.1.0"
 _DATA_REFUSED = ("suspended", "revoked", "cloned")
@@ -36,7 +37,7 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: E
         if life is None:
             raise ApiError(503, ErrorCode.OUTAGE, "The server is still starting. Try again.", retry_after_s=2)
         found = await store.heads(device)
-        beyond = message.acked_in == life and _lacks(found, _proved(message, key))
+        beyond = message.acked_in == life and await _lacks(store, device, found, list(_proved(message, key)))
         if not beyond and message.cursor is not None and message.incarnation == life:
             beyond = message.cursor > (await store.feed_count()).n
         if not beyond:
@@ -73,12 +74,23 @@ def _proved(message: HelloRequest, key: Ed25519PublicKey) -> Iterator[Acked]:
             yield one
 
 
-def _lacks(found: Sequence[BranchHead], acked: Iterable[Acked]) -> bool:
-    """Return whether an epoch that was acknowledged up to some record ends before it in every branch."""
+async def _lacks(store: SyncStore, device: UUID, found: Sequence[BranchHead], acked: Sequence[Acked]) -> bool:
+    """Return whether an acknowledged record is not held any more: its epoch ends before it, or another has its place.
+
+    Two tills that write one journal go on with one epoch: it may be as long as ever when the end of one's is lost.
+    """
     ends: dict[int, int] = {}
     for one in found:
         ends[one.epoch] = max(one.seq, ends.get(one.epoch, 0))
-    return any(one.seq > ends.get(one.epoch, 0) for one in acked)
+    if any(one.seq > ends.get(one.epoch, 0) for one in acked):
+        return True
+    heads = {(one.epoch, one.hash) for one in found}
+    for claim in acked:
+        if (claim.epoch, claim.hash) not in heads:
+            (there,) = await store.held(device, claim.epoch, [Block(claim.seq, 1, b"")])
+            if all(digest != claim.hash for _, digest in there):
+                return True
+    return False
 
 
 def _heads(found: Sequence[BranchHead], theirs: Sequence[Head]) -> tuple[list[Head], bool]:

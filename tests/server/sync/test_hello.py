@@ -86,6 +86,24 @@ async def test_a_till_that_was_told_of_more_than_is_held_begins_a_new_life(world
     assert (await world.hello(till)).incarnation != life
 
 
+async def test_another_tills_record_in_the_place_of_one_that_was_acknowledged_is_no_such_record(world: World) -> None:
+    """Of a cloned journal the server was put back to before one line of two, and the other is as long as ever."""
+    till = await world.till()
+    for _ in range(2):
+        till.sale()
+    await world.push(till)
+    life = world.incarnation
+    till.rewind(2)
+    till.sale(earned=2)
+    claim = acked(till, 3)
+    asked = till.hello(acked=[acked(till, 2), claim], acked_in=life)
+    assert refusal(await world.post(till, "hello", asked)) == (409, "STALE_INCARNATION")
+    till.incarnation = life = (await world.hello(till)).incarnation
+    assert refusal(await world.post(till, "push", till.push(till.journal[1:]))) == (409, "FORK")
+    for upto in (2, 3):
+        assert (await world.hello(till, acked=[acked(till, upto)], acked_in=life)).incarnation == life
+
+
 def acked(till: FakeTill, seq: int) -> Acked:
     """Return the claim that a record of this journal was acknowledged, proved as a till proves it."""
     one = till.of_epoch[seq - 1]
