@@ -34,6 +34,7 @@ class Fault(StrEnum):
     RESTORE = "restore"
     SILENT_RESTORE = "silent_restore"
     SUSPEND = "suspend"
+    CARD_TWICE = "card_twice"
 
 
 NETWORK = (

@@ -342,6 +342,10 @@ class PostgresServer(SimServer):
             )
             tables.txs[tx.id] = tx
             tables.places[tx.device, tx.epoch, tx.branch, tx.seq] = tx
+        for claim, of, guest, recorded_at in await rows(
+            "select id, reverses_id, guest_id, recorded_at from ledger_tx where natural_key like 'claim:%' order by id"
+        ):
+            tables.claims[claim] = (of, guest, to_ms(recorded_at))
         for row in await rows(
             "select device_id, epoch, branch, head_seq, head_hash, count, cum_count, cum_earned, cum_redeemed,"
             " parent_epoch, parent_head, forked_at, opened_reason from device_epoch"
@@ -377,6 +381,8 @@ async def _load_ledger(tables: Tables, rows: Callable[[str], Awaitable[list[Any]
     ):
         tables.lots[row[0]] = LotRow(*row[1:5], *(_ms(one) for one in row[5:8]), row[8] == "held")
     tables.uses = [LotUse(*row) for row in await rows("select tx_id, lot_id, amount from lot_use order by 1, 2")]
+    for handle, guest in await rows("select handle, guest_id from credential"):
+        tables.credentials[bytes(handle)] = guest
     for guest, points, spend, visits in await rows("select guest_id, points, spend, visits from guest_state"):
         tables.guests[guest] = GuestRecord(("", spend, visits, None, 0), points)
 

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Any
+from unittest import mock
 from uuid import UUID
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest_code import ld1
+from loyalty_desk.domain.private_fields import GuestFields
 from loyalty_desk.domain.record import Record, RecordKind, SealedRecord
 from loyalty_desk.domain.refund import NOTHING_YET, Refund, ReturnedLine
-from loyalty_desk.domain.return_contents import ReturnContents
+from loyalty_desk.domain.return_contents import ExchangeContents, ReturnContents
+from loyalty_desk.services import registration
 from loyalty_desk.services.guests import GuestCard, Guests
 from loyalty_desk.services.ports import Identity, LedgerClient
 from loyalty_desk.services.program_in_force import ProgramInForce
@@ -144,18 +147,12 @@ class SimTill:
 
     def sell(self, card: GuestCard | None, total: int, earned: int, wanted: int) -> SealedRecord:
         """Record a sale; as many of the `wanted` points are redeemed as the till allows."""
-        redeemed = 0
-        if card is not None and card.facts is not None and wanted:
-            allowed, program = card.allowance, self.programs.known()
-            share = None if program is None else share_cap(allowed, total, program)
-            limits = (wanted, allowed.max_points, card.points, *(() if share is None else (share,)))
-            redeemed = max(0, min(limits))
         fact = Fact(
             RecordKind.SALE,
             guest_id=None if card is None else card.guest_id,
             credential=None if card is None else card.credential,
             earned=earned,
-            redeemed=redeemed,
+            redeemed=0 if card is None else self._redeemable(card, card.points, total, wanted),
             money_total=total,
             cache_feed_seq=self.cache.state().cursor,
             known_balance=card.points if card is not None and card.guest_id is not None else None,
@@ -166,22 +163,67 @@ class SimTill:
     def give_back(self, sold: SealedRecord) -> SealedRecord:
         """Take a whole sale back, of this till or another, and all the points it moved."""
         sale = Record.from_payload(sold.payload)
-        money, earned, spent = sale.money_total or 0, sale.points_earned, sale.points_redeemed
-        lines = (ReturnedLine("1", 1_000, money, earned, spent),)
-        refund = Refund("whole", money, earned, spent, lines, True, NOTHING_YET)
         fact = Fact(
             RecordKind.REFUND,
-            check=ReturnContents.to_check(self.identity.currency, self.trusted.now(), refund),
+            check=ReturnContents.to_check(self.identity.currency, self.trusted.now(), _whole(sale)),
             guest_id=sale.guest_id,
             credential=sale.credential,
-            earned=spent,
-            redeemed=earned,
-            money_total=money,
+            earned=sale.points_redeemed,
+            redeemed=sale.points_earned,
+            money_total=sale.money_total or 0,
             reverses_id=sale.id,
             has_receipt=True,
         )
         return self.recorder.record(fact).sealed
 
+    def exchange(self, sold: SealedRecord, total: int, earned: int, wanted: int) -> SealedRecord:
+        """Take a whole sale back, of this till or another, and sell its guest something else in the same record."""
+        sale = Record.from_payload(sold.payload)
+        check = ExchangeContents.to_check({}, _whole(sale))
+        handle = None if sale.credential is None else sale.credential.handle
+        card, redeemed = None if handle is None else self.card(handle), 0
+        if card is not None and card.guest_id is not None and card.guest_id == sale.guest_id:
+            left = card.points + sale.points_redeemed - sale.points_earned
+            redeemed = self._redeemable(card, left, total, wanted)
+        fact = Fact(
+            RecordKind.EXCHANGE,
+            check=check,
+            guest_id=sale.guest_id,
+            credential=sale.credential,
+            earned=0 if sale.guest_id is None and sale.credential is None else earned,
+            redeemed=redeemed,
+            money_total=total,
+            cache_feed_seq=self.cache.state().cursor,
+            reverses_id=sale.id,
+            returned=ExchangeContents.from_check(check).returned,
+            has_receipt=True,
+        )
+        return self.recorder.record(fact).sealed
+
+    def register(self, handle: int, phone: str) -> UUID | None:
+        """Register somebody and hand a card out to them; None where this till knows that the card is somebody's."""
+        desk = registration.Registration(self.cache, self.guests, self.recorder, self.trusted, self.cashier, None)
+        with mock.patch.object(registration.os, "urandom", self._random.randbytes):
+            try:
+                return desk.register(GuestFields("Guest", phone), "1", ld1(handle)).card.guest_id
+            except Refused as refused:
+                assert refused.code == "card_taken"
+                return None
+
+    def _redeemable(self, card: GuestCard, points: int, total: int, wanted: int) -> int:
+        """Return as many of the `wanted` points as the till allows of the `points` that the guest has."""
+        if card.facts is None or not wanted:
+            return 0
+        allowed, program = card.allowance, self.programs.known()
+        share = None if program is None else share_cap(allowed, total, program)
+        return max(0, min(wanted, allowed.max_points, points, *(() if share is None else (share,))))
+
     def sync(self) -> SyncOutcome:
         """Do one attempt to be level."""
         return self.engine.step()
+
+
+def _whole(sale: Record) -> Refund:
+    money, earned, spent = sale.money_total or 0, sale.points_earned, sale.points_redeemed
+    lines = (ReturnedLine("1", 1_000, money, earned, spent),)
+    return Refund("whole", money, earned, spent, lines, True, NOTHING_YET)
