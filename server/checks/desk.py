@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -27,7 +27,7 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ClockConfidence, Credential, Record, RecordKind, TooLarge, Totals
-from loyalty_desk.domain.uses import PROGRAM, counted, left_of
+from loyalty_desk.domain.uses import PROGRAM, counted, left_of, limits_of
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import FeedTable
@@ -40,6 +40,7 @@ from server.kit.db import Database
 from server.kit.errors import ApiError, is_outage, outage, sqlstate
 from server.ledger import counting
 from server.ledger.counting import Used
+from server.ledger.leases import leased_out
 from server.ledger.online import OnlinePosting, Taken, stored
 from server.ledger.store import Tools
 from server.ledger.taking_up import take_up, turn
@@ -87,7 +88,7 @@ class CheckDesk:
             program = await self._program(connection, asker.network)
             proved = await self._proved(connection, asker, asked, now)
             guest = None if proved is None else proved.guest
-            counters = await counting.used_by(connection, asker.network, [] if guest is None else [guest])
+            counters = await self._counters(connection, asker.network, [] if guest is None else [guest], program, now)
             if proved is None or guest is None:
                 priced = await self._price(connection, asker, asked, None, program, now, None, counters)
                 return QuoteAnswer(told(priced.quote))
@@ -180,7 +181,10 @@ class CheckDesk:
                 guest: await holds.held(connection, network, account.account_id, now)
                 for guest, account in posting.accounts.items()
             }
-            counters = await counting.used_by(connection, network, wanted)
+            if limits_of(program):
+                # What is left is given once: nobody leases it to a till, or gives it at another worker, meanwhile.
+                await counting.lock(connection, network)
+            counters = await self._counters(connection, network, wanted, program, now)
             answers: list[CommitAnswer | Exception] = []
             has_new = False
             used: list[int] = []
@@ -352,6 +356,17 @@ class CheckDesk:
                 row, tier=state.tier, spend=state.spend, visits=state.visits, first_visit=state.first_visit
             )
         return facts_of(guest, row, points, dict(counters.of(str(guest))), now)
+
+    async def _counters(
+        self, connection: AsyncConnection, network: UUID, guests: Iterable[UUID], program: Program, now: datetime
+    ) -> Used:
+        """Return what guests have used, and the program with what tills have leased and may still give."""
+        counters = await counting.used_by(connection, network, guests)
+        if limits_of(program):
+            mine = counters.by_owner.setdefault(PROGRAM, {})
+            for key, count in (await leased_out(connection, network, now)).items():
+                mine[key] = mine.get(key, 0) + count
+        return counters
 
     async def _program(self, connection: AsyncConnection, network: UUID) -> Program:
         found = await self._program_or_none(connection, network)

@@ -49,13 +49,18 @@ async def used_by(connection: AsyncConnection, network: UUID, guests: Iterable[U
     return made
 
 
+async def lock(connection: AsyncConnection, network: UUID) -> None:
+    """Let whoever moves the counters of a network, or gives by what they say, take turns until the transaction ends."""
+    await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"counters {network}",))
+
+
 async def move(connection: AsyncConnection, network: UUID, by: Mapping[CounterKey, int]) -> list[Change]:
     """Add to counters, none of which falls below zero; return what the feed says of them now."""
     keys = sorted((one for one in by if by[one]), key=lambda one: (one.owner, one.rule, one.period))
     if not keys:
         return []
     # One at a time in a network: counters are few and touched by nearly every sale, and two orders would be a deadlock.
-    await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"counters {network}",))
+    await lock(connection, network)
     named = ([one.owner for one in keys], [one.rule for one in keys], [one.period for one in keys])
     await connection.exec_driver_sql(
         "insert into counter (network_id, owner, rule, period)"

@@ -1,38 +1,39 @@
 """Every pushed sale is priced again, after its acknowledgement, by the same kernel and the program version it names.
 
 What differs becomes an exception for a person, never a rejection. What a rule may give a limited number of times is
-counted on the way, by the pricing that both sides agree on; a return counts back. The queue is a table filled by the
-posting itself and emptied by the transaction that stores what was found, so work survives a restart and is done once by
-however many workers.
+counted on the way, by the pricing that both sides agree on; once nothing is left of a sale that is counted back. The
+queue is a table filled by the posting itself and emptied by the transaction that stores what was found, so work
+survives a restart and is done once by however many workers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.check import CheckContents, Drift, check_from_payload, drift
 from loyalty_desk.domain.clock import from_ms
-from loyalty_desk.domain.contents import contents_of
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import Quote
 from loyalty_desk.domain.record import ExceptionKind, Record
-from loyalty_desk.domain.return_contents import ExchangeContents, ReturnContents
-from loyalty_desk.domain.uses import MONEY, CounterKey, counted
+from loyalty_desk.domain.uses import PROGRAM, CounterKey, counted, limits_of
 from loyalty_desk.wire.v1.payloads import read_record
 from server.kit import feed
 from server.kit.db import Database, fetch
 from server.kit.errors import is_outage
 from server.ledger import counting, storing
-from server.ledger.returns import RETURNS, SALES
+from server.ledger.overruns import Gave, exceeded, with_exceeded
+from server.ledger.returns import RETURNS, SALES, came_back
 from server.ledger.shelf import ProgramShelf
 from server.ledger.standing import program_version
 from server.ledger.storing import RaisedRow
@@ -50,7 +51,8 @@ _PATIENCE_S = 1.0
 class _Queued:
     """`record` is None where the stored bytes cannot be read any more; `guest` is who it was posted to, after merges.
 
-    `original` is the sale that a return reverses; each `program` is the one that its record names.
+    `original` is the sale that a return reverses, `before` what had come back of it already; each `program` is the one
+    that its record names.
     """
 
     id: UUID
@@ -59,14 +61,19 @@ class _Queued:
     guest: UUID | None = None
     original: Record | None = None
     original_program: Program | None = None
+    before: Sequence[Record] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Priced:
-    """What pricing a queued record again has shown: `moved` is what it adds to counters."""
+    """What pricing a queued record again has shown: `moved` is what it adds to counters.
+
+    `gave` is what each record took from limits for all together, in order.
+    """
 
     raised: list[RaisedRow]
     moved: Counter[CounterKey]
+    gave: list[Gave] = field(default_factory=list)
 
 
 class Repricer:
@@ -133,11 +140,13 @@ class Repricer:
                 join ledger_tx x on x.network_id = q.network_id and x.id = q.tx_id
                 left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id
                 left join ledger_tx o on o.network_id = x.network_id and o.id = x.reverses_id
-                where q.network_id = $1 order by q.queued_at limit $2 for update of q skip locked
+                where q.network_id = $1 order by q.queued_at, x.reverses_id is not null limit $2
+                for update of q skip locked
                 """,
                 network,
                 limit,
             )
+            back = await _came_back(connection, network, [row[0] for row in rows if row.original is not None])
             queued: list[_Queued] = []
             for tx_id, payload, guest, reversed_payload in rows:
                 record = _read(tx_id, bytes(payload))
@@ -146,14 +155,21 @@ class Repricer:
                     None if version is None else await self._shelf.find(connection, network, version)
                     for version in (None if one is None else program_version(one) for one in (record, original))
                 ]
-                queued.append(_Queued(tx_id, record, program, guest, original, original_program))
+                before: Sequence[Record] = ()
+                if original is not None and record is not None:
+                    before = tuple(back[original.id])
+                    back[original.id].append(record)
+                queued.append(_Queued(tx_id, record, program, guest, original, original_program, before))
             if not queued:
                 return 0
             # Away from the loop: pushes are answered meanwhile.
             found = await asyncio.to_thread(_price, queued)
-            if found.raised:
-                await storing.insert_raised(connection, network, None, found.raised)
             counters = await counting.move(connection, network, found.moved)
+            raised = found.raised
+            if found.gave:
+                raised = with_exceeded(raised, await exceeded(connection, network, found.gave))
+            if raised:
+                await storing.insert_raised(connection, network, None, raised)
             await connection.exec_driver_sql(
                 "delete from reprice_queue where network_id = $1 and tx_id = any($2::uuid[])",
                 (network, [one.id for one in queued]),
@@ -188,28 +204,55 @@ def _price(queued: Sequence[_Queued]) -> _Priced:
             if one.record.kind in RETURNS:
                 _count_back(one, one.record, found.moved)
             if one.record.kind in SALES:
-                facts = _finding(one, one.record, found.moved)
+                facts = _finding(one, one.record, found)
         if facts:
             found.raised.append(RaisedRow(ExceptionKind.RULE_DRIFT, one.id, None, facts, "warning"))
     return found
 
 
+async def _came_back(
+    connection: AsyncConnection, network: UUID, queued: Sequence[UUID]
+) -> defaultdict[UUID, list[Record]]:
+    """Return by sale the returns that were counted before these, which are queued returns of the same sales.
+
+    Whoever counts returns takes turns: each of two returns of a sale would take the other for one that is not counted.
+    """
+    made: defaultdict[UUID, list[Record]] = defaultdict(list)
+    if not queued:
+        return made
+    await counting.lock(connection, network)
+    found = await fetch(
+        connection,
+        """
+        select b.id, b.reverses_id, b.payload from ledger_tx b
+        where b.network_id = $1 and b.payload is not null and b.reverses_id in
+            (select reverses_id from ledger_tx where network_id = $1 and id = any($2::uuid[]))
+            and not exists (select 1 from reprice_queue q where q.network_id = $1 and q.tx_id = b.id)
+        """,
+        network,
+        queued,
+    )
+    for tx_id, of, payload in found:
+        record = _read(tx_id, bytes(payload))
+        if record is not None:
+            made[of].append(record)
+    return made
+
+
 def _count_back(one: _Queued, record: Record, moved: Counter[CounterKey]) -> None:
-    """Take back the uses that a return names, and once nothing is left of its sale what that took from budgets."""
+    """Take back what a sale has used once nothing is left of it, whichever of its returns came last, of any till."""
     sale, program = one.original, one.original_program
     if sale is None or sale.check is None or program is None:
         return
     try:
-        found = contents_of(record)
-        if not isinstance(found, ReturnContents | ExchangeContents) or not found.returned.is_whole:
-            return
-        uses = dict(found.returned.uses)
         contents = check_from_payload(sale.check)
         quoted = _priced_anew(contents, program, _quoted_at(sale, sale.check))
-        for key, count in counted(program, quoted, one.guest, contents.basket.zone).items():
-            back = count if key.period == MONEY else min(count, uses.get(key.rule, 0))
-            if back:
-                moved[key] -= back
+        used = counted(program, quoted, one.guest, contents.basket.zone)
+        if not used or came_back(sale, program, one.before).is_whole:
+            return
+        if came_back(sale, program, [*one.before, record]).is_whole:
+            for key, count in used.items():
+                moved[key] -= count
     except (ForPerson, OverflowError):
         _LOG.warning("the return %s could not be counted back", one.id)
 
@@ -223,7 +266,7 @@ def _quoted_at(record: Record, check: Mapping[str, Json]) -> datetime:
     return from_ms(at if isinstance(at, int) and not isinstance(at, bool) else record.occurred_at)
 
 
-def _finding(one: _Queued, record: Record, moved: Counter[CounterKey]) -> Mapping[str, Json]:
+def _finding(one: _Queued, record: Record, found: _Priced) -> Mapping[str, Json]:
     check = record.check or {}
     if one.program is None:
         return {"reason": "program_unknown", "version": program_version(record)}
@@ -231,7 +274,12 @@ def _finding(one: _Queued, record: Record, moved: Counter[CounterKey]) -> Mappin
         contents = check_from_payload(check)
         quoted = _priced_anew(contents, one.program, _quoted_at(record, check))
         differences = drift(contents.claimed, quoted)
-        moved.update(counted(one.program, quoted, one.guest, contents.basket.zone))
+        used = counted(one.program, quoted, one.guest, contents.basket.zone)
+        found.moved.update(used)
+        shared = {(key.rule, key.period): count for key, count in used.items() if key.owner == PROGRAM}
+        if shared:
+            limits = limits_of(one.program)
+            found.gave.append(Gave(one.id, record.device, record.epoch, shared, {key: limits[key] for key in shared}))
     except (ForPerson, OverflowError) as error:
         return {"reason": "check_unreadable", "error": str(error)[:200]}
     except Exception as error:  # noqa: BLE001 - a fault of the kernel is noted beside the sale and stops nothing
@@ -239,9 +287,9 @@ def _finding(one: _Queued, record: Record, moved: Counter[CounterKey]) -> Mappin
         return {"reason": "fault", "error": type(error).__name__}
     said = (record.money_total, record.points_earned, record.points_redeemed)
     inside = (contents.claimed.total, contents.claimed.earned_points, contents.claimed.redeemed_points)
-    for field, outer, inner in zip(("money_total", "points_earned", "points_redeemed"), said, inside, strict=True):
+    for name, outer, inner in zip(("money_total", "points_earned", "points_redeemed"), said, inside, strict=True):
         if outer != inner:
-            differences.append(Drift(f"record_{field}", -1 if outer is None else outer, inner))
+            differences.append(Drift(f"record_{name}", -1 if outer is None else outer, inner))
     if not differences:
         return {}
     return {"count": len(differences), "differences": [asdict(one) for one in differences[:_SHOWN]]}

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from loyalty_desk.wire.v1.bootstrap import PART_BYTES, PART_TYPE, SnapshotManifest
 from loyalty_desk.wire.v1.errors import ErrorCode
+from loyalty_desk.wire.v1.leases import LeaseAnswer, LeaseRequest
 from loyalty_desk.wire.v1.salvage import SalvageAnswer, SalvageRequest
 from loyalty_desk.wire.v1.sync import (
     MAX_PULL_ROWS,
@@ -24,9 +25,11 @@ from loyalty_desk.wire.v1.sync import (
 from server.kit.auth import Signer, decode_body, read_signed, require_bearer, require_same
 from server.kit.documented import ERRORS, documented
 from server.kit.errors import ApiError, answer
+from server.ledger.shelf import ProgramShelf
 from server.services import Services
 from server.sync.bootstrap import Snapshots
 from server.sync.hello import hello
+from server.sync.leases import lease
 from server.sync.pull import may_read, pull
 from server.sync.reconcile import reconcile
 from server.sync.salvage import salvage
@@ -67,6 +70,7 @@ def make_router(services: Services) -> APIRouter:
     """Return the routes over the services of this process."""
     router = APIRouter(prefix="/api/v1/sync", tags=["sync"])
     snapshots = Snapshots()
+    shelf = ProgramShelf()
 
     async def find(network: UUID, device: UUID) -> Signer | None:
         return await find_signer(services.ground, network, device)
@@ -94,6 +98,15 @@ def make_router(services: Services) -> APIRouter:
         message = decode_body(ReconcileRequest, request, body)
         require_same(signer, message.network, message.device)
         return answer(await reconcile(PostgresStores(services.ground), message))
+
+    @router.post("/leases", **documented(LeaseAnswer, LeaseRequest, 400, 401, 403, 409, 413, 503))
+    async def post_leases(request: Request) -> Response:
+        """Say what was given of rules limited for all guests together, and get what may be; needs the bearer too."""
+        signer, body = await read_signed(request, find)
+        require_bearer(request, signer)
+        message = decode_body(LeaseRequest, request, body)
+        require_same(signer, message.network, message.device)
+        return answer(await lease(PostgresStores(services.ground, shelf), message, services.clock.now()))
 
     @router.post("/salvage", **documented(SalvageAnswer, SalvageRequest, 400, 401, 403, 404, 409, 413, 429, 503))
     async def post_salvage(request: Request) -> Response:

@@ -20,7 +20,9 @@ from server.kit import feed, incarnation
 from server.kit.crypto import Vault
 from server.kit.db import fetch, fetch_value
 from server.kit.ground import Ground
+from server.ledger.leases import LeaseStore, PostgresLeases
 from server.ledger.posting import flag_bits
+from server.ledger.shelf import ProgramShelf
 from server.networks import service as networks
 from server.sync.rows import rows_of
 
@@ -50,6 +52,11 @@ class LifeClaim:
 
 class SyncStore(Protocol):
     """One transaction of one network."""
+
+    @property
+    def leases(self) -> LeaseStore:
+        """Return what answering for leases asks, of the same transaction."""
+        ...
 
     async def life(self) -> UUID | None:
         """Return the present incarnation, None where there is none yet."""
@@ -135,20 +142,21 @@ class SyncStores(Protocol):
 class PostgresStores:
     """The transactions of a database."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, shelf: ProgramShelf | None = None) -> None:
         self._ground = ground
+        self._shelf = shelf or ProgramShelf()
 
     @asynccontextmanager
     async def begin(self, network: UUID) -> AsyncIterator[SyncStore]:
         """As `Database.begin`."""
         async with self._ground.db.begin(network) as connection:
-            yield PostgresStore(connection, network, self._ground.vault)
+            yield PostgresStore(connection, network, self._ground.vault, self._shelf)
 
     @asynccontextmanager
     async def snapshot(self, network: UUID) -> AsyncIterator[SyncStore]:
         """As `Database.snapshot`."""
         async with self._ground.db.snapshot(network) as connection:
-            yield PostgresStore(connection, network, self._ground.vault)
+            yield PostgresStore(connection, network, self._ground.vault, self._shelf)
 
     async def rotate(self, reason: str, unless_past: UUID) -> None:
         """As `incarnation.rotate`."""
@@ -159,10 +167,16 @@ class PostgresStores:
 class PostgresStore:
     """One transaction of the database."""
 
-    def __init__(self, connection: AsyncConnection, network: UUID, vault: Vault) -> None:
+    def __init__(self, connection: AsyncConnection, network: UUID, vault: Vault, shelf: ProgramShelf) -> None:
         self._connection = connection
         self._network = network
         self._vault = vault
+        self._shelf = shelf
+
+    @property
+    def leases(self) -> LeaseStore:
+        """Return what answering for leases asks, of the same transaction."""
+        return PostgresLeases(self._connection, self._network, self._shelf)
 
     async def life(self) -> UUID | None:
         """As `incarnation.current`."""

@@ -22,7 +22,7 @@ from loyalty_desk.domain.pricing import Choices, quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Record, RecordKind
 from loyalty_desk.domain.refund import NOTHING_YET, Refund, Sale, void
-from loyalty_desk.domain.return_contents import ExchangeContents, ReturnContents
+from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, ReturnContents
 from loyalty_desk.domain.uses import CounterKey
 from loyalty_desk.wire.v1 import rows
 from server.kit import feed
@@ -164,9 +164,49 @@ def test_a_return_counts_back_what_its_sale_has_moved(expect_log: Callable[[str]
     whole = ReturnContents.to_check("RUB", moment(sale), back)
     broken: list[Json] = [{"id": 1}]
     for damaged, original in (
-        ({**whole, "is_whole": False, "uses": []}, sale),
+        ({**whole, "is_whole": False, "uses": [], "money": back.money // 2}, sale),
         (whole, None),
         ({**whole, "uses": broken}, sale),
     ):
         part = replace(taken, kind=RecordKind.REFUND, check=damaged)
         assert _price([_Queued(part.id, part, None, anna, original, program)]).moved == Counter()
+    # A till that has not the sale tells goods and money alone: together with what came back before it is all.
+    first, rest = (
+        replace(
+            taken,
+            id=UUID(int=number),
+            kind=RecordKind.REFUND,
+            check=FollowContents("RUB", moment(sale), money).to_check(),
+            money_total=money,
+        )
+        for number, money in enumerate((100, back.money - 100), start=1)
+    )
+    queued = _Queued(first.id, first, None, anna, sale, program)
+    assert _price([queued]).moved == Counter()
+    assert _price([replace(queued, id=rest.id, record=rest, before=(first,))]).moved == undone
+    # Whatever comes back of it after that frees nothing a second time.
+    assert _price([replace(queued, before=(first, rest))]).moved == Counter()
+    assert _price([_Queued(taken.id, taken, None, anna, sale, program, (rest, first))]).moved == Counter()
+
+
+async def test_two_tills_that_take_back_one_sale_free_its_uses_once(world: World) -> None:
+    program, tills = await published(world), [await world.till() for _ in range(3)]
+    (anna,) = await world.guests()
+    sell(tills[0], program, anna.id)
+    await world.push(tills[0])
+    sale = Record.from_payload(tills[0].journal[-1].payload)
+    assert {used for *_, used in await drained_rows(world)} == {1, 300}
+    paid = sale.money_total or 0
+    for till in tills:
+        contents = FollowContents("RUB", from_ms(till.clock.now_ms), paid).to_check()
+        till.write(RecordKind.REFUND, check=contents, reverses_id=sale.id, money_total=paid, guest_id=anna.id)
+    await asyncio.gather(*(world.push(till) for till in tills))
+    assert {used for *_, used in await drained_rows(world)} == {0}
+    sell(tills[1], program, anna.id)
+    await world.push(tills[1])
+    assert {used for *_, used in await drained_rows(world)} == {1, 300}
+
+
+async def drained_rows(world: World) -> list[tuple[Any, ...]]:
+    await drained(world)
+    return await counters(world)
