@@ -58,8 +58,10 @@ async def find_sale(
     """
     rows = await fetch(
         connection,
-        "select x.payload, x.effective_at, x.kind, x.store_id, coalesce(s.merged_into, x.guest_id) as guest"
-        " from ledger_tx x left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id"
+        # Points that waited in suspense are whoever's they were moved to.
+        "select x.payload, x.effective_at, x.kind, x.store_id, coalesce(s.merged_into, s.guest_id) as guest"
+        " from ledger_tx x left join ledger_tx c on c.network_id = x.network_id and c.natural_key = 'claim:' || x.id"
+        " left join guest_state s on s.network_id = x.network_id and s.guest_id = coalesce(x.guest_id, c.guest_id)"
         " where x.network_id = $1 and x.payload is not null and x.origin in ('till', 'online')"
         " and case when $2::uuid is not null then x.id = $2 else x.receipt_no = $3 end"
         " order by x.store_id = $4 desc, x.recorded_at desc limit $5",
@@ -79,7 +81,8 @@ async def find_sale(
         raise Refused("not_a_sale", receipt=receipt or str(sale))
     returns = await fetch(
         connection,
-        "select payload from ledger_tx where network_id = $1 and reverses_id = $2 and payload is not null",
+        "select payload from ledger_tx where network_id = $1 and reverses_id = $2 and payload is not null"
+        " and kind in ('void', 'refund', 'exchange')",
         network,
         record.id,
     )

@@ -41,9 +41,10 @@ async def closed_shifts(
         connection,
         """
         select x.id, x.payload, x.effective_at, s.name as store, s.currency, d.name as till,
-            (select max(o.effective_at) from ledger_tx o
+            (select o.effective_at from ledger_tx o
                 where o.network_id = x.network_id and o.device_id = x.device_id and o.kind = 'shift_open'
-                    and o.epoch = x.epoch and o.branch = x.branch and o.seq < x.seq) as opened_at
+                    and o.epoch = x.epoch and o.branch = x.branch and o.seq < x.seq
+                order by o.seq desc limit 1) as opened_at
         from ledger_tx x
         join store s on s.network_id = x.network_id and s.id = x.store_id
         join device d on d.network_id = x.network_id and d.id = x.device_id

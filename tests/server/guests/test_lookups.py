@@ -29,6 +29,7 @@ from server.networks.service import MadeNetwork
 from server.settings import Settings
 from tests.server.asking import ask, hold_of
 from tests.server.fake_till import T0, FakeTill
+from tests.server.ledger.returns import register
 from tests.server.world import World, open_world, read, refusal
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -187,3 +188,22 @@ async def test_only_a_token_gets_a_short_code(world: World) -> None:
     body = {"network": str(world.network), "guest": str(guest.id)}
     response = await world.client.post("/api/v1/guests/short-code", json=body)
     assert (response.status_code, response.json()["code"]) == (401, "BAD_TOKEN")
+
+
+async def test_a_sale_that_waited_for_its_guest_is_the_guests_when_it_is_found(world: World) -> None:
+    till, card = await world.till(), 0x0123456789ABCDEF
+    basket = Basket("RUB", (Line("1", "latte", "", 1_000, 10_000),))
+    sale = Sale.priced(basket, None, await program(world), from_ms(T0))
+    check = check_to_payload(basket, None, NO_CHOICES, sale.quote)
+    sold = till.sale(None, handle=card, earned=5, check=check, total=sale.quote.total)
+    await world.push(till)
+
+    async def look() -> SaleFound:
+        asked = SaleLookup(till.network, till.device, id=sold.id)
+        return read(SaleFound, await ask(world, till, "sales/lookup", asked))
+
+    assert (await look()).guest is None
+    guest, _ = register(till, card=card)
+    await world.push(till)
+    found = await look()
+    assert (found.guest, found.guest_name, found.money_left) == (guest, "Anna", sale.quote.total)
