@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -38,11 +38,12 @@ if TYPE_CHECKING:
     from loyalty_desk.services.checkout import Checkout
     from loyalty_desk.services.ports import Scan
     from loyalty_desk.till import Till
+    from loyalty_desk.ui.counter.ports import Left
     from loyalty_desk.ui.counter.presenter import CounterPresenter
     from loyalty_desk.ui.counter.view import CounterView
     from loyalty_desk.ui.pairing.presenter import PairingPresenter
     from loyalty_desk.ui.sale.model import PastSale
-    from loyalty_desk.ui.sale.ports import Sound
+    from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
     from loyalty_desk.ui.sale.presenter import SalePresenter
     from loyalty_desk.ui.sale.state import SaleState
 
@@ -102,9 +103,16 @@ class TillApp:
         self._options = options
         self.folder = options.data_dir or till_folder()
         kept = preferences.load(self.folder)
-        self._language = options.language or kept.language or languages.choose()
+        # What holds: what the command line says comes before what is kept, and is never kept itself.
+        self._now = preferences.Preferences(
+            options.language or kept.language or languages.choose(),
+            options.theme or kept.theme or "light",
+            kept.sounds,
+            options.camera or kept.camera,
+            options.serial or kept.serial,
+        )
         themes.install_font(app)
-        self.window = MainWindow(options.theme or kept.theme or "light")
+        self.window = MainWindow(self._now.theme)
         self.bridge = MainThreadBridge()
         self.runner = DbTaskRunner(self.bridge)
         self.crashes = CrashReports(self.folder / "crashes", partial(self.bridge.post, self._on_crash))
@@ -156,7 +164,7 @@ class TillApp:
         """Import what sells and open the till; db thread, while the window stands already."""
         from loyalty_desk.till import open_till
 
-        return open_till(self._options.data_dir, language=self._language)
+        return open_till(self._options.data_dir, language=self._now.language)
 
     def _opened(self, till: Till) -> None:
         self._till = till
@@ -170,17 +178,22 @@ class TillApp:
     def _listen(self) -> None:
         """Set up the scanners; the keyboard's listens from now on, the others when a screen is there."""
         from loyalty_desk.runtime.keyboard_scanner import HeldKey, KeyboardScannerFilter
-        from loyalty_desk.scanners import Scanners, WedgeParser, frame_source
+        from loyalty_desk.scanners import WedgeParser
         from loyalty_desk.scanning.keyboard_wedge import KeyboardWedge
 
-        source = self._options.frames or frame_source(self._options.camera)
-        self.scanners = Scanners(
-            self.bridge, source, self._options.serial, self._on_scan, self._on_preview, self._on_health
-        )
+        self._plug_in()
         self._keyboard = KeyboardScannerFilter(
             WedgeParser(KeyboardWedge[HeldKey]()), self._on_keyboard_scan, self.bridge
         )
         self._keyboard.install(self._app)
+
+    def _plug_in(self) -> None:
+        from loyalty_desk.scanners import Scanners, frame_source
+
+        source = self._options.frames or frame_source(self._now.camera)
+        self.scanners = Scanners(
+            self.bridge, source, self._now.serial, self._on_scan, self._on_preview, self._on_health
+        )
 
     def _not_opened(self, error: Exception) -> None:
         from loyalty_desk.domain.errors import ForPerson
@@ -191,7 +204,7 @@ class TillApp:
         from loyalty_desk.ui.problem.view import ProblemView
 
         view = ProblemView()
-        view.render(problem_state(error, self._language))
+        view.render(problem_state(error, self._now.language))
         view.retried.connect(self._on_retry)
         view.closed.connect(self._on_close_asked)
         self.window.show_screen(view)
@@ -213,7 +226,7 @@ class TillApp:
             render=view.render,
             joined=self._on_joined,
             crashed=self._report,
-            language=self._language,
+            language=self._now.language,
             name="",
         )
         view.code_changed.connect(presenter.code_changed)
@@ -237,7 +250,7 @@ class TillApp:
 
             if till is not None:
                 till.close()
-            return open_till(self._options.data_dir, language=self._language)
+            return open_till(self._options.data_dir, language=self._now.language)
 
         self.window.show_screen(self.window.sale)
         self.runner.run(work, self._opened, self._not_opened)
@@ -259,7 +272,7 @@ class TillApp:
             render=self._on_state,
             sound=self._on_sound,
             crashed=self._report,
-            language=self._language,
+            language=self._now.language,
             theme=self.window.theme,
             camera=self.scanners is not None and self.scanners.has_camera,
             tip=self._options.tip,
@@ -312,11 +325,13 @@ class TillApp:
     def _make_counter(self, till: Till, checkout: Checkout, sale: SalePresenter) -> CounterPresenter:
         from loyalty_desk.ui.counter.presenter import CounterPresenter
         from loyalty_desk.ui.counter.view import CounterView
+        from loyalty_desk.window_settings import WindowSettings
 
         view = self._counter_view = CounterView()
         presenter = CounterPresenter(
             cases=till.counter,
-            care=TillCare(till),
+            care=TillCare(till, self._stop_sync, self._on_close_asked),
+            settings=WindowSettings(lambda: self._now, self._put, self._scanner_health),
             runner=self.runner,
             clock=SystemClock(),
             render=view.render,
@@ -424,24 +439,42 @@ class TillApp:
     # -- language, theme, sound, faults
 
     def _on_language_asked(self) -> None:
-        self._language = languages.OTHER[self._language]
-        if self.presenter is not None:
-            self.presenter.language_chosen(self._language)
-        if self.pairing is not None:
-            self.pairing.language_chosen(self._language)
-        self._keep_preferences()
+        self._put(replace(self._now, language=languages.OTHER[self._now.language]))
 
     def _on_theme_asked(self) -> None:
-        self.window.set_theme("dark" if self.window.theme == "light" else "light")
-        if self.presenter is not None:
-            self.presenter.theme_chosen(self.window.theme)
-        self._keep_preferences()
+        self._put(replace(self._now, theme="dark" if self._now.theme == "light" else "light"))
 
-    def _keep_preferences(self) -> None:
-        preferences.save(self.folder, preferences.Preferences(self._language, self.window.theme))
+    def _put(self, wanted: preferences.Preferences) -> None:
+        """Keep what is set otherwise than before, and put it in force."""
+        before, self._now = self._now, wanted
+        changed = {key: value for key, value in asdict(wanted).items() if value != getattr(before, key)}
+        preferences.save(self.folder, replace(preferences.load(self.folder), **changed))
+        if "language" in changed:
+            for screen in (self.presenter, self.pairing):
+                if screen is not None:
+                    screen.language_chosen(wanted.language)
+        if "theme" in changed:
+            self.window.set_theme(wanted.theme)
+            if self.presenter is not None:
+                self.presenter.theme_chosen(wanted.theme)
+        if ("camera" in changed or "serial" in changed) and self.scanners is not None:
+            before_now = self.scanners
+            # Not on the main thread: a camera may take its time to let go.
+            self.runner.run(lambda: before_now.stop(SCANNERS_MAY_TAKE), self._plug_in_again, self._report)
+
+    def _plug_in_again(self, _left: list[str]) -> None:
+        self._plug_in()
+        if self.presenter is not None and self.scanners is not None:
+            self.presenter.camera_set(self.scanners.has_camera)
+        self._start_scanners()
+
+    def _scanner_health(self) -> ScannerHealth:
+        from loyalty_desk.ui.sale.ports import ScannerHealth
+
+        return ScannerHealth.NONE if self.scanners is None else self.scanners.health
 
     def _on_sound(self, sound: Sound) -> None:
-        if sound.value != "done":
+        if sound.value != "done" and self._now.sounds:
             QApplication.beep()
 
     def _report(self, error: Exception) -> None:
@@ -515,8 +548,10 @@ class SystemClock:
 class TillCare:
     """What support asks of a till: its journal proved, and carried away."""
 
-    def __init__(self, till: Till) -> None:
+    def __init__(self, till: Till, stop_sync: Callable[[], object], close: Callable[[], None]) -> None:
         self._till = till
+        self._stop_sync = stop_sync
+        self._close = close
 
     def is_sound(self) -> bool:
         """Prove the journal record by record; db thread."""
@@ -528,5 +563,20 @@ class TillCare:
 
     def export(self) -> tuple[Path, int]:
         """Write the journal into a new file beside it; db thread."""
-        path = self._till.paths.folder / f"journal-{datetime.now(UTC):%Y%m%d-%H%M%S}.ldx"
+        path = self._file()
         return path, self._till.export(path)
+
+    def leave(self) -> Left:
+        """Take the till off its network; what waits is written into a file first. Db thread."""
+        from loyalty_desk.ui.counter.ports import Left
+
+        status = self._till.status()
+        export = self._file() if status is not None and status.waiting else None
+        return Left(self._till.leave(export, closing=self._stop_sync), export)
+
+    def close_window(self) -> None:
+        """End the program."""
+        self._close()
+
+    def _file(self) -> Path:
+        return self._till.paths.folder / f"journal-{datetime.now(UTC):%Y%m%d-%H%M%S}.ldx"

@@ -1,4 +1,7 @@
-"""What the window remembers between starts: language and theme. A damaged file is as good as none."""
+"""What the window remembers between starts: language, theme, sounds, camera and scanner.
+
+A damaged file is as good as none.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,29 @@ THEMES = ("light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """Empty means: decided by the environment."""
+    """Empty means: decided by the environment. `camera` and `serial` as `Options` has them."""
 
     language: str = ""
     theme: str = ""
+    sounds: bool = True
+    camera: str = ""
+    serial: str = ""
 
 
 def load(folder: Path) -> Preferences:
     """Return what was kept in a folder."""
     try:
         data = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        language, theme = data.get("language"), data.get("theme")
+        language, theme, camera, serial = (data.get(name) for name in ("language", "theme", "camera", "serial"))
     except (OSError, ValueError, AttributeError):
         return Preferences()
-    return Preferences(language if language in LANGUAGES else "", theme if theme in THEMES else "")
+    return Preferences(
+        language if language in LANGUAGES else "",
+        theme if theme in THEMES else "",
+        data.get("sounds") is not False,
+        camera if isinstance(camera, str) and (camera == "none" or camera.isdigit()) else "",
+        serial if isinstance(serial, str) else "",
+    )
 
 
 def save(folder: Path, preferences: Preferences) -> None:

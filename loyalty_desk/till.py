@@ -361,9 +361,10 @@ class Till:
         portable.write(self._selling.journal, self.paths.backups, self.paths.sealed_key.read_bytes(), to)
         return self._selling.journal.waiting().count
 
-    def leave(self, export: Path | None = None) -> Path:
+    def leave(self, export: Path | None = None, *, closing: Callable[[], object] = lambda: None) -> Path:
         """Take this till off its network, here, and close it; return where its journal lies from now on.
 
+        `closing` is called once nothing can be refused any more: whoever uses the till in a thread ends that there.
         What waits for the server is written into `export` first. Raises `Refused` `not_enrolled`, `records_wait`
         (`count`) where something waits and no export is asked for, and as `export`; then nothing has changed.
         """
@@ -374,6 +375,7 @@ class Till:
             self.export(export)
         elif waiting := journal.waiting().count:
             raise Refused("records_wait", count=waiting)
+        closing()
         self._close_files()
         try:
             return leave(self.paths, journal.key)

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 # camera ignores MJPG (opencv/opencv#26495, #17687). So each is measured and the better one remembered.
 _BACKENDS = {"win32": ("CAP_DSHOW", "CAP_MSMF"), "darwin": ("CAP_AVFOUNDATION",), "linux": ("CAP_V4L2",)}
 _SLOW_FPS = 10.0
+# Where the system does not list its cameras, this many are offered: whether one is there is known when it is opened.
+_OFFERED = 3
+
+
+def indexes() -> list[int]:
+    """Return the cameras that may be chosen, by index."""
+    if sys.platform != "linux":
+        return list(range(_OFFERED))
+    return sorted(int(one.name[5:]) for one in Path("/dev").glob("video*") if one.name[5:].isdigit())
 
 
 class LiveCamera:

@@ -132,6 +132,11 @@ def _plugged_in() -> list[Any]:
     return list(comports())
 
 
+def plugged_in() -> list[tuple[str, str]]:
+    """Return the ports that something is plugged into: the name to open it by, and what it says that it is."""
+    return [(str(one.device), f"{one.device}  {one.description or ''}".strip()) for one in _plugged_in()]
+
+
 def find_device(settings: SerialSettings, ports: Callable[[], list[Any]] = _plugged_in) -> str:
     """Return the name under which the device is plugged in now; the configured name where that cannot be told."""
     if settings.vid is None:

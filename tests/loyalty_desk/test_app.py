@@ -18,6 +18,8 @@ from PySide6.QtTest import QTest
 
 from loyalty_desk.app import Options, TillApp
 from loyalty_desk.counter import make_counter
+from loyalty_desk.paths import till_paths
+from loyalty_desk.preferences import Preferences, load
 from loyalty_desk.scanners import frame_source
 from loyalty_desk.scanning.frames import Pictures, VideoFile
 from loyalty_desk.scanning.live_camera import LiveCamera
@@ -49,6 +51,8 @@ class FilesTill:
         self.checkout = counter.checkout
         self.enrolment = None
         self.woken = 0
+        self.left: list[Path | None] = []
+        self.paths = till_paths(counter.parts.folder)
         self.closed = False
 
     def status(self) -> TillStatus | None:
@@ -62,6 +66,14 @@ class FilesTill:
             journal_ok=True, credential_backend="file",
             zone="Europe/Moscow",
         )  # fmt: skip
+
+    def note_cashier(self) -> None:
+        pass
+
+    def leave(self, export: Path | None = None, *, closing: Callable[[], object]) -> Path:
+        closing()
+        self.left.append(export)
+        return Path("aside")
 
     def dismiss(self, notice: int) -> None:
         self.parts.parts.journal.dismiss(notice)
@@ -136,6 +148,37 @@ def test_a_sale_by_keys_reaches_the_journal(start, qtbot, files_till: FilesTill,
     qtbot.waitUntil(lambda: app.state.header.waiting.text == f"{before + 1} waiting", timeout=WAIT)
 
 
+def test_settings_hold_at_once_are_kept_and_lead_out_of_the_network(
+    start, qtbot, files_till: FilesTill, tmp_path: Path
+) -> None:
+    app = start(tmp_path)
+    qtbot.waitUntil(lambda: app.state is not None and app.state.header.place != "Loyalty Desk", timeout=WAIT)
+    QTest.keyClick(app.window.sale, Qt.Key.Key_F12)
+    qtbot.waitUntil(lambda: app.counter is not None and app.counter.is_open, timeout=WAIT)
+    view = app.window.front()
+    qtbot.waitUntil(view.side[3].isEnabled, timeout=WAIT)
+    QTest.keyClick(view, Qt.Key.Key_F8)
+    # Nobody with a PIN is known here, so nobody is asked for one.
+    qtbot.waitUntil(lambda: "camera" in view.groups, timeout=WAIT)
+    app.counter.chosen("language", "ru")
+    app.counter.chosen("theme", "dark")
+    app.counter.chosen("sounds", "off")
+    assert (view.title.text(), app.window.theme) == ("Настройки", "dark")
+    before = app.scanners
+    app.counter.chosen("camera", "7")
+    qtbot.waitUntil(lambda: app.scanners is not before, timeout=WAIT)
+    assert app.scanners.has_camera
+    qtbot.waitUntil(lambda: app.presenter.model.camera, timeout=WAIT)
+    # What the command line said is not kept; what was chosen is.
+    assert load(tmp_path) == Preferences("ru", "dark", False, "7", "")
+    QTest.keyClick(view, Qt.Key.Key_F9)
+    QTest.keyClick(view, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: len(files_till.left) == 1, timeout=WAIT)
+    assert files_till.left[0].suffix == ".ldx"
+    assert not app._sync.alive
+    qtbot.waitUntil(lambda: view.title.text() == "Это больше не касса", timeout=WAIT)
+
+
 def test_a_keyboard_scan_opens_the_guest(start, qtbot, files_till: FilesTill, tmp_path: Path) -> None:
     app = start(tmp_path)
     qtbot.waitUntil(lambda: app.presenter is not None, timeout=WAIT)
@@ -172,7 +215,8 @@ def test_language_and_theme_are_remembered(start, qtbot, files_till: FilesTill, 
     QTest.mouseClick(app.window.sale.header.language, Qt.MouseButton.LeftButton)
     QTest.mouseClick(app.window.sale.header.theme, Qt.MouseButton.LeftButton)
     assert app.state.button.text == "Отсканируйте гостя или введите сумму"
-    assert json.loads((tmp_path / "window.json").read_text()) == {"language": "ru", "theme": "dark"}
+    kept = json.loads((tmp_path / "window.json").read_text())
+    assert (kept["language"], kept["theme"]) == ("ru", "dark")
 
 
 def test_a_till_that_has_joined_no_network_asks_for_the_pairing_code(start, qtbot, tmp_path: Path) -> None:

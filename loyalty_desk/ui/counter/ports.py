@@ -20,7 +20,7 @@ from loyalty_desk.services.shifts import Shifts
 from loyalty_desk.services.sold_checks import SoldChecks
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
-from loyalty_desk.ui.sale.ports import TaskRunner, WallClock
+from loyalty_desk.ui.sale.ports import ScannerHealth, TaskRunner, WallClock
 
 
 class UseCases(Protocol):
@@ -67,8 +67,59 @@ class UseCases(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A till that has left its network: where its journal lies, and the file of what waited, None where nothing did."""
+
+    folder: Path
+    export: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A camera or a port: `key` is what is kept, `name` what people see."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the window is set to; `camera` is empty for the first there is, `serial` for none."""
+
+    language: str
+    theme: str
+    sounds: bool
+    camera: str
+    serial: str
+
+
+class Settings(Protocol):
+    """What a manager sets. `cameras` and `serial_ports` look at the machine, on the db thread; the rest is quick."""
+
+    def chosen(self) -> Chosen:
+        """Return what it is set to."""
+        ...
+
+    def choose(self, what: str, key: str) -> bool:
+        """Set one thing, at once and for later starts; return whether that changed anything."""
+        ...
+
+    def cameras(self) -> tuple[Device, ...]:
+        """Return the cameras of this machine."""
+        ...
+
+    def serial_ports(self) -> tuple[Device, ...]:
+        """Return what is plugged in and may be a scanner."""
+        ...
+
+    def scanner_health(self) -> ScannerHealth:
+        """Return how the scanners are."""
+        ...
+
+
 class Care(Protocol):
-    """What support asks for: proof and export read the whole journal, on the db thread."""
+    """What support asks for: proof, export and leaving read the whole journal, on the db thread."""
 
     def is_sound(self) -> bool:
         """Prove the journal record by record and return whether it is in order."""
@@ -82,6 +133,14 @@ class Care(Protocol):
         """Write the journal, encrypted, into a file; return it and how many records wait in it."""
         ...
 
+    def leave(self) -> Left:
+        """Take this till off its network, what waits written into a file first; raises as `Till.leave`."""
+        ...
+
+    def close_window(self) -> None:
+        """End the program."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -89,11 +148,13 @@ class Surroundings:
 
     `basket` makes one of a bare total of minor units.
 
-    `found` puts a guest on the sale; `changed` says that something was recorded; `crashed` takes faults of ours.
+    `open` brings another page to the front; `found` puts a guest on the sale; `changed` says that something was
+    recorded; `crashed` takes faults of ours.
     """
 
     cases: UseCases
     care: Care
+    settings: Settings
     runner: TaskRunner
     clock: WallClock
     words: Callable[[], Words]
@@ -105,6 +166,7 @@ class Surroundings:
     crashed: Callable[[Exception], None]
     redraw: Callable[[], None]
     leave: Callable[[], None]
+    open: Callable[[str], None]
 
     def now(self) -> datetime:
         """Return the time."""

@@ -14,13 +14,14 @@ from loyalty_desk.ui.counter.page import Page
 from loyalty_desk.ui.counter.pages.by_hand import ByHandPage
 from loyalty_desk.ui.counter.pages.register import RegisterPage
 from loyalty_desk.ui.counter.pages.sales import SalesPage
+from loyalty_desk.ui.counter.pages.settings import SettingsPage
 from loyalty_desk.ui.counter.pages.shift import ShiftPage
 from loyalty_desk.ui.counter.pages.till import TillPage
-from loyalty_desk.ui.counter.ports import Care, Surroundings, UseCases
+from loyalty_desk.ui.counter.ports import Care, Settings, Surroundings, UseCases
 from loyalty_desk.ui.counter.state import CounterState
 from loyalty_desk.ui.sale.ports import TaskRunner, WallClock
 
-# F7 opens the same page: a return begins with the sale it is of.
+# F7 opens the same page: a return begins with the sale it is of. The settings have no key: F12 leads to them.
 PAGES: dict[str, type[Page]] = {
     "F6": SalesPage,
     "F7": SalesPage,
@@ -28,6 +29,7 @@ PAGES: dict[str, type[Page]] = {
     "F9": ByHandPage,
     "F10": ShiftPage,
     "F12": TillPage,
+    SettingsPage.name: SettingsPage,
 }
 
 
@@ -39,6 +41,7 @@ class CounterPresenter:
         *,
         cases: UseCases,
         care: Care,
+        settings: Settings,
         runner: TaskRunner,
         clock: WallClock,
         render: Callable[[CounterState], None],
@@ -56,7 +59,21 @@ class CounterPresenter:
         self._page: Page | None = None
         self._leaving = False
         self._around = Surroundings(
-            cases, care, runner, clock, words, status, guest, basket, found, changed, crashed, self.draw, self._leave
+            cases,
+            care,
+            settings,
+            runner,
+            clock,
+            words,
+            status,
+            guest,
+            basket,
+            found,
+            changed,
+            crashed,
+            self.draw,
+            self._leave,
+            self.open,
         )
 
     @property

@@ -244,6 +244,10 @@ class SalePresenter:
         """Speak another language from now on; a sentence already said is taken back."""
         self._set(language=language, message=NO_MESSAGE)
 
+    def camera_set(self, camera: bool) -> None:
+        """Take whether there is to be a camera from now on."""
+        self._set(camera=camera)
+
     def theme_chosen(self, theme: str) -> None:
         """Note the theme, for its button."""
         self._set(theme=theme)

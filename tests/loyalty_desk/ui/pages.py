@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,8 +16,10 @@ from loyalty_desk.services.checkout import GuestCard
 from loyalty_desk.services.ports import Scan, ScanSource
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
+from loyalty_desk.ui.counter.ports import Chosen, Device, Left
 from loyalty_desk.ui.counter.presenter import CounterPresenter
 from loyalty_desk.ui.counter.state import CounterState
+from loyalty_desk.ui.sale.ports import ScannerHealth
 from tests.loyalty_desk.services.fake_requests import FakeRequests
 from tests.loyalty_desk.till_parts import IDENTITY, STORE, Counter, stocked
 from tests.loyalty_desk.ui.conftest import InlineRunner
@@ -37,6 +39,8 @@ class FakeCare:
 
     sound: bool = True
     woken: int = 0
+    left: int = 0
+    closed: int = 0
 
     def sync_now(self) -> None:
         self.woken += 1
@@ -46,6 +50,38 @@ class FakeCare:
 
     def export(self) -> tuple[Path, int]:
         return Path("journal.ldx"), 3
+
+    def leave(self) -> Left:
+        self.left += 1
+        return Left(Path("aside"), Path("journal.ldx"))
+
+    def close_window(self) -> None:
+        self.closed += 1
+
+
+@dataclass
+class FakeSettings:
+    """Keeps what is chosen; `there` is plugged in."""
+
+    now: Chosen = field(default_factory=lambda: Chosen("en", "light", True, "", ""))
+    there: tuple[Device, ...] = (Device("/dev/ttyUSB0", "/dev/ttyUSB0  Scanner"),)
+
+    def chosen(self) -> Chosen:
+        return self.now
+
+    def choose(self, what: str, key: str) -> bool:
+        before = self.now
+        self.now = replace(before, **{what: key == "on" if what == "sounds" else key})
+        return self.now != before
+
+    def cameras(self) -> tuple[Device, ...]:
+        return (Device("0", "1"), Device("2", "3"))
+
+    def serial_ports(self) -> tuple[Device, ...]:
+        return self.there
+
+    def scanner_health(self) -> ScannerHealth:
+        return ScannerHealth.READY
 
 
 @dataclass
@@ -57,6 +93,7 @@ class Pages:
     server: FakeRequests = field(default_factory=FakeRequests)
     runner: InlineRunner = field(default_factory=InlineRunner)
     care: FakeCare = field(default_factory=FakeCare)
+    settings: FakeSettings = field(default_factory=FakeSettings)
     states: list[CounterState] = field(default_factory=list)
     guest: GuestCard | None = None
     changed: int = 0
@@ -74,6 +111,7 @@ class Pages:
         self.presenter = CounterPresenter(
             cases=self.cases,
             care=self.care,
+            settings=self.settings,
             runner=self.runner,
             clock=parts.trusted,
             render=self.states.append,

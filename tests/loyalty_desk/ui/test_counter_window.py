@@ -120,12 +120,17 @@ def test_esc_and_side_keys_work_from_a_field(open_window) -> None:
 
 @pytest.mark.parametrize("language", ["ru", "en"])
 @pytest.mark.parametrize("size", [(1024, 768), (420, 800), (1920, 1080)])
-@pytest.mark.parametrize("key", ["F6", "F8", "F9", "F10", "F12"])
+@pytest.mark.parametrize("key", ["F6", "F8", "F9", "F10", "F12", "settings", "leave"])
 def test_nothing_is_cut_off_and_everything_can_be_touched(open_window, language, size, key) -> None:
     window = open_window(language, size)
     window.pages.till.sell(CARD, 1240)
     window.pages.guest = window.pages.till.checkout.identify(CARD)
-    window.pages.open(key)
+    window.pages.open("settings" if key == "leave" else key)
+    if key in ("settings", "leave"):
+        window.pages.type(pin="135790")
+        window.pages.enter()
+    if key == "leave":
+        window.pages.presenter.pressed("F9")
     window.settle()
     assert window.view.width() == size[0]
     for area in window.view.findChildren(QScrollArea):

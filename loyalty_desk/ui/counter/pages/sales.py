@@ -34,6 +34,7 @@ from loyalty_desk.ui.counter.pages.sales_model import (
 )
 from loyalty_desk.ui.counter.pages.sales_shown import shown
 from loyalty_desk.ui.counter.state import CounterState
+from loyalty_desk.ui.sale.state import NO_MESSAGE
 from loyalty_desk.wire.v1.lookup import SaleFound
 
 
@@ -172,6 +173,7 @@ class SalesPage(Page):
 
     def _find(self, text: str) -> None:
         cases = self.around.cases
+        self.message = NO_MESSAGE
 
         def find() -> _Found:
             try:

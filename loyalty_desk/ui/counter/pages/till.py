@@ -12,7 +12,7 @@ from loyalty_desk.ui.counter.state import CounterState, Fact, SideButton
 from loyalty_desk.ui.sale.state import Tone
 from loyalty_desk.wire.v1.rows import ProfileRow
 
-CHECK, EXPORT, SYNC = "F5", "F6", "F7"
+CHECK, EXPORT, SYNC, SETTINGS = "F5", "F6", "F7", "F8"
 
 
 class TillPage(Page):
@@ -45,6 +45,7 @@ class TillPage(Page):
                 SideButton(CHECK, t("Check the journal"), not self.is_busy),
                 SideButton(EXPORT, t("Save it to a file"), not self.is_busy),
                 SideButton(SYNC, t("Send now"), not self.is_busy),
+                SideButton(SETTINGS, t("Settings"), not self.is_busy),
             ),
         )
 
@@ -86,6 +87,8 @@ class TillPage(Page):
         if key == SYNC:
             self.around.care.sync_now()
             self.say(self.words.gettext("Asking the server now; what waits is counted above."), Tone.INFO)
+        elif key == SETTINGS:
+            self.around.open("settings")
         elif key == CHECK:
             self.work(self.around.care.is_sound, self._checked)
         elif key == EXPORT:
