@@ -23,7 +23,7 @@ from server.holds import router as holds
 from server.holds.service import Holds
 from server.jobs.bench import Bench
 from server.jobs.schedule import scheduled
-from server.kit import errors, incarnation, schema
+from server.kit import answers, incarnation, schema
 from server.kit.clock import SystemClock
 from server.kit.db import Database, fetch_value
 from server.kit.documented import schemas
@@ -98,7 +98,7 @@ def create_app(
         from granian.utils.proxies import wrap_asgi_with_proxy_headers
 
         app.add_middleware(wrap_asgi_with_proxy_headers, trusted_hosts=trusted)
-    errors.install(app)
+    answers.install(app)
     app.include_router(sync.make_router(services))
     app.include_router(tills.make_router(services))
     app.include_router(staff.make_router(services))

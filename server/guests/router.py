@@ -16,10 +16,11 @@ from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, Sal
 from server.guests import service
 from server.guests.lookups import look_up
 from server.guests.short_codes import issue
+from server.kit.answers import answer
 from server.kit.auth import Signer, decode_body, read_signed, require_active, require_bearer, require_same
 from server.kit.bodies import read_any, reply
 from server.kit.documented import documented
-from server.kit.errors import ApiError, answer
+from server.kit.errors import ApiError
 from server.kit.limits import LOOKUP, require
 from server.ledger.sales import find_sale
 from server.sentences import sentence

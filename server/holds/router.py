@@ -11,9 +11,10 @@ from loyalty_desk.domain.errors import Refused
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
 from server.guests.lookups import limit_of_evidence
+from server.kit.answers import answer
 from server.kit.auth import Signer, decode_body, read_signed, require_active, require_bearer, require_same
 from server.kit.documented import documented
-from server.kit.errors import ApiError, answer
+from server.kit.errors import ApiError
 from server.kit.limits import SHORT_CODE, forgive, require
 from server.services import Services
 from server.sync.signers import find_signer

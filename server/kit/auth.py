@@ -11,7 +11,7 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from fastapi import Request
+from starlette.requests import Request
 
 from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.errors import ErrorCode

@@ -10,8 +10,9 @@ from fastapi import Request, Response
 
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorCode
+from server.kit.answers import answer, wants_json
 from server.kit.auth import decode_body, read_body
-from server.kit.errors import ApiError, answer, wants_json
+from server.kit.errors import ApiError
 
 
 async def read_any[T](kind: type[T], request: Request, limit: int = codec.MAX_BODY_BYTES) -> T:

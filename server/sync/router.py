@@ -22,9 +22,10 @@ from loyalty_desk.wire.v1.sync import (
     ReconcileAnswer,
     ReconcileRequest,
 )
+from server.kit.answers import answer
 from server.kit.auth import Signer, decode_body, read_signed, require_bearer, require_same
 from server.kit.documented import ERRORS, documented
-from server.kit.errors import ApiError, answer
+from server.kit.errors import ApiError
 from server.ledger.shelf import ProgramShelf
 from server.services import Services
 from server.sync.bootstrap import Snapshots

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request, Response
 from loyalty_desk.domain.errors import BadInput, ForPerson
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart
 from loyalty_desk.wire.v1.errors import ErrorCode
+from server.kit.answers import answer
 from server.kit.auth import decode_body, read_body
 from server.kit.documented import documented
-from server.kit.errors import ApiError, answer
+from server.kit.errors import ApiError
 from server.services import Services
 from server.tills import service
 
