@@ -1,11 +1,12 @@
-"""`program check | publish | show`."""
+"""`program check | publish | show | limits`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
@@ -13,9 +14,15 @@ from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.publishing import Finding
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
-from server.cli_terminal import Terminal, counted
+from server.cli_terminal import Terminal, counted, money_text
 from server.kit.ground import Ground
 from server.sentences import sentence
+
+if TYPE_CHECKING:
+    from server.ledger.leases import Key, Standing
+    from server.tills.service import Till
+
+    type Held = Mapping[Key, Mapping[UUID, int]]
 
 app = typer.Typer(no_args_is_help=True, help="The program of a network: check a file, publish it, show what is there.")
 File = Annotated[Path, typer.Argument(help="A .toml, .yaml or .json file with the keys of a program.")]
@@ -95,3 +102,74 @@ def program_show(
     found = with_ground(settings_of(data_dir), terminal, work)
     terminal.line(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
     terminal.result(version=found.version, hash=found.hash_text, program=found.to_dict())
+
+
+@app.command("limits")
+def program_limits(network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Say of every rule limited for all guests together what was given, what tills hold to give, and what is left."""
+    from datetime import UTC, datetime
+
+    from loyalty_desk.domain.money import currency
+    from loyalty_desk.domain.uses import MONEY
+    from server.ledger import leases
+    from server.programs import service
+    from server.tills import service as tills
+
+    terminal = Terminal(as_json)
+    now = datetime.now(UTC)
+
+    async def work(opened: Ground) -> tuple[Program, Sequence[Standing], Held, Sequence[Till], Sequence[UUID]]:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            program = await service.current(connection, chosen)
+            if program is None:
+                raise Refused("program_missing")
+            return (
+                program,
+                await leases.standings(connection, chosen, program, now),
+                await leases.held_by_tills(connection, chosen, now),
+                await tills.tills(connection, chosen),
+                await leases.awaited(connection, chosen, now),
+            )
+
+    program, found, held, known, awaited = with_ground(settings_of(data_dir), terminal, work)
+    names = {one.id: one.name for one in known}
+    seen = {one.id: one.last_seen for one in known}
+    unit = currency(program.currency)
+    for one in found:
+        rule, period = one.key
+
+        def said(count: int, *, of_money: bool = period == MONEY) -> str:
+            return money_text(count, unit) if of_money else f"{count:,}"
+
+        figures = (
+            f"{said(one.limit)} in all, {said(one.used)} given, {said(one.leased)} at tills, {said(one.left)} left"
+        )
+        terminal.line(f"{rule}: {figures}")
+        for till, count in sorted(held.get(one.key, {}).items(), key=lambda it: (-it[1], str(it[0]))):
+            heard = seen.get(till)
+            when = "never heard of" if heard is None else f"last heard of {heard:%Y-%m-%d %H:%M} UTC"
+            terminal.line(f"  {said(count):>10}  {names.get(till, till)} ({when})")
+    if not found:
+        terminal.line("No rule of the program is limited for all guests together.")
+    for till in awaited if found else []:
+        terminal.say(
+            f"Since the server was put back till “{names.get(till, till)}” has not said what it gave: until it has, or"
+            " is taken off the network, tills get no more."
+        )
+    terminal.result(
+        version=program.version,
+        limits=[
+            {
+                "rule": one.key[0],
+                "of": "money" if one.key[1] == MONEY else "uses",
+                "limit": one.limit,
+                "used": one.used,
+                "leased": one.leased,
+                "left": one.left,
+                "tills": {str(till): count for till, count in held.get(one.key, {}).items()},
+            }
+            for one in found
+        ],
+        awaited=[str(one) for one in awaited],
+    )

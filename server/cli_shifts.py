@@ -7,9 +7,9 @@ from uuid import UUID
 
 import typer
 
-from loyalty_desk.domain.money import Currency, currency
+from loyalty_desk.domain.money import currency
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
-from server.cli_terminal import Terminal, counted
+from server.cli_terminal import Terminal, counted, money_text
 from server.kit.ground import Ground
 from server.ledger.shifts import ClosedShift
 
@@ -37,12 +37,12 @@ def shifts(
     found = with_ground(settings_of(data_dir), terminal, work)
     for one in found:
         sums, unit = one.totals.whole, currency(one.currency)
-        money = f"{_amount(sums.money, unit)} {unit.code}  returned {_amount(sums.returned, unit)}"
+        money = f"{money_text(sums.money, unit)} {unit.code}  returned {money_text(sums.returned, unit)}"
         if sums.exchanges:
-            swapped = f"{_amount(sums.exchange_money, unit)} for {_amount(sums.exchange_returned, unit)}"
+            swapped = f"{money_text(sums.exchange_money, unit)} for {money_text(sums.exchange_returned, unit)}"
             money += f"  {counted(sums.exchanges, 'exchange')} {swapped}"
         if sums.points_money:
-            money += f"  paid with points {_amount(sums.points_money, unit)}"
+            money += f"  paid with points {money_text(sums.points_money, unit)}"
         terminal.line(
             f"{one.day}  {one.store}  {one.till}  #{one.number}  {counted(sums.sales, 'sale')}  {money}"
             f"  points +{sums.points_earned} -{sums.points_redeemed}"
@@ -63,9 +63,3 @@ def shifts(
             for one in found
         ]
     )
-
-
-def _amount(minor: int, unit: Currency) -> str:
-    whole, part = divmod(abs(minor), unit.unit)
-    cents = f".{part:0{unit.decimals}}" if unit.decimals else ""
-    return f"{'-' if minor < 0 else ''}{whole:,}{cents}"

@@ -13,6 +13,8 @@ from uuid import UUID
 
 import segno
 
+from loyalty_desk.domain.money import Currency
+
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
@@ -46,6 +48,13 @@ class Terminal:
 def counted(number: int, thing: str) -> str:
     """Return `1 shift`, `2 shifts`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def money_text(minor: int, unit: Currency) -> str:
+    """Return minor units as an amount, `1,234.50`."""
+    whole, part = divmod(abs(minor), unit.unit)
+    cents = f".{part:0{unit.decimals}}" if unit.decimals else ""
+    return f"{'-' if minor < 0 else ''}{whole:,}{cents}"
 
 
 def _plain(value: object) -> object:

@@ -68,8 +68,6 @@ SENTENCES = {
     "rule_without_effect": "In the program, {place} has no effect.",
     "name_missing": "In the program, {place} has no name in: {languages}.",
     "all_for_nothing": "In the program, {place} gives everything for nothing, without a limit.",
-    "nothing_at_tills": "In the program, {place} gives nothing at tills: it is limited for all guests together, and"
-    " tills cannot share such a limit yet. Checks that other systems send get it.",
     "opens_nothing": "In the program, the coupon of {place} opens the rule {rule}, which is not there.",
     "bounds_crossed": "In the program, {condition} in {place} can never hold: its bounds are crossed.",
     "dates_crossed": "In the program, {condition} in {place} ends before it begins.",
@@ -120,6 +118,7 @@ SENTENCES = {
     "file_exists": "There is a file {file} already. Choose another name.",
     "list_header": "The first line of the list names its columns, of these: {wants}. Not known: {found}.",
     "list_line": "Line {line} of the list is not understood: {column} should be {wants}.",
+    "card_of_another": "The card {card} of the list is a guest's already who is not in it.",
     "member_no_taken": "Somebody else has the member number {number}.",
     "guest_name": "A guest's name has at most {limit} printable letters.",
     "guest_erased": "One of the two guests has been erased.",

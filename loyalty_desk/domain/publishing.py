@@ -113,9 +113,6 @@ def _rule(rule: Rule, program: Program) -> Iterator[Finding]:
             yield Finding(code, place, facts={"condition": condition.text("type")})
     if _contradicts(rule):
         yield Finding("never_matches", place)
-    if any(one.data.get("type") == "budget" or one.data.get("total") for one in rule.conditions):
-        # No server leases parts of totals and budgets yet, and a till gives what it has leased.
-        yield Finding("nothing_at_tills", place, refuses=False)
 
 
 def _effect(effect: Fields, rule: Rule, program: Program, place: str) -> Iterator[Finding]:

@@ -100,13 +100,13 @@ SENTENCES: Mapping[str, str | Counted] = {
     "coupon_unknown": _("this guest has no such coupon"),
     "reward_unknown": _("there is no such reward"),
     # limits
-    "limit_total": _("used up at this till: the next exchange with the server may bring more"),
+    "limit_total": _("used up at this till: the next sync may bring more"),
     "limit_guest": n_("{limit} time per guest, already used", "{limit} times per guest, all used", "limit"),
     "limit_day": n_("{limit} time a day, already used", "{limit} times a day, all used", "limit"),
     "limit_week": n_("{limit} time a week, already used", "{limit} times a week, all used", "limit"),
     "limit_month": n_("{limit} time a month, already used", "{limit} times a month, all used", "limit"),
     "limit_year": n_("{limit} time a year, already used", "{limit} times a year, all used", "limit"),
-    "budget_spent": _("its budget at this till is spent: the next exchange with the server may bring more"),
+    "budget_spent": _("its budget at this till is spent: the next sync may bring more"),
     # against each other
     "other_better": _("another offer of the same group is better"),
     "excluded_by": _("does not combine with another offer"),

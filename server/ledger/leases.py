@@ -237,6 +237,19 @@ class PostgresLeases:
         )
 
 
+# $2 is a till that is left out, $3 the moment before which a lease must have expired to be over for good.
+_OUT = """
+    select * from (
+        select l.rule, l.period, l.device_id, greatest(0, case
+            when l.expires_at > $3 or (d.state = 'active' and h.epoch is not distinct from l.epoch)
+            then l.granted else l.given end - l.used) as is_out
+        from lease l join device d on d.network_id = l.network_id and d.id = l.device_id
+        left join lease_holder h on h.network_id = l.network_id and h.device_id = l.device_id
+        where l.network_id = $1 and l.device_id is distinct from $2
+    ) as each_one where is_out > 0
+"""
+
+
 async def leased_out(
     connection: AsyncConnection, network: UUID, now: datetime, *, besides: UUID | None = None
 ) -> dict[Key, int]:
@@ -247,21 +260,21 @@ async def leased_out(
     """
     found = await fetch(
         connection,
-        """
-        select rule, period, sum(is_out)::bigint from (
-            select l.rule, l.period, greatest(0, case
-                when l.expires_at > $3 or (d.state = 'active' and h.epoch is not distinct from l.epoch)
-                then l.granted else l.given end - l.used) as is_out
-            from lease l join device d on d.network_id = l.network_id and d.id = l.device_id
-            left join lease_holder h on h.network_id = l.network_id and h.device_id = l.device_id
-            where l.network_id = $1 and l.device_id is distinct from $2
-        ) as each_one where is_out > 0 group by rule, period
-        """,
+        f"select rule, period, sum(is_out)::bigint from ({_OUT}) as t group by rule, period",  # noqa: S608 - constant
         network,
         besides,
         now - GRACE,
     )
     return {(row[0], row[1]): int(row[2]) for row in found}
+
+
+async def held_by_tills(connection: AsyncConnection, network: UUID, now: datetime) -> dict[Key, dict[UUID, int]]:
+    """Return the same by till."""
+    made: dict[Key, dict[UUID, int]] = {}
+    for rule, period, device, is_out in await fetch(connection, _OUT, network, None, now - GRACE):
+        mine = made.setdefault((rule, period), {})
+        mine[device] = mine.get(device, 0) + is_out
+    return made
 
 
 async def awaited(connection: AsyncConnection, network: UUID, now: datetime) -> list[UUID]:

@@ -105,6 +105,63 @@ def test_a_program_is_checked_published_once_and_shown(commands: Commands, tmp_p
     assert commands.json("program", "publish", str(copy))["version"] == 2
 
 
+def test_limits_are_shown_as_given_held_by_tills_and_left(
+    commands: Commands, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    assert commands.json("program", "limits") == {"version": 1, "limits": [], "awaited": []}
+    assert "No rule of the program is limited" in commands.run("program", "limits")[0]
+    file = tmp_path / "program.json"
+    rules = [
+        {
+            "id": name,
+            "name": {"en": name, "ru": name},
+            "effects": [{"type": "fixed_amount", "amount": 100}],
+            "conditions": [condition],
+        }
+        for name, condition in (
+            ("gift", {"type": "usage", "total": 2_000}),
+            ("fund", {"type": "budget", "amount": 500_000}),
+        )
+    ]
+    file.write_text(json.dumps({"currency": "RUB", "rules": rules}))
+    assert commands.json("program", "publish", str(file))["version"] == 2
+    till, life = uuid4(), uuid4()
+    for statement, parameters in (
+        (
+            (
+                "insert into device (network_id, id, store_id, name, pubkey, state)"
+                " select network_id, %s, id, 'Bar', %s, 'active' from store limit 1"
+            ),
+            (till, bytes(32)),
+        ),
+        (
+            (
+                "insert into lease (network_id, device_id, epoch, rule, period, granted, used, expires_at)"
+                " select network_id, id, 1, 'gift', '', 40, 3, now() + interval '1 day' from device"
+            ),
+            (),
+        ),
+        ("insert into counter select network_id, 'program', 'gift', '', 3 from network", ()),
+        ("insert into lease_holder select network_id, id, 1, 1, %s, now() + interval '1 day' from device", (life,)),
+    ):
+        admin.execute(statement, parameters)
+    (gift, fund) = commands.json("program", "limits")["limits"]
+    assert gift == {
+        "rule": "gift",
+        "of": "uses",
+        "limit": 2_000,
+        "used": 3,
+        "leased": 37,
+        "left": 1_960,
+        "tills": {str(till): 37},
+    }
+    assert (fund["of"], fund["limit"], fund["left"]) == ("money", 500_000, 500_000)
+    said = commands.run("program", "limits")[0]
+    assert "gift: 2,000 in all, 3 given, 37 at tills, 1,960 left" in said
+    assert "37  Bar (never heard of)" in said
+    assert "fund: 5,000.00 in all" in said
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
