@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import BadInput, Refused
-from loyalty_desk.domain.guest_code import CodeKind, ld1, parse
+from loyalty_desk.domain.guest_code import HANDLE_BYTES, CodeKind, ld1, parse
 from loyalty_desk.domain.ids import derived_id
 from server.guests import repository, service
 from server.guests.phones import e164
-from server.guests.service import NewGuest
+from server.guests.service import MAX_NAME, NewGuest
 from server.kit import feed
 from server.kit.db import fetch
 from server.kit.ground import Ground
@@ -27,7 +28,15 @@ from server.ledger.taking_up import take_up, turn
 
 COLUMNS = ("name", "phone", "birthday", "member_no", "card", "tier", "points", "spend", "visits")
 MAX_LINES = 1_000_000
+MAX_BYTES = 256 << 20
 _PAGE = 500
+# So many points of so many lines are a sum that the ledger can hold.
+_DIGITS = {"points": 12, "spend": 15, "visits": 9}
+_ELDEST = date(1900, 1, 1)
+# What a spreadsheet would calculate when it opens the list; an apostrophe before it makes it text there, and is no part
+# of the name here.
+_FORMULA = ("=", "+", "-", "@")
+_AS_TEXT = "'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +51,64 @@ class Line:
 def read(path: Path) -> list[Line]:
     """Return the guests of a file, all of it checked before anything is done.
 
-    Raises `BadInput` `file_missing`, `list_header` and `list_line` with line and column.
+    Raises `BadInput` `file_missing`, `file_too_large`, `file_not_text`, `list_header` and `list_line` with line and
+    column.
     """
+    text = _text(path)
+    header = text.partition("\n")[0]
+    # Where the comma stands in prices, spreadsheets put semicolons between fields.
+    between = ";" if ";" in header and "," not in header else ","
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=between)
     try:
+        names = list(rows.fieldnames or ())
+        unknown = set(names) - set(COLUMNS) - {"id"}
+        if not names or unknown or len(set(names)) != len(names):
+            raise BadInput("list_header", wants=", ".join(COLUMNS), found=", ".join(sorted(unknown))[:200] or "-")
+        lines = [_line(rows.line_num, row) for row in rows]
+    except csv.Error as error:
+        raise BadInput("list_line", line=rows.line_num + 1, column="it", wants="fields in closed quotes") from error
+    if len(lines) > MAX_LINES:
+        raise BadInput("list_line", line=lines[MAX_LINES].number, column="it", wants=f"one of {MAX_LINES} guests")
+    _require_once(lines)
+    return lines
+
+
+def _text(path: Path) -> str:
+    try:
+        # A pipe into which nobody writes would be waited for, for ever; a device may never end.
+        if path.stat().st_size > MAX_BYTES:
+            raise BadInput("file_too_large", file=str(path), limit=MAX_BYTES)
+        if not path.is_file():
+            raise BadInput("file_missing", file=str(path), reason="no file")
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise BadInput("file_not_text", file=str(path)) from error
         raise BadInput("file_missing", file=str(path), reason=type(error).__name__) from error
-    rows = csv.DictReader(io.StringIO(text))
-    unknown = set(rows.fieldnames or ()) - set(COLUMNS) - {"id"}
-    if not rows.fieldnames or unknown or len(set(rows.fieldnames)) != len(rows.fieldnames):
-        raise BadInput("list_header", wants=", ".join(COLUMNS), found=", ".join(sorted(unknown)) or "-")
-    return [_line(number, row) for number, row in enumerate(rows, start=2)]
+    if "\0" in text:
+        raise BadInput("file_not_text", file=str(path))
+    return text
+
+
+def _require_once(lines: Sequence[Line]) -> None:
+    """Refuse two lines that would be one guest, or two guests with one card: nobody knows which of them is right."""
+    seen: dict[object, int] = {}
+    for one in lines:
+        guest = one.guest
+        for column, key in (("member_no", guest.member_no), ("card", guest.handles), (_named_by(one), _key(one))):
+            if key and seen.setdefault((column, key), one.number) != one.number:
+                wants = f"another one than that of line {seen[column, key]}"
+                raise BadInput("list_line", line=one.number, column=column, wants=wants)
+
+
+def _key(line: Line) -> str:
+    """Return what tells a guest from others; empty where nothing does."""
+    guest = line.guest
+    return guest.member_no or guest.phone or (str(guest.handles[0]) if guest.handles else "")
+
+
+def _named_by(line: Line) -> str:
+    return "member_no" if line.guest.member_no else "phone" if line.guest.phone else "card"
 
 
 async def take_in(
@@ -76,6 +132,7 @@ async def take_in(
                 continue
             made = [_with_id(one.guest, guest) for guest, one in fresh.items()]
             await _require_free(connection, network, made)
+            await _require_new_cards(connection, network, made)
             registered = await service.register(connection, network, ground.vault, made)
             # Nobody sells to one of these cards meanwhile without this being seen; taken before any account is locked.
             await turn(connection, network, alone=True)
@@ -109,12 +166,12 @@ async def give_out(ground: Ground, network: UUID) -> list[dict[str, str]]:
                 found.append(
                     {
                         "id": str(row.guest_id),
-                        "name": person.name,
+                        "name": _as_text(person.name),
                         "phone": person.phone,
                         "birthday": person.birthday.isoformat() if person.birthday else "",
                         "member_no": person.member_no,
                         "card": ld1(int.from_bytes(bytes(row.card), "big")) if row.card else "",
-                        "tier": row.tier,
+                        "tier": _as_text(row.tier),
                         "points": str(row.points),
                         "spend": str(row.spend),
                         "visits": str(row.visits),
@@ -144,9 +201,31 @@ async def _require_free(connection: AsyncConnection, network: UUID, guests: Sequ
         raise Refused("member_no_taken", number=min(taken))
 
 
+async def _require_new_cards(connection: AsyncConnection, network: UUID, guests: Sequence[NewGuest]) -> None:
+    handles = [handle.to_bytes(HANDLE_BYTES, "big") for one in guests for handle in one.handles]
+    taken = await repository.credentials(connection, network, handles)
+    if taken:
+        raise Refused("card_of_another", card=min(ld1(int.from_bytes(one.handle, "big")) for one in taken))
+
+
+def _as_text(text: str) -> str:
+    return _AS_TEXT + text if text.startswith(_FORMULA) else text
+
+
+def _plain(text: str) -> str:
+    return text[1:] if text.startswith(_AS_TEXT) and text[1:].startswith(_FORMULA) else text
+
+
+def _word(line: int, values: dict[str, str], name: str) -> str:
+    text = unicodedata.normalize("NFC", " ".join(_plain(values.get(name, "")).split()))
+    if len(text) > MAX_NAME or not text.isprintable():
+        raise BadInput("list_line", line=line, column=name, wants=f"at most {MAX_NAME} printable letters")
+    return text
+
+
 def _line(number: int, row: dict[str, str]) -> Line:
-    if number > MAX_LINES or None in row:
-        raise BadInput("list_line", line=number, column="", wants=f"as many fields as the header, {MAX_LINES} lines")
+    if None in row:
+        raise BadInput("list_line", line=number, column="it", wants="as many fields as the header")
     values = {key: (value or "").strip() for key, value in row.items()}
     points, spend, visits = (_whole(number, values, name) for name in ("points", "spend", "visits"))
     handles: tuple[int, ...] = ()
@@ -156,15 +235,17 @@ def _line(number: int, row: dict[str, str]) -> Line:
         birthday = date.fromisoformat(values["birthday"]) if values.get("birthday") else None
     except ValueError as error:
         raise BadInput("list_line", line=number, column="birthday", wants="like 1990-05-17") from error
+    if birthday is not None and not _ELDEST <= birthday <= datetime.now(UTC).date():
+        raise BadInput("list_line", line=number, column="birthday", wants="in the past")
     try:
         phone = e164(values["phone"]) if values.get("phone") else ""
     except BadInput as error:
         raise BadInput("list_line", line=number, column="phone", wants="like +79161234567") from error
     guest = NewGuest(
-        name=values.get("name", ""),
+        name=_word(number, values, "name"),
         phone=phone,
         birthday=birthday,
-        tier=values.get("tier", ""),
+        tier=_word(number, values, "tier"),
         spend=spend,
         visits=visits,
         handles=handles,
@@ -176,7 +257,7 @@ def _line(number: int, row: dict[str, str]) -> Line:
 
 def _whole(line: int, values: dict[str, str], name: str) -> int:
     text = values.get(name, "") or "0"
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS[name]):
         raise BadInput("list_line", line=line, column=name, wants="a whole number, smallest units")
     return int(text)
 
@@ -204,9 +285,7 @@ def _number(line: int, text: str) -> str:
 
 
 def _id(network: UUID, line: Line, name: str) -> UUID:
-    guest = line.guest
-    known = guest.member_no or guest.phone or (str(guest.handles[0]) if guest.handles else f"{name}:{line.number}")
-    return derived_id(network, f"import:{known}")
+    return derived_id(network, f"import:{_key(line) or f'{name}:{line.number}'}")
 
 
 def _with_id(guest: NewGuest, guest_id: UUID) -> NewGuest:

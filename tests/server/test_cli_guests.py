@@ -1,7 +1,9 @@
 """Lists of guests, two guests who are one, a guest who wants to be forgotten: by the commands, on a real database."""
 
 import asyncio
+import csv
 import json
+import os
 from pathlib import Path
 from uuid import UUID
 
@@ -9,6 +11,7 @@ import psycopg
 import pytest
 
 from loyalty_desk.domain.guest_code import ld1
+from server.guests import lists
 from server.guests.leaving import LIST, erase_again
 from server.guests.service import Registered
 from server.kit.ground import ground as open_ground
@@ -145,6 +148,16 @@ def test_a_list_is_taken_in_once_and_given_out_as_it_was(
         ("name,card\nA,LD1ZZ\n", "card should be"),
         ("name,member_no\nA,123\n", "member_no should be"),
         ("name\nA,B,C\n", "as many fields as the header"),
+        ('name,phone\n"A,\nB,\n', "Line 2 of the list is not understood: it should be fields in closed quotes."),
+        (f"name\n{'A' * 200_000}\n", "Line 2 of the list"),
+        ("name\n" + "A\n" * 600 + "B" * 101 + "\n", "Line 602 of the list is not understood: name"),
+        ("name\nA\x1b[31mB\n", "Line 2 of the list is not understood: name"),
+        ("name\nA\0B\n", "is not text in UTF-8"),
+        ("name,birthday\nA,2999-01-01\n", "birthday should be in the past"),
+        ("name,points\nA,1000000000000\n", "Line 2 of the list is not understood: points"),
+        ("name,member_no\nA,1000000016\nB,1000000016\n", "Line 3 of the list is not understood: member_no"),
+        ("name,phone\nA,+79161234567\nB,+79161234567\n", "Line 3 of the list is not understood: phone"),
+        ("phone,card\n,LD104HMASW9NF6YY54\n+79161234567,LD104HMASW9NF6YY54\n", "card should be another one"),
     ],
 )
 def test_a_wrong_list_names_the_line_and_takes_nobody_in(
@@ -154,3 +167,41 @@ def test_a_wrong_list_names_the_line_and_takes_nobody_in(
     file.write_text(text)
     assert said in commands.refused("guests", "import", str(file))
     assert admin.execute("select count(*) from guest").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("text", ["name\nАнна\n".encode("cp1251"), "name\nАнна\n".encode("utf-16"), b"\xff\xfe"])
+def test_a_list_in_another_encoding_is_named_so(commands: Commands, tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "guests.csv"
+    file.write_bytes(text)
+    assert "is not text in UTF-8" in commands.refused("guests", "import", str(file))
+
+
+def test_what_is_no_file_or_too_large_is_not_read(commands: Commands, tmp_path: Path) -> None:
+    pipe, huge = tmp_path / "pipe", tmp_path / "huge.csv"
+    os.mkfifo(pipe)
+    with huge.open("wb") as file:
+        file.truncate(1 << 30)
+    for path, said in ((pipe, "cannot be read"), (huge, "is larger than"), (tmp_path, "cannot be read")):
+        assert said in commands.refused("guests", "import", str(path))
+
+
+def test_a_name_that_a_spreadsheet_would_calculate_is_text_there_and_a_name_here(
+    commands: Commands, tmp_path: Path, admin: psycopg.Connection
+) -> None:
+    first, again = tmp_path / "first.csv", tmp_path / "again.csv"
+    names = ["=HYPERLINK(1)", "+7 Anna", "-5", "@Anna", "'Anna", "O'Neil"]
+    first.write_text("name;phone\n" + "".join(f"{name};\n" for name in names))
+    assert commands.json("guests", "import", str(first))["new"] == len(names)
+    commands.json("guests", "export", str(again))
+    with again.open(newline="") as file:
+        given = {row["name"] for row in csv.DictReader(file)}
+    assert given == {"'=HYPERLINK(1)", "'+7 Anna", "'-5", "'@Anna", "'Anna", "O'Neil"}
+    assert {one.guest.name for one in lists.read(again)} == set(names)
+
+
+def test_a_card_of_somebody_who_is_not_in_the_list_is_told(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "guests.csv"
+    file.write_text("name,card\nAnna,LD104HMASW9NF6YY54\n")
+    commands.json("guests", "import", str(file))
+    file.write_text("name,phone,card\nBoris,+79161234567,LD104HMASW9NF6YY54\n")
+    assert "LD104HMASW9NF6YY54" in commands.refused("guests", "import", str(file))
