@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from loyalty_desk.domain.canonical import is_text
 from loyalty_desk.domain.errors import BadInput
-from loyalty_desk.domain.money import MAX_MAJOR, currency, divide_half_up
+from loyalty_desk.domain.money import LARGEST, MAX_MAJOR, currency, divide_half_up
 
 MAX_LINES = 1_000
 MAX_QUANTITY_MILLI = 1_000_000_000
@@ -117,7 +117,7 @@ class Basket:
     def validated(self) -> Basket:
         """Return the basket itself; raises `BadInput` naming `line` and `field` of what cannot be priced."""
         lines = self.lines
-        limit = currency(self.currency).unit * (MAX_MAJOR + 1) - 1
+        limit = LARGEST[currency(self.currency).code]
         if len(lines) > MAX_LINES:
             raise BadInput("lines_too_many", lines=len(lines), limit=MAX_LINES)
         cost = sum([line.gross for line in lines])

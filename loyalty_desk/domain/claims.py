@@ -28,23 +28,28 @@ class Claims:
         claims, shown = self._by_category, tally.by_category
         if rule.goods_are_products:
             claims, shown = self._by_product, tally.by_product
-        left, may, cuts = tally.left, tally.may, tally.cuts
         closed = False
         for name in rule.goods:
-            if name in claims:
-                for i in shown[name]:
-                    last = cuts[i]
-                    if (last is None or last[1][0] == MANUAL_RULE) and left[i] > 0 and may[i] != CLOSED:
-                        break
-                else:
-                    del claims[name]
-                    closed = True
+            # Goods that nobody waits for may stay open: they let nobody wait.
+            if claims.get(name, 0) & waiting and not self._is_open(shown[name]):
+                del claims[name]
+                closed = True
         if not closed:
             return waiting
         wanted = reduce(or_, self._by_category.values(), self._others)
         if self._by_product:
             wanted = reduce(or_, self._by_product.values(), wanted)
         return waiting & wanted
+
+    def _is_open(self, lines: Sequence[int]) -> bool:
+        """Return whether any of the lines can still be lowered by a rule that spares lowered ones."""
+        tally = self._tally
+        left, may, cuts = tally.left, tally.may, tally.cuts
+        for i in lines:
+            last = cuts[i]
+            if (last is None or last[1][0] == MANUAL_RULE) and left[i] > 0 and may[i] != CLOSED:
+                return True
+        return False
 
 
 def _named(index: Mapping[str, Bits], shown: Mapping[str, Sequence[int]], claims: Bits) -> dict[str, Bits]:

@@ -35,24 +35,31 @@ def run_discounts(trace: Trace, sole: PlannedRule | None = None) -> None:
         return
     plan = trace.plan
     waiting = trace.candidates & plan.discounts
-    rules, claiming = plan.rules, 0 if trace.every_rule else waiting & plan.claims
-    claims = Claims(plan, trace.tally) if claiming else None
+    rules, tally, outcomes = plan.rules, trace.tally, trace.outcomes
+    claiming = 0 if trace.every_rule else waiting & plan.claims
+    claims = Claims(plan, tally) if claiming else None
+    has_floors = tally.has_floors
     while waiting:
         bit = waiting & -waiting
         rule = rules[bit.bit_length() - 1]
-        if rule.is_alone:
-            waiting ^= bit
-            _turn(trace, rule)
-            if claims is not None and bit & claiming:
-                still = claims.waiting_after(rule, waiting)
-                if still != waiting:
-                    waiting, trace.passed_over = still, True
-        else:
+        if not rule.is_alone:
             group = waiting & plan.groups[rule.group]
             waiting ^= group
             winner = _winner(trace, plan.listed(group))
+            outcomes = trace.outcomes
             if winner is not None:
                 _turn(trace, winner)
+            continue
+        waiting ^= bit
+        turn = None if has_floors else rule.written_out
+        if turn is None or (reason := turn(tally)) is NOT_ITS_TURN:
+            _turn(trace, rule)
+        else:
+            outcomes[rule.rank] = reason
+        if claims is not None and bit & claiming:
+            still = claims.waiting_after(rule, waiting)
+            if still != waiting:
+                waiting, trace.passed_over = still, True
 
 
 def run_stage(trace: Trace, stage: Bits) -> None:
@@ -75,15 +82,21 @@ def run_earning(trace: Trace, earnings: Earnings) -> None:
         earnings.multipliers.clear()
         _earn_turn(trace, alone, earnings)
         return
+    rules, outcomes = plan.rules, trace.outcomes
     while waiting:
         bit = waiting & -waiting
-        rule = plan.rules[bit.bit_length() - 1]
+        rule = rules[bit.bit_length() - 1]
         group = bit if rule.is_alone else waiting & plan.groups[rule.group]
         waiting ^= group
-        if group == bit:
-            _earn_turn(trace, rule, earnings)
-        else:
+        if group != bit:
             _earning_group(trace, plan.listed(group), earnings)
+            outcomes = trace.outcomes
+            continue
+        turn = rule.earning_written_out
+        if turn is not None and turn(earnings):
+            outcomes[rule.rank] = None
+        else:
+            _earn_turn(trace, rule, earnings)
 
 
 def ready(trace: Trace, rule: PlannedRule) -> Sequence[int] | None:
@@ -114,12 +127,6 @@ def _leave_reason(trace: Trace, rule: PlannedRule, positions: Sequence[int]) -> 
 
 
 def _turn(trace: Trace, rule: PlannedRule) -> None:
-    tally = trace.tally
-    if rule.written_out is not None and not tally.has_floors:
-        reason = rule.written_out(tally)
-        if reason is not NOT_ITS_TURN:
-            trace.outcomes[rule.rank] = reason
-            return
     positions = ready(trace, rule)
     if positions is None:
         return
@@ -211,9 +218,6 @@ def _best(
 
 
 def _earn_turn(trace: Trace, rule: PlannedRule, earnings: Earnings) -> None:
-    if rule.earning_written_out is not None and rule.earning_written_out(earnings):
-        trace.outcomes[rule.rank] = None
-        return
     positions = ready(trace, rule)
     if positions is not None:
         _earn(trace, rule, positions, earnings)

@@ -7,22 +7,24 @@ from dataclasses import dataclass, field
 from math import lcm, prod
 
 from loyalty_desk.domain.basket import LineFlag
-from loyalty_desk.domain.money import BASIS_POINTS, allocate, divide_half_up, largest_remainder
+from loyalty_desk.domain.money import BASIS_POINTS, divide_half_up, largest_remainder
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.tally import Tally, in_order, left_out
 
 
 @dataclass(slots=True)
 class Share:
-    """What one rule earns, exact: `points` smallest point units over `per`, and how they lie on the lines, over `per`.
+    """What one rule earns, exact: `points` smallest point units over `per`, and how they lie on `lines`, over `per`.
 
-    A bonus is whole points, given once after everything is multiplied.
+    `weights` are one for each of the lines, which stand in their order. A bonus is whole points, given once after
+    everything is multiplied.
     """
 
     rule: str
     points: int
     per: int
-    weights: dict[int, int]
+    lines: Sequence[int]
+    weights: Sequence[int]
     bonus: bool = False
     expires_days: int | None = None
 
@@ -45,8 +47,11 @@ class Earnings:
     def add_rate(self, rule: str, positions: Sequence[int], points: int, per: int) -> bool:
         """Add `points` for every `per` minor units of the base, exactly."""
         base = self.base
-        weights = {i: base[i] * points for i in positions if base[i]}
-        return self.add(Share(rule, sum(weights.values()), per, weights))
+        if len(positions) == len(base):
+            weights = base if points == 1 else [paid * points for paid in base]
+        else:
+            weights = [base[i] * points for i in positions]
+        return self.add(Share(rule, sum(weights), per, positions, weights))
 
 
 def earning_base(tally: Tally, program: Program, redeemed: Sequence[int]) -> list[int]:
@@ -119,17 +124,16 @@ def multiplier(earnings: Earnings, program: Program) -> list[tuple[int, int]]:
 
 def split_points(earnings: Earnings, points: int) -> list[int]:
     """Return the points of each line, by what each earned, equally where that is nothing."""
-    weights = [0] * len(earnings.base)
-    if len(earnings.shares) == 1:
-        for i, weight in earnings.shares[0].weights.items():
-            weights[i] = weight
-        return largest_remainder(points, weights)
-    _, per = exact_sum(earnings.shares)
-    for share in earnings.shares:
+    shares, size = earnings.shares, len(earnings.base)
+    if len(shares) == 1 and len(shares[0].weights) == size:
+        return largest_remainder(points, shares[0].weights)
+    weights = [0] * size
+    _, per = exact_sum(shares)
+    for share in shares:
         scale = per // share.per
-        for i, weight in share.weights.items():
+        for i, weight in zip(share.lines, share.weights, strict=True):
             weights[i] += weight * scale
-    return allocate(points, weights)
+    return largest_remainder(points, weights)
 
 
 def rounded(points: int, per: int, how: str) -> int:

@@ -48,6 +48,10 @@ CURRENCIES = {
 }
 
 
+# The most that a check may cost, by currency.
+LARGEST = {code: of.unit * (MAX_MAJOR + 1) - 1 for code, of in CURRENCIES.items()}
+
+
 def currency(code: str) -> Currency:
     """Return the currency of an ISO 4217 code; raises `BadInput` `currency_unknown`."""
     try:
@@ -127,14 +131,19 @@ def allocate(amount: int, weights: Sequence[int], ceilings: Sequence[int] | None
 
 def largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:
     """Split `amount` (not negative) by largest remainder, ties to the earlier, equally where all weights are zero."""
+    if not weights:
+        return []
     total = sum(weights)
     if total == 0:
         weights, total = [1] * len(weights), len(weights)
     parts = [amount * weight // total for weight in weights]
     missing = amount - sum(parts)
     if missing:
-        # A stable sort, so equal remainders keep their order also when it runs from large to small.
         remainders = [amount * weight % total for weight in weights]
+        if missing == 1:
+            parts[remainders.index(max(remainders))] += 1
+            return parts
+        # A stable sort, so equal remainders keep their order also when it runs from large to small.
         for i in sorted(range(len(weights)), key=remainders.__getitem__, reverse=True)[:missing]:
             parts[i] += 1
     return parts

@@ -289,7 +289,9 @@ def _with_rewards(tally: Tally, spent: Sequence[int]) -> list[int]:
 def _uses(trace: Trace) -> tuple[tuple[str, int], ...]:
     """Return a use of each rule that is counted and gave something."""
     counted, rules, outcomes = trace.compiled.counted, trace.compiled.rules, trace.outcomes
-    applied = [rules[rank] for rank in sorted(outcomes) if outcomes[rank] is None and rank in counted]
+    ranks = [rank for rank, reason in outcomes.items() if reason is None and rank in counted]
+    ranks.sort()
+    applied = [rules[rank] for rank in ranks]
     if trace.tier_lines:
         # Where the tier was better on every line, a rule gave nothing after all.
         amounts, points = amounts_by_rule(trace.tally), points_by_rule(trace)

@@ -206,7 +206,11 @@ class Program:
 
     def tier(self, code: str) -> Tier | None:
         """Return the tier of a code; an empty or unknown code is the base tier's business of nobody: None."""
-        return next((tier for tier in self.tiers if tier.code == code), None)
+        return self._tiers_by_code.get(code)
+
+    @cached_property
+    def _tiers_by_code(self) -> dict[str, Tier]:
+        return {tier.code: tier for tier in self.tiers}
 
     def points_money(self, points: int) -> int:
         """Return what points are worth in minor units, rounded down (rule 1)."""

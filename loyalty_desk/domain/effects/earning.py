@@ -51,10 +51,10 @@ class EarnBlocks(EarningEffect):
         """Add the points of the full blocks."""
         if self.per == 0:
             return ZERO_DIVISOR
-        total = sum(earnings.base[i] for i in positions)
+        base = [earnings.base[i] for i in positions]
+        total = sum(base)
         points = total // self.per * self.points
-        weights = {i: points * earnings.base[i] for i in positions if earnings.base[i]}
-        if earnings.add(Share(rule, points * total, max(total, 1), weights)):
+        if earnings.add(Share(rule, points * total, max(total, 1), positions, [points * paid for paid in base])):
             return None
         return Reason("block_unfinished", {"per": self.per, "has": total, "missing": self.per - total})
 
@@ -70,8 +70,8 @@ class EarnPerUnit(EarningEffect):
     def earn(self, earnings: Earnings, rule: str, positions: Sequence[int]) -> Reason | None:
         """Add the points of the units that earn."""
         quantity, base = earnings.tally.quantity, earnings.base
-        weights = {i: self.points * quantity[i] for i in positions if base[i]}
-        return None if earnings.add(Share(rule, sum(weights.values()), 1, weights)) else EARNS_NOTHING
+        weights = [self.points * quantity[i] if base[i] else 0 for i in positions]
+        return None if earnings.add(Share(rule, sum(weights), 1, positions, weights)) else EARNS_NOTHING
 
 
 class BonusFixed(EarningEffect):
@@ -88,8 +88,7 @@ class BonusFixed(EarningEffect):
         if not positions:
             return EARNS_NOTHING
         split = allocate(self.points, [earnings.base[i] for i in positions])
-        weights = {i: part for i, part in zip(positions, split, strict=True) if part}
-        share = Share(rule, self.points, 1, weights, bonus=True, expires_days=self.expires_days)
+        share = Share(rule, self.points, 1, positions, split, bonus=True, expires_days=self.expires_days)
         return None if earnings.add(share) else EARNS_NOTHING
 
 
