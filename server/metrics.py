@@ -44,7 +44,7 @@ async def exposition(db: Database) -> str:
 
 async def _figures(connection: AsyncConnection, network: UUID) -> dict[str, int]:
     (row,) = await fetch(connection, _FIGURES, network)
-    return {name: int(value) for name, value in row._mapping.items() if value is not None}
+    return {name: int(value) for name, value in row.items() if value is not None}
 
 
 def _lines(found: Iterable[tuple[UUID, dict[str, int]]]) -> Iterable[str]:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from asyncpg import Record
 from sqlalchemy import URL, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -20,6 +21,18 @@ _STATEMENTS = 500
 _FRESH_S = 1.0
 _USED_AT = "used_at"
 _SET_NETWORK = "select set_config('app.network_id', $1, true)"
+
+
+class Row(Record):  # type: ignore[misc]  # the driver is untyped
+    """A row of the driver, whose columns are read by name as well."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
 
 
 class Database:
@@ -36,7 +49,11 @@ class Database:
             pool_size=pool_size,
             max_overflow=overflow,
             hide_parameters=True,
-            connect_args={"prepared_statement_cache_size": _STATEMENTS, "statement_cache_size": _STATEMENTS},
+            connect_args={
+                "prepared_statement_cache_size": _STATEMENTS,
+                "statement_cache_size": _STATEMENTS,
+                "record_class": Row,
+            },
         )
         self._doubted_at = 0.0
         event.listen(self.engine.sync_engine, "checkout", self._require_alive)
@@ -130,8 +147,52 @@ async def _begun(connection: AsyncConnection, network: UUID) -> bool:
 
 
 async def fetch(connection: AsyncConnection, sql: str, *parameters: object) -> Sequence[Any]:
-    """Return the rows of a statement with $1, $2, …; their columns are read by name or position."""
-    return (await connection.exec_driver_sql(sql, parameters)).fetchall()
+    """Return the rows of a statement with $1, $2, …; their columns are read by name or position.
+
+    In a transaction of a network the driver is asked itself: what stands between costs as much again as the asking.
+    """
+    adapter = _adapter(connection)
+    if not isinstance(adapter._transaction if adapter else None, _Begun):
+        return (await connection.exec_driver_sql(sql, parameters)).fetchall()
+    driver = adapter.driver_connection
+    async with adapter._execute_mutex:
+        try:
+            found: Sequence[Any] = await driver.fetch(sql, *parameters)
+        except Exception as error:
+            told = _told(connection, adapter, sql, error)
+            if driver.is_closed():
+                await connection.invalidate(error)
+            raise told from error
+    return found
+
+
+def _adapter(connection: AsyncConnection) -> Any:
+    """Return what stands between the pool and the driver, None where there is no connection any more."""
+    at = connection.sync_connection
+    return None if at is None or at.closed or at.invalidated else at.connection.dbapi_connection
+
+
+def _told(connection: AsyncConnection, adapter: Any, sql: str, error: Exception) -> BaseException:
+    """Return an error of the driver as a statement through the adapter would have raised it; other errors as they are.
+
+    The driver's own text repeats the row.
+    """
+    try:
+        adapter._handle_exception(error)
+    except adapter.dbapi.Error as translated:
+        made: BaseException = DBAPIError.instance(
+            sql,
+            None,
+            translated,
+            adapter.dbapi.Error,
+            hide_parameters=True,
+            connection_invalidated=adapter.driver_connection.is_closed(),
+            dialect=connection.dialect,
+        )
+        return made
+    except Exception as other:  # noqa: BLE001 - given to whoever raises it
+        return other
+    return error
 
 
 async def fetch_one(connection: AsyncConnection, sql: str, *parameters: object) -> Any:
