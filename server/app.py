@@ -78,7 +78,7 @@ def create_app(
             if prices_again:
                 await stack.enter_async_context(_running(repricer.run()))
             bench = Bench(opened.db, opened.vault, shelf)
-            await stack.enter_async_context(scheduled(bench, services.clock.now))
+            await stack.enter_async_context(scheduled(bench, services.clock))
             await stack.enter_async_context(_running(incarnation.keep_witness(opened.db, opened.witness)))
             yield
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.days import day_of
 from server.jobs.bench import Bench, go_through, guests_behind
 from server.jobs.birthdays import birthdays_page
+from server.jobs.clock_watch import PATIENCE, ClockWatch, last_run
 from server.kit.errors import is_outage, sqlstate
 from server.ledger.attention import put_forward
 from server.ledger.expiry import expire_due, show_points
@@ -72,10 +73,21 @@ async def run_jobs(bench: Bench, network: UUID, now: datetime) -> Worked:
     return made
 
 
-async def run_all(bench: Bench, now: Callable[[], datetime]) -> None:
+async def run_all(bench: Bench, now: Callable[[], datetime], watch: ClockWatch) -> None:
     """Do what is due in every network; what fails in one is logged, tried again next time, and stops no other."""
     for network in await bench.db.networks():
         try:
+            last = await last_run(bench, network)
+            if not watch.believes(network, now(), last):
+                _LOG.error(
+                    "jobs of %s wait: the clock says %s, they ran last at %s. Set it right; if it is, they run in %d"
+                    " hours, or now by: loyalty-server jobs run",
+                    network,
+                    f"{now():%Y-%m-%d %H:%M}",
+                    f"{last:%Y-%m-%d %H:%M}",
+                    PATIENCE.total_seconds() // 3_600,
+                )
+                continue
             made = await _patiently(lambda network=network: run_jobs(bench, network, now()))  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - every job resumes where it was
             if is_outage(error):

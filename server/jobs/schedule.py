@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from loyalty_desk.domain.clock import Clock
 from server.jobs.bench import Bench
+from server.jobs.clock_watch import ClockWatch
 from server.jobs.nightly import run_all
 
 _SPREAD_S = 300
@@ -16,7 +18,7 @@ _FIRST = timedelta(minutes=1)
 
 
 @asynccontextmanager
-async def scheduled(bench: Bench, now: Callable[[], datetime]) -> AsyncIterator[None]:
+async def scheduled(bench: Bench, clock: Clock) -> AsyncIterator[None]:
     """Run the jobs every hour while the block lasts; one that is running when it ends resumes with the next server.
 
     Hourly although most is done once a day: a network's day begins by its own clock, and a night without a server is
@@ -26,7 +28,7 @@ async def scheduled(bench: Bench, now: Callable[[], datetime]) -> AsyncIterator[
     scheduler.add_job(
         run_all,
         "interval",
-        [bench, now],
+        [bench, clock.now, ClockWatch(clock.monotonic_ms)],
         hours=1,
         jitter=_SPREAD_S,
         coalesce=True,

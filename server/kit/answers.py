@@ -18,6 +18,8 @@ from server.kit.errors import ApiError, is_outage, outage, sqlstate
 _LOG = logging.getLogger(__name__)
 # A text with a NUL, or what else the database has no character for: whoever sent it has to be told.
 _NO_TEXT = "22021"
+# What whoever runs the server can do something about, by SQLSTATE.
+_SAID = {"53100": "the database's disk is full", "25006": "the database may only be read"}
 
 
 def answer(message: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -77,7 +79,8 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 async def _database_error(request: Request, error: Exception) -> Response:
     if is_outage(error):
-        _LOG.error("the database is away: %s", sqlstate(error) or type(error).__name__)
+        state = sqlstate(error)
+        _LOG.error("%s: %s", _SAID.get(state or "", "the database is away"), state or type(error).__name__)
         return _respond(request, outage())
     if sqlstate(error) == _NO_TEXT:
         return _respond(request, ApiError(400, ErrorCode.BAD_BODY, "The request holds a text that nobody can read."))

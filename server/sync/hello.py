@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from loyalty_desk.domain.canonical import INT64_MAX, INT64_MIN
 from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.errors import Broken
 from loyalty_desk.domain.record import MAX_PAYLOAD_BYTES, head_is_signed
 from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.errors import ErrorCode
@@ -18,6 +20,7 @@ from server.kit.errors import ApiError
 from server.sync.lives import end_life
 from server.sync.store import BranchHead, SyncStore, SyncStores
 
+_LOG = logging.getLogger(__name__)
 MIN_APP = "0.1.0"
 _DATA_REFUSED = ("suspended", "revoked", "cloned")
 
@@ -46,7 +49,13 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: E
             if state == "active" and len(found) > 1 and await store.has_clones(device):
                 await store.mark_cloned(device)
                 state = "cloned"
-            kid, network_key = await store.signing_key(now)
+            try:
+                kid, network_key = await store.signing_key(now)
+            except Broken as error:
+                # Before the network's first key its clock cannot stand; a till that believed the answer would be led.
+                _LOG.error("%s: is the server's clock right? It says %s", error, f"{now:%Y-%m-%d %H:%M}")
+                text = "The server's clock is wrong: it stands before this network was made."
+                raise ApiError(503, ErrorCode.OUTAGE, text, retry_after_s=60) from error
             keyset = await store.keyset_version()
             newer = None
             if message.keyset_version is not None and message.keyset_version < keyset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -13,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from loyalty_desk.domain.canonical import text_to_bytes
 from loyalty_desk.domain.clock import to_ms
-from loyalty_desk.wire.v1 import signing
+from loyalty_desk.wire.v1 import codec, signing
+from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import Acked, Command, Head
 from server.kit.db import fetch
 from tests.server.fake_till import FakeTill
@@ -235,3 +237,19 @@ async def test_two_tills_that_both_began_a_new_epoch_are_seen_by_their_turns(wor
     till.sale()
     await world.push(till)
     assert Command.SUSPEND in (await world.hello(twin)).commands
+
+
+async def test_a_server_whose_clock_stands_before_its_network_says_so(
+    world: World, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("is the server's clock right")
+    till = await world.till()
+    till.sale()
+    world.clock.at -= timedelta(days=20_000)
+    answer = await world.post(till, "hello", till.hello())
+    assert refusal(answer) == (503, "OUTAGE")
+    assert "clock" in codec.decode(ErrorAnswer, answer.content).text
+    # Facts are posted all the same, and hello goes on when the clock is right again.
+    assert (await world.push(till)).results[0].status.value.startswith("posted")
+    world.clock.at += timedelta(days=20_000)
+    await world.hello(till)
