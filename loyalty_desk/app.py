@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QApplication
 
 from loyalty_desk import language as languages
 from loyalty_desk import preferences
+from loyalty_desk.rubbish import look_seldom
 from loyalty_desk.runtime.bridge import MainThreadBridge
 from loyalty_desk.runtime.crash import CrashReports
 from loyalty_desk.runtime.executors import DbTaskRunner
@@ -81,6 +82,7 @@ def run(options: Options | None = None, *, started: Callable[[TillApp], None] | 
     desk = TillApp(app, options or Options())
     desk.prepare_folder()
     desk.crashes.install()
+    desk.when_open = look_seldom
     signals = SignalWatch(desk.shutdown.ask, desk.bridge)
     try:
         desk.start()
@@ -138,6 +140,7 @@ class TillApp:
             ]
         )
         self.window.close_asked.connect(self._on_close_asked)
+        self.when_open: Callable[[], None] | None = None
 
     # -- start
 
@@ -174,6 +177,8 @@ class TillApp:
             self._show_pairing(till)
         else:
             self._show_sale(till, till.checkout)
+        if self.when_open is not None:
+            self.when_open()
 
     def _listen(self) -> None:
         """Set up the scanners; the keyboard's listens from now on, the others when a screen is there."""

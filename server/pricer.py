@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ import threading
 import zoneinfo
 from collections.abc import Iterator
 
+from loyalty_desk.rubbish import look_seldom
 from server.kit.ground import ground, running
 from server.kit.logging import configure
 from server.kit.process import die_with_parent, dying_with_parent
@@ -91,8 +91,7 @@ def main() -> None:
         os.nice(_POLITE)
     settings = Settings(pool_size=_CONNECTIONS)
     configure(dev=settings.dev)
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+    look_seldom()
     asyncio.run(_work(settings))
 
 

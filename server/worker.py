@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
 import zoneinfo
 
+from loyalty_desk.rubbish import look_seldom
 from server.app import create_app
 from server.kit.logging import configure
 from server.kit.process import die_with_parent
@@ -25,5 +25,4 @@ configure(dev=_settings.dev)
 # A server prices again in a process beside its workers; a worker that nobody started has to do it itself.
 app = create_app(_settings, prices_again=PARENT not in os.environ)
 # A batch of 500 sales makes 100 000 objects that die together: collecting at every 2 000 took a quarter of its time.
-gc.freeze()
-gc.set_threshold(100_000, 50, 50)
+look_seldom()

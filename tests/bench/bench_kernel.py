@@ -10,7 +10,6 @@ two come with `uv sync --group bench`; without them the others are measured.
 from __future__ import annotations
 
 import argparse
-import gc
 import hashlib
 import os
 import statistics
@@ -34,6 +33,7 @@ from loyalty_desk.domain.compiled import compile_program
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
+from loyalty_desk.rubbish import look_seldom
 
 NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
 TODAY = NOW.date()
@@ -510,8 +510,7 @@ def replay() -> tuple[float, str]:
     program = program_of(specs(100))
     r = Random(11)
     made = [ours_of(one) for n in range(20) for one in checks(PAST // 20, r.randint(1, 15), seed=n + 100)]
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+    look_seldom()
     begun = time.process_time()
     for basket, guest in made:
         quote(basket, guest, program, NOW)

@@ -2,14 +2,13 @@
 
 Every rule acts on every line, which no shop asks for; the table is there to find what grows faster than lines times
 rules. A rule that touches a few units costs what it touches; one that touches every unit of a thousand lines makes a
-million cuts in all, and the last column says what each of them costs. Rubbish is looked for as seldom as the server's
-pricer does it. On a quiet machine it takes a minute.
+million cuts in all, and the last column says what each of them costs. Rubbish is looked for as seldom as a
+till does it. On a quiet machine it takes a minute.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 import time
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import Choices
+from loyalty_desk.rubbish import look_seldom
 
 NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
 GUEST = GuestFacts(points=100_000)
@@ -104,8 +104,7 @@ def main() -> int:
     parser.add_argument("--rules", type=int, default=1_000)
     asked = parser.parse_args()
     goods = basket_of(asked.lines)
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+    look_seldom()
     print(f"CPU seconds a quote of {asked.lines} lines by {asked.rules} rules (≤ 1), and microseconds a cut")
     for name, effect in KINDS.items():
         program = program_of(effect, asked.rules)
