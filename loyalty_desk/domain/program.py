@@ -199,6 +199,13 @@ class Program:
 
         return EarningBound.of(self)
 
+    @cached_property
+    def limits(self) -> Mapping[tuple[str, str], int]:
+        """Return its limits for all together as `uses.limits_of` does, made once."""
+        from loyalty_desk.domain.uses import limits_of
+
+        return limits_of(self)
+
     @property
     def point_unit(self) -> int:
         """Return the smallest point units in one whole point: 1, 10 or 100."""

@@ -83,7 +83,7 @@ def quotas_of(left: Mapping[tuple[str, str], int]) -> dict[str, int]:
 
 def left_of(program: Program, used: Mapping[tuple[str, str], int]) -> dict[str, int]:
     """Return what is left of a program's limits as `quotas_of`; `used` are its counters by rule and period."""
-    return quotas_of({key: limit - used.get(key, 0) for key, limit in limits_of(program).items()})
+    return quotas_of({key: limit - used.get(key, 0) for key, limit in program.limits.items()})
 
 
 def given(program: Program, quoted: Quote, zone: tzinfo) -> dict[tuple[str, str], int]:

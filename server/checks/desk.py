@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty_desk.domain.canonical import bytes_to_text
+from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.check import check_to_payload
 from loyalty_desk.domain.clock import Clock, to_ms
 from loyalty_desk.domain.errors import ForPerson, Refused
@@ -27,12 +27,13 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ClockConfidence, Credential, Record, RecordKind, TooLarge, Totals
-from loyalty_desk.domain.uses import PROGRAM, counted, left_of, limits_of
+from loyalty_desk.domain.uses import PROGRAM, counted, left_of
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.checks.pricing import Priced, code_limit, facts_of, price, told, told_again
 from server.checks.schemas import CommitAnswer, CommitRequest, QuoteAnswer, QuoteRequest
+from server.checks.stores import Stores
 from server.guests import service as guests
 from server.guests.proof import Proved, prove, remember
 from server.holds import service as holds
@@ -44,7 +45,7 @@ from server.ledger.leases import leased_out
 from server.ledger.online import OnlinePosting, Taken, stored
 from server.ledger.store import Tools
 from server.ledger.taking_up import take_up, turn
-from server.networks import service as networks
+from server.networks.repository import Store
 from server.systems.service import Asker
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ _TRIES = 4
 _POISON_CLASSES = frozenset({"22", "23"})
 _NOWHERE = UUID(int=0)
 _REQUEST = "request"
+# Guests by their keys as tills get them.
+type GuestRows = Mapping[str, Mapping[str, Json]]
 
 
 @dataclass(slots=True)
@@ -87,18 +90,21 @@ class CheckDesk:
         async with self._db.begin(asker.network) as connection:
             program = await self._program(connection, asker.network)
             proved = await self._proved(connection, asker, asked, now)
+            stores = Stores(connection, asker.network)
             guest = None if proved is None else proved.guest
             counters = await self._counters(connection, asker.network, [] if guest is None else [guest], program, now)
             if proved is None or guest is None:
-                priced = await self._price(connection, asker, asked, None, program, now, None, counters)
-                return QuoteAnswer(told(priced.quote))
-            posting = await OnlinePosting.lock(connection, asker.network, self._tools, [guest], program, [], now)
+                store, _ = await stores.of(asker.store_for(asked.store))
+                return QuoteAnswer(told(_price(asked, store, None, program, now, None, counters).quote))
+            posting = await OnlinePosting.look(connection, asker.network, self._tools, guest, program, now)
             available = posting.available(guest) - await holds.held(
                 connection, asker.network, posting.accounts[guest].account_id, now
             )
-            facts = await self._facts(connection, asker.network, guest, max(0, available), now, counters)
-            limit = await self._limit(connection, asker, asked, proved, posting, guest)
-            priced = await self._price(connection, asker, asked, facts, program, now, limit, counters)
+            found = await self._guest_rows(connection, asker.network, [guest])
+            facts = _facts(found, guest, max(0, available), now, counters)
+            store, profile = await stores.of(asker.store_for(asked.store))
+            limit = await self._limit(proved, posting, guest, store, profile)
+            priced = _price(asked, store, facts, program, now, limit, counters)
             return QuoteAnswer(told(priced.quote), guest, available, priced.quote.redemption.max_points)
 
     async def commit(self, asker: Asker, asked: CommitRequest) -> CommitAnswer:
@@ -177,11 +183,12 @@ class CheckDesk:
                 return [Refused("program_missing") for _ in group]
             stores = {one.asker.store or one.asked.store for one in group} - {None}
             posting = await OnlinePosting.lock(connection, network, self._tools, wanted, program, stores, now)
-            held = {
-                guest: await holds.held(connection, network, account.account_id, now)
-                for guest, account in posting.accounts.items()
-            }
-            if limits_of(program):
+            numbers = {guest: account.account_id for guest, account in posting.accounts.items()}
+            pending = await holds.held_all(connection, network, numbers.values(), now) if numbers else {}
+            held = {guest: pending[number] for guest, number in numbers.items()}
+            found = await self._guest_rows(connection, network, posting.accounts)
+            stores_here = Stores(connection, network)
+            if program.limits:
                 # What is left is given once: nobody leases it to a till, or gives it at another worker, meanwhile.
                 await counting.lock(connection, network)
             counters = await self._counters(connection, network, wanted, program, now)
@@ -201,7 +208,9 @@ class CheckDesk:
                     said = proved
                 else:
                     try:
-                        said = await self._one(connection, posting, held, one, proved, program, now, used, counters)
+                        said = await self._one(
+                            connection, posting, held, one, proved, program, now, used, counters, found, stores_here
+                        )
                         seen[one.asked.id] = (one.digest, said)
                         has_new = True
                     except (ForPerson, ApiError) as error:
@@ -225,19 +234,22 @@ class CheckDesk:
         now: datetime,
         used: list[int],
         counters: Used,
+        found: GuestRows,
+        stores: Stores,
     ) -> CommitAnswer:
         """Price one check and plan its posting; raises before anything of it is planned."""
         asker, asked = one.asker, one.asked
         guest = None if proved is None else proved.guest
         facts: GuestFacts | None = None
         limit: int | None = None
+        store, profile = await stores.of(asker.store_for(asked.store))
         if guest is not None and proved is not None:
             if guest not in posting.accounts:
                 raise Taken
             points = max(0, posting.available(guest) - held[guest])
-            facts = await self._facts(connection, asker.network, guest, points, now, counters, posting)
-            limit = await self._limit(connection, asker, asked, proved, posting, guest)
-        priced = await self._price(connection, asker, asked, facts, program, now, limit, counters)
+            facts = _facts(found, guest, points, now, counters, posting)
+            limit = await self._limit(proved, posting, guest, store, profile)
+        priced = _price(asked, store, facts, program, now, limit, counters)
         if asked.total is not None and asked.total != priced.quote.total:
             text = f"The check costs {priced.quote.total} now, not {asked.total}. Ask for its price again."
             raise ApiError(409, ErrorCode.PRICE_CHANGED, text)
@@ -306,63 +318,28 @@ class CheckDesk:
         return proved
 
     async def _limit(
-        self,
-        connection: AsyncConnection,
-        asker: Asker,
-        asked: QuoteRequest,
-        proved: Proved,
-        posting: OnlinePosting,
-        guest: UUID,
+        self, proved: Proved, posting: OnlinePosting, guest: UUID, store: Store, profile: rows.ProfileRow
     ) -> int:
         """Return how many points may be redeemed now; without a short code the whole day has one bound."""
-        store = await networks.get_store(connection, asker.network, asker.store_for(asked.store))
-        profile = await networks.profile_of(connection, asker.network, store.id)
         limit = code_limit(proved, profile)
         if not limit or proved.kind is CodeKind.SHORT:
             return limit
         account = posting.accounts[guest].account_id
-        spent = await holds.spent_today(connection, asker.network, account, store.zone, posting.now)
+        spent = await holds.spent_today(posting.connection, posting.network, account, store.zone, posting.now)
         return min(limit, max(0, profile.confirm_points - spent - posting.redeemed(guest)))
 
-    async def _price(
-        self,
-        connection: AsyncConnection,
-        asker: Asker,
-        asked: QuoteRequest,
-        facts: GuestFacts | None,
-        program: Program,
-        now: datetime,
-        limit: int | None,
-        counters: Used,
-    ) -> Priced:
-        store = await networks.get_store(connection, asker.network, asker.store_for(asked.store))
-        return price(asked, store.id, store.zone, facts, program, now, limit, left_of(program, counters.of(PROGRAM)))
-
-    async def _facts(
-        self,
-        connection: AsyncConnection,
-        network: UUID,
-        guest: UUID,
-        points: int,
-        now: datetime,
-        counters: Used,
-        posting: OnlinePosting | None = None,
-    ) -> GuestFacts:
-        found = await guests.feed_rows(connection, network, self._tools.vault, FeedTable.GUEST, [str(guest)])
-        row = rows.read(rows.GuestRow, found.get(str(guest), {}))
-        if posting is not None:
-            state = posting.state(guest)
-            row = msgspec.structs.replace(
-                row, tier=state.tier, spend=state.spend, visits=state.visits, first_visit=state.first_visit
-            )
-        return facts_of(guest, row, points, dict(counters.of(str(guest))), now)
+    async def _guest_rows(self, connection: AsyncConnection, network: UUID, ids: Iterable[UUID]) -> GuestRows:
+        """Return guests by their keys as tills get them."""
+        return await guests.feed_rows(
+            connection, network, self._tools.vault, FeedTable.GUEST, [str(one) for one in ids]
+        )
 
     async def _counters(
         self, connection: AsyncConnection, network: UUID, guests: Iterable[UUID], program: Program, now: datetime
     ) -> Used:
         """Return what guests have used, and the program with what tills have leased and may still give."""
         counters = await counting.used_by(connection, network, guests)
-        if limits_of(program):
+        if program.limits:
             mine = counters.by_owner.setdefault(PROGRAM, {})
             for key, count in (await leased_out(connection, network, now)).items():
                 mine[key] = mine.get(key, 0) + count
@@ -376,6 +353,31 @@ class CheckDesk:
 
     async def _program_or_none(self, connection: AsyncConnection, network: UUID) -> Program | None:
         return await self._tools.program_of(connection, network, None)
+
+
+def _price(
+    asked: QuoteRequest,
+    store: Store,
+    facts: GuestFacts | None,
+    program: Program,
+    now: datetime,
+    limit: int | None,
+    counters: Used,
+) -> Priced:
+    return price(asked, store.id, store.zone, facts, program, now, limit, left_of(program, counters.of(PROGRAM)))
+
+
+def _facts(
+    found: GuestRows, guest: UUID, points: int, now: datetime, counters: Used, posting: OnlinePosting | None = None
+) -> GuestFacts:
+    """Return a guest as the kernel sees them; what checks of this `posting` have changed of them counts."""
+    row = rows.read(rows.GuestRow, found.get(str(guest), {}))
+    if posting is not None:
+        state = posting.state(guest)
+        row = msgspec.structs.replace(
+            row, tier=state.tier, spend=state.spend, visits=state.visits, first_visit=state.first_visit
+        )
+    return facts_of(guest, row, points, dict(counters.of(str(guest))), now)
 
 
 def _digest(asked: CommitRequest) -> bytes:

@@ -90,6 +90,19 @@ async def pending(connection: AsyncConnection, network: UUID, account: int, now:
     return int(found)
 
 
+async def pending_all(connection: AsyncConnection, network: UUID, accounts: list[int], now: datetime) -> dict[int, int]:
+    """As `pending`, of each of the accounts."""
+    found = await fetch(
+        connection,
+        "select account_id, sum(amount)::bigint from hold where network_id = $1 and account_id = any($2::bigint[])"
+        " and state = 'pending' and expires_at > $3 group by account_id",
+        network,
+        accounts,
+        now,
+    )
+    return dict.fromkeys(accounts, 0) | {row[0]: row[1] for row in found}
+
+
 async def spent_since(connection: AsyncConnection, network: UUID, account: int, since: datetime, now: datetime) -> int:
     """Return the points of an account that were asked of the server since then and are spent, or still held for it.
 

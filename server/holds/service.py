@@ -6,7 +6,7 @@ that push do not make a guest wait. What is held ends by the server's clock, whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -71,14 +71,14 @@ class Holds:
                 proved = await self._proved(connection, asked, kind, now)
             except BadInput:
                 return _refused(asked, HoldRefusal.CODE_INVALID)
-            profile = await networks.profile_of(connection, asked.network, signer.store)
+            store, profile = await networks.store_and_profile(connection, asked.network, signer.store)
             refusal = _refusal(asked, proved, guest, profile)
             if refusal is not None:
                 return refusal
             posting = await OwnPosting.lock(connection, asked.network, [guest], now)
             if guest not in posting.accounts:
                 return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
-            return await self._decide(connection, signer, asked, posting, guest, proved, profile)
+            return await self._decide(connection, store.zone, asked, posting, guest, proved, profile)
 
     async def void(self, network: UUID, device: UUID, hold: UUID, now: datetime) -> HoldAnswer:
         """Give the points of a hold back; one that is not pending any more stays as it is.
@@ -120,7 +120,7 @@ class Holds:
     async def _decide(
         self,
         connection: AsyncConnection,
-        signer: Signer,
+        zone: str,
         asked: HoldRequest,
         posting: OwnPosting,
         guest: UUID,
@@ -138,8 +138,7 @@ class Holds:
         if asked.amount > available:
             return HoldAnswer(asked.id, HoldDecision.INSUFFICIENT, available)
         if asked.code != CodeKind.SHORT:
-            store = await networks.get_store(connection, network, signer.store)
-            spent = await spent_today(connection, network, account, store.zone, now)
+            spent = await spent_today(connection, network, account, zone, now)
             if spent + asked.amount > profile.confirm_points:
                 return replace_available(_refused(asked, HoldRefusal.CONFIRMATION_NEEDED), available)
         if not await _use(connection, network, asked.device, proved, now):
@@ -186,6 +185,13 @@ async def post_holds(
 async def held(connection: AsyncConnection, network: UUID, account: int, now: datetime) -> int:
     """Return how many points of a locked account wait for checks that are being paid."""
     return await repository.pending(connection, network, account, now)
+
+
+async def held_all(
+    connection: AsyncConnection, network: UUID, accounts: Iterable[int], now: datetime
+) -> dict[int, int]:
+    """Return of each account how many points wait for checks that are being paid."""
+    return await repository.pending_all(connection, network, list(accounts), now)
 
 
 async def spent_today(connection: AsyncConnection, network: UUID, account: int, zone: str, now: datetime) -> int:

@@ -22,6 +22,7 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Record
 from server.kit import feed
 from server.kit.db import fetch
+from server.ledger import repository
 from server.ledger.ceiling import Ceiling
 from server.ledger.lots import made_by_leg
 from server.ledger.posting import AccountKey, AccountKind, Fact, GuestState, Plan, Terms, plan
@@ -86,6 +87,18 @@ class OnlinePosting:
         granted = await store.granted(wanted, program.zone, now)
         ceiling = Ceiling(program.zone, lambda one: limits[one.store], now, granted, lambda _: program)
         return cls(connection, network, now, program, accounts, store, ceiling)
+
+    @classmethod
+    async def look(
+        cls, connection: AsyncConnection, network: UUID, tools: Tools, guest: UUID, program: Program, now: datetime
+    ) -> OnlinePosting:
+        """Read a guest's account for a check that is only asked about: nothing is locked, nothing can be added."""
+        accounts = await repository.see_guests(connection, network, [guest])
+        if guest not in accounts:
+            # Who never had points gets an account now: from here on it is as with everybody else.
+            accounts = await repository.lock_guests(connection, network, [guest])
+        nothing = Ceiling(program.zone, lambda _: 0, now, {}, lambda _: program)
+        return cls(connection, network, now, program, accounts, PostgresStore(connection, network, tools), nothing)
 
     def available(self, guest: UUID) -> int:
         """Return what a locked guest can spend, checks added here already taken off; holds are not looked at."""

@@ -303,7 +303,7 @@ async def lock_guests(connection: AsyncConnection, network: UUID, guests: Iterab
     wanted = set(guests)
     if not wanted:
         return {}
-    accounts = await _lock_guests(connection, network, wanted)
+    accounts = await _accounts_of(connection, network, wanted, "for no key update")
     missing = wanted - accounts.keys()
     if missing:
         await connection.exec_driver_sql(
@@ -315,7 +315,22 @@ async def lock_guests(connection: AsyncConnection, network: UUID, guests: Iterab
             """,
             (network, list(missing), UNIT),
         )
-        accounts = await _lock_guests(connection, network, wanted)
+        accounts = await _accounts_of(connection, network, wanted, "for no key update")
+    await _add_lots(connection, network, accounts)
+    return accounts
+
+
+async def see_guests(connection: AsyncConnection, network: UUID, guests: Iterable[UUID]) -> dict[UUID, GuestAccount]:
+    """Return the accounts of guests with their open lots as they are, for whoever changes nothing of them.
+
+    Nothing is locked, and so nothing has to reach the disk. A guest who never had points may have no account yet.
+    """
+    accounts = await _accounts_of(connection, network, guests, "")
+    await _add_lots(connection, network, accounts)
+    return accounts
+
+
+async def _add_lots(connection: AsyncConnection, network: UUID, accounts: Mapping[UUID, GuestAccount]) -> None:
     by_account = {one.account_id: one for one in accounts.values()}
     for account_id, lot, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry in await fetch(
         connection,
@@ -330,7 +345,6 @@ async def lock_guests(connection: AsyncConnection, network: UUID, guests: Iterab
         (holdings.waiting if held else holdings.lots).append(
             Lot(lot, tx_id, amount, remaining, to_ms(earned_at), _ms(expires_at), _ms(usable_at), held, own_expiry)
         )
-    return accounts
 
 
 async def granted(
@@ -344,10 +358,14 @@ async def granted(
     found = await fetch(
         connection,
         """
-        select a.guest_id, (l.granted_at at time zone $4)::date as day, sum(l.amount)::bigint as points
+        select a.guest_id, l.day, sum(l.amount)::bigint as points
         from account a
-        join lot l on l.network_id = a.network_id and l.account_id = a.id and l.granted_at >= $3
-            and l.state not in ('held', 'reversed')
+        -- Each guest's own, by the offset: what all guests got in a week may be nearly everything there is.
+        cross join lateral (
+            select (granted_at at time zone $4)::date as day, amount from lot
+            where network_id = $1 and account_id = a.id and granted_at >= $3 and state not in ('held', 'reversed')
+            offset 0
+        ) l
         where a.network_id = $1 and a.kind = 'guest' and a.guest_id = any($2::uuid[]) group by 1, 2
         """,
         network,
@@ -388,16 +406,18 @@ async def given_by_hand(
     return {(row.device_id, row.day): row.points for row in found}
 
 
-async def _lock_guests(connection: AsyncConnection, network: UUID, wanted: Iterable[UUID]) -> dict[UUID, GuestAccount]:
+async def _accounts_of(
+    connection: AsyncConnection, network: UUID, wanted: Iterable[UUID], locking: str
+) -> dict[UUID, GuestAccount]:
     found = await fetch(
         connection,
-        """
+        f"""
         select a.id, a.guest_id, a.debt, a.activity, s.tier, s.spend, s.visits, s.earned, s.first_visit, s.merged_into
         from account a join guest_state s on s.network_id = a.network_id and s.guest_id = a.guest_id
         where a.network_id = $1 and a.kind = 'guest' and a.store_id is null and a.unit = $3
             and a.guest_id = any($2::uuid[])
-        order by a.id for no key update
-        """,
+        order by a.id {locking}
+        """,  # noqa: S608 - a constant of this module
         network,
         list(wanted),
         UNIT,

@@ -202,11 +202,19 @@ async def key_set(connection: AsyncConnection, network_id: UUID) -> KeySet:
     return KeySet(network_id) if found is None else KeySet.from_document(canonical.decode_object(found[1]))
 
 
+async def store_and_profile(
+    connection: AsyncConnection, network_id: UUID, store: UUID
+) -> tuple[Store, rows.ProfileRow]:
+    """Return a store and the limits that hold in it; raises `Refused` `store_unknown`."""
+    found = await repository.store_with_profile(connection, network_id, store)
+    if found is None:
+        raise Refused("store_unknown", store=str(store))
+    return found[0], rows.read(rows.ProfileRow, found[1])
+
+
 async def profile_of(connection: AsyncConnection, network_id: UUID, store: UUID) -> rows.ProfileRow:
     """Return the limits that hold in a store; raises `Refused` `store_unknown`."""
-    name = (await get_store(connection, network_id, store)).profile
-    found = await repository.profiles(connection, network_id, [name])
-    return rows.read(rows.ProfileRow, found.get(name, {}))
+    return (await store_and_profile(connection, network_id, store))[1]
 
 
 async def changes_of(
