@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -110,11 +110,14 @@ class CompiledRule:
 
 @dataclass(frozen=True, eq=False)
 class CompiledProgram:
-    """A program's rules by rank, what of a guest they look at, and the plans of which of them can matter when."""
+    """A program's rules by rank, what of a guest they look at, and the plans of which of them can matter when.
+
+    `counted` are the ranks of the rules whose uses are counted, with one use as a quote lists it.
+    """
 
     program: Program
     rules: tuple[CompiledRule, ...]
-    counted: frozenset[int]
+    counted: Mapping[int, tuple[str, int]]
     plans: Plans
 
     @cached_property
@@ -165,7 +168,7 @@ def compile_program(program: Program, *, tolerant: bool = False) -> CompiledProg
     return CompiledProgram(
         program=program,
         rules=tuple(rules),
-        counted=frozenset([rule.rank for rule in rules if rule.names("usage", "birthday")]),
+        counted={rule.rank: (rule.rule.id, 1) for rule in rules if rule.names("usage", "birthday")},
         plans=Plans(rules),
     )
 

@@ -288,15 +288,14 @@ def _with_rewards(tally: Tally, spent: Sequence[int]) -> list[int]:
 
 def _uses(trace: Trace) -> tuple[tuple[str, int], ...]:
     """Return a use of each rule that is counted and gave something."""
-    counted, rules, outcomes = trace.compiled.counted, trace.compiled.rules, trace.outcomes
+    counted, outcomes = trace.compiled.counted, trace.outcomes
     ranks = [rank for rank, reason in outcomes.items() if reason is None and rank in counted]
     ranks.sort()
-    applied = [rules[rank] for rank in ranks]
     if trace.tier_lines:
         # Where the tier was better on every line, a rule gave nothing after all.
-        amounts, points = amounts_by_rule(trace.tally), points_by_rule(trace)
-        applied = [rule for rule in applied if why_not(trace, rule, amounts, points) is None]
-    return tuple([(rule.rule.id, 1) for rule in applied])
+        amounts, points, rules = amounts_by_rule(trace.tally), points_by_rule(trace), trace.compiled.rules
+        ranks = [rank for rank in ranks if why_not(trace, rules[rank], amounts, points) is None]
+    return tuple([counted[rank] for rank in ranks])
 
 
 def _summed(pairs: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
