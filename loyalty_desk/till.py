@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 CARE_EVERY_S = 3_600.0
+REGAIN_EVERY_S = 5.0
 _SYNC_ERROR = "sync_error"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -287,6 +288,7 @@ class Till:
             program_version=None if stored is None else stored.version,
             notices=tuple(journal.notices()),
             journal_ok=journal.usable(),
+            disk_full=journal.is_full(),
             credential_backend=selling.config.keys_in,
             synced_at=None if state.synced_at is None else from_ms(state.synced_at),
             sync_error=self._sync_error,
@@ -544,16 +546,25 @@ def _check(journal: SqliteJournal, paths: TillPaths, clock: TrustedClock) -> Non
 def _care(
     journal: SqliteJournal, folder: Path, clock: TrustedClock, checking: threading.Thread, ended: threading.Event
 ) -> None:
-    """Copy and prune the journal once a day while the till runs, never before its check has ended."""
+    """Copy and prune the journal once a day while the till runs, never before its check has ended.
+
+    Where the disk refused a record it is asked again every few seconds: selling goes on once there is room.
+    """
     checking.join()
+    due = 0.0
     while not ended.wait(0):
+        if not journal.usable() and journal.regain():
+            _LOG.warning("the journal takes records again")
+        if time.monotonic() < due:
+            ended.wait(REGAIN_EVERY_S)
+            continue
+        due = time.monotonic() + CARE_EVERY_S
         today = clock.now().date()
         if journal.usable() and not copy_of(folder, today).exists():
             try:
                 care_for(journal, folder, today, clock.now_ms())
             except (Refused, apsw.Error):
                 _LOG.exception("the journal's care was broken off; it is done again in an hour")
-        ended.wait(CARE_EVERY_S)
 
 
 def _cache_key(journal_key: bytes) -> bytes:

@@ -13,8 +13,9 @@ from loyalty_desk.services.ports import Notice
 class TillStatus:
     """The till at one moment. Times are aware UTC; `oldest_waiting` and `offline_since` are None where nothing waits.
 
-    `journal_ok` False means that no sale can be recorded now. `guests_loaded` counts guests in the cache,
-    `guests_complete` says whether all have arrived. `credential_backend` names where the keys are kept.
+    `journal_ok` False means that no sale can be recorded now, `disk_full` that it is for want of room. `guests_loaded`
+    counts guests in the cache, `guests_complete` says whether all have arrived. `credential_backend` names where the
+    keys are kept.
 
     `clock_known` False means that no server has told this journal the time yet, so that `clock_conf` blames nobody.
 
@@ -47,6 +48,7 @@ class TillStatus:
     point_decimals: int = 0
     loading_percent: int | None = None
     clock_known: bool = True
+    disk_full: bool = False
 
     @property
     def refused(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -247,7 +248,7 @@ class SqliteJournal(ArchivedJournal):
 
     def _write(self, sealed: SealedRecord, totals: Totals, effect: Effect, receipt: int, at: int) -> None:
         guest = effect.guest.bytes if effect.guest else None
-        uses = canonical.encode(effect.uses).decode() if effect.uses else ""
+        uses = json.dumps(dict(effect.uses)) if effect.uses else ""
         self._connection.execute(
             "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)",
             (sealed.epoch, sealed.seq, sealed.id.bytes, sealed.prev, sealed.hash, sealed.sig, sealed.payload),
@@ -448,6 +449,16 @@ class SqliteJournal(ArchivedJournal):
     def usable(self) -> bool:
         """Return whether a record could be committed now, as far as is known."""
         return not (self._full or self._failed or self._damaged)
+
+    def is_full(self) -> bool:
+        """Return whether the disk could hold no more when it was last asked."""
+        return self._full
+
+    def regain(self) -> bool:
+        """Ask the disk again and return as `usable`: nobody tries to sell while the till says that it cannot."""
+        with suppress(Refused), self._ready():
+            pass
+        return self.usable()
 
     def close(self) -> None:
         """Write the witness and close the file."""

@@ -8,6 +8,7 @@ from loyalty_desk.domain.record import SealedRecord
 from loyalty_desk.services.ports import PinTries
 from loyalty_desk.store.engine import row, rows, transaction
 from loyalty_desk.store.journal_acks import AcknowledgedJournal, signed
+from loyalty_desk.store.journal_file import mended
 
 _RECORD = "SELECT r.epoch, r.seq, r.id, r.prev, r.hash, r.sig, r.payload FROM record r"
 _OF_EFFECT = f"{_RECORD} JOIN effect e ON e.epoch = r.epoch AND e.seq = r.seq WHERE"
@@ -64,6 +65,7 @@ class ArchivedJournal(AcknowledgedJournal):
             found = row(self._live(), "SELECT failed, until, since FROM pin_tries WHERE staff = ?", (staff,))
         return PinTries(*found) if found else PinTries()
 
+    @mended
     def note_pin(self, staff: str, tries: PinTries) -> None:
         """Keep the tries of somebody durably, before the PIN is looked at."""
         with self._lock:

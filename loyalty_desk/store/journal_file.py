@@ -32,13 +32,20 @@ _LOG = logging.getLogger(__name__)
 
 
 def mended[S: JournalFile, **P, T](work: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Do again, in a new file, what met a damaged page in the old one."""
+    """Do again, in a new file, what met a damaged page in the old one; say in a sentence what the disk refuses.
+
+    The work may raise `Refused` `disk_full` and `journal_unavailable` besides its own.
+    """
 
     @wraps(work)
     def again(journal: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return work(journal, *args, **kwargs)
         except apsw.Error as error:
+            if isinstance(error, FULL):
+                raise Refused("disk_full", path=str(journal.path.parent)) from error
+            if not is_damage(error) and isinstance(error, FAILED):
+                raise Refused("journal_unavailable", path=str(journal.path.parent)) from error
             if not is_damage(error) or not journal.note_damage():
                 raise
             _LOG.exception("the journal is damaged")

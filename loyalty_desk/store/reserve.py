@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 RESERVE_BYTES = 64 * 1024 * 1024
@@ -29,6 +30,9 @@ class Reserve:
         if self.is_held():
             return True
         try:
+            # Asked for every few seconds while a disk is full: what cannot fit is not even begun.
+            if shutil.disk_usage(self._path.parent).free < self._size:
+                return False
             with self._path.open("wb") as file:
                 self._path.chmod(0o600)
                 if hasattr(os, "posix_fallocate"):

@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.services.ports import StoredProgram
+from loyalty_desk.services.ports import PinTries, StoredProgram
 from loyalty_desk.services.sentences import sentence_of
 from loyalty_desk.services.wording import Words
 from tests.loyalty_desk.store.faulty_disk import FaultyDisk
@@ -253,7 +253,7 @@ def test_everything_goes_on_once_a_disk_that_was_away_is_back(parts: Parts, disk
 
 def test_a_setting_that_the_disk_refused_is_not_remembered(parts: Parts, disk: FaultyDisk) -> None:
     disk.fail_write = apsw.FullError
-    with pytest.raises(apsw.FullError):
+    with pytest.raises(Refused, match="disk_full"):
         parts.journal.put("clock", {"offset": 5})
     assert parts.journal.get("clock") is None
     disk.fail_write = None
@@ -271,3 +271,34 @@ def test_an_epoch_that_the_disk_refused_holds_no_redemption(parts: Parts, disk: 
     with pytest.raises(Refused, match="disk_full"):
         parts.recorder.open_epoch("fork")
     assert not parts.journal.redemption_held()
+
+
+def test_a_journal_that_nobody_sells_into_asks_the_disk_again(parts: Parts, disk: FaultyDisk, expect_log) -> None:
+    """The window tries no sale while the journal says that it takes none: somebody else has to ask."""
+    expect_log("the disk is full")
+    disk.fail_write = apsw.FullError
+    with pytest.raises(Refused, match="disk_full"):
+        parts.recorder.record(sale())
+    assert (parts.journal.usable(), parts.journal.is_full()) == (False, True)
+    reserve = parts.journal._reserve
+    parts.journal._reserve = None
+    assert not parts.journal.regain()
+    parts.journal._reserve = reserve
+    disk.fail_write = None
+    assert parts.journal.regain()
+    assert (parts.journal.usable(), parts.journal.is_full()) == (True, False)
+    assert parts.recorder.record(sale()).sealed.seq == 2
+
+
+@pytest.mark.parametrize(("fault", "code"), [(apsw.FullError, "disk_full"), (apsw.IOError, "journal_unavailable")])
+def test_what_is_kept_beside_the_facts_is_refused_in_words_too(
+    parts: Parts, disk: FaultyDisk, fault: type[apsw.Error], code: str
+) -> None:
+    disk.fail_write = fault
+    with pytest.raises(Refused, match=code):
+        parts.journal.note_pin("anna.k", PinTries(1))
+    with pytest.raises(Refused, match=code):
+        parts.journal.put("cashier_now", ["anna.k", "Anna"])
+    disk.fail_write = None
+    parts.journal.note_pin("anna.k", PinTries(2))
+    assert parts.journal.pin_tries("anna.k").failed == 2

@@ -101,6 +101,11 @@ def notice(model: SaleModel, words: Words, now: datetime) -> MessageState:
     t = words.gettext
     if status is None:
         return MessageState()
+    if status.disk_full:
+        return MessageState(
+            t("The disk of this computer is full: sales cannot be recorded until there is room. Call the manager."),
+            Tone.BAD,
+        )
     if not status.journal_ok:
         return MessageState(
             t("Sales cannot be recorded now: the till’s journal is not available. Call the manager."), Tone.BAD
