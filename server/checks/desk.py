@@ -45,7 +45,7 @@ from server.ledger.leases import leased_out
 from server.ledger.online import OnlinePosting, Taken, stored
 from server.ledger.store import Tools
 from server.ledger.taking_up import take_up, turn
-from server.networks.repository import Store
+from server.networks.service import StoreLimits
 from server.systems.service import Asker
 
 _LOG = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class CheckDesk:
             guest = None if proved is None else proved.guest
             counters = await self._counters(connection, asker.network, [] if guest is None else [guest], program, now)
             if proved is None or guest is None:
-                store, _ = await stores.of(asker.store_for(asked.store))
+                store = await stores.of(asker.store_for(asked.store))
                 return QuoteAnswer(told(_price(asked, store, None, program, now, None, counters).quote))
             posting = await OnlinePosting.look(connection, asker.network, self._tools, guest, program, now)
             available = posting.available(guest) - await holds.held(
@@ -102,8 +102,8 @@ class CheckDesk:
             )
             found = await self._guest_rows(connection, asker.network, [guest])
             facts = _facts(found, guest, max(0, available), now, counters)
-            store, profile = await stores.of(asker.store_for(asked.store))
-            limit = await self._limit(proved, posting, guest, store, profile)
+            store = await stores.of(asker.store_for(asked.store))
+            limit = await self._limit(proved, posting, guest, store)
             priced = _price(asked, store, facts, program, now, limit, counters)
             return QuoteAnswer(told(priced.quote), guest, available, priced.quote.redemption.max_points)
 
@@ -242,13 +242,13 @@ class CheckDesk:
         guest = None if proved is None else proved.guest
         facts: GuestFacts | None = None
         limit: int | None = None
-        store, profile = await stores.of(asker.store_for(asked.store))
+        store = await stores.of(asker.store_for(asked.store))
         if guest is not None and proved is not None:
             if guest not in posting.accounts:
                 raise Taken
             points = max(0, posting.available(guest) - held[guest])
             facts = _facts(found, guest, points, now, counters, posting)
-            limit = await self._limit(proved, posting, guest, store, profile)
+            limit = await self._limit(proved, posting, guest, store)
         priced = _price(asked, store, facts, program, now, limit, counters)
         if asked.total is not None and asked.total != priced.quote.total:
             text = f"The check costs {priced.quote.total} now, not {asked.total}. Ask for its price again."
@@ -317,16 +317,14 @@ class CheckDesk:
             raise Refused("guest_unknown")
         return proved
 
-    async def _limit(
-        self, proved: Proved, posting: OnlinePosting, guest: UUID, store: Store, profile: rows.ProfileRow
-    ) -> int:
+    async def _limit(self, proved: Proved, posting: OnlinePosting, guest: UUID, store: StoreLimits) -> int:
         """Return how many points may be redeemed now; without a short code the whole day has one bound."""
-        limit = code_limit(proved, profile)
+        limit = code_limit(proved, store.profile)
         if not limit or proved.kind is CodeKind.SHORT:
             return limit
         account = posting.accounts[guest].account_id
         spent = await holds.spent_today(posting.connection, posting.network, account, store.zone, posting.now)
-        return min(limit, max(0, profile.confirm_points - spent - posting.redeemed(guest)))
+        return min(limit, max(0, store.profile.confirm_points - spent - posting.redeemed(guest)))
 
     async def _guest_rows(self, connection: AsyncConnection, network: UUID, ids: Iterable[UUID]) -> GuestRows:
         """Return guests by their keys as tills get them."""
@@ -357,14 +355,14 @@ class CheckDesk:
 
 def _price(
     asked: QuoteRequest,
-    store: Store,
+    store: StoreLimits,
     facts: GuestFacts | None,
     program: Program,
     now: datetime,
     limit: int | None,
     counters: Used,
 ) -> Priced:
-    return price(asked, store.id, store.zone, facts, program, now, limit, left_of(program, counters.of(PROGRAM)))
+    return price(asked, store.store, store.zone, facts, program, now, limit, left_of(program, counters.of(PROGRAM)))
 
 
 def _facts(

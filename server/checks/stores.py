@@ -6,9 +6,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty_desk.wire.v1.rows import ProfileRow
 from server.networks import service as networks
-from server.networks.repository import Store
+from server.networks.service import StoreLimits
 
 
 class Stores:
@@ -16,10 +15,10 @@ class Stores:
 
     def __init__(self, connection: AsyncConnection, network: UUID) -> None:
         self._at = (connection, network)
-        self._known: dict[UUID, tuple[Store, ProfileRow]] = {}
+        self._known: dict[UUID, StoreLimits] = {}
 
-    async def of(self, store: UUID) -> tuple[Store, ProfileRow]:
-        """Return a store and its limits; raises `Refused` `store_unknown`."""
+    async def of(self, store: UUID) -> StoreLimits:
+        """Return a store's limits; raises `Refused` `store_unknown`."""
         if store not in self._known:
-            self._known[store] = await networks.store_and_profile(*self._at, store)
+            self._known[store] = await networks.limits_in(*self._at, store)
         return self._known[store]

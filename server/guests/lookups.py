@@ -24,25 +24,32 @@ from server.kit.limits import LOOKUP, SHORT_CODE, Limit, forgive, require
 _GUESSABLE = {LookupBy.NUMBER, LookupBy.PHONE, LookupBy.LAST4, LookupBy.GUEST}
 
 
-async def look_up(ground: Ground, signer: Signer, asked: GuestLookup, now: datetime) -> GuestsFound:
+async def count_try(ground: Ground, signer: Signer, asked: GuestLookup, now: datetime) -> None:
+    """Count a look-up that `is_counted`, in a transaction of its own; raises `ApiError` 429."""
+    limit = _limit(_by(asked))
+    if limit is not None:
+        await require(ground.db, signer.network, limit, f"till {signer.device}", now)
+
+
+def is_counted(asked: GuestLookup) -> bool:
+    """Return whether what is asked by can be guessed: `count_try` before it is answered."""
+    return _limit(_by(asked)) is not None
+
+
+async def look_up(
+    connection: AsyncConnection, ground: Ground, signer: Signer, asked: GuestLookup, now: datetime
+) -> GuestsFound:
     """Return whom it may be, nobody where nobody; a short code is this till's from then on.
 
-    Raises `BadInput` where the text is nothing of the kind, `ApiError` 429.
+    Raises `BadInput` where the text is nothing of the kind.
     """
-    by = LookupBy(asked.by) if asked.by in set(LookupBy) else LookupBy.CODE
-    text = asked.text.strip()
-    if by is LookupBy.CODE:
-        by = _kind_of_typed(text)
-    subject, limit = f"till {signer.device}", _limit(by)
-    if limit is not None:
-        await require(ground.db, signer.network, limit, subject, now)
-    async with ground.db.begin(signer.network) as connection:
-        found = await _find(connection, ground, signer, by, text, now)
-        if found and limit is SHORT_CODE:
-            await forgive(connection, signer.network, SHORT_CODE, subject)
-        ids = [str(one.guest) for one in found if one.guest is not None]
-        rows = await service.feed_rows(connection, signer.network, ground.vault, FeedTable.GUEST, ids)
-        at = (await feed.count(connection, signer.network)).n
+    by = _by(asked)
+    found = await _find(connection, ground, signer, by, asked.text.strip(), now)
+    if found and _limit(by) is SHORT_CODE:
+        await forgive(connection, signer.network, SHORT_CODE, f"till {signer.device}")
+    ids = [str(one.guest) for one in found if one.guest is not None]
+    rows = await service.feed_rows(connection, signer.network, ground.vault, FeedTable.GUEST, ids)
+    at = (await feed.count(connection, signer.network)).n
     return GuestsFound(
         [
             FoundGuest(one.guest, rows[str(one.guest)], one.kind.value, bytes_to_text(one.handle))
@@ -51,6 +58,11 @@ async def look_up(ground: Ground, signer: Signer, asked: GuestLookup, now: datet
         ],
         at,
     )
+
+
+def _by(asked: GuestLookup) -> LookupBy:
+    by = LookupBy(asked.by) if asked.by in set(LookupBy) else LookupBy.CODE
+    return _kind_of_typed(asked.text.strip()) if by is LookupBy.CODE else by
 
 
 def limit_of_evidence(evidence: bytes | None) -> Limit | None:

@@ -14,10 +14,10 @@ from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup, SoldLine
 from server.guests import service
-from server.guests.lookups import look_up
+from server.guests.lookups import count_try, is_counted, look_up
 from server.guests.short_codes import issue
 from server.kit.answers import answer
-from server.kit.auth import Signer, decode_body, read_signed, require_active, require_bearer, require_same
+from server.kit.auth import Signer, decode_body, read_signed, require_active, require_bearer, require_same, signed
 from server.kit.bodies import read_any, reply
 from server.kit.documented import documented
 from server.kit.errors import ApiError
@@ -25,7 +25,7 @@ from server.kit.limits import LOOKUP, require
 from server.ledger.sales import find_sale
 from server.sentences import sentence
 from server.services import Services
-from server.sync.signers import find_signer
+from server.sync.signers import find_signer, signer_of
 from server.systems.asking import asking, refusal, require_network
 
 _ERRORS = (400, 401, 403, 413, 429, 503)
@@ -61,11 +61,18 @@ def make_router(services: Services) -> APIRouter:
     @router.post("/guests/lookup", **documented(GuestsFound, GuestLookup, *_ERRORS))
     async def lookup(request: Request) -> Response:
         """Say whose a code, a number or a phone is: 60 a minute and 2 000 a day a till of what can be guessed."""
-        signer, body = await till_asking(request)
-        asked = decode_body(GuestLookup, request, body)
-        require_same(signer, asked.network, asked.device)
+        ground, now = services.ground, services.clock.now()
         try:
-            return answer(await look_up(services.ground, signer, asked, services.clock.now()))
+            async with signed(request, ground.db, signer_of) as (connection, signer, body):
+                require_bearer(request, signer)
+                require_active(signer)
+                asked = decode_body(GuestLookup, request, body)
+                require_same(signer, asked.network, asked.device)
+                if not is_counted(asked):
+                    return answer(await look_up(connection, ground, signer, asked, now))
+            await count_try(ground, signer, asked, now)
+            async with ground.db.begin(signer.network) as connection:
+                return answer(await look_up(connection, ground, signer, asked, now))
         except ForPerson as error:
             raise ApiError(400, ErrorCode.BAD_BODY, sentence(error)) from error
 

@@ -12,12 +12,12 @@ from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
 from server.guests.lookups import limit_of_evidence
 from server.kit.answers import answer
-from server.kit.auth import Signer, decode_body, read_signed, require_active, require_bearer, require_same
+from server.kit.auth import Signer, decode_body, read_signed, require_active, require_bearer, require_same, signed
 from server.kit.documented import documented
 from server.kit.errors import ApiError
 from server.kit.limits import SHORT_CODE, forgive, require
 from server.services import Services
-from server.sync.signers import find_signer
+from server.sync.signers import find_signer, signer_of
 
 _ERRORS = (400, 401, 403, 413, 429, 503)
 
@@ -38,14 +38,19 @@ def make_router(services: Services) -> APIRouter:
     @router.post("", **documented(HoldAnswer, HoldRequest, *_ERRORS))
     async def post_hold(request: Request) -> Response:
         """Hold points for a check: pending, insufficient, refused with its reason, or exists for an id known before."""
-        signer, body = await asking(request)
-        asked = decode_body(HoldRequest, request, body)
-        require_same(signer, asked.network, asked.device)
-        now = services.clock.now()
-        limit = SHORT_CODE if asked.code == "short" else limit_of_evidence(asked.evidence)
+        async with signed(request, services.holds.db, signer_of) as (connection, signer, body):
+            require_bearer(request, signer)
+            require_active(signer)
+            asked = decode_body(HoldRequest, request, body)
+            require_same(signer, asked.network, asked.device)
+            now = services.clock.now()
+            limit = SHORT_CODE if asked.code == "short" else limit_of_evidence(asked.evidence)
+            if limit is None:
+                said = await services.holds.hold_within(connection, signer, asked, now)
         if limit is not None:
+            # Counted in a transaction of its own: a try stays one whatever comes of it.
             await require(services.ground.db, asked.network, limit, f"till {asked.device}", now)
-        said = await services.holds.hold(signer, asked, now)
+            said = await services.holds.hold(signer, asked, now)
         if limit is SHORT_CODE and said.reason not in ("code_invalid", "code_limit"):
             async with services.ground.db.begin(asked.network) as connection:
                 await forgive(connection, asked.network, SHORT_CODE, f"till {asked.device}")

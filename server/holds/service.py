@@ -48,44 +48,50 @@ class Settled:
 
 
 class Holds:
-    """Holds over a pool of their own: pushes that wait for each other never keep a guest at the counter."""
+    """Holds over a pool of their own, `db`: pushes that wait for each other never keep a guest at the counter."""
 
     def __init__(self, db: Database, vault: Vault) -> None:
-        self._db = db
+        self.db = db
         self._vault = vault
 
     async def hold(self, signer: Signer, asked: HoldRequest, now: datetime) -> HoldAnswer:
         """Hold points, or say why not; the same id again says what became of it."""
+        async with self.db.begin(asked.network) as connection:
+            return await self.hold_within(connection, signer, asked, now)
+
+    async def hold_within(
+        self, connection: AsyncConnection, signer: Signer, asked: HoldRequest, now: datetime
+    ) -> HoldAnswer:
+        """As `hold`, in a transaction of `db` that the caller has begun and commits before the answer leaves."""
         try:
             kind = CodeKind(asked.code)
         except ValueError:
             return _refused(asked, HoldRefusal.CODE_INVALID)
-        async with self._db.begin(asked.network) as connection:
-            found = await repository.find(connection, asked.network, asked.id)
-            if found is not None:
-                return await self._as_it_is(connection, asked, found, now)
-            guest = await shown.survivor(connection, asked.network, asked.guest)
-            if guest is None:
-                return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
-            try:
-                proved = await self._proved(connection, asked, kind, now)
-            except BadInput:
-                return _refused(asked, HoldRefusal.CODE_INVALID)
-            store, profile = await networks.store_and_profile(connection, asked.network, signer.store)
-            refusal = _refusal(asked, proved, guest, profile)
-            if refusal is not None:
-                return refusal
-            posting = await OwnPosting.lock(connection, asked.network, [guest], now)
-            if guest not in posting.accounts:
-                return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
-            return await self._decide(connection, store.zone, asked, posting, guest, proved, profile)
+        found = await repository.find(connection, asked.network, asked.id)
+        if found is not None:
+            return await self._as_it_is(connection, asked, found, now)
+        guest = await shown.survivor(connection, asked.network, asked.guest)
+        if guest is None:
+            return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
+        try:
+            proved = await self._proved(connection, asked, kind, now)
+        except BadInput:
+            return _refused(asked, HoldRefusal.CODE_INVALID)
+        limits = await networks.limits_in(connection, asked.network, signer.store)
+        refusal = _refusal(asked, proved, guest, limits.profile)
+        if refusal is not None:
+            return refusal
+        posting = await OwnPosting.lock(connection, asked.network, [guest], now)
+        if guest not in posting.accounts:
+            return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
+        return await self._decide(connection, asked, posting, guest, proved, limits)
 
     async def void(self, network: UUID, device: UUID, hold: UUID, now: datetime) -> HoldAnswer:
         """Give the points of a hold back; one that is not pending any more stays as it is.
 
         Raises `Refused` `hold_unknown`.
         """
-        async with self._db.begin(network) as connection:
+        async with self.db.begin(network) as connection:
             await repository.void(connection, network, hold, device, now)
             found = await repository.find(connection, network, hold)
             if found is None or found.device != device:
@@ -95,7 +101,7 @@ class Holds:
 
     async def state(self, network: UUID, device: UUID, hold: UUID, now: datetime) -> HoldAnswer:
         """Return how a hold stands; raises `Refused` `hold_unknown`."""
-        async with self._db.begin(network) as connection:
+        async with self.db.begin(network) as connection:
             found = await repository.find(connection, network, hold)
             if found is None or found.device != device:
                 raise Refused("hold_unknown")
@@ -120,12 +126,11 @@ class Holds:
     async def _decide(
         self,
         connection: AsyncConnection,
-        zone: str,
         asked: HoldRequest,
         posting: OwnPosting,
         guest: UUID,
         proved: Proved,
-        profile: ProfileRow,
+        limits: networks.StoreLimits,
     ) -> HoldAnswer:
         """Decide with the account locked: from here on nobody else holds or posts anything of this guest."""
         network, now = asked.network, posting.now
@@ -138,8 +143,8 @@ class Holds:
         if asked.amount > available:
             return HoldAnswer(asked.id, HoldDecision.INSUFFICIENT, available)
         if asked.code != CodeKind.SHORT:
-            spent = await spent_today(connection, network, account, zone, now)
-            if spent + asked.amount > profile.confirm_points:
+            spent = await spent_today(connection, network, account, limits.zone, now)
+            if spent + asked.amount > limits.profile.confirm_points:
                 return replace_available(_refused(asked, HoldRefusal.CONFIRMATION_NEEDED), available)
         if not await _use(connection, network, asked.device, proved, now):
             return replace_available(_refused(asked, HoldRefusal.CODE_INVALID), available)

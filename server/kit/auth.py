@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.errors import ErrorCode
+from server.kit.db import Database
 from server.kit.errors import ApiError
 
 
@@ -38,7 +41,11 @@ class Signer:
 # Longer than a till waits for a whole exchange; who never comes to an end would keep a connection for ever.
 BODY_WITHIN_S = 200.0
 
+# Many times what a hold or a look-up needs.
+SHORT_BODY_BYTES = 64 * 1024
+
 FindSigner = Callable[[UUID, UUID], Awaitable[Signer | None]]
+FindWithin = Callable[[AsyncConnection, UUID, UUID], Awaitable[Signer | None]]
 
 
 async def read_signed(request: Request, find: FindSigner) -> tuple[Signer, bytes]:
@@ -48,12 +55,35 @@ async def read_signed(request: Request, find: FindSigner) -> tuple[Signer, bytes
     if signer is None:
         raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
     body = await read_body(request)
+    _require_signature(request, signer, body)
+    return signer, body
+
+
+@asynccontextmanager
+async def signed(
+    request: Request, db: Database, find: FindWithin
+) -> AsyncIterator[tuple[AsyncConnection, Signer, bytes]]:
+    """Begin the transaction that a short request is answered in, and find its signer there.
+
+    A transaction of its own for who asks costs as much as the answer. The body is read before: whoever sends it slowly
+    keeps no connection. Raises as `read_signed`.
+    """
+    network, device = _named(request, signing.NETWORK_HEADER), _named(request, signing.DEVICE_HEADER)
+    body = await read_body(request, SHORT_BODY_BYTES)
+    async with db.begin(network) as connection:
+        signer = await find(connection, network, device)
+        if signer is None:
+            raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
+        _require_signature(request, signer, body)
+        yield connection, signer, body
+
+
+def _require_signature(request: Request, signer: Signer, body: bytes) -> None:
     try:
         signature = signing.signature_from_text(request.headers.get(signing.SIGNATURE_HEADER, ""))
         signer.key.verify(signature, signing.request_message(request.method, _target(request), body))
     except (InvalidSignature, ValueError) as error:
         raise ApiError(403, ErrorCode.BAD_SIGNATURE, "The request is not signed by this till.") from error
-    return signer, body
 
 
 async def read_body(request: Request, limit: int = codec.MAX_BODY_BYTES) -> bytes:

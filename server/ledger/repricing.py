@@ -148,13 +148,15 @@ class Repricer:
             )
             back = await _came_back(connection, network, [row[0] for row in rows if row.original is not None])
             queued: list[_Queued] = []
+            programs: dict[int | None, Program | None] = {None: None}
             for tx_id, payload, guest, reversed_payload in rows:
                 record = _read(tx_id, bytes(payload))
                 original = None if reversed_payload is None else _read(tx_id, bytes(reversed_payload))
-                program, original_program = [
-                    None if version is None else await self._shelf.find(connection, network, version)
-                    for version in (None if one is None else program_version(one) for one in (record, original))
-                ]
+                versions = [None if one is None else program_version(one) for one in (record, original)]
+                for version in versions:
+                    if version not in programs:
+                        programs[version] = await self._shelf.find(connection, network, version)
+                program, original_program = (programs[version] for version in versions)
                 before: Sequence[Record] = ()
                 if original is not None and record is not None:
                     before = tuple(back[original.id])

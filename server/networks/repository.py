@@ -103,21 +103,19 @@ async def stores(connection: AsyncConnection, network_id: UUID, ids: Sequence[UU
     return [Store(UUID(str(row.id)), row.name, row.zone, row.currency, row.profile) for row in found]
 
 
-async def store_with_profile(
+async def zone_and_profile(
     connection: AsyncConnection, network_id: UUID, store_id: UUID
-) -> tuple[Store, dict[str, Any]] | None:
-    """Return a store and the settings of its profile."""
+) -> tuple[str, dict[str, Any]] | None:
+    """Return a store's zone and the settings of its profile."""
     row = await fetch_one(
         connection,
-        "select s.id, s.name, s.zone, s.currency, s.profile, p.settings::text from store s"
+        "select s.zone, p.settings::text from store s"
         " left join profile p on p.network_id = s.network_id and p.name = s.profile"
         " where s.network_id = $1 and s.id = $2",
         network_id,
         store_id,
     )
-    if row is None:
-        return None
-    return Store(UUID(str(row[0])), *row[1:5]), {} if row[5] is None else json.loads(row[5])
+    return None if row is None else (row[0], {} if row[1] is None else json.loads(row[1]))
 
 
 async def put_profile(connection: AsyncConnection, network_id: UUID, name: str, settings: dict[str, Any]) -> None:

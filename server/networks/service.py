@@ -202,19 +202,26 @@ async def key_set(connection: AsyncConnection, network_id: UUID) -> KeySet:
     return KeySet(network_id) if found is None else KeySet.from_document(canonical.decode_object(found[1]))
 
 
-async def store_and_profile(
-    connection: AsyncConnection, network_id: UUID, store: UUID
-) -> tuple[Store, rows.ProfileRow]:
-    """Return a store and the limits that hold in it; raises `Refused` `store_unknown`."""
-    found = await repository.store_with_profile(connection, network_id, store)
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """A store's calendar and the limits that hold in it. `zone` is an IANA name."""
+
+    store: UUID
+    zone: str
+    profile: rows.ProfileRow
+
+
+async def limits_in(connection: AsyncConnection, network_id: UUID, store: UUID) -> StoreLimits:
+    """Return what holds in a store; raises `Refused` `store_unknown`."""
+    found = await repository.zone_and_profile(connection, network_id, store)
     if found is None:
         raise Refused("store_unknown", store=str(store))
-    return found[0], rows.read(rows.ProfileRow, found[1])
+    return StoreLimits(store, found[0], rows.read(rows.ProfileRow, found[1]))
 
 
 async def profile_of(connection: AsyncConnection, network_id: UUID, store: UUID) -> rows.ProfileRow:
     """Return the limits that hold in a store; raises `Refused` `store_unknown`."""
-    return (await store_and_profile(connection, network_id, store))[1]
+    return (await limits_in(connection, network_id, store)).profile
 
 
 async def changes_of(
