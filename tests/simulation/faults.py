@@ -77,17 +77,24 @@ class Mutation(StrEnum):
     POISON_BLOCKS = "poison_blocks"
     FORGOTTEN_EPOCH = "forgotten_epoch"
     DROPPED_WHEN_SUSPENDED = "dropped_when_suspended"
+    RECLAIMED_BY_TIME = "reclaimed_by_time"
+    GIVEN_UNTIL_ACKNOWLEDGED = "given_until_acknowledged"
+    LEASES_FORGOTTEN = "leases_forgotten"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one seed plays: tills, guests, steps and faults; `trouble` is how often a request fails."""
+    """What one seed plays: tills, guests, steps and faults; `trouble` is how often a request fails.
+
+    `gifts` says that the program has a rule that may be given a limited number of times; else chance says so.
+    """
 
     tills: int
     guests: int
     steps: int
     trouble: float
     faults: frozenset[Fault] = field(default_factory=frozenset)
+    gifts: bool = False
 
     @classmethod
     def draw(cls, random: Random) -> Plan:

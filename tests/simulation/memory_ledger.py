@@ -36,6 +36,7 @@ from server.ledger.timing import ClockSight
 from server.ledger.words import Words
 from server.sync.store import BranchHead, LifeClaim
 from tests.simulation.memory_guards import MemoryGuards
+from tests.simulation.memory_leases import Leasing, MemoryLeases
 from tests.simulation.memory_registers import MemoryRegisters
 
 WAITING, REPLAYED = "waiting_dependency", "replayed"
@@ -163,6 +164,7 @@ class Tables:
     claims: dict[UUID, tuple[UUID, UUID, int]] = field(default_factory=dict)
     steps: list[StepUse] = field(default_factory=list)
     tiers: list[TierUse] = field(default_factory=list)
+    leasing: Leasing = field(default_factory=Leasing)
 
     def copy(self) -> Tables:
         """Return tables that can be changed without changing these."""
@@ -193,6 +195,7 @@ class Tables:
             self.claims.copy(),
             self.steps.copy(),
             self.tiers.copy(),
+            self.leasing,
         )
 
     def new_guest(self, guest: UUID) -> None:
@@ -235,6 +238,10 @@ class MemoryStore:
         self._signer = signer
         self._programs = programs
         self._now = now
+
+    @property
+    def leases(self) -> MemoryLeases:
+        return MemoryLeases(self, self._programs.get(max(self._programs)))
 
     @property
     def guards(self) -> MemoryGuards:

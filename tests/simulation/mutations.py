@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 from uuid import UUID
@@ -18,12 +21,14 @@ from loyalty_desk.wire.v1.sync import HelloAnswer, PushAnswer, PushRequest, Push
 from server.kit import feed
 from server.kit.errors import ApiError
 from server.ledger import batch
+from server.ledger.leases import LIFE
 from server.ledger.repository import EpochRow
 from server.ledger.storing import Sourced
 from tests.simulation import sim_server, sim_till
 from tests.simulation.faults import Fault, Mutation
 from tests.simulation.memory_cache import Stored
 from tests.simulation.memory_journal import MemoryJournal, MemoryWitness
+from tests.simulation.memory_leases import MemoryLeases
 from tests.simulation.memory_ledger import MemoryStore, Tx
 from tests.simulation.network import SimClient
 from tests.simulation.sim_server import SimServer
@@ -52,7 +57,12 @@ BITES: dict[Mutation, frozenset[Fault]] = {
     Mutation.POISON_BLOCKS: frozenset({Fault.POISON}),
     Mutation.FORGOTTEN_EPOCH: frozenset({Fault.ROLLBACK_UNSEEN}),
     Mutation.DROPPED_WHEN_SUSPENDED: frozenset({Fault.SUSPEND}),
+    Mutation.RECLAIMED_BY_TIME: frozenset(),
+    Mutation.GIVEN_UNTIL_ACKNOWLEDGED: frozenset(),
+    Mutation.LEASES_FORGOTTEN: frozenset({Fault.RESTORE}),
 }
+# Defects of what may be given a limited number of times: seen where the program has such a rule.
+OF_GIFTS = frozenset({Mutation.RECLAIMED_BY_TIME, Mutation.GIVEN_UNTIL_ACKNOWLEDGED, Mutation.LEASES_FORGOTTEN})
 
 
 @contextmanager
@@ -311,6 +321,45 @@ def _dropped_when_suspended() -> Iterable[_Patch]:
     yield batch.Batch, "run", run
 
 
+def _reclaimed_by_time() -> Iterable[_Patch]:
+    """What a till holds that was not heard of for an hour is given to others."""
+    real = MemoryLeases.out_elsewhere
+
+    async def out_elsewhere(store: MemoryLeases, device: UUID, now: datetime) -> Any:
+        there = store._there
+        heard = {till for till, one in there.holders.items() if one.expires_at > now + LIFE - timedelta(hours=1)}
+        kept = MemoryLeases(store._store, store._program)
+        tables = store._store.tables.copy()
+        tables.leasing = replace(there, leases={till: of for till, of in there.leases.items() if till in heard})
+        kept._store = MemoryStore(tables, store._store._signer, store._store._programs, now)
+        return await real(kept, device, now)
+
+    yield MemoryLeases, "out_elsewhere", out_elsewhere
+
+
+def _given_until_acknowledged() -> Iterable[_Patch]:
+    """What the server has is not counted as given any more."""
+
+    def given(journal: MemoryJournal) -> Any:
+        acks = journal._medium.acks
+        found = Counter()
+        for (epoch, seq), row in journal._medium.effects.items():
+            for key, count in row.effect.given.items():
+                found[epoch, *key] += count if seq > acks.get(epoch, 0) else 0
+        return found
+
+    yield MemoryJournal, "given", given
+
+
+def _leases_forgotten() -> Iterable[_Patch]:
+    """A server that was put back does not wait for what tills were let give since."""
+
+    async def is_awaiting(store: MemoryLeases, device: UUID, now: Any) -> bool:
+        return False
+
+    yield MemoryLeases, "is_awaiting", is_awaiting
+
+
 _PATCHES: dict[Mutation, Callable[[], Iterable[_Patch]]] = {
     Mutation.ACK_BEFORE_COMMIT: _ack_before_commit,
     Mutation.HALF_A_BATCH: _half_a_batch,
@@ -330,4 +379,7 @@ _PATCHES: dict[Mutation, Callable[[], Iterable[_Patch]]] = {
     Mutation.POISON_BLOCKS: _poison_blocks,
     Mutation.FORGOTTEN_EPOCH: _forgotten_epoch,
     Mutation.DROPPED_WHEN_SUSPENDED: _dropped_when_suspended,
+    Mutation.RECLAIMED_BY_TIME: _reclaimed_by_time,
+    Mutation.GIVEN_UNTIL_ACKNOWLEDGED: _given_until_acknowledged,
+    Mutation.LEASES_FORGOTTEN: _leases_forgotten,
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.wire.v1 import codec
+from loyalty_desk.wire.v1.leases import LeaseAnswer, LeaseRequest
 from loyalty_desk.wire.v1.sync import (
     HelloAnswer,
     HelloRequest,
@@ -68,6 +69,9 @@ class SimClient:
         self.pulled = None if answer.has_more else self._hub.server.tables
         return answer
 
+    def leases(self, request: LeaseRequest) -> LeaseAnswer:
+        return self._ask("leases", request, LeaseAnswer)
+
     def _ask[T](self, path: str, request: Any, kind: type[T]) -> T:
         hub, till = self._hub, self._till
         hub.meanwhile(till)
@@ -75,7 +79,7 @@ class SimClient:
         fault = self._fault()
         hub.note(till.name, path, fault or "-", len(body))
         if fault in (Fault.LOST_REQUEST, Fault.DELAY):
-            if fault is Fault.DELAY and path == "push":
+            if fault is Fault.DELAY and path in ("push", "leases"):
                 hub.late.append((path, till, body))
             raise NoAnswer(fault)
         if fault is Fault.PORTAL:
@@ -90,7 +94,7 @@ class SimClient:
             hub.server.crash_before_commit = True
         if fault is Fault.DUPLICATE:
             self._serve(path, body)
-            if path == "push" and hub.random.random() < 0.5:
+            if path in ("push", "leases") and hub.random.random() < 0.5:
                 hub.late.append((path, till, body))
         answer = self._serve(path, body)
         if fault is Fault.CRASH_AFTER_COMMIT:

@@ -191,6 +191,9 @@ class PostgresServer(SimServer):
                 self.crash_before_commit = False
                 raise Crash
 
+    async def _count_uses(self) -> None:
+        """Leave them uncounted: what was given is out of the pool until it is."""
+
     def _run[T](self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run_until_complete(work)
 

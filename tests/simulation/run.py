@@ -27,7 +27,7 @@ if str(ROOT) not in sys.path:
 
 from tests.simulation.faults import PUTS_BACK, Mutation, Plan  # noqa: E402 - the path comes first
 from tests.simulation.keys import signatures  # noqa: E402
-from tests.simulation.mutations import BITES, mutated  # noqa: E402
+from tests.simulation.mutations import BITES, OF_GIFTS, mutated  # noqa: E402
 from tests.simulation.oracle import Verdict, judge  # noqa: E402
 from tests.simulation.world import World  # noqa: E402
 
@@ -119,7 +119,7 @@ def play_all(seeds: range, *, real_keys: bool = False) -> Totals:
 
 def first_bite(mutation: Mutation, told: Callable[[Verdict], bool] = lambda one: not one.good) -> Verdict | None:
     """Return the first run that reports a defect, among runs with the faults it needs; None where all are content."""
-    plan = Plan(tills=3, guests=1, steps=60, trouble=0.4, faults=BITES[mutation])
+    plan = Plan(3, 1, 60, 0.4, BITES[mutation], gifts=mutation in OF_GIFTS)
     with mutated(mutation):
         return next((one for one in (play(seed, plan) for seed in range(1, _BITE_WITHIN + 1)) if told(one)), None)
 

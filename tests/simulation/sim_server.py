@@ -15,14 +15,17 @@ from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.program import Program
 from loyalty_desk.wire.v1 import codec, rows
 from loyalty_desk.wire.v1.errors import ErrorCode
+from loyalty_desk.wire.v1.leases import LeaseRequest
 from loyalty_desk.wire.v1.rows import keyset_message
 from loyalty_desk.wire.v1.sync import FeedTable, HelloRequest, PushRequest, ReconcileRequest
 from server.kit.auth import Signer
 from server.kit.errors import ApiError
 from server.ledger.service import Ledger
 from server.sync.hello import hello
+from server.sync.leases import lease
 from server.sync.pull import pull
 from server.sync.reconcile import reconcile
+from tests.simulation.memory_leases import count
 from tests.simulation.memory_ledger import Device, MemoryStore, Tables, put_document, register_guest
 
 
@@ -223,8 +226,17 @@ class SimServer:
             return await self._ledger.push(codec.decode(PushRequest, body), found.public)
         if path == "reconcile":
             return await reconcile(self, codec.decode(ReconcileRequest, body))
+        if path == "leases":
+            await self._count_uses()
+            return await lease(self, codec.decode(LeaseRequest, body), self.now())
         cursor, limit = codec.decode(tuple[str | None, int], body)
         return await pull(self, Signer(self.network, device, found.store, found.state, b"", None), cursor, limit)
+
+    async def _count_uses(self) -> None:
+        """Count what was given, as pricing again does: at times only, for it is behind."""
+        if self._random.random() < 0.5:
+            async with self.begin(self.network) as store:
+                count(store, self.now())
 
     def _run[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Run what never waits; four times faster than by an event loop."""

@@ -30,6 +30,7 @@ from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.store.boot import examine
 from tests.simulation.memory_cache import MemoryCache, Stored
 from tests.simulation.memory_journal import Medium, MemoryJournal, MemoryWitness
+from tests.simulation.memory_leases import GIFT
 
 EARLIEST_MS, LATEST_MS = -(1 << 40), 1 << 42
 
@@ -145,10 +146,14 @@ class SimTill:
         except Refused:
             return None
 
-    def sell(self, card: GuestCard | None, total: int, earned: int, wanted: int) -> SealedRecord:
-        """Record a sale; as many of the `wanted` points are redeemed as the till allows."""
+    def sell(self, card: GuestCard | None, total: int, earned: int, wanted: int, *, gift: bool = False) -> SealedRecord:
+        """Record a sale; as many of the `wanted` points are redeemed as the till allows, a `gift` if one is left."""
+        program = self.programs.known()
+        gives = gift and program is not None and self.recorder.leases.left(program).get(GIFT[0], 0) > 0
         fact = Fact(
             RecordKind.SALE,
+            check={GIFT[0]: 1} if gives else None,
+            given={GIFT: 1} if gives else {},
             guest_id=None if card is None else card.guest_id,
             credential=None if card is None else card.credential,
             earned=earned,

@@ -30,7 +30,8 @@ def cluster() -> Iterator[Cluster]:
     ids=lambda faults: "+".join(sorted(faults)),
 )
 def test_nothing_is_lost_on_a_real_database(cluster: Cluster, faults: set[Fault]) -> None:
-    verdict = play(1, Plan(tills=2, guests=2, steps=15, trouble=0.3, faults=frozenset(faults)), cluster=cluster)
+    plan = Plan(tills=2, guests=2, steps=15, trouble=0.3, faults=frozenset(faults), gifts=True)
+    verdict = play(1, plan, cluster=cluster)
     assert verdict.good, verdict
     assert verdict.facts > 5
 

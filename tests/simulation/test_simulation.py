@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from tests.simulation.faults import NETWORK, Fault, Mutation, Plan
-from tests.simulation.mutations import BITES
+from tests.simulation.mutations import BITES, OF_GIFTS
 from tests.simulation.run import ROOT, first_bite, main, play, play_all
 
 SEEDS = int(os.environ.get("SEEDS") or 2_000)
@@ -56,7 +56,7 @@ def test_a_defect_is_caught(mutation: Mutation) -> None:
 
 @pytest.mark.parametrize("mutation", list(Mutation))
 def test_the_same_runs_without_the_defect_are_good(mutation: Mutation) -> None:
-    plan = Plan(tills=3, guests=1, steps=60, trouble=0.4, faults=BITES[mutation])
+    plan = Plan(3, 1, 60, 0.4, BITES[mutation], gifts=mutation in OF_GIFTS)
     for seed in range(1, 4):
         verdict = play(seed, plan)
         assert verdict.good, verdict

@@ -18,6 +18,7 @@ from tests.simulation.faults import REWINDS, Fault, Plan
 from tests.simulation.keys import private_key
 from tests.simulation.memory_cache import Stored
 from tests.simulation.memory_journal import Medium, MemoryWitness
+from tests.simulation.memory_leases import GIFT, IN_CHECK
 from tests.simulation.memory_ledger import Device, Tables
 from tests.simulation.network import SimClient, deliver
 from tests.simulation.sim_server import SimServer
@@ -40,6 +41,15 @@ _PROGRAM: dict[str, Json] = {
     "redemption": {"min": 1, "block": 1, "max_share_bp": 10_000},
 }
 PROGRAM = Program.from_dict(_PROGRAM)
+_GIFTS = 4
+_GIFT: Json = {
+    "id": GIFT[0],
+    "name": {},
+    "effects": [{"type": "fixed_amount", "amount": 1}],
+    "conditions": [{"type": "usage", "total": _GIFTS}],
+}
+WITH_GIFTS = Program.from_dict({**_PROGRAM, "rules": [_GIFT]})
+_WITH_GIFTS = 0.3
 _SETTLE_ROUNDS = 40
 _RECENT = 5
 _CARDS = 2
@@ -73,7 +83,11 @@ class World:
         self.sold: list[SealedRecord] = []
         self.disks: list[Disk] = []
         self.pulls: dict[SimTill, Tables] = {}
-        self.rewound = False
+        self.rewound = self.put_back_in_secret = False
+        # Drawn apart: runs without a limited rule stay as they are.
+        self.luck = Random(f"gifts {seed}")
+        self.has_gifts = self.plan.gifts or self.luck.random() < _WITH_GIFTS
+        self.given: dict[UUID, bool] = {}
         self.now_ms = START_MS
         self._real = real_keys
         self._backups: dict[SimTill, Disk] = {}
@@ -105,7 +119,7 @@ class World:
         keys = {self._uuid(): private_key(self._bytes(), real=self._real) for _ in range(self.plan.tills)}
         stores = {device: self._uuid() for device in keys}
         devices = {device: Device(stores[device], key.public_key()) for device, key in keys.items()}
-        self.server.set_up(self._keyset, PROGRAM, devices)
+        self.server.set_up(self._keyset, WITH_GIFTS if self.has_gifts else PROGRAM, devices)
         for number, (guest, handle) in enumerate(self.guests):
             self.server.register(guest, handle, f"{1_000_000_000 + number}")
         self.server.made_with = len(self.server.history)
@@ -168,6 +182,8 @@ class World:
             self.made.setdefault(record.id, record.hash)
             till.disk.kept.add((record.id, record.hash))
             self.note(till.name, "record", head.epoch, head.seq, head.hash.hex()[:16])
+            if self.has_gifts:
+                self._check_gifts(till, record)
         if what == "acknowledge":
             self._check_acknowledged(till)
         elif what == "rewind":
@@ -177,6 +193,20 @@ class World:
             till.honest_since_pull = True
         if not till.busy and not self.calm and self.plan.has(Fault.POWER_CUT) and self.random.random() < 0.01:
             raise PowerCut
+
+    def _check_gifts(self, till: SimTill, record: SealedRecord) -> None:
+        """LIMIT: honest tills never give more than there is, however cut off; what was taken back may be given again.
+
+        A till that is put back or copied has forgotten what it gave, and a server that is put back in secret what it
+        let be given, until somebody notices.
+        """
+        if IN_CHECK in record.payload:
+            self.given[record.id] = True
+        reverses = till.disk.journal.effects[record.epoch, record.seq].effect.reverses
+        if reverses in self.given:
+            self.given[reverses] = False
+        if sum(self.given.values()) > _GIFTS and not self.rewound and not self.put_back_in_secret:
+            self.find("LIMIT", f"{till.name} has given {sum(self.given.values())} of {_GIFTS}")
 
     def _check_acknowledged(self, till: SimTill) -> None:
         """INV-5: what a till takes for acknowledged is committed at this moment."""
@@ -252,7 +282,8 @@ class World:
         elif chance < 0.84:
             card = till.card(random.choice((STRANGER, *self.blanks)))
         total, earned, wanted = self._bought()
-        self.sold.append(till.sell(card, total, 0 if card is None else earned, wanted))
+        gift = self.has_gifts and self.luck.random() < 0.7
+        self.sold.append(till.sell(card, total, 0 if card is None else earned, wanted, gift=gift))
 
     def _bought(self) -> tuple[int, int, int]:
         """Draw what is to pay, the points earned, and those that the guest would like to spend."""
@@ -304,6 +335,7 @@ class World:
             case Fault.RESTORE:
                 self.server.put_back(self.random.randint(0, 40), told=True)
             case Fault.SILENT_RESTORE:
+                self.put_back_in_secret = True
                 self.server.put_back(self.random.randint(1, 10), told=False)
                 # A round under way may end on the shorter feed; the next hello has to notice.
                 for till in self.tills:
