@@ -316,7 +316,7 @@ class Tally:
     def pick(self, lines: Sequence[int], count: int, *, dearest: bool = False) -> dict[int, dict[int, int] | None]:
         """Return which units of these lines are the `count` cheapest or `dearest`, ties to the earlier line and unit.
 
-        Where all units of an even line are meant it says so without looking at them.
+        The lines stand in their order. Where all units of an even line are meant it says so without looking at them.
         """
         quantity = self.quantity
         units = counted(self, lines, count, dearest=dearest)

@@ -16,7 +16,8 @@ WORTH_SORTING_OUT = 4
 def counted(tally: Tally, lines: Sequence[int], count: int, *, dearest: bool) -> dict[int, int]:
     """Return how many units of each line are among the `count` cheapest or `dearest`, ties to the earlier line.
 
-    Lines with none are left out. Where nearly all units are meant, those left out are looked for instead.
+    The lines stand in their order, those with none left out. Where nearly all units are meant, those that are not are
+    looked for instead.
     """
     quantity = tally.quantity
     leave = sum([quantity[i] for i in lines]) - count
@@ -25,9 +26,15 @@ def counted(tally: Tally, lines: Sequence[int], count: int, *, dearest: bool) ->
     if count <= 0:
         return {}
     if count <= leave:
-        return _first(tally, lines, count, dearest=dearest, last=False)
-    out = _first(tally, lines, leave, dearest=dearest, last=True)
-    return {i: quantity[i] - out.get(i, 0) for i in lines if quantity[i] > out.get(i, 0)}
+        found = _first(tally, lines, count, dearest=dearest, last=False)
+        return {i: found[i] for i in sorted(found)}
+    found = {i: quantity[i] for i in lines}
+    for i, units in _first(tally, lines, leave, dearest=dearest, last=True).items():
+        if units < found[i]:
+            found[i] -= units
+        else:
+            del found[i]
+    return found
 
 
 def _first(tally: Tally, lines: Sequence[int], count: int, *, dearest: bool, last: bool) -> dict[int, int]:

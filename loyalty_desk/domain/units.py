@@ -122,6 +122,8 @@ def pick_of_line(runs: Runs, count: int, *, dearest: bool = False) -> dict[int, 
     if len(runs) == 1:
         return {0: min(runs[0].units, count)}
     prices = [price for price, _, _ in runs]
+    if count == 1:
+        return {prices.index(max(prices) if dearest else min(prices)): 1}
     picked: dict[int, int] = {}
     for k in sorted(range(len(runs)), key=prices.__getitem__, reverse=dearest):
         picked[k] = min(runs[k].units, count)
@@ -157,6 +159,8 @@ def are_even(runs: Runs) -> bool:
     """
     if len(runs) == 1:
         return True
+    if len(runs) == 2:
+        return -1 <= runs[0][0] - runs[1][0] <= 1
     prices = [price for price, _, _ in runs]
     return max(prices) - min(prices) <= 1
 

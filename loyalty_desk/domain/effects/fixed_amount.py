@@ -44,7 +44,7 @@ class SharedAmount(Effect):
         if self.max_units is None:
             return None if tally.take_split(lines, acting.rule, amount) else NOTHING_LEFT
         covered = tally.pick(lines, self.max_units)
-        rooms = {i: _room(tally, i, covered[i]) for i in sorted(covered)}
+        rooms = {i: _room(tally, i, picked) for i, picked in covered.items()}
         amounts = cut([*rooms.values()], amount)
         take_covered(tally, acting.rule, covered, dict(zip(rooms, amounts, strict=True)))
         return None if sum(amounts) else NOTHING_LEFT

@@ -74,23 +74,29 @@ class LinePercentage(Effect):
         if self.max_units is not None:
             count = min(count, self.max_units)
         covered = tally.pick(lines, count, dearest=self.dearest)
-        amounts: dict[int, int] = {}
-        for i in sorted(covered):
-            picked = covered[i]
-            if picked is None:
-                cost, room, units = tally.left[i], tally.room(i), quantity[i]
-            else:
-                runs = tally.runs(i)
-                cost = room = sum([runs[k].price * units for k, units in picked.items()])
-                units = sum(picked.values())
-                if tally.has_floors:
-                    room = room_of(runs, picked, tally.unit_floor(i))
-            base = tally.unit_original(i) * units if self.original else cost
-            amounts[i] = min(percent_off(base, self.rate_bp), room)
+        # `money.percent_off` written out: where most units are covered, most lines are so as a whole.
+        left, kept, plain = tally.left, 2 * (BASIS_POINTS - self.rate_bp), not (self.original or tally.has_floors)
+        amounts = {
+            i: left[i] - (left[i] * kept + BASIS_POINTS) // (2 * BASIS_POINTS)
+            if plain and picked is None
+            else self._off(tally, i, picked)
+            for i, picked in covered.items()
+        }
         if cap is not None:
             amounts = dict(zip(amounts, cut([*amounts.values()], cap), strict=True))
         take_covered(tally, rule, covered, amounts)
         return sum(amounts.values())
+
+    def _off(self, tally: Tally, i: int, picked: dict[int, int] | None) -> int:
+        """Return what comes off the covered units of a line."""
+        if picked is None:
+            cost, room, units = tally.left[i], tally.room(i), tally.quantity[i]
+        else:
+            runs = tally.runs(i)
+            units = sum(picked.values())
+            cost = sum([runs[k].price * count for k, count in picked.items()])
+            room = room_of(runs, picked, tally.unit_floor(i)) if tally.has_floors else cost
+        return min(percent_off(tally.unit_original(i) * units if self.original else cost, self.rate_bp), room)
 
 
 class CheckPercentage(Effect):

@@ -38,5 +38,6 @@ class UnitSeries(Effect):
             return now - (self.first if units is not None and n < units.get(k, 0) else self.further)
 
         begun = dict.fromkeys([i for i, units in first.items() if units is None])
+        # Of a line that stands in both, the first amount; it keeps its place in the order.
         whole = off_each(tally, covered, self.further) | off_each(tally, begun, self.first)
         return lower_units(tally, acting, covered, price, lower(self.cap, acting.cap), whole=whole, split_at=first)
