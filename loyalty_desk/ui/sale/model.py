@@ -83,6 +83,21 @@ class SaleModel:
     fold_open: bool = False
     has_pages: bool = False
 
+    def next(self) -> SaleModel:
+        """Return the model of the next sale: of this one only that it was the last is known."""
+        return SaleModel(
+            language=self.language,
+            theme=self.theme,
+            status=self.status,
+            scanner=self.scanner,
+            camera=self.camera,
+            program=self.program,
+            last=self.last,
+            past=self.past,
+            tip=self.tip,
+            has_pages=self.has_pages,
+        )
+
     @property
     def amount(self) -> int | None:
         """Return the check's amount: what is typed, else what was kept."""

@@ -11,8 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from loyalty_desk.domain.errors import ForPerson
-from loyalty_desk.domain.quote import Quote
-from loyalty_desk.services.checkout import CheckDraft, GuestCard, SaleDone
+from loyalty_desk.services.checkout import GuestCard, SaleDone
 from loyalty_desk.services.ports import Scan
 from loyalty_desk.services.sentences import sentence
 from loyalty_desk.services.status import TillStatus
@@ -21,13 +20,13 @@ from loyalty_desk.ui.sale.display.header import notice_to_read
 from loyalty_desk.ui.sale.display.names import tier_name
 from loyalty_desk.ui.sale.display.points import ALL_POINTS
 from loyalty_desk.ui.sale.display.screen import Display
-from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Reading, read_entry
+from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Reading
 from loyalty_desk.ui.sale.model import Action, Busy, PastSale, SaleModel
 from loyalty_desk.ui.sale.ports import Desk, ScannerHealth, Sound, TaskRunner, WallClock
+from loyalty_desk.ui.sale.pricing import Pricing, amount_kept, figures
 from loyalty_desk.ui.sale.state import NO_MESSAGE, FieldMode, MessageState, SaleState, Tone
 
 DONE_SECONDS = 5.0
-MAX_PROMO_CODE = 40
 # A quote this old is priced again by the next tick: happy hours end, and the cashier should see it happen.
 PRICE_AGAIN_AFTER = timedelta(seconds=10)
 
@@ -65,6 +64,7 @@ class SalePresenter:
         self._crashed = crashed
         self._model = SaleModel(language=language, theme=theme, camera=camera, tip=tip, has_pages=has_pages)
         self._display = Display()
+        self._pricing = Pricing(desk, clock, self._display.words)
         self._turn = 0
         self._pending: bytes | None = None
         self._stop_waiting: Callable[[], None] | None = None
@@ -348,24 +348,11 @@ class SalePresenter:
             self._say(sentence(error, self._words()), Tone.WARN)
 
     def _try_promo_code(self, data: bytes | str) -> bool:
-        """Add the text as a promo code if it changes what the program says of any rule; return whether it does."""
-        text = (data.decode("utf-8", "replace") if isinstance(data, bytes) else data).strip()
-        model = self._model
-        if model.amount is None or model.quote is None or not 0 < len(text) <= MAX_PROMO_CODE:
+        """Add the text as a promo code if the program knows it; return whether it does."""
+        found = self._pricing.with_code(self._model, data)
+        if found is None:
             return False
-        before = _verdicts(model.quote)
-        self._set(codes=(*model.codes, text), draw=False)
-        self._reprice()
-        after = self._model.quote
-        if after is None or _verdicts(after) == before:
-            self._set(codes=model.codes, draw=False)
-            self._reprice()
-            return False
-        if model.entry.reading.names_guest:
-            self._set(typed="", mode=FieldMode.AUTO, draw=False)
-            self._read()
-        told = [note for note in after.explanation if (note.rule, note.applied, note.code) not in before]
-        best = next((note for note in told if note.applied), told[0])
+        self._model, text, best = found
         self._set(message=self._display.code_taken(self._model, text, best))
         return True
 
@@ -387,50 +374,10 @@ class SalePresenter:
     # -- price
 
     def _read(self) -> None:
-        words = self._words()
-        entry = read_entry(
-            self._model.typed,
-            self._model.mode,
-            has_guest=self._model.guest is not None,
-            of=words.currency,
-            point_decimals=words.point_decimals,
-        )
-        self._set(entry=entry, draw=False)
+        self._model = self._pricing.read(self._model)
 
     def _reprice(self) -> None:
-        """Price the check as it stands; fills `quote` or `problem`."""
-        model = self._model
-        if model.done is not None:
-            return
-        problem: ForPerson | None = model.entry.problem
-        quote = None
-        now = self._clock.now()
-        if model.amount is not None:
-            try:
-                quote = self._price(self._draft())
-            except ForPerson as error:
-                problem = problem or error
-        self._set(quote=quote, priced_at=now, problem=problem, draw=False)
-
-    def _price(self, draft: CheckDraft) -> Quote:
-        if self._model.wants_all and draft.guest is not None:
-            most = self._desk.price(replace(draft, points_asked=0)).redemption.max_points
-            self._set(points_asked=most, draw=False)
-            draft = replace(draft, points_asked=most)
-        return self._desk.price(draft)
-
-    def _draft(self) -> CheckDraft:
-        model = self._model
-        points = model.points_asked
-        if model.mode is FieldMode.POINTS and model.entry.reading is Reading.POINTS:
-            points = model.entry.units or 0
-        return CheckDraft(
-            basket=None if model.amount is None else self._desk.basket(model.amount),
-            guest=model.guest,
-            points_asked=points if model.guest is not None else 0,
-            codes=model.codes,
-            at=self._clock.now(),
-        )
+        self._model = self._pricing.priced(self._model)
 
     def _use_points(self, points: int) -> None:
         self._set(points_asked=points, wants_all=False, mode=FieldMode.AUTO, typed="", message=NO_MESSAGE, draw=False)
@@ -439,9 +386,7 @@ class SalePresenter:
         self._show()
 
     def _keep_amount(self) -> None:
-        """Move the amount out of the field, so that the field is free."""
-        if self._model.entry.reading is Reading.AMOUNT and self._model.entry.units is not None:
-            self._set(kept=self._model.entry.units, typed="", mode=FieldMode.AUTO, entry=NOTHING_TYPED, draw=False)
+        self._model = amount_kept(self._model)
 
     def _can_use_points(self) -> bool:
         return self._model.guest is not None and self._model.guest.guest_id is not None
@@ -450,14 +395,14 @@ class SalePresenter:
 
     def _confirm(self) -> None:
         shown = self._model.quote
-        draft = self._draft()
+        draft = self._pricing.draft(self._model)
         try:
-            quote = self._price(draft)
+            self._model, quote = self._pricing.quoted(self._model, draft)
         except ForPerson as error:
             self._set(problem=error, quote=None)
             return
         draft = replace(draft, points_asked=self._model.points_asked if draft.guest is not None else 0)
-        if shown is None or _figures(shown) != _figures(quote):
+        if shown is None or figures(shown) != figures(quote):
             self._set(quote=quote, priced_at=draft.at, problem=None, draw=False)
             self._say(sentence(ForPerson("quote_stale"), self._words()), Tone.WARN)
             return
@@ -511,19 +456,7 @@ class SalePresenter:
             self._stop_waiting()
             self._stop_waiting = None
         self._turn += 1
-        m = self._model
-        self._model = SaleModel(
-            language=m.language,
-            theme=m.theme,
-            status=m.status,
-            scanner=m.scanner,
-            camera=m.camera,
-            program=m.program,
-            last=m.last,
-            past=m.past,
-            tip=m.tip,
-            has_pages=m.has_pages,
-        )
+        self._model = self._model.next()
 
     # -- saying
 
@@ -556,13 +489,3 @@ class SalePresenter:
 # What the cashier sees is not what holds any more.
 _CHANGED = frozenset({"quote_stale", "redemption_refused"})
 _GRAVE = frozenset({"journal_unavailable", "disk_full"})
-
-
-def _verdicts(quote: Quote) -> set[tuple[str, bool, str]]:
-    """Return what the quote says of each rule."""
-    return {(note.rule, note.applied, note.code) for note in quote.explanation}
-
-
-def _figures(quote: Quote) -> tuple[object, ...]:
-    """Return what the cashier has read out, and so must not change under the hand that presses Enter."""
-    return (quote.program_hash, quote.total, quote.redeemed_points, quote.earned_points, quote.discount_total)
