@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from loyalty_desk.ui.sale.state import SaleState
 
 TICK_MS = 1000
+# By then the first guest has been scanned or the till stands idle.
+PAGES_AFTER_MS = 3000
 SCANNERS_MAY_TAKE = 2.0
 SYNC_MAY_TAKE = 5.0
 
@@ -306,9 +308,15 @@ class TillApp:
         self.runner.run(partial(_past_sale, till), self._on_past_sale, self._report)
         self._tick.start()
         self._start_scanners()
+        QTimer.singleShot(PAGES_AFTER_MS, self.bridge, self._warm_pages)
         if self._options.sync:
             self._sync = Worker("sync", self._run_sync, till.stop_sync)
             self._sync.start()
+
+    def _warm_pages(self) -> None:
+        """Import what the pages need while nobody waits: the first F-key would take a tenth of a second for it."""
+        if self._till is not None and self.counter is None:
+            self.runner.run(_import_pages, lambda _: None, self._report)
 
     def _on_past_sale(self, past: PastSale | None) -> None:
         if past is not None and self.presenter is not None:
@@ -530,6 +538,12 @@ def _past_sale(till: Till) -> PastSale | None:
     record, total = sold.record, sold.contents.claimed.total
     off = sold.contents.basket.gross - total
     return PastSale(from_ms(record.occurred_at), total, off, record.receipt_no or "")
+
+
+def _import_pages() -> None:
+    import loyalty_desk.ui.counter.presenter
+    import loyalty_desk.ui.counter.view
+    import loyalty_desk.window_settings  # noqa: F401
 
 
 def _is_online(till: Till) -> bool:
