@@ -39,6 +39,7 @@ class Guards:
         self._now = now
         self._cards: Mapping[int, Card] = {}
         self._doubts: Mapping[UUID, Doubt] = {}
+        self._profiles: dict[UUID, ProfileRow] = {}
         self.changes: list[Change] = []
 
     async def look(self, facts: Sequence[Fact], reached: Mapping[int, datetime]) -> None:
@@ -61,7 +62,7 @@ class Guards:
         """Return the facts with what the guards found; the guests' accounts are locked. Raises `Reinstate`."""
         holds = await self._end_holds(facts)
         found: dict[UUID, list[Raised]] = {}
-        doubts = dict(self._doubts)
+        doubts = {**await self._too_much(facts), **self._doubts}
         for fact in facts:
             held = holds.get(fact.record.id)
             if held is not None and held.known is not None:
@@ -164,8 +165,23 @@ class Guards:
             if (at := stopped.get(handle)) is not None and at <= fact.effective_at
         }
 
+    async def _too_much(self, facts: Iterable[Fact]) -> dict[UUID, Doubt]:
+        """Return the redemptions that are more than what was shown may redeem without the server: no till allows it."""
+        made: dict[UUID, Doubt] = {}
+        for fact in facts:
+            record = fact.record
+            if record.kind in SALES and record.points_redeemed and not needs_proof(record):
+                shown = "" if record.credential is None else record.credential.code.value
+                if record.points_redeemed > (await self._profile(record.store)).cvm.get(shown, 0):
+                    made[record.id] = Doubt.MISSING
+        return made
+
+    async def _profile(self, store: UUID) -> ProfileRow:
+        if store not in self._profiles:
+            self._profiles[store] = await self._store.profile(store)
+        return self._profiles[store]
+
     async def _tiers(self, facts: Iterable[Fact]) -> dict[UUID, Raised]:
-        profiles: dict[UUID, ProfileRow] = {}
         uses: list[TierUse] = []
         limits: dict[UUID, ProfileRow] = {}
         for fact in facts:
@@ -173,9 +189,7 @@ class Guards:
             amount = _tier_discount(record)
             if fact.guest is None or amount <= 0:
                 continue
-            if record.store not in profiles:
-                profiles[record.store] = await self._store.profile(record.store)
-            profile = profiles[record.store]
+            profile = await self._profile(record.store)
             if record.credential is None or record.credential.code.value not in profile.tier_codes:
                 uses.append(TierUse(fact.guest, record.business_day, record.id, record.device, amount))
                 limits[record.id] = profile

@@ -15,13 +15,23 @@ from fastapi import FastAPI
 from loyalty_desk.domain.clock import FakeClock, from_ms
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
-from loyalty_desk.wire.v1.sync import HelloAnswer, PullAnswer, PushAnswer, PushRequest, ReconcileAnswer, cursor_text
+from loyalty_desk.wire.v1.sync import (
+    FeedTable,
+    HelloAnswer,
+    PullAnswer,
+    PushAnswer,
+    PushRequest,
+    ReconcileAnswer,
+    cursor_text,
+)
 from server.app import create_app
 from server.guests import service as guests
 from server.guests.service import NewGuest, Registered
 from server.kit import feed, incarnation
 from server.kit.db import fetch
 from server.kit.ground import Base, Ground
+from server.networks import repository
+from server.networks import service as networks
 from server.networks.service import MadeNetwork
 from server.settings import Settings
 from tests.server.fake_till import T0, FakeTill
@@ -78,6 +88,14 @@ class World:
             changes = await guests.changes(connection, self.network, self.ground.vault, ids, handles)
             await feed.record(connection, self.network, changes)
         return made
+
+    async def limit(self, **limits: object) -> None:
+        """Change the stores' profile."""
+        async with self.ground.db.begin(self.network) as connection:
+            found = (await repository.profiles(connection, self.network, ["default"]))["default"]
+            await repository.put_profile(connection, self.network, "default", found | limits)
+            changes = await networks.changes_of(connection, self.network, FeedTable.PROFILE, ["default"])
+            await feed.record(connection, self.network, changes)
 
     async def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of a statement in a transaction of the network, by the application's own role."""

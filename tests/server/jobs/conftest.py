@@ -100,6 +100,7 @@ async def _live(world: World) -> list[UUID]:
         *[one.id for one in await world.guests(8)],
     ]
     (newcomer,) = [one.id for one in await world.guests(1)]
+    await world.limit(cvm={"ld1": 1 << 40})
     till = await world.till()
     for number, guest in enumerate(guests):
         till.sale(guest, earned=100 + number, total=20_000 * (number % 12 + 1))

@@ -43,6 +43,7 @@ async def test_what_one_sale_mints_above_the_cap_of_the_day_is_held(world: World
 
 
 async def test_the_cap_counts_over_pushes_and_tills_and_held_points_pay_for_nothing(world: World) -> None:
+    await world.limit(cvm={"ld1": 1 << 40})
     one, other, (guest,) = await world.till(), await world.till(), await world.guests()
     one.sale(guest.id, earned=POINTS_A_DAY - 10)
     await world.push(one)
@@ -92,6 +93,7 @@ async def test_what_waited_for_its_guest_counts_in_their_day(world: World) -> No
 
 
 async def test_points_that_a_claimed_exchange_gave_back_are_not_of_the_day(world: World) -> None:
+    await world.limit(cvm={"ld1": 1 << 40})
     one, two = await world.till(), await world.till()
     guest, _ = register(one)
     bought = two.sale(guest, earned=5, redeemed=400)

@@ -12,11 +12,9 @@ from loyalty_desk.domain.contents import AdjustContents, AdjustReason
 from loyalty_desk.domain.guest_code import CodeKind, parse
 from loyalty_desk.domain.record import Credential, ExceptionKind, RecordKind
 from loyalty_desk.wire.v1.rows import ProfileRow
-from loyalty_desk.wire.v1.sync import FeedTable
 from server.guests import codes
 from server.kit import feed
 from server.ledger.posting import flag_bits
-from server.networks import repository, service
 from server.programs import defaults
 from server.programs import service as programs
 from server.verify import verify
@@ -52,15 +50,6 @@ async def spendable(world: World, till: FakeTill, guest: UUID) -> int:
     return got
 
 
-async def limit(world: World, **limits: int) -> None:
-    """Change the stores' profile."""
-    async with world.ground.db.begin(world.network) as connection:
-        found = (await repository.profiles(connection, world.network, ["default"]))["default"]
-        await repository.put_profile(connection, world.network, "default", found | limits)
-        changes = await service.changes_of(connection, world.network, FeedTable.PROFILE, ["default"])
-        await feed.record(connection, world.network, changes)
-
-
 async def mint(till: FakeTill, guest: UUID, how: str) -> None:
     """Write what a till with another program would."""
     match how:
@@ -81,7 +70,7 @@ async def test_a_modified_till_mints_a_million_points_and_spends_no_more_than_th
     world: World, how: str
 ) -> None:
     await publish_mixed(world)
-    await limit(world, confirm_points=1 << 40)  # what is looked at here is what there is to spend
+    await world.limit(confirm_points=1 << 40)  # what is looked at here is what there is to spend
     till, other, (guest,) = await world.till(), await world.till(), await world.guests()
     await mint(till, guest.id, how)
     answer = await world.push(till)
@@ -121,8 +110,27 @@ async def test_minted_points_pay_no_debt_that_the_till_makes_offline(world: Worl
 
 
 async def test_the_cap_is_the_profiles_own(world: World) -> None:
-    await limit(world, granted_points=30)
+    await world.limit(granted_points=30)
     till, (guest,) = await world.till(), await world.guests()
     till.sale(guest.id, earned=31)
     assert (await world.push(till)).results[-1].flags == VELOCITY
     assert await world.sql("select amount, state from lot order by amount") == [(1, "held"), (30, "open")]
+
+
+async def test_a_modified_till_spends_nothing_of_a_guest_by_a_code_that_proves_nothing(world: World) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    till.sale(guest.id, earned=4_000)
+    till.sale(guest.id, redeemed=100)
+    till.sale(guest.id, redeemed=101)
+    for code in (CodeKind.NUMBER, CodeKind.PHONE):
+        till.write(
+            RecordKind.SALE, guest_id=guest.id, points_redeemed=1, credential=Credential(code, None), money_total=1
+        )
+    till.write(RecordKind.SALE, guest_id=guest.id, points_redeemed=3_000, money_total=1)
+    answer = await world.push(till)
+    evidence = flag_bits([ExceptionKind.EVIDENCE])
+    assert [one.flags for one in answer.results[1:]] == [0, 0, *[evidence] * 4]
+    assert await world.balance(guest.id) == 3_900
+    assert await world.sql("select posted from account where kind = 'offline_loss'") == [(-3_103,)]
+    (made,) = await verify(world.ground)
+    assert made.findings == []

@@ -258,6 +258,7 @@ async def test_unknown_guests_wait_in_suspense_and_a_handle_finds_its_guest(worl
 
 
 async def test_two_tills_spend_the_same_points_both_post_and_the_next_earning_repays(world: World) -> None:
+    await world.limit(cvm={"ld1": 1 << 40})
     one, two = await world.till(), await world.till()
     (guest,) = await world.guests()
     one.sale(guest.id, earned=500)

@@ -15,9 +15,10 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.check import check_to_payload
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.guest import GuestFacts
+from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.pricing import NO_CHOICES, quote
 from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.record import ExceptionKind, RecordKind, SealedRecord
+from loyalty_desk.domain.record import Credential, ExceptionKind, RecordKind, SealedRecord
 from loyalty_desk.domain.refund import Refund
 from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, FollowedLine
 from server.kit import feed
@@ -228,7 +229,7 @@ def exchange(
         points_redeemed=redeemed,
         money_total=20_000,
         reverses_id=sale,
-        **fields,
+        **({"credential": Credential(CodeKind.LD1, 1)} | fields),
     )
 
 
