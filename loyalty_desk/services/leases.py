@@ -15,7 +15,7 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ClockConfidence
-from loyalty_desk.domain.uses import limits_of, quotas_of
+from loyalty_desk.domain.uses import quotas_of
 from loyalty_desk.services.ports import Identity, Journal, NotOurServer
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.leases import Given, LeaseAnswer, LeaseRequest
@@ -32,11 +32,10 @@ class Leases:
     def __init__(self, journal: Journal, clock: TrustedClock) -> None:
         self._journal = journal
         self._clock = clock
-        self._limits: tuple[bytes, Mapping[tuple[str, str], int]] = (b"", _NOTHING)
 
     def left(self, program: Program) -> dict[str, int]:
         """Return what may be given now, as `Choices.quotas` takes it; quick, and from memory."""
-        limits = self._limits_of(program)
+        limits = program.limits
         if not limits:
             return {}
         epoch = self._journal.head().epoch
@@ -54,7 +53,7 @@ class Leases:
 
     def request(self, identity: Identity, incarnation: UUID, program: Program | None) -> LeaseRequest | None:
         """Return what to tell the server; None where no rule in force is limited."""
-        if program is None or not self._limits_of(program):
+        if program is None or not program.limits:
             return None
         kept, epoch = self._kept(), self._journal.head().epoch
         number = _number(kept, "number") if self._is_of(kept, epoch, str(incarnation)) else 0
@@ -81,13 +80,6 @@ class Leases:
     def give_up(self) -> None:
         """Give nothing any more until the server allows it anew."""
         self._journal.put_changed(_KEY, None)
-
-    def _limits_of(self, program: Program) -> Mapping[tuple[str, str], int]:
-        known, limits = self._limits
-        if known != program.hash:
-            limits = limits_of(program)
-            self._limits = (program.hash, limits)
-        return limits
 
     def _upto(self, epoch: int) -> Mapping[tuple[str, str], int]:
         kept = self._kept()

@@ -18,7 +18,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.uses import PROGRAM, limits_of
+from loyalty_desk.domain.uses import PROGRAM
 from server.kit.db import fetch, fetch_one, fetch_value
 from server.ledger import counting
 from server.ledger.shelf import ProgramShelf
@@ -343,9 +343,8 @@ async def note_used(
 
 async def standings(connection: AsyncConnection, network: UUID, program: Program, now: datetime) -> Sequence[Standing]:
     """Return how the limits of a program stand, in its order."""
-    limits = limits_of(program)
-    if not limits:
+    if not program.limits:
         return []
     used = (await counting.used_by(connection, network, [])).of(PROGRAM)
     out = await leased_out(connection, network, now)
-    return [Standing(key, limit, used.get(key, 0), out.get(key, 0)) for key, limit in limits.items()]
+    return [Standing(key, limit, used.get(key, 0), out.get(key, 0)) for key, limit in program.limits.items()]

@@ -26,7 +26,7 @@ from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import Quote
 from loyalty_desk.domain.record import ExceptionKind, Record
-from loyalty_desk.domain.uses import PROGRAM, CounterKey, counted, limits_of
+from loyalty_desk.domain.uses import PROGRAM, CounterKey, counted
 from loyalty_desk.wire.v1.payloads import read_record
 from server.kit import feed
 from server.kit.db import Database, fetch
@@ -280,7 +280,7 @@ def _finding(one: _Queued, record: Record, found: _Priced) -> Mapping[str, Json]
         found.moved.update(used)
         shared = {(key.rule, key.period): count for key, count in used.items() if key.owner == PROGRAM}
         if shared:
-            limits = limits_of(one.program)
+            limits = one.program.limits
             found.gave.append(Gave(one.id, record.device, record.epoch, shared, {key: limits[key] for key in shared}))
     except (ForPerson, OverflowError) as error:
         return {"reason": "check_unreadable", "error": str(error)[:200]}

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loyalty_desk.domain.clock import to_ms
-from loyalty_desk.domain.uses import MONEY, limits_of
+from loyalty_desk.domain.uses import MONEY
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.leases import Lease, LeaseAnswer, LeaseRequest
 from server.kit.errors import ApiError
@@ -42,7 +42,7 @@ async def lease(stores: SyncStores, message: LeaseRequest, now: datetime) -> Lea
             raise ApiError(409, ErrorCode.STALE_INCARNATION, text)
         leases = store.leases
         program = await leases.program()
-        limits = {} if program is None else limits_of(program)
+        limits = {} if program is None else program.limits
         if not limits or message.epoch not in await leases.epochs(message.device):
             return LeaseAnswer(life, message.epoch, message.number, to_ms(now))
         await leases.lock()

@@ -217,3 +217,13 @@ def test_a_program_without_such_limits_asks_for_nothing(tmp_path: Path) -> None:
     finally:
         line.counter.parts.journal.close()
         line.counter.cache.close()
+
+
+def test_a_rule_may_be_called_anything(line: Line) -> None:
+    name = "first guests-2"
+    program = stored_program(rules=[{**GIFT, "id": name}], tiers=[])
+    row = {"version": 3, "hash": bytes_to_text(program.hash), "bytes": bytes_to_text(program.bytes)}
+    line.ledger.put("program", "current", row)
+    line.ledger.allowed = {(name, ""): 1}
+    line.step()
+    assert [paid(line), paid(line)] == [900_00, 1_000_00]
