@@ -180,7 +180,7 @@ def help_panel(words: Words) -> HelpState:
             ("F8", t("Registers a new guest.")),
             ("F9", t("Points by hand, with a manager’s PIN.")),
             ("F10", t("Opens and closes the shift: X and Z reports.")),
-            ("F12", t("How the till is: what waits, which limits hold.")),
+            ("F12", t("How the till is: what waits, which limits hold; settings.")),
         ),
         close=t("Close"),
     )
