@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
+from typing import NamedTuple
 
 from loyalty_desk.domain.canonical import is_text
 from loyalty_desk.domain.errors import BadInput
@@ -84,6 +85,14 @@ class Line:
         return divide_half_up(self.charge * self.quantity_milli, MILLI)
 
 
+class Read(NamedTuple):
+    """The ids and the gross of all lines, in their order, and whether every line is plain."""
+
+    ids: list[str]
+    gross: list[int]
+    all_plain: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Basket:
     """A check before any discount. `zone` is the store's time zone, which weekdays and hours are counted in."""
@@ -116,24 +125,32 @@ class Basket:
 
     def validated(self) -> Basket:
         """Return the basket itself; raises `BadInput` naming `line` and `field` of what cannot be priced."""
+        self.read()
+        return self
+
+    def read(self) -> Read:
+        """Return what pricing needs of all lines, for a check is gone through once; raises what `validated` raises."""
         lines = self.lines
         limit = LARGEST[currency(self.currency).code]
         if len(lines) > MAX_LINES:
             raise BadInput("lines_too_many", lines=len(lines), limit=MAX_LINES)
-        cost = sum([line.gross for line in lines])
-        if False in [line.is_plain for line in lines]:
+        gross = [line.gross for line in lines]
+        cost = sum(gross)
+        all_plain = False not in [line.is_plain for line in lines]
+        if not all_plain:
             for position, line in enumerate(lines, start=1):
                 if not line.is_plain:
                     _validate_line(line, position, limit if line.floor or line.tax or line.flags else None)
                     _validate_names(line, position)
                     cost += line.charge_total
-        if len({line.id for line in lines}) < len(lines):
+        ids = [line.id for line in lines]
+        if len(set(ids)) < len(ids):
             _validate_ids(lines)
         if cost > limit:
             for position, line in enumerate(lines, start=1):
                 _validate_line(line, position, limit)
             raise BadInput("amount_too_large", limit=MAX_MAJOR)
-        return self
+        return Read(ids, gross, all_plain)
 
 
 def _validate_line(line: Line, position: int, limit: int | None) -> None:

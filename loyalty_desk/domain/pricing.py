@@ -72,7 +72,6 @@ def quote(
         raise BadInput("currency_differs", basket=basket.currency, program=program.currency)
     if at.tzinfo is None:
         raise ValueError("a naive time has no place here")
-    basket.validated()
     trace = _worked_out(basket, guest, program, at, choices)
     tally, note = trace.tally, trace.redemption
     total = sum(tally.left)

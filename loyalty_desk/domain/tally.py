@@ -130,18 +130,17 @@ class Tally:
         self, basket: Basket, guest: GuestFacts | None, program: Program, at: datetime, choices: Choices
     ) -> None:
         lines = basket.lines
-        ids = [line.id for line in lines]
+        ids, gross, self.all_plain = basket.read()
         self.order: list[int] | None = None
         if "" in ids:
             self.order = by_canonical_order(lines)
             lines = tuple([lines[i] for i in self.order])
-            ids = [line.id for line in lines]
+            ids, gross = [line.id for line in lines], [line.gross for line in lines]
         self.basket, self.guest, self.program, self.at, self.choices = basket, guest, program, at, choices
         self.lines, self.ids = lines, ids
         size = len(lines)
         self.all = range(size)
-        self.all_plain = False not in [line.is_plain for line in lines]
-        self.gross = [line.gross for line in lines]
+        self.gross = gross
         by_category: dict[str, list[int]] = {}
         for i, line in enumerate(lines):
             category = line.category
