@@ -360,11 +360,11 @@ async def granted(
         """
         select a.guest_id, l.day, sum(l.amount)::bigint as points
         from account a
-        -- Each guest's own, by the offset: what all guests got in a week may be nearly everything there is.
+        -- Each guest's own, by the offset and in the index's order: all guests' of a week may be nearly all there is.
         cross join lateral (
             select (granted_at at time zone $4)::date as day, amount from lot
             where network_id = $1 and account_id = a.id and granted_at >= $3 and state not in ('held', 'reversed')
-            offset 0
+            order by granted_at offset 0
         ) l
         where a.network_id = $1 and a.kind = 'guest' and a.guest_id = any($2::uuid[]) group by 1, 2
         """,

@@ -67,8 +67,10 @@ def upgrade() -> None:
         )
     for table in dict.fromkeys(table for table, _, _ in REFERENCES):
         looks = [
-            # One row by its key: nothing that could become a join over whole tables.
-            f"(select r.id from {parent} r where r.network_id = f.network_id and r.id = f.{column}) is null"
+            # The first row from its key on: of an empty table, as plans are first made for, an index of another order
+            # looks as good for one row, and is read whole for each row once the table has grown.
+            f"(select r.id from {parent} r where r.network_id = f.network_id and r.id >= f.{column}"
+            f" order by r.network_id, r.id limit 1) is distinct from f.{column}"
             for child, column, parent in REFERENCES
             if child == table
         ]
