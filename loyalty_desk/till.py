@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 CARE_EVERY_S = 3_600.0
-REGAIN_EVERY_S = 5.0
+REGAIN_EVERY_S, REGAIN_AT_LEAST_EVERY_S = 5.0, 60.0
 _SYNC_ERROR = "sync_error"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -548,15 +548,20 @@ def _care(
 ) -> None:
     """Copy and prune the journal once a day while the till runs, never before its check has ended.
 
-    Where the disk refused a record it is asked again every few seconds: selling goes on once there is room.
+    Where the disk refused a record it is asked again, at first every few seconds: selling goes on once there is room.
     """
     checking.join()
-    due = 0.0
+    due, pause = 0.0, REGAIN_EVERY_S
     while not ended.wait(0):
-        if not journal.usable() and journal.regain():
+        if journal.usable():
+            pause = REGAIN_EVERY_S
+        elif journal.regain():
             _LOG.warning("the journal takes records again")
+        else:
+            # A disk that is gone rather than full leaves a line in the log each time.
+            pause = min(2 * pause, REGAIN_AT_LEAST_EVERY_S)
         if time.monotonic() < due:
-            ended.wait(REGAIN_EVERY_S)
+            ended.wait(pause)
             continue
         due = time.monotonic() + CARE_EVERY_S
         today = clock.now().date()

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -374,3 +376,19 @@ def test_a_lost_journal_does_not_stop_the_next_sale(tmp_path: Path, what: str, e
         assert status.journal_ok
         assert [one.code for one in status.notices] == ["journal_set_aside" if what == "damaged" else "journal_lost"]
         assert till._selling.journal.redemption_held()
+
+
+def test_a_till_whose_disk_was_full_takes_sales_again_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expect_log
+) -> None:
+    expect_log("takes records again")
+    monkeypatch.setattr("loyalty_desk.till.REGAIN_EVERY_S", 0.02)
+    enrolled(tmp_path)
+    with open_till(tmp_path) as till:
+        till.wait_until_checked()
+        journal = till._selling.journal
+        journal._full = True
+        end = time.monotonic() + 60
+        while not journal.usable() and time.monotonic() < end:
+            threading.Event().wait(0.01)
+        assert (till.status().journal_ok, till.status().disk_full) == (True, False)
