@@ -37,7 +37,7 @@ def poison_is_logged(expect_log: Callable[[str], None]) -> None:
 
 @pytest.fixture
 def outage_is_logged(expect_log: Callable[[str], None]) -> None:
-    expect_log("the database is away")
+    expect_log("the database is away|the database.s disk is full|the database may only be read")
 
 
 def statuses(answer: PushAnswer) -> list[str]:
