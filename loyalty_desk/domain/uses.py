@@ -54,6 +54,11 @@ def counted(program: Program, quoted: Quote, guest: UUID | None, zone: tzinfo) -
     return {key: count for key, count in found.items() if count}
 
 
+def counts(program: Program) -> bool:
+    """Return whether any check of a program can move a counter."""
+    return any(_of(rule, kind) for rule in program.rules for kind in ("usage", "budget", "birthday"))
+
+
 def limits_of(program: Program) -> dict[tuple[str, str], int]:
     """Return how often rules may be used by all together, and for how much under `MONEY`, by rule and period."""
     found: dict[tuple[str, str], int] = {}

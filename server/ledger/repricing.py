@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import Quote
 from loyalty_desk.domain.record import ExceptionKind, Record
-from loyalty_desk.domain.uses import PROGRAM, CounterKey, counted
+from loyalty_desk.domain.uses import PROGRAM, CounterKey, counted, counts
 from loyalty_desk.wire.v1.payloads import read_record
 from server.kit import feed
 from server.kit.db import Database, fetch
@@ -146,7 +146,6 @@ class Repricer:
                 network,
                 limit,
             )
-            back = await _came_back(connection, network, [row[0] for row in rows if row.original is not None])
             queued: list[_Queued] = []
             programs: dict[int | None, Program | None] = {None: None}
             for tx_id, payload, guest, reversed_payload in rows:
@@ -157,13 +156,10 @@ class Repricer:
                     if version not in programs:
                         programs[version] = await self._shelf.find(connection, network, version)
                 program, original_program = (programs[version] for version in versions)
-                before: Sequence[Record] = ()
-                if original is not None and record is not None:
-                    before = tuple(back[original.id])
-                    back[original.id].append(record)
-                queued.append(_Queued(tx_id, record, program, guest, original, original_program, before))
+                queued.append(_Queued(tx_id, record, program, guest, original, original_program))
             if not queued:
                 return 0
+            queued = await _with_returns_before(connection, network, queued)
             # Away from the loop: pushes are answered meanwhile.
             found = await asyncio.to_thread(_price, queued)
             counters = await counting.move(connection, network, found.moved)
@@ -212,16 +208,14 @@ def _price(queued: Sequence[_Queued]) -> _Priced:
     return found
 
 
-async def _came_back(
-    connection: AsyncConnection, network: UUID, queued: Sequence[UUID]
-) -> defaultdict[UUID, list[Record]]:
-    """Return by sale the returns that were counted before these, which are queued returns of the same sales.
+async def _with_returns_before(connection: AsyncConnection, network: UUID, queued: Sequence[_Queued]) -> list[_Queued]:
+    """Return these with what had come back of the sales whose return may count something back.
 
     Whoever counts returns takes turns: each of two returns of a sale would take the other for one that is not counted.
     """
-    made: defaultdict[UUID, list[Record]] = defaultdict(list)
-    if not queued:
-        return made
+    back = [one.id for one in queued if one.original and one.original_program and counts(one.original_program)]
+    if not back:
+        return list(queued)
     await counting.lock(connection, network)
     found = await fetch(
         connection,
@@ -232,12 +226,20 @@ async def _came_back(
             and not exists (select 1 from reprice_queue q where q.network_id = $1 and q.tx_id = b.id)
         """,
         network,
-        queued,
+        back,
     )
+    before: defaultdict[UUID, list[Record]] = defaultdict(list)
     for tx_id, of, payload in found:
         record = _read(tx_id, bytes(payload))
         if record is not None:
-            made[of].append(record)
+            before[of].append(record)
+    made = []
+    for one in queued:
+        if one.original is not None and one.record is not None:
+            made.append(replace(one, before=tuple(before[one.original.id])))
+            before[one.original.id].append(one.record)
+        else:
+            made.append(one)
     return made
 
 
