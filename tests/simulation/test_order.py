@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -97,6 +96,8 @@ def test_wrong_clocks_change_effective_times_and_flags_alone(seed: int) -> None:
     with signatures(real=False):
         for error_ms in (0, 40 * 365 * 86_400_000):
             world = World(seed, plan)
+            # Nobody sells in between by the world's own dice: what a till asks for by its clock would throw them too.
+            world.calm = True
             random = Random(seed)
             for till in world.tills:
                 till.clock.offset_ms = -error_ms if random.random() < 0.5 else error_ms // 8
@@ -112,12 +113,7 @@ def test_wrong_clocks_change_effective_times_and_flags_alone(seed: int) -> None:
             world.settle()
             world.server.close()
             assert not world.findings
-            # Who is registered has an id by the clock: known here by the card.
-            cards = dict(world.guests)
-            held = Counter[Any]()
-            for key, points in _balances(world.server.tables).items():
-                held[key.kind, cards.get(key.owner, key.owner)] += points
-            ended.append((world, [tx.seq for tx in world.server.tables.txs.values()], held))
+            ended.append((world, [tx.seq for tx in world.server.tables.txs.values()], _balances(world.server.tables)))
     (true, order, balances), (_, wrong_order, wrong_balances) = ended
     assert (wrong_order, wrong_balances) == (order, balances)
     assert true.now_ms > START_MS
