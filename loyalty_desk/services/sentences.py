@@ -231,5 +231,5 @@ def _shown(name: str, value: object, words: Words) -> str:
     if name in _POINTS and isinstance(value, int):
         return words.number_of_points(value)
     if isinstance(value, int) and value > 9999:
-        return f"{value:,}".replace(",", "\u00a0")
+        return words.number(value)
     return str(value)

@@ -27,7 +27,8 @@ def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[
     if fresh and status.waiting == 1 and status.program_version is None:
         waiting = t("1: the opening of this till’s journal, sent with the first sync")
     synced = not_yet if status.synced_at is None else words.moment(status.synced_at, now)
-    guests = str(status.guests_loaded) if status.guests_complete else t("{n}, loading").format(n=status.guests_loaded)
+    loaded = words.number(status.guests_loaded)
+    guests = loaded if status.guests_complete else t("{n}, loading").format(n=loaded)
     if status.loading_percent is not None:
         guests = t("loading, {percent} % here").format(percent=status.loading_percent)
     return [

@@ -33,6 +33,10 @@ class Words:
         """Return an amount to be keyed in elsewhere, without grouping."""
         return formats.bare_money(minor, self.currency, self.language)
 
+    def number(self, count: int) -> str:
+        """Return a count, grouped as this language does."""
+        return formats.number(count, 0, self.language)
+
     def number_of_points(self, units: int) -> str:
         """Return the bare number of points, units being the program's smallest."""
         return formats.points(units, self.point_decimals, self.language)

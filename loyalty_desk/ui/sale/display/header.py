@@ -123,5 +123,5 @@ def notice(model: SaleModel, words: Words, now: datetime) -> MessageState:
         return MessageState(first + (" " + t("({n} more)").format(n=more) if more else ""), Tone.WARN)
     if not status.guests_complete:
         text = t("Guests are loading: {n} so far. Sales can be recorded already.")
-        return MessageState(text.format(n=f"{status.guests_loaded:,}".replace(",", "\u00a0")), Tone.INFO)
+        return MessageState(text.format(n=words.number(status.guests_loaded)), Tone.INFO)
     return MessageState()
