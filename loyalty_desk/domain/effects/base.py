@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from loyalty_desk.domain.conditions.base import Reason
 from loyalty_desk.domain.money import largest_remainder
 from loyalty_desk.domain.tally import GOODS, Tally
-from loyalty_desk.domain.units import Covered, Run, Runs, merged, spread, spread_each
+from loyalty_desk.domain.units import Covered, Run, Runs, made, merged, spread, spread_each
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.earning import Earnings
@@ -126,8 +126,17 @@ def take_from_picked(runs: Runs, picked: dict[int, int], amount: int, floor: int
             return spread(runs, amount, floor)
     pieces, flags = split_picked(runs, picked)
     chosen = [k for k, is_picked in enumerate(flags) if is_picked]
-    lowered = dict(zip(chosen, spread_each([pieces[k] for k in chosen], amount, floor), strict=True))
+    lowered: dict[int, Sequence[Run]]
+    if len(chosen) == 1:
+        lowered = {chosen[0]: spread((pieces[chosen[0]],), amount, floor)}
+    else:
+        lowered = dict(zip(chosen, spread_each([pieces[k] for k in chosen], amount, floor), strict=True))
     result: list[Run] = []
     for k, piece in enumerate(pieces):
-        result += [run._replace(consumed=run.consumed or consume) for run in lowered[k]] if k in lowered else [piece]
+        if k not in lowered:
+            result.append(piece)
+        elif consume:
+            result += [made((price, units, True)) for price, units, _ in lowered[k]]
+        else:
+            result += lowered[k]
     return merged(result)
