@@ -17,6 +17,7 @@ from server.jobs.bench import Bench, go_through, guests_behind
 from server.jobs.birthdays import birthdays_page
 from server.jobs.clock_watch import PATIENCE, ClockWatch, last_run
 from server.kit.errors import is_outage, sqlstate
+from server.ledger import words
 from server.ledger.attention import put_forward
 from server.ledger.expiry import expire_due, show_points
 from server.ledger.tier_review import review_tiers
@@ -69,6 +70,7 @@ async def run_jobs(bench: Bench, network: UUID, now: datetime) -> Worked:
     made.written_off = await go_through(bench, network, "write_offs", period, now, write_offs)
     made.tiers = await go_through(bench, network, "tiers", period, now, tiers)
     made.put_forward = await _until_none(bench, network, lambda c: put_forward(c, network, now))
+    await _until_none(bench, network, lambda c: words.forget_again(c, network))
     made.shown = await _until_none(bench, network, lambda c: show_points(c, network, bench.render, now, bench.page))
     return made
 

@@ -79,6 +79,17 @@ async def forget(connection: AsyncConnection, network: UUID, guests: Sequence[UU
     )
 
 
+async def forget_again(connection: AsyncConnection, network: UUID) -> int:
+    """Delete words beside records that were set aside after a guest whom they name was erased; return how many."""
+    done = await connection.exec_driver_sql(
+        "update quarantine q set private_sealed = null where q.network_id = $1 and q.private_sealed is not null"
+        " and exists (select 1 from guest_state s where s.network_id = $1 and s.deleted"
+        " and position(convert_to(s.guest_id::text, 'UTF8') in q.raw) > 0)",
+        (network,),
+    )
+    return int(done.rowcount)
+
+
 def opened(vault: Vault, network: UUID, sealed: Mapping[UUID, bytes]) -> dict[UUID, str]:
     """Return words by the record they stand beside; raises `CannotOpen`."""
     return {tx: vault.open_secret(network, _name(tx), one).decode() for tx, one in sealed.items()}

@@ -10,6 +10,9 @@ from loyalty_desk.domain.contents import AdjustContents, AdjustReason, TransferC
 from loyalty_desk.domain.private_fields import GuestFields, Private
 from loyalty_desk.domain.record import RecordKind, SealedRecord
 from server.guests import leaving
+from server.jobs.bench import Bench
+from server.jobs.nightly import run_jobs
+from server.ledger.shelf import ProgramShelf
 from server.ledger.statement import statement
 from tests.server.fake_till import FakeTill
 from tests.server.ledger.returns import findings, raised, register, said
@@ -118,6 +121,12 @@ async def test_words_of_what_waits_are_erased_too_and_the_record_is_posted_witho
     await leaving.erase(world.ground, world.network, giver.id)
     kept = "select convert_from(raw, 'UTF8') like $1, private_sealed is not null from quarantine order by 1"
     assert await world.sql(kept, f"%{giver.id}%") == [(False, True), (True, False)]
+    # What comes after the erasure is forgotten by the next jobs.
+    move(two, giver.id, to, "late, about a guest")
+    await world.push(two)
+    assert sorted(await world.sql(kept, f"%{giver.id}%")) == [(False, True), (True, False), (True, True)]
+    await run_jobs(Bench(world.ground.db, world.ground.vault, ProgramShelf()), world.network, world.clock.now())
+    assert sorted(await world.sql(kept, f"%{giver.id}%")) == [(False, True), (True, False), (True, False)]
     await world.push(one)
-    assert sorted(await told(world, to)) == [(4, ""), (4, "about a guest")]
+    assert sorted(await told(world, to)) == [(4, ""), (4, ""), (4, "about a guest")]
     assert await findings(world) == []
