@@ -221,7 +221,7 @@ async def _with_returns_before(connection: AsyncConnection, network: UUID, queue
         connection,
         """
         select b.id, b.reverses_id, b.payload from ledger_tx b
-        where b.network_id = $1 and b.payload is not null and b.reverses_id in
+        where b.network_id = $1 and b.kind in ('void', 'refund', 'exchange') and b.reverses_id in
             (select reverses_id from ledger_tx where network_id = $1 and id = any($2::uuid[]))
             and not exists (select 1 from reprice_queue q where q.network_id = $1 and q.tx_id = b.id)
         """,

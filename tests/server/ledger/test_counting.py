@@ -30,6 +30,7 @@ from server.ledger import counting
 from server.ledger.repricing import _price, _Queued
 from server.programs import service as programs
 from tests.server.fake_till import FakeTill
+from tests.server.ledger.returns import register
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -59,11 +60,12 @@ async def published(world: World) -> Program:
     return made.program
 
 
-def sell(till: FakeTill, program: Program, guest: UUID | None) -> None:
+def sell(till: FakeTill, program: Program, guest: UUID | None, *, earned: int = 0) -> None:
     basket = Basket.of_amount("RUB", 100_000, zone=UTC)
     facts = None if guest is None else GuestFacts(guest_id=guest)
     quoted = quote(basket, facts, program, from_ms(till.clock.now_ms + 1_000))
-    till.sale(guest, total=quoted.total, check=check_to_payload(basket, facts, Choices(), quoted))
+    check = check_to_payload(basket, facts, Choices(), quoted)
+    till.sale(guest, total=quoted.total, earned=earned, check=check)
 
 
 async def drained(world: World) -> dict[tuple[str, str, str], int]:
@@ -205,6 +207,21 @@ async def test_two_tills_that_take_back_one_sale_free_its_uses_once(world: World
     sell(tills[1], program, anna.id)
     await world.push(tills[1])
     assert {used for *_, used in await drained_rows(world)} == {1, 300}
+
+
+async def test_points_moved_out_of_suspense_are_no_return_of_their_sale(world: World) -> None:
+    program, (one, two) = await published(world), [await world.till() for _ in range(2)]
+    anna, _ = register(one)
+    sell(two, program, anna, earned=5)
+    await world.push(two)
+    await world.push(one)
+    assert await world.balance(anna) == 5
+    sale = Record.from_payload(two.journal[-1].payload)
+    paid = sale.money_total or 0
+    contents = FollowContents("RUB", from_ms(one.clock.now_ms), paid).to_check()
+    one.write(RecordKind.REFUND, check=contents, reverses_id=sale.id, money_total=paid, guest_id=anna)
+    await world.push(one)
+    assert {used for *_, used in await drained_rows(world)} == {0}
 
 
 async def drained_rows(world: World) -> list[tuple[Any, ...]]:
