@@ -73,11 +73,17 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def program_of(effect: dict[str, Any], rules: int) -> Program:
+# Rules of one group, of which each is tried on the whole check before the best is taken.
+COMPETING = ("percentage of lines", "the same of 1 unit a line", "bundle of any three", "third one free")
+
+
+def program_of(effect: dict[str, Any], rules: int, group: int | None = None) -> Program:
     """Return a program of so many rules with one effect; a fixed price is a little lower from rule to rule."""
     priced = effect["type"] == "fixed_price"
     effects = [{**effect, "price": 1_000_000 - n * 500} if priced else effect for n in range(rules)]
-    data = [{"id": f"r{n}", "order": n, "effects": [one], "conditions": []} for n, one in enumerate(effects)]
+    data = [
+        {"id": f"r{n}", "order": n, "group": group, "effects": [one], "conditions": []} for n, one in enumerate(effects)
+    ]
     return Program.from_dict({"network": "bench", "version": 1, "currency": "RUB", "model": "points", "rules": data})
 
 
@@ -106,8 +112,10 @@ def main() -> int:
     goods = basket_of(asked.lines)
     look_seldom()
     print(f"CPU seconds a quote of {asked.lines} lines by {asked.rules} rules (≤ 1), and microseconds a cut")
-    for name, effect in KINDS.items():
-        program = program_of(effect, asked.rules)
+    cases = [(name, name, None) for name in KINDS] + [(f"one group: {name}", name, 1) for name in COMPETING]
+    for title, name, group in cases:
+        effect = KINDS[name]
+        program = program_of(effect, asked.rules, group)
         choices = Choices(rewards=tuple(rule.id for rule in program.rules) if effect["type"] == "reward" else ())
         quote(Basket("RUB", goods.lines[:1]), GUEST, program, NOW, choices)
         begun = time.process_time()
@@ -115,7 +123,7 @@ def main() -> int:
         spent = time.process_time() - begun
         cuts = sum(len(line.discounts) for line in quoted.lines)
         each = f"{cuts:9,} cuts, {spent / cuts * 1e6:5.2f} each" if cuts > 10 * asked.lines else ""
-        print(f"{name:28} {spent:8.3f}   {each}", flush=True)
+        print(f"{title:40} {spent:8.3f}   {each}", flush=True)
     return 0
 
 

@@ -11,8 +11,9 @@ from loyalty_desk.domain.effects.goods_named import GoodsNamed
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.tally import Tally
 from loyalty_desk.domain.unit_order import Row
-from loyalty_desk.domain.units import Picks, Run, merged, total
+from loyalty_desk.domain.units import Picks, Run, made, merged
 
+NO_UNITS: Mapping[int, int] = {}
 # Units by line and run.
 type Left = Mapping[tuple[int, int], int]
 
@@ -124,23 +125,22 @@ class FreeUnit(Effect):
         taken, count = 0, 0
         left = acting.cap
         for i in sorted({*freed, *kept}):
-            floor = tally.unit_floor(i)
+            floor, of_freed, of_kept = tally.unit_floor(i), freed.get(i, NO_UNITS), kept.get(i, NO_UNITS)
             pieces: list[Run] = []
-            runs = tally.runs(i)
-            for k, run in enumerate(runs):
-                free, keep = freed.get(i, {}).get(k, 0), kept.get(i, {}).get(k, 0)
-                price = min(run.price, floor)
+            amount = 0
+            for k, (was, units, consumed) in enumerate(tally.runs(i)):
+                free, keep = of_freed.get(k, 0), of_kept.get(k, 0)
+                rest = units - free - keep
+                price = min(was, floor)
                 if left is not None and free:
-                    affordable = min(free, left // max(1, run.price - price))
-                    left -= affordable * (run.price - price)
-                    pieces.append(Run(run.price, free - affordable, consumed=True))
+                    affordable = min(free, left // max(1, was - price))
+                    left -= affordable * (was - price)
+                    pieces.append(made((was, free - affordable, True)))
                     free = affordable
-                pieces += [Run(price, free, consumed=True), Run(run.price, keep, consumed=True)]
-                gone = freed.get(i, {}).get(k, 0) + keep
-                pieces.append(run._replace(units=run.units - gone))
+                pieces += (made((price, free, True)), made((was, keep, True)), made((was, rest, consumed)))
+                amount += (was - price) * free
                 count += free
             after = merged(pieces)
-            amount = total(runs) - total(after)
             taken += amount
             if amount:
                 tally.take_units(i, acting.rule, amount, after)
