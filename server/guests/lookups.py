@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import bytes_to_text
+from loyalty_desk.domain.code_proof import Doubt
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import CodeKind, GuestCode, is_member_number
 from loyalty_desk.wire.v1.lookup import MAX_FOUND, FoundGuest, GuestLookup, GuestsFound, LookupBy
@@ -99,7 +100,8 @@ async def _find(
                 connection, network, proved.short, signer.device
             ):
                 return []
-            return [proved] if proved.guest is not None else []
+            # A card that was blocked names nobody: whoever found it would get its tier's discount.
+            return [proved] if proved.guest is not None and proved.doubt is not Doubt.REVOKED else []
         case LookupBy.NUMBER:
             digits = "".join(text.split()).replace("-", "")
             if not is_member_number(digits):

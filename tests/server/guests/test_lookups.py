@@ -71,6 +71,15 @@ async def test_a_guest_is_found_by_whatever_names_them(world: World) -> None:
         assert refusal(await asked(world, till, by, text)) == (400, "BAD_BODY"), by
 
 
+async def test_a_blocked_card_names_nobody_and_its_number_still_does(world: World, admin: psycopg.Connection) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    (one,) = await found(world, till, "code", guest_code.ld1(guest.handles[0]))
+    assert one.guest == guest.id
+    admin.execute("update credential set state = 'blocked'")
+    assert await found(world, till, "code", guest_code.ld1(guest.handles[0])) == []
+    assert [one.guest for one in await found(world, till, "number", guest.member_no)] == [guest.id]
+
+
 async def test_what_can_be_guessed_is_counted_and_scans_are_not(world: World) -> None:
     till, other = await world.till(), await world.till()
     (guest,) = await world.guests()
