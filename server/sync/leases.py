@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.uses import MONEY
 from loyalty_desk.wire.v1.errors import ErrorCode
-from loyalty_desk.wire.v1.leases import Lease, LeaseAnswer, LeaseRequest
+from loyalty_desk.wire.v1.leases import MOST, Lease, LeaseAnswer, LeaseRequest
 from server.kit.errors import ApiError
 from server.ledger.leases import LIFE, Holder, Key, Leased, LeaseStore
 from server.sync.pull import may_read
@@ -73,7 +73,7 @@ async def _answer(store: LeaseStore, message: LeaseRequest, limits: Mapping[Key,
         others = out.get(key, 0) + sum(
             one.is_out_when_over(now) for (other, *of), one in told.items() if other != epoch and tuple(of) == key
         )
-        free = limit - used.get(key, 0) - others - mine.is_out
+        free = min(limit, MOST) - used.get(key, 0) - others - mine.is_out
         least = 1 if key[1] != MONEY else max(1, limit // _LEAST_PART)
         told[place] = shared(mine, min(free, 0) if awaiting else free, tills, least)
         offers[key] = told[place].offered
@@ -81,7 +81,7 @@ async def _answer(store: LeaseStore, message: LeaseRequest, limits: Mapping[Key,
     is_known = holder is not None and not is_new and holder.epoch == epoch and message.number <= holder.number
     if holder is not None and is_known and not changed and holder.expires_at > now + LIFE - _RENEW:
         return _told(holder, offers)
-    number = max(0 if holder is None else holder.number, message.number) + 1
+    number = min(MOST, max(0 if holder is None else holder.number, message.number) + 1)
     made = Holder(epoch, number, life, now + LIFE)
     changed |= {key: replace(told[key], expires_at=made.expires_at) for key in told if key[0] == epoch}
     await store.put(device, changed, made)

@@ -15,6 +15,9 @@ from msgspec import Meta
 from loyalty_desk.wire.v1.sync import Natural
 
 MAX_LEASES = 10_000
+# Far above what anybody gives, and far enough below 64 bits that sums over all tills stay within them.
+MOST = 1 << 50
+Count = Annotated[int, Meta(ge=0, le=MOST)]
 Name = Annotated[str, Meta(max_length=200)]
 
 
@@ -24,7 +27,7 @@ class Given(msgspec.Struct, frozen=True):
     epoch: Natural
     rule: Name
     period: Name
-    amount: Natural
+    amount: Count
 
 
 class LeaseRequest(msgspec.Struct, frozen=True):
@@ -34,7 +37,7 @@ class LeaseRequest(msgspec.Struct, frozen=True):
     device: UUID
     incarnation: UUID
     epoch: Natural
-    number: Natural
+    number: Count
     given: Annotated[list[Given], Meta(max_length=MAX_LEASES)] = []
 
 
@@ -43,7 +46,7 @@ class Lease(msgspec.Struct, frozen=True):
 
     rule: Name
     period: Name
-    upto: Natural
+    upto: Count
 
 
 class LeaseAnswer(msgspec.Struct, frozen=True):
@@ -51,6 +54,6 @@ class LeaseAnswer(msgspec.Struct, frozen=True):
 
     incarnation: UUID
     epoch: Natural
-    number: Natural
+    number: Count
     expires_at: Natural
     leases: Annotated[list[Lease], Meta(max_length=MAX_LEASES)] = []

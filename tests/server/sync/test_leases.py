@@ -20,7 +20,7 @@ from loyalty_desk.domain.quote import Choices
 from loyalty_desk.domain.record import Record, RecordKind
 from loyalty_desk.domain.return_contents import FollowContents
 from loyalty_desk.domain.uses import given, quotas_of
-from loyalty_desk.wire.v1.leases import Given, LeaseAnswer, LeaseRequest
+from loyalty_desk.wire.v1.leases import MOST, Given, LeaseAnswer, LeaseRequest
 from server.kit import feed, incarnation
 from server.ledger.leases import GRACE, LIFE, Leased, leased_out, standings
 from server.programs import service as programs
@@ -430,3 +430,14 @@ async def test_other_systems_give_what_no_till_holds(world: World) -> None:
     await one.sync()
     assert await drained(world) == []
     assert (await pool(world, program))[GIFT] == 0
+
+
+async def test_a_till_that_names_sums_beyond_all_bounds_stops_nobody(world: World) -> None:
+    program = await published(world)
+    broken, sound = await seller(world, program), await seller(world, program)
+    for changed in ({"number": MOST + 1}, {"given": [Given(1, "gift", "", (1 << 63) - 1)]}):
+        assert refusal(await world.post(broken.till, "leases", broken.request(**changed)))[0] == 400
+    await broken.ask(broken.request(number=MOST, given=[Given(1, *GIFT, MOST), Given(1, *FUND, MOST)]), lost=True)
+    await sound.ask()
+    # Nothing is left where so much is said to be given.
+    assert (sound.left(), sound.left(FUND)) == (0, 0)
