@@ -134,7 +134,7 @@ def show_bites() -> int:
         if found is not None:
             first = found.invariants[0] if found.invariants else ""
             said = f"caught by seed {found.seed}: lost {found.lost}, doubled {found.doubled}. {first}"
-        print(f"{mutation.value:24}{said}", flush=True)
+        print(f"{mutation.value:26}{said}", flush=True)
     print(f"{caught} of {len(Mutation)}")
     return 0 if caught == len(Mutation) else 1
 
