@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from loyalty_desk.scanning.camera import Preview
     from loyalty_desk.scanning.frames import FrameSource
     from loyalty_desk.services.checkout import Checkout
-    from loyalty_desk.services.ports import Scan
+    from loyalty_desk.services.ports.scan import Scan
     from loyalty_desk.till import Till
     from loyalty_desk.ui.counter.ports import Left
     from loyalty_desk.ui.counter.presenter import CounterPresenter
@@ -432,7 +432,7 @@ class TillApp:
             self.presenter.code_scanned(scan)
 
     def _on_keyboard_scan(self, data: bytes) -> None:
-        from loyalty_desk.services.ports import Scan, ScanSource
+        from loyalty_desk.services.ports.scan import Scan, ScanSource
 
         self._on_scan(Scan(data, ScanSource.KEYBOARD))
 

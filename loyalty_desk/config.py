@@ -12,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.services.ports import Identity
+from loyalty_desk.services.ports.identity import Identity
 
 _VERSION = 1
 

@@ -11,7 +11,8 @@ from loyalty_desk.services.checkout import Checkout
 from loyalty_desk.services.guests import Guests
 from loyalty_desk.services.online import Online
 from loyalty_desk.services.pins import Pins
-from loyalty_desk.services.ports import Identity, RequestClient
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.server import RequestClient
 from loyalty_desk.services.recording import Recorder
 from loyalty_desk.services.registration import Registration
 from loyalty_desk.services.returns import Returns

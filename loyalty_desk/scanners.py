@@ -11,7 +11,7 @@ from loyalty_desk.runtime.bridge import MainThreadBridge
 from loyalty_desk.runtime.keyboard_scanner import HeldKey, Verdict
 from loyalty_desk.runtime.workers import Worker, stop_all
 from loyalty_desk.scanning.keyboard_wedge import Action, Hold, KeyboardWedge, Replay, Scanned
-from loyalty_desk.services.ports import Scan
+from loyalty_desk.services.ports.scan import Scan
 from loyalty_desk.ui.sale.ports import ScannerHealth
 
 if TYPE_CHECKING:

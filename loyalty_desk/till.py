@@ -31,7 +31,8 @@ from loyalty_desk.services.bootstrapping import Bootstrap
 from loyalty_desk.services.checkout import Checkout
 from loyalty_desk.services.enrolment import Enrolled, Enrolment
 from loyalty_desk.services.guests import Guests
-from loyalty_desk.services.ports import EnrolClient, Identity, NoAnswer, NotOurServer, ServerSaid
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.server import EnrolClient, NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.pulling import program_of_row
 from loyalty_desk.services.recording import Recorder

@@ -9,7 +9,8 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk.remote.connection import BASE, WHOLE_REQUEST_S, Connection, packed
-from loyalty_desk.services.ports import Identity, NotOurServer
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.server import NotOurServer
 from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.bootstrap import SnapshotManifest
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart, Pairing

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from loyalty_desk.remote.deadline import Deadline
-from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid
+from loyalty_desk.services.ports.server import NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.bootstrap import PART_TYPE
 from loyalty_desk.wire.v1.errors import ErrorAnswer

@@ -11,7 +11,7 @@ from loyalty_desk.scanning.decoding import CascadeDecoder, Decoder
 from loyalty_desk.scanning.frames import FrameSource
 from loyalty_desk.scanning.preview import Preview, Previews
 from loyalty_desk.scanning.supervision import CameraState, CameraStatus, Supervisor, Timings
-from loyalty_desk.services.ports import Scan, ScanSource
+from loyalty_desk.services.ports.scan import Scan, ScanSource
 
 __all__ = ["CameraState", "CameraStatus", "CameraWorker", "Preview", "Timings"]
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from loyalty_desk.scanning.debounce import SERIAL_REARM_SECONDS, Debounce
-from loyalty_desk.services.ports import Scan, ScanSource
+from loyalty_desk.services.ports.scan import Scan, ScanSource
 
 _log = logging.getLogger(__name__)
 

@@ -22,7 +22,8 @@ from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.services.guest_marks import GuestMarks
 from loyalty_desk.services.guests import GuestCard, Guests
 from loyalty_desk.services.pins import Member
-from loyalty_desk.services.ports import Cache, Journal
+from loyalty_desk.services.ports.cache import Cache
+from loyalty_desk.services.ports.journal import Journal
 from loyalty_desk.services.recording import Fact, Recorder
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trusted_clock import TrustedClock

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from loyalty_desk.services.ports import LedgerClient, NotOurServer, ServerSaid, SnapshotRoom, SnapshotSpoiled
+from loyalty_desk.services.ports.cache import SnapshotRoom, SnapshotSpoiled
+from loyalty_desk.services.ports.server import LedgerClient, NotOurServer, ServerSaid
 from loyalty_desk.wire.v1.bootstrap import FORMAT, PART_BYTES, SnapshotManifest
 from loyalty_desk.wire.v1.errors import ErrorCode
 

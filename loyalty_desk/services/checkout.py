@@ -22,7 +22,7 @@ from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.domain.uses import given
 from loyalty_desk.services.guests import GuestCard, Guests
 from loyalty_desk.services.points_held import HELD, PointsHeld
-from loyalty_desk.services.ports import Cache
+from loyalty_desk.services.ports.cache import Cache
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.recording import Fact, Recorder
 from loyalty_desk.services.redemption import FLOOR_SHARE, Allowance, share_cap

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from loyalty_desk.domain.canonical import text_to_bytes
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.services.ports import EnrolClient, Identity, NoAnswer, NotOurServer, ServerSaid
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.server import EnrolClient, NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart, Pairing
 from loyalty_desk.wire.v1.rows import keyset_message
 from loyalty_desk.wire.v1.signing import enrol_message, fingerprint

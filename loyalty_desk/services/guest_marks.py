@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.services.ports import Journal
+from loyalty_desk.services.ports.journal import Journal
 
 _DECLINED = "declined"
 _LIFTED = "lifted"

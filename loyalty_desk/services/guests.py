@@ -19,7 +19,9 @@ from loyalty_desk.domain.record import BadRecord, Credential, Record
 from loyalty_desk.domain.signed_codes import RotatingCode, SignedCode
 from loyalty_desk.domain.tiers import reached
 from loyalty_desk.services.guest_marks import GuestMarks
-from loyalty_desk.services.ports import Cache, CachedGuest, CredentialState, Identity, Journal, Overlay
+from loyalty_desk.services.ports.cache import Cache, CachedGuest, CredentialState
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import Journal, Overlay
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.proof import NEEDS_SERVER, narrowed, replay_of
 from loyalty_desk.services.recording import business_day

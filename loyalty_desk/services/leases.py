@@ -16,7 +16,9 @@ from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ClockConfidence
 from loyalty_desk.domain.uses import quotas_of
-from loyalty_desk.services.ports import Identity, Journal, NotOurServer
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import Journal
+from loyalty_desk.services.ports.server import NotOurServer
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.leases import Given, LeaseAnswer, LeaseRequest
 

@@ -21,17 +21,11 @@ from loyalty_desk.domain.record import Credential, Decision, RecordKind, handle_
 from loyalty_desk.services.guest_marks import GuestMarks
 from loyalty_desk.services.guests import GuestCard, Guests, OnlyServerKnows
 from loyalty_desk.services.points_held import PointsHeld
-from loyalty_desk.services.ports import (
-    Cache,
-    CachedGuest,
-    Identity,
-    Journal,
-    NoAnswer,
-    NotOurServer,
-    Random,
-    RequestClient,
-    ServerSaid,
-)
+from loyalty_desk.services.ports.cache import Cache, CachedGuest
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import Journal
+from loyalty_desk.services.ports.machine import Random
+from loyalty_desk.services.ports.server import NoAnswer, NotOurServer, RequestClient, ServerSaid
 from loyalty_desk.services.recording import Fact, Recorder
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trusted_clock import TrustedClock

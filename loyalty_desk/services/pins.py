@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.services.ports import Cache, Identity, Journal, PinLog, PinTries
+from loyalty_desk.services.ports.cache import Cache
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import Journal, PinLog, PinTries
 from loyalty_desk.services.trusted_clock import TrustedClock
 
 TRIES = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.program import Program
-from loyalty_desk.services.ports import Journal
+from loyalty_desk.services.ports.journal import Journal
 
 
 class ProgramInForce:

@@ -8,7 +8,7 @@ from typing import Protocol
 from loyalty_desk.domain.code_proof import Doubt, replayed, step_of
 from loyalty_desk.domain.record import Decision
 from loyalty_desk.domain.signed_codes import SignedCode
-from loyalty_desk.services.ports import CredentialState
+from loyalty_desk.services.ports.cache import CredentialState
 from loyalty_desk.services.redemption import Allowance, LimitRow
 
 # The reason of a code that only the server can check, and nothing is wrong with it.

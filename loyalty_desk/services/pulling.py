@@ -17,7 +17,9 @@ from loyalty_desk.domain.canonical import Json, NotCanonical, text_to_bytes
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.program import Program
 from loyalty_desk.services.bootstrapping import Bootstrap
-from loyalty_desk.services.ports import Cache, CacheLost, Journal, LedgerClient, NotOurServer, ServerSaid, StoredProgram
+from loyalty_desk.services.ports.cache import Cache, CacheLost
+from loyalty_desk.services.ports.journal import Journal, StoredProgram
+from loyalty_desk.services.ports.server import LedgerClient, NotOurServer, ServerSaid
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trust import Trust
 from loyalty_desk.services.trusted_clock import TrustedClock

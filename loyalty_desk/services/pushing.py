@@ -6,15 +6,9 @@ from collections.abc import Callable
 from uuid import UUID
 
 from loyalty_desk.domain.record import BadRecord, ExceptionKind, Record, SealedRecord
-from loyalty_desk.services.ports import (
-    SEEN_BY_NEXT_PULL,
-    EpochHead,
-    Identity,
-    Journal,
-    LedgerClient,
-    NotOurServer,
-    ServerSaid,
-)
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import SEEN_BY_NEXT_PULL, EpochHead, Journal
+from loyalty_desk.services.ports.server import LedgerClient, NotOurServer, ServerSaid
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import (

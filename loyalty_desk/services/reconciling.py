@@ -6,7 +6,9 @@ from itertools import batched
 from uuid import UUID
 
 from loyalty_desk.domain.record import block_digest
-from loyalty_desk.services.ports import EpochHead, Identity, Journal, LedgerClient, NotOurServer
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import EpochHead, Journal
+from loyalty_desk.services.ports.server import LedgerClient, NotOurServer
 from loyalty_desk.wire.v1.sync import RECONCILE_BLOCK, Block, ReconcileRequest
 
 BLOCKS_AT_ONCE = 1_000

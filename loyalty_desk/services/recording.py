@@ -29,7 +29,9 @@ from loyalty_desk.domain.record import (
 )
 from loyalty_desk.domain.return_contents import Returned
 from loyalty_desk.services.leases import Leases
-from loyalty_desk.services.ports import Effect, Identity, Journal, JournalHead, Random
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import Effect, Journal, JournalHead
+from loyalty_desk.services.ports.machine import Random
 from loyalty_desk.services.trusted_clock import TrustedClock
 
 # The low bits of an epoch's number are its receipts' series, three letters; the epoch of an enrolment has none.

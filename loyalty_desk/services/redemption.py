@@ -9,7 +9,7 @@ from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.money import BASIS_POINTS
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ClockConfidence, Decision
-from loyalty_desk.services.ports import OfflineUse
+from loyalty_desk.services.ports.journal import OfflineUse
 from loyalty_desk.wire.v1.rows import ProfileRow
 
 HOUR_MS = 3_600_000

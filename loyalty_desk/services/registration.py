@@ -20,7 +20,7 @@ from loyalty_desk.domain.private_fields import SALT_BYTES, Consent, GuestFields,
 from loyalty_desk.domain.record import Credential, RecordKind
 from loyalty_desk.services.guests import GuestCard, Guests
 from loyalty_desk.services.online import Online
-from loyalty_desk.services.ports import Cache
+from loyalty_desk.services.ports.cache import Cache
 from loyalty_desk.services.recording import Fact, Recorder
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trusted_clock import TrustedClock

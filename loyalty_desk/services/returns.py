@@ -19,7 +19,7 @@ from loyalty_desk.domain.refund import Refund, Return, Sale, guest_after, refund
 from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, FollowedLine, ReturnContents
 from loyalty_desk.services.checkout import CheckDraft, Checkout, SaleDone
 from loyalty_desk.services.pins import Member
-from loyalty_desk.services.ports import Identity
+from loyalty_desk.services.ports.identity import Identity
 from loyalty_desk.services.recording import Fact, Recorder
 from loyalty_desk.services.sold_checks import SoldCheck, SoldChecks
 from loyalty_desk.services.staff import Cashier

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from loyalty_desk.domain.record import SealedRecord
-from loyalty_desk.services.ports import LedgerClient, NotOurServer, ServerSaid
+from loyalty_desk.services.ports.server import LedgerClient, NotOurServer, ServerSaid
 from loyalty_desk.wire.v1.salvage import SalvagedRecord, SalvageRequest
 from loyalty_desk.wire.v1.sync import MAX_PUSH_RECORDS, Status
 

@@ -17,7 +17,7 @@ from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import Record, RecordKind
 from loyalty_desk.domain.shift_totals import ShiftTotals, totals_of
 from loyalty_desk.services.pins import Member, Pins
-from loyalty_desk.services.ports import Journal
+from loyalty_desk.services.ports.journal import Journal
 from loyalty_desk.services.recording import SHIFT, Fact, Recorder
 from loyalty_desk.services.staff import CASHIER_NOW
 from loyalty_desk.services.trusted_clock import TrustedClock

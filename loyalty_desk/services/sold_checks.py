@@ -15,7 +15,7 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Record, RecordKind, SealedRecord
 from loyalty_desk.domain.refund import NOTHING_YET, Refunded, Sale
 from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, ReturnContents
-from loyalty_desk.services.ports import Archive
+from loyalty_desk.services.ports.journal import Archive
 
 _LOG = logging.getLogger(__name__)
 SHOWN = 10

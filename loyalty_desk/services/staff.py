@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from loyalty_desk.services.ports import Cache, Identity, Journal
+from loyalty_desk.services.ports.cache import Cache
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import Journal
 
 CASHIER_NOW = "cashier_now"
 _KEY = "cashier"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loyalty_desk.domain.record import ClockConfidence
-from loyalty_desk.services.ports import Notice
+from loyalty_desk.services.ports.journal import Notice
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,11 @@ from uuid import UUID
 
 from loyalty_desk.services.bootstrapping import Bootstrap
 from loyalty_desk.services.leases import INCARNATION
-from loyalty_desk.services.ports import (
-    Cache,
-    EpochHead,
-    Identity,
-    Journal,
-    LedgerClient,
-    NoAnswer,
-    NotOurServer,
-    Random,
-    ServerSaid,
-)
+from loyalty_desk.services.ports.cache import Cache
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import EpochHead, Journal
+from loyalty_desk.services.ports.machine import Random
+from loyalty_desk.services.ports.server import LedgerClient, NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.pulling import Puller
 from loyalty_desk.services.pushing import Forked, LedgerShrank, Pusher

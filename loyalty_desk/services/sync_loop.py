@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from loyalty_desk.services.ports import Random
+from loyalty_desk.services.ports.machine import Random
 from loyalty_desk.services.sync import SyncOutcome
 
 IDLE_S = 30.0

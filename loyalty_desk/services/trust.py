@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from loyalty_desk.domain.canonical import Json, text_to_bytes
 from loyalty_desk.domain.key_set import CodeKey, KeySet
-from loyalty_desk.services.ports import Identity, Journal
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import Journal
 from loyalty_desk.wire.v1.rows import keyset_message
 from loyalty_desk.wire.v1.signing import hello_message
 from loyalty_desk.wire.v1.sync import HelloAnswer

@@ -10,7 +10,8 @@ from uuid import UUID
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.record import ClockConfidence
-from loyalty_desk.services.ports import BootClock, Journal
+from loyalty_desk.services.ports.journal import Journal
+from loyalty_desk.services.ports.machine import BootClock
 
 JUMP_MS = 5 * 60 * 1_000
 FAIR_MS = 7 * 24 * 60 * 60 * 1_000

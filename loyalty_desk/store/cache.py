@@ -17,7 +17,7 @@ import apsw
 import msgspec
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.services.ports import CachedGuest, CacheLost, CacheState, CredentialState
+from loyalty_desk.services.ports.cache import CachedGuest, CacheLost, CacheState, CredentialState
 from loyalty_desk.store.engine import Unreadable, companions, connect, rows, transaction
 from loyalty_desk.store.feed import Tally, apply_row, has_unread
 from loyalty_desk.store.migrations.cache import OWN_LAYOUT

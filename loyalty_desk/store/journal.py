@@ -16,7 +16,7 @@ import apsw
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.errors import Broken, Refused
 from loyalty_desk.domain.record import Record, SealedRecord, Totals, chain_hash
-from loyalty_desk.services.ports import Build, Effect, JournalHead, Waiting
+from loyalty_desk.services.ports.journal import Build, Effect, JournalHead, Waiting
 from loyalty_desk.store import limbo
 from loyalty_desk.store.engine import Unreadable, is_damage, row, rows, transaction
 from loyalty_desk.store.journal_acks import HELD, Reach, signed, with_given

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import apsw
 
-from loyalty_desk.services.ports import SEEN_BY_NEXT_PULL, Effect, EpochHead, OfflineUse, Overlay, Waiting
+from loyalty_desk.services.ports.journal import SEEN_BY_NEXT_PULL, Effect, EpochHead, OfflineUse, Overlay, Waiting
 from loyalty_desk.store.engine import row, rows, transaction
 from loyalty_desk.store.journal_file import JournalFile, mended
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from loyalty_desk.domain.record import SealedRecord
-from loyalty_desk.services.ports import PinTries
+from loyalty_desk.services.ports.journal import PinTries
 from loyalty_desk.store.engine import row, rows, transaction
 from loyalty_desk.store.journal_acks import AcknowledgedJournal, signed
 from loyalty_desk.store.journal_file import mended

@@ -19,7 +19,7 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.services.ports import Notice, StoredProgram
+from loyalty_desk.services.ports.journal import Notice, StoredProgram
 from loyalty_desk.store.engine import Unreadable, companions, connect, is_damage, migrate, row, rows, transaction
 from loyalty_desk.store.migrations.journal import STEPS
 

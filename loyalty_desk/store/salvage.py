@@ -15,7 +15,7 @@ import apsw
 from loyalty_desk.domain.canonical import text_to_bytes
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import BadRecord, Record, RecordKind, SealedRecord, chain_hash
-from loyalty_desk.services.ports import Effect
+from loyalty_desk.services.ports.journal import Effect
 from loyalty_desk.store.engine import Unreadable, connect, rows
 from loyalty_desk.store.journal import CARRIED, SqliteJournal
 from loyalty_desk.store.journal_file import CACHE_KIB

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.services.ports import CacheState, SnapshotSpoiled
+from loyalty_desk.services.ports.cache import CacheState, SnapshotSpoiled
 from loyalty_desk.store.cache import VERSION, SqliteCache
 from loyalty_desk.store.engine import companions, transaction
 from loyalty_desk.store.engine import rows as every

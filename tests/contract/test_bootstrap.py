@@ -10,7 +10,7 @@ import pytest
 from loyalty_desk.remote.client import HttpLedgerClient
 from loyalty_desk.services import bootstrapping
 from loyalty_desk.services.bootstrapping import Bootstrap
-from loyalty_desk.services.ports import NoAnswer
+from loyalty_desk.services.ports.server import NoAnswer
 from loyalty_desk.store.snapshot import SnapshotFiles
 from loyalty_desk.till import Till
 from tests.contract.test_till_and_server import card, client, sell, stage, till  # noqa: F401 - fixtures
@@ -97,7 +97,7 @@ def test_a_till_whose_cursor_is_too_old_finds_its_own_way_to_the_file(
 ) -> None:
     """The whole way by `sync_once`: 410 both for the cursor and from zero, preparing, loading, the delta."""
     from loyalty_desk.remote import client as remote
-    from loyalty_desk.services.ports import ServerSaid
+    from loyalty_desk.services.ports.server import ServerSaid
     from loyalty_desk.wire.v1.sync import PullAnswer
 
     pull, refused = remote.HttpLedgerClient.pull, [True]

@@ -15,7 +15,7 @@ from loyalty_desk.demo.stage import Stage
 from loyalty_desk.remote.client import HttpLedgerClient
 from loyalty_desk.remote.connection import BASE
 from loyalty_desk.services.checkout import CheckDraft, SaleDone
-from loyalty_desk.services.ports import NoAnswer, ServerSaid
+from loyalty_desk.services.ports.server import NoAnswer, ServerSaid
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1.sync import Block, PushedRecord, PushRequest, ReconcileRequest, Status, cursor_text
 from tests.stages import opened_stage

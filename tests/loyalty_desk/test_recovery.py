@@ -15,7 +15,7 @@ from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.record import head_is_signed
 from loyalty_desk.paths import TillPaths, till_paths
 from loyalty_desk.recovery import laid_aside, recover, verify_file
-from loyalty_desk.services.ports import NoAnswer, ServerSaid
+from loyalty_desk.services.ports.server import NoAnswer, ServerSaid
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1.salvage import SalvageAnswer, SalvageRequest
 from loyalty_desk.wire.v1.sheets import SheetKind, sheet_text

@@ -20,7 +20,7 @@ from loyalty_desk.credentials import unseal_key
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.services.enrolment import Enrolment
-from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid
+from loyalty_desk.services.ports.server import NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.services.sentences import sentence_of
 from loyalty_desk.services.status_lines import status_lines
 from loyalty_desk.services.sync import SyncOutcome

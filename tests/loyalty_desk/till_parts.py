@@ -17,7 +17,8 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Credential, RecordKind, handle_text
 from loyalty_desk.services.checkout import CheckDraft, Checkout, SaleDone
 from loyalty_desk.services.guests import Guests
-from loyalty_desk.services.ports import Identity, StoredProgram
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import StoredProgram
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.recording import Fact, Recorder
 from loyalty_desk.services.staff import Cashier

@@ -16,7 +16,7 @@ from loyalty_desk.demo.processes import run, run_json
 from loyalty_desk.demo.stage import Stage
 from loyalty_desk.remote.client import HttpLedgerClient
 from loyalty_desk.services.checkout import CheckDraft, SaleDone
-from loyalty_desk.services.ports import ServerSaid
+from loyalty_desk.services.ports.server import ServerSaid
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1.sync import cursor_text
 from tests.scenarios.counts import count

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from loyalty_desk.domain.record import SealedRecord
-from loyalty_desk.services.ports import NoAnswer
+from loyalty_desk.services.ports.server import NoAnswer
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.rows import ProfileRow

@@ -18,7 +18,7 @@ import pytest
 
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.record import ClockConfidence, Credential, Record, RecordKind, SealedRecord, Totals, seal
-from loyalty_desk.services.ports import Effect
+from loyalty_desk.services.ports.journal import Effect
 from loyalty_desk.store import portable
 from loyalty_desk.till import Till, open_till
 from tests.loyalty_desk.test_till import enrolled

@@ -17,7 +17,7 @@ from loyalty_desk.demo.stage import Stage
 from loyalty_desk.remote.client import HttpLedgerClient
 from loyalty_desk.remote.connection import BASE, packed
 from loyalty_desk.services.checkout import CheckDraft, SaleDone
-from loyalty_desk.services.ports import ServerSaid
+from loyalty_desk.services.ports.server import ServerSaid
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.sync import Block, PushAnswer, PushedRecord, PushRequest, ReconcileRequest, Status

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from loyalty_desk.domain.canonical import Json, text_to_bytes
 from loyalty_desk.domain.record import handle_text
-from loyalty_desk.services.ports import CachedGuest, CacheLost, CacheState, CredentialState
+from loyalty_desk.services.ports.cache import CachedGuest, CacheLost, CacheState, CredentialState
 from loyalty_desk.wire.v1.rows import (
     DIGEST_MODULUS,
     CredentialRow,

@@ -14,7 +14,7 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Broken
 from loyalty_desk.domain.record import SealedRecord, Totals, chain_hash
-from loyalty_desk.services.ports import (
+from loyalty_desk.services.ports.journal import (
     SEEN_BY_NEXT_PULL,
     Build,
     Effect,

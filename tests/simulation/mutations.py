@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from loyalty_desk.services import pushing
-from loyalty_desk.services.ports import NotOurServer, ServerSaid
+from loyalty_desk.services.ports.server import NotOurServer, ServerSaid
 from loyalty_desk.services.sync import SyncEngine
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import HelloAnswer, PushAnswer, PushRequest, PushResult, Status

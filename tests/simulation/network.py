@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid
+from loyalty_desk.services.ports.server import NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.leases import LeaseAnswer, LeaseRequest
 from loyalty_desk.wire.v1.sync import (

@@ -20,7 +20,8 @@ from loyalty_desk.domain.refund import NOTHING_YET, Refund, ReturnedLine
 from loyalty_desk.domain.return_contents import ExchangeContents, ReturnContents
 from loyalty_desk.services import registration
 from loyalty_desk.services.guests import GuestCard, Guests
-from loyalty_desk.services.ports import Identity, LedgerClient
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.server import LedgerClient
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.recording import Fact, Recorder
 from loyalty_desk.services.redemption import share_cap

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from loyalty_desk.domain.record import handle_text
 from loyalty_desk.services.leases import INCARNATION
-from loyalty_desk.services.ports import SEEN_BY_NEXT_PULL, CachedGuest, CredentialState, StoredProgram
+from loyalty_desk.services.ports.cache import CachedGuest, CredentialState
+from loyalty_desk.services.ports.journal import SEEN_BY_NEXT_PULL, StoredProgram
 from loyalty_desk.services.recording import Recorder
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.store.cache import SqliteCache

@@ -11,7 +11,8 @@ from uuid import UUID
 from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import SealedRecord
-from loyalty_desk.services.ports import SEEN_BY_NEXT_PULL, Identity
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.journal import SEEN_BY_NEXT_PULL
 from loyalty_desk.wire.v1.rows import keyset_message
 from server.ledger.posting import AccountKind
 from tests.simulation.faults import REWINDS, Fault, Plan

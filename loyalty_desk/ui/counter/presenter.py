@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from loyalty_desk.domain.basket import Basket
 from loyalty_desk.services.checkout import GuestCard
-from loyalty_desk.services.ports import Scan
+from loyalty_desk.services.ports.scan import Scan
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.counter.page import Page

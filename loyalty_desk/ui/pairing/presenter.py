@@ -7,7 +7,8 @@ from typing import Protocol
 
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.services.enrolment import PairingShown
-from loyalty_desk.services.ports import Identity, Scan
+from loyalty_desk.services.ports.identity import Identity
+from loyalty_desk.services.ports.scan import Scan
 from loyalty_desk.services.sentences import sentence
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.pairing.state import PairingState, PairingStep

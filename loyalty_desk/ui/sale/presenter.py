@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.services.checkout import GuestCard, SaleDone
-from loyalty_desk.services.ports import Scan
+from loyalty_desk.services.ports.scan import Scan
 from loyalty_desk.services.sentences import sentence
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words

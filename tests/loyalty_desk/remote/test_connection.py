@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from loyalty_desk.remote.client import HttpEnrolClient, HttpLedgerClient
 from loyalty_desk.remote.connection import Connection, packed, spki_hash
-from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid
+from loyalty_desk.services.ports.server import NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.enrol import EnrolFinish, Pairing
 from loyalty_desk.wire.v1.errors import ErrorAnswer

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from loyalty_desk.remote.connection import Connection
-from loyalty_desk.services.ports import NoAnswer, NotOurServer
+from loyalty_desk.services.ports.server import NoAnswer, NotOurServer
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.sync import PullAnswer
 from tests.loyalty_desk.remote.test_connection import certificate  # noqa: F401 - a fixture

@@ -14,7 +14,7 @@ from loyalty_desk.scanning.camera import CameraState, CameraStatus, CameraWorker
 from loyalty_desk.scanning.decoding import CascadeDecoder, Reading
 from loyalty_desk.scanning.frames import EndOfFramesError, FrameSource, Pictures, SourceUnavailableError
 from loyalty_desk.scanning.simulated import SimulatedWebcam
-from loyalty_desk.services.ports import Scan, ScanSource
+from loyalty_desk.services.ports.scan import Scan, ScanSource
 
 Frame = NDArray[np.uint8]
 DEADLINE = 20.0

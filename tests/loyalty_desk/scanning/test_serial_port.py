@@ -20,7 +20,7 @@ from loyalty_desk.scanning.serial_port import (
     SerialWorker,
     find_device,
 )
-from loyalty_desk.services.ports import Scan, ScanSource
+from loyalty_desk.services.ports.scan import Scan, ScanSource
 
 CARD = b"LD104HMASW9NF6YY54"
 DEADLINE = 20.0

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.record import Record, RecordKind, block_digest, chain_hash, handle_text, head_is_signed
-from loyalty_desk.services.ports import NoAnswer, ServerSaid
+from loyalty_desk.services.ports.server import NoAnswer, ServerSaid
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.leases import Lease, LeaseAnswer, LeaseRequest
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, keyset_message, row_digest

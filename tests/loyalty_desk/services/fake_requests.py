@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from loyalty_desk.services.ports import NoAnswer
+from loyalty_desk.services.ports.server import NoAnswer
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldDecision, HoldRequest, HoldState, HoldVoid
 from loyalty_desk.wire.v1.lookup import FoundGuest, GuestLookup, GuestsFound, SaleFound, SaleLookup
 

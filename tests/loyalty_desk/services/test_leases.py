@@ -9,7 +9,7 @@ import pytest
 
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.services.ports import ServerSaid
+from loyalty_desk.services.ports.server import ServerSaid
 from loyalty_desk.wire.v1.leases import Given
 from tests.loyalty_desk.services.test_returns import newest, returns_of
 from tests.loyalty_desk.services.test_sync import Line, make_line

@@ -14,7 +14,7 @@ from loyalty_desk.domain.contents import HoldOutcome, HoldResultContents, conten
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.record import Decision, RecordKind
-from loyalty_desk.services.ports import NotOurServer, ServerSaid
+from loyalty_desk.services.ports.server import NotOurServer, ServerSaid
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldDecision, HoldRequest, HoldState
 from loyalty_desk.wire.v1.lookup import FoundGuest, LookupBy

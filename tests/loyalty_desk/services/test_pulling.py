@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from loyalty_desk.services.ports import ServerSaid
+from loyalty_desk.services.ports.server import ServerSaid
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import PullAnswer, PushRequest
 from tests.loyalty_desk.services.test_sync import Line, line, make_engine, make_line

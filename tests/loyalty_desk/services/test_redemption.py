@@ -5,7 +5,7 @@ import pytest
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ClockConfidence, Decision
-from loyalty_desk.services.ports import OfflineUse
+from loyalty_desk.services.ports.journal import OfflineUse
 from loyalty_desk.services.redemption import HOUR_MS, Standing, allowance, overdraft_bound, share_cap
 from loyalty_desk.wire.v1.rows import ProfileRow
 from tests.loyalty_desk.till_parts import PROGRAM

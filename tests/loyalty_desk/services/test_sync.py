@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.record import ClockConfidence, ExceptionKind, Record, RecordKind
-from loyalty_desk.services.ports import NotOurServer, ServerSaid
+from loyalty_desk.services.ports.server import NotOurServer, ServerSaid
 from loyalty_desk.services.sync import MOST_ROUNDS, SyncEngine, SyncOutcome
 from loyalty_desk.wire.v1.sync import BlockIds, PushAnswer, PushRequest, ReconcileAnswer
 from tests.loyalty_desk.services.fake_ledger import ROOT, FakeLedger

@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 
 from loyalty_desk.domain.record import handle_text
-from loyalty_desk.services.ports import CachedGuest, CacheState, CredentialState
+from loyalty_desk.services.ports.cache import CachedGuest, CacheState, CredentialState
 from loyalty_desk.store.cache import SqliteCache
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer

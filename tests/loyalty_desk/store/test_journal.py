@@ -6,7 +6,7 @@ import pytest
 
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import Record, Totals, chain_hash, genesis, head_is_signed
-from loyalty_desk.services.ports import OfflineUse, StoredProgram
+from loyalty_desk.services.ports.journal import OfflineUse, StoredProgram
 from loyalty_desk.store.engine import Unreadable
 from loyalty_desk.store.journal import SqliteJournal
 from tests.loyalty_desk.till_parts import DEVICE, DEVICE_KEY, GUEST, HANDLE, KEY, NETWORK, Parts, make_parts, sale

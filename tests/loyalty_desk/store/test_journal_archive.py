@@ -13,7 +13,7 @@ from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.private_fields import GuestFields, Private
 from loyalty_desk.domain.record import Credential, RecordKind
 from loyalty_desk.domain.return_contents import Returned
-from loyalty_desk.services.ports import PinTries
+from loyalty_desk.services.ports.journal import PinTries
 from loyalty_desk.services.recording import Fact
 from loyalty_desk.store.engine import connect
 from loyalty_desk.store.migrations.journal import first

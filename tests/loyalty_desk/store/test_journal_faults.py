@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.services.ports import PinTries, StoredProgram
+from loyalty_desk.services.ports.journal import PinTries, StoredProgram
 from loyalty_desk.services.sentences import sentence_of
 from loyalty_desk.services.wording import Words
 from tests.loyalty_desk.store.faulty_disk import FaultyDisk

@@ -13,7 +13,8 @@ import zstandard
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import handle_text
 from loyalty_desk.services.bootstrapping import Bootstrap
-from loyalty_desk.services.ports import NoAnswer, NotOurServer, ServerSaid, SnapshotSpoiled
+from loyalty_desk.services.ports.cache import SnapshotSpoiled
+from loyalty_desk.services.ports.server import NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.store.cache import SqliteCache
 from loyalty_desk.store.snapshot import SnapshotFiles
 from loyalty_desk.wire.v1.bootstrap import FORMAT, INSERT, LAYOUT, SnapshotManifest, stored

@@ -20,7 +20,8 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import Choices, Quote
 from loyalty_desk.domain.record import ClockConfidence, Credential
 from loyalty_desk.services.checkout import Allowance, CheckDraft, GuestCard, SaleDone
-from loyalty_desk.services.ports import Notice, Scan, ScanSource
+from loyalty_desk.services.ports.journal import Notice
+from loyalty_desk.services.ports.scan import Scan, ScanSource
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
 from loyalty_desk.ui.sale.presenter import SalePresenter

@@ -13,7 +13,7 @@ from loyalty_desk.counter import Counter as UseCases
 from loyalty_desk.counter import make_counter
 from loyalty_desk.domain.record import ClockConfidence, Record, RecordKind
 from loyalty_desk.services.checkout import GuestCard
-from loyalty_desk.services.ports import Scan, ScanSource
+from loyalty_desk.services.ports.scan import Scan, ScanSource
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.counter.ports import Chosen, Device, Left

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication
 
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.services.enrolment import PairingShown
-from loyalty_desk.services.ports import Scan, ScanSource
+from loyalty_desk.services.ports.scan import Scan, ScanSource
 from loyalty_desk.ui import theme
 from loyalty_desk.ui.pairing.presenter import PairingPresenter
 from loyalty_desk.ui.pairing.state import PairingState, PairingStep

@@ -175,7 +175,7 @@ def test_what_is_not_a_guest_says_so_and_leaves_the_check_alone(counter, scanned
 
 
 def test_bytes_that_are_no_text_are_not_ours(counter) -> None:
-    from loyalty_desk.services.ports import Scan, ScanSource
+    from loyalty_desk.services.ports.scan import Scan, ScanSource
 
     counter.presenter.code_scanned(Scan(b"\xff\xfe\x80", ScanSource.SERIAL))
     assert counter.screen.message.text == "This code is not one of ours."

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton, QScr
 from loyalty_desk.runtime.keyboard_scanner import HeldKey, KeyboardScannerFilter
 from loyalty_desk.scanners import WedgeParser
 from loyalty_desk.scanning.keyboard_wedge import KeyboardWedge
-from loyalty_desk.services.ports import Scan, ScanSource
+from loyalty_desk.services.ports.scan import Scan, ScanSource
 from loyalty_desk.ui import theme
 from loyalty_desk.ui.sale.ports import ScannerHealth
 from loyalty_desk.ui.sale.state import FieldMode, Phase

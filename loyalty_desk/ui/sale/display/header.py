@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from loyalty_desk.domain.record import ClockConfidence
-from loyalty_desk.services.ports import Notice
+from loyalty_desk.services.ports.journal import Notice
 from loyalty_desk.services.sentences import sentence_of
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
