@@ -126,7 +126,6 @@ class TillApp:
         self.counter: CounterPresenter | None = None
         self._counter_view: CounterView | None = None
         self.state: SaleState | None = None
-        self.painted_at: float | None = None
         self._till: Till | None = None
         self._sync: Worker | None = None
         self._keyboard: KeyboardScannerFilter | None = None

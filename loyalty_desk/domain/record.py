@@ -22,7 +22,6 @@ from loyalty_desk.domain.guest_code import HANDLE_BYTES, CodeKind
 
 VERSION = 1
 MAX_PAYLOAD_BYTES = 64 * 1024
-MAX_EPOCH = (1 << 63) - 1
 
 
 class RecordKind(StrEnum):

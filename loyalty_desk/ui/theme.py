@@ -5,7 +5,7 @@ Qt's own colour scheme does nothing offscreen and under bare X11, so both are Fu
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cache
 from string import Template
 
@@ -195,6 +195,3 @@ def set_tone(widget: QWidget, tone: str) -> None:
         style = widget.style()
         style.unpolish(widget)
         style.polish(widget)
-
-
-COLOUR_NAMES = frozenset(f.name for f in fields(Colours))

@@ -12,7 +12,6 @@ from loyalty_desk.domain.tally import Tally
 
 OTHER_STORE = Reason("other_store")
 NOT_FOR_THIS_GUEST = Reason("not_for_this_guest")
-CHANNELS = ("till", "web", "partner")
 
 
 class Stores(Condition):

@@ -13,7 +13,6 @@ from loyalty_desk.ui import theme
 from loyalty_desk.ui.widgets.labels import label, show_text
 
 SIDE = 104
-_MODULES = ((48, 30), (48, 40), (30, 48), (40, 48), (56, 50), (66, 48), (50, 58), (60, 60), (68, 66), (52, 68))
 
 
 class Drawing(StrEnum):
