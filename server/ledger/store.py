@@ -140,11 +140,14 @@ class LedgerStore(Protocol):
     async def insert_entries(
         self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Mapping[tuple[UUID, int], UUID]
     ) -> None:
-        """Insert the legs of postings; a credit to a guest names the lot it made, which is one of `made`."""
+        """Insert the legs of postings; a guest's credit names the lot it made: `made` has it by transaction and leg."""
         ...
 
     async def store_lots(self, guests: Sequence[GuestAccount], now: datetime) -> None:
-        """Insert new lots and uses, and write down what was taken from older lots."""
+        """Insert new lots and uses, and write down what was taken from older lots.
+
+        What a check gave counts for the day it was made, or for the oldest that counts at `now`.
+        """
         ...
 
     async def store_guests(self, rows: Sequence[GuestChange]) -> None:

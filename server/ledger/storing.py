@@ -193,7 +193,10 @@ async def insert_entries(
 
 
 async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequence[GuestAccount], now: datetime) -> None:
-    """Insert new lots and uses, and write down what was taken from older lots."""
+    """Insert new lots and uses, and write down what was taken from older lots.
+
+    What a check gave counts for the day it was made, or for the oldest that counts at `now`.
+    """
     oldest = to_ms(now - OLDEST)
     made = [(one.account_id, lot) for one in guests for lot in one.holdings.made]
     if made:
