@@ -27,7 +27,7 @@ bench: .venv/.ready
 	@$(PY) tests/bench/run.py $(BENCH)
 
 test-thorough: .venv/.ready
-	$(PY) -m pytest tests/loyalty_desk/domain/properties --hypothesis-profile=thorough
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal tests/loyalty_desk/domain/properties --hypothesis-profile=thorough
 
 simulate: .venv/.ready
 	@$(PY) tests/simulation/run.py $(if $(SEEDS),SEEDS=$(SEEDS)) $(if $(SEED),SEED=$(SEED)) $(if $(STORE),STORE=$(STORE)) $(if $(FROM),FROM=$(FROM))
