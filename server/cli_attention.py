@@ -86,7 +86,7 @@ def quarantine_release(
         return await release.release(opened.db, tools, chosen, number, who, note, datetime.now(UTC))
 
     found = with_ground(settings_of(data_dir), terminal, work)
-    terminal.line(f"{found.posted} records are posted, {found.waiting} wait for others, {found.refused} cannot be.")
+    terminal.line(f"Posted: {found.posted}. Waiting for others: {found.waiting}. Never to be posted: {found.refused}.")
     terminal.result(id=number, **asdict(found))
 
 

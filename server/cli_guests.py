@@ -66,7 +66,7 @@ def guests_export(
 
     found = with_ground(settings_of(data_dir), terminal, work)
     lists.write(file, found)
-    terminal.line(f"{len(found)} guests are in {file}. It holds personal data: keep it safe.")
+    terminal.line(f"{file} has {counted(len(found), 'guest')}. It holds personal data: keep it safe.")
     terminal.result(guests=len(found), file=file)
 
 
@@ -114,7 +114,7 @@ def guests_erase(
         return who, await erase(opened, chosen, who)
 
     who, cards = with_ground(settings_of(data_dir), terminal, work)
-    terminal.line(f"Guest {who} is erased, and {cards} cards with it.")
+    terminal.line(f"Guest {who} is erased, and {counted(cards, 'card')} with it.")
     terminal.result(guest=who, cards=cards)
 
 

@@ -22,7 +22,7 @@ from server.cli_ground import (
     settings_of,
     with_ground,
 )
-from server.cli_terminal import Terminal
+from server.cli_terminal import Terminal, counted
 from server.kit.feed import Change
 from server.kit.ground import Ground
 
@@ -82,5 +82,5 @@ def _decide(
             )
 
     amount = with_ground(settings_of(data_dir), terminal, work)
-    terminal.line(f"{amount} points {'can be spent now' if is_approved else 'were taken back'}.")
+    terminal.line(f"{counted(amount, 'point')} {'to spend now' if is_approved else 'taken back'}.")
     terminal.result(id=lot, amount=amount, state="approved" if is_approved else "denied")
