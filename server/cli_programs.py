@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -19,10 +20,10 @@ from server.kit.ground import Ground
 from server.sentences import sentence
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from server.ledger.leases import Key, Standing
     from server.tills.service import Till
-
-    type Held = Mapping[Key, Mapping[UUID, int]]
 
 app = typer.Typer(no_args_is_help=True, help="The program of a network: check a file, publish it, show what is there.")
 File = Annotated[Path, typer.Argument(help="A .toml, .yaml or .json file with the keys of a program.")]
@@ -109,34 +110,73 @@ def program_limits(network: NetworkId = None, data_dir: DataDir = None, as_json:
     """Say of every rule limited for all guests together what was given, what tills hold to give, and what is left."""
     from datetime import UTC, datetime
 
-    from loyalty_desk.domain.money import currency
     from loyalty_desk.domain.uses import MONEY
-    from server.ledger import leases
-    from server.programs import service
-    from server.tills import service as tills
 
     terminal = Terminal(as_json)
     now = datetime.now(UTC)
 
-    async def work(opened: Ground) -> tuple[Program, Sequence[Standing], Held, Sequence[Till], Sequence[UUID]]:
-        chosen = await chosen_network(opened, network)
-        async with opened.db.begin(chosen) as connection:
-            program = await service.current(connection, chosen)
-            if program is None:
-                raise Refused("program_missing")
-            return (
-                program,
-                await leases.standings(connection, chosen, program, now),
-                await leases.held_by_tills(connection, chosen, now),
-                await tills.tills(connection, chosen),
-                await leases.awaited(connection, chosen, now),
-            )
+    async def work(opened: Ground) -> _Limits:
+        return await _limits(opened, await chosen_network(opened, network), now)
 
-    program, found, held, known, awaited = with_ground(settings_of(data_dir), terminal, work)
-    names = {one.id: one.name for one in known}
-    seen = {one.id: one.last_seen for one in known}
-    unit = currency(program.currency)
-    for one in found:
+    found = with_ground(settings_of(data_dir), terminal, work)
+    _say_limits(terminal, found)
+    terminal.result(
+        version=found.program.version,
+        limits=[
+            {
+                "rule": one.key[0],
+                "of": "money" if one.key[1] == MONEY else "uses",
+                "limit": one.limit,
+                "used": one.used,
+                "leased": one.leased,
+                "left": one.left,
+                "tills": {str(till): count for till, count in found.held.get(one.key, {}).items()},
+            }
+            for one in found.standings
+        ],
+        awaited=[str(one) for one in found.awaited],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """How limits stand; `held` is what of each lies with which till, `awaited` are the tills to be heard of first."""
+
+    program: Program
+    standings: Sequence[Standing]
+    held: Mapping[Key, Mapping[UUID, int]]
+    tills: Mapping[UUID, Till]
+    awaited: Sequence[UUID]
+
+
+async def _limits(opened: Ground, network: UUID, now: datetime) -> _Limits:
+    from server.ledger import leases
+    from server.programs import service
+    from server.tills import service as tills
+
+    async with opened.db.begin(network) as connection:
+        program = await service.current(connection, network)
+        if program is None:
+            raise Refused("program_missing")
+        return _Limits(
+            program,
+            await leases.standings(connection, network, program, now),
+            await leases.held_by_tills(connection, network, now),
+            {one.id: one for one in await tills.tills(connection, network)},
+            await leases.awaited(connection, network, now),
+        )
+
+
+def _say_limits(terminal: Terminal, found: _Limits) -> None:
+    from loyalty_desk.domain.money import currency
+    from loyalty_desk.domain.uses import MONEY
+
+    unit = currency(found.program.currency)
+
+    def name(till: UUID) -> str:
+        return found.tills[till].name if till in found.tills else str(till)
+
+    for one in found.standings:
         rule, period = one.key
 
         def said(count: int, *, of_money: bool = period == MONEY) -> str:
@@ -146,30 +186,14 @@ def program_limits(network: NetworkId = None, data_dir: DataDir = None, as_json:
             f"{said(one.limit)} in all, {said(one.used)} given, {said(one.leased)} at tills, {said(one.left)} left"
         )
         terminal.line(f"{rule}: {figures}")
-        for till, count in sorted(held.get(one.key, {}).items(), key=lambda it: (-it[1], str(it[0]))):
-            heard = seen.get(till)
+        for till, count in sorted(found.held.get(one.key, {}).items(), key=lambda it: (-it[1], str(it[0]))):
+            heard = found.tills[till].last_seen if till in found.tills else None
             when = "never heard of" if heard is None else f"last heard of {heard:%Y-%m-%d %H:%M} UTC"
-            terminal.line(f"  {said(count):>10}  {names.get(till, till)} ({when})")
-    if not found:
+            terminal.line(f"  {said(count):>10}  {name(till)} ({when})")
+    if not found.standings:
         terminal.line("No rule of the program is limited for all guests together.")
-    for till in awaited if found else []:
+    for till in found.awaited if found.standings else ():
         terminal.say(
-            f"Since the server was put back till “{names.get(till, till)}” has not said what it gave: until it has, or"
-            " is taken off the network, tills get no more."
+            f"Since the server was put back till “{name(till)}” has not said what it gave: until it has, or is taken"
+            " off the network, tills get no more."
         )
-    terminal.result(
-        version=program.version,
-        limits=[
-            {
-                "rule": one.key[0],
-                "of": "money" if one.key[1] == MONEY else "uses",
-                "limit": one.limit,
-                "used": one.used,
-                "leased": one.leased,
-                "left": one.left,
-                "tills": {str(till): count for till, count in held.get(one.key, {}).items()},
-            }
-            for one in found
-        ],
-        awaited=[str(one) for one in awaited],
-    )
