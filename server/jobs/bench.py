@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.program import Program
 from server.guests import service as guests
 from server.kit.crypto import Vault
-from server.kit.db import Database, fetch, fetch_one
+from server.kit.db import Database, fetch, fetch_one, fetch_value
 from server.kit.feed import Change
 from server.ledger.shelf import ProgramShelf
 
@@ -75,6 +75,15 @@ async def go_through(bench: Bench, network: UUID, job: str, period: str, now: da
             )
         done += count
     return done
+
+
+async def last_run(bench: Bench, network: UUID) -> datetime | None:
+    """Return when a network's jobs began last."""
+    async with bench.db.begin(network) as connection:
+        found: datetime | None = await fetch_value(
+            connection, "select max(started_at) from job_progress where network_id = $1", network
+        )
+    return found
 
 
 async def guests_behind(connection: AsyncConnection, network: UUID, after: UUID | None, limit: int) -> list[UUID]:

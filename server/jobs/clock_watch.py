@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from server.jobs.bench import Bench
-from server.kit.db import fetch_value
-
 # As long as expiry waits for tills that were offline: who is away no longer notices nothing.
 LEAP = timedelta(days=7)
 PATIENCE = timedelta(hours=4)
@@ -34,12 +31,3 @@ class ClockWatch:
             return True
         here = self.monotonic_ms()
         return here - self._since.setdefault(network, here) >= PATIENCE // timedelta(milliseconds=1)
-
-
-async def last_run(bench: Bench, network: UUID) -> datetime | None:
-    """Return when a network's jobs began last."""
-    async with bench.db.begin(network) as connection:
-        found: datetime | None = await fetch_value(
-            connection, "select max(started_at) from job_progress where network_id = $1", network
-        )
-    return found

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.days import day_of
-from server.jobs.bench import Bench, go_through, guests_behind
+from server.jobs.bench import Bench, go_through, guests_behind, last_run
 from server.jobs.birthdays import birthdays_page
-from server.jobs.clock_watch import PATIENCE, ClockWatch, last_run
+from server.jobs.clock_watch import PATIENCE, ClockWatch
 from server.kit.errors import is_outage, sqlstate
 from server.ledger import words
 from server.ledger.attention import put_forward
