@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from loyalty_desk.services.checkout import Checkout
     from loyalty_desk.services.ports.scan import Scan
     from loyalty_desk.till import Till
-    from loyalty_desk.ui.counter.ports import Left
     from loyalty_desk.ui.counter.presenter import CounterPresenter
     from loyalty_desk.ui.counter.view import CounterView
     from loyalty_desk.ui.pairing.presenter import PairingPresenter
@@ -335,6 +334,7 @@ class TillApp:
             self.window.show_screen(self._counter_view)
 
     def _make_counter(self, till: Till, checkout: Checkout, sale: SalePresenter) -> CounterPresenter:
+        from loyalty_desk.till_care import TillCare
         from loyalty_desk.ui.counter.presenter import CounterPresenter
         from loyalty_desk.ui.counter.view import CounterView
         from loyalty_desk.window_settings import WindowSettings
@@ -470,9 +470,9 @@ class TillApp:
             if self.presenter is not None:
                 self.presenter.theme_chosen(wanted.theme)
         if ("camera" in changed or "serial" in changed) and self.scanners is not None:
-            before_now = self.scanners
+            unplugged = self.scanners
             # Not on the main thread: a camera may take its time to let go.
-            self.runner.run(lambda: before_now.stop(SCANNERS_MAY_TAKE), self._plug_in_again, self._report)
+            self.runner.run(lambda: unplugged.stop(SCANNERS_MAY_TAKE), self._plug_in_again, self._report)
 
     def _plug_in_again(self, _left: list[str]) -> None:
         self._plug_in()
@@ -540,6 +540,7 @@ def _past_sale(till: Till) -> PastSale | None:
 
 
 def _import_pages() -> None:
+    import loyalty_desk.till_care
     import loyalty_desk.ui.counter.presenter
     import loyalty_desk.ui.counter.view
     import loyalty_desk.window_settings  # noqa: F401
@@ -561,40 +562,3 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
         return datetime.now(UTC)
-
-
-class TillCare:
-    """What support asks of a till: its journal proved, and carried away."""
-
-    def __init__(self, till: Till, stop_sync: Callable[[], object], close: Callable[[], None]) -> None:
-        self._till = till
-        self._stop_sync = stop_sync
-        self._close = close
-
-    def is_sound(self) -> bool:
-        """Prove the journal record by record; db thread."""
-        return self._till.prove().bad is None
-
-    def sync_now(self) -> None:
-        """Wake the sync."""
-        self._till.wake_sync()
-
-    def export(self) -> tuple[Path, int]:
-        """Write the journal into a new file beside it; db thread."""
-        path = self._file()
-        return path, self._till.export(path)
-
-    def leave(self) -> Left:
-        """Take the till off its network; what waits is written into a file first. Db thread."""
-        from loyalty_desk.ui.counter.ports import Left
-
-        status = self._till.status()
-        export = self._file() if status is not None and status.waiting else None
-        return Left(self._till.leave(export, closing=self._stop_sync), export)
-
-    def close_window(self) -> None:
-        """End the program."""
-        self._close()
-
-    def _file(self) -> Path:
-        return self._till.paths.folder / f"journal-{datetime.now(UTC):%Y%m%d-%H%M%S}.ldx"
