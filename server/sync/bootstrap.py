@@ -69,7 +69,7 @@ class Snapshots:
             and self._clock() - usable.made_at <= MAX_AGE_S
         )
         if not fresh:
-            self._make(ground, network)
+            self._make(ground, network, usable)
         if usable is None:
             text = "The server is preparing the guests' data. Ask again in a moment."
             raise ApiError(503, ErrorCode.SNAPSHOT_WAITS, text, retry_after_s=COME_BACK_S)
@@ -89,31 +89,38 @@ class Snapshots:
         """Wait until nothing is being made."""
         await asyncio.gather(*self._making.values(), return_exceptions=True)
 
-    def _make(self, ground: Ground, network: UUID) -> None:
+    def _make(self, ground: Ground, network: UUID, old: SnapshotFile | None) -> None:
         running = self._making.get(network)
         if running is None or running.done():
-            self._making[network] = asyncio.create_task(self._make_aside(ground, network))
+            self._making[network] = asyncio.create_task(self._make_aside(ground, network, old))
 
-    async def _make_aside(self, ground: Ground, network: UUID) -> None:
+    async def _make_aside(self, ground: Ground, network: UUID, old: SnapshotFile | None) -> None:
         try:
-            await asyncio.to_thread(_make_alone, ground, network, self._clock)
+            await asyncio.to_thread(_make_alone, ground, network, self._clock, old)
         except Exception:  # noqa: BLE001 - the next till that asks begins anew
             _LOG.exception("the snapshot of %s could not be made", network)
 
 
-def _make_alone(ground: Ground, network: UUID, clock: Callable[[], float]) -> None:
+def _make_alone(ground: Ground, network: UUID, clock: Callable[[], float], old: SnapshotFile | None) -> None:
+    """Make the snapshot that follows `old`, unless another has made it since somebody looked.
+
+    One more would push out the one that a till is in the middle of.
+    """
     folder = _folder(ground, network)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FileLock(folder / "making.lock")
     if not lock.take():
         return
     try:
+        newest = next(iter(snapshot_file.find(folder, ground.vault, network)), None)
+        if newest is not None and (old is None or newest.manifest.id != old.manifest.id):
+            return
         for half in folder.glob("*.half"):
             half.unlink(missing_ok=True)
         began = time.monotonic()
         made = asyncio.run(_made(ground, network, folder, clock()))
-        for old in snapshot_file.find(folder, ground.vault, network)[KEPT:]:
-            old.delete()
+        for spent in snapshot_file.find(folder, ground.vault, network)[KEPT:]:
+            spent.delete()
         figures = (network, made.manifest.rows, made.manifest.packed, time.monotonic() - began)
         _LOG.info("snapshot of %s: %d rows, %d bytes, %.1f s", *figures)
     finally:

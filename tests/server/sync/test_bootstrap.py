@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ from server.guests import leaving
 from server.sync import bootstrap
 from server.sync.pull import pull
 from server.sync.signers import find_signer
+from server.sync.snapshot_file import find
 from server.sync.store import PostgresStores
 from tests.server.fake_till import FakeTill
 from tests.server.world import SYNC, World, read, refusal
@@ -137,6 +139,11 @@ async def test_an_old_file_is_served_until_the_next_is_made(world: World, monkey
             break
         await asyncio.sleep(0.05)
     assert seen[0] == old.id != seen[-1]
+    # Somebody who looked before the new one was there asks for it a moment later: it is there already.
+    folder = world.ground.settings.data_dir / "snapshots" / str(world.network)
+    (was,) = [one for one in find(folder, world.ground.vault, world.network) if one.manifest.id == old.id]
+    await asyncio.to_thread(bootstrap._make_alone, world.ground, world.network, time.time, was)
+    assert (await manifest(world, till)).id == seen[-1]
     # Who was in the middle of the old one can finish it.
     assert (await get(world, till, f"/{old.id}")).status_code == 206
 
