@@ -234,7 +234,9 @@ async def _chains(connection: AsyncConnection, made: Audit) -> None:
         connection,
         """
         select device_id, epoch, branch, head_seq, head_hash, count, cum_count, cum_earned, cum_redeemed, parent_head
-        from device_epoch where network_id = $1 order by opened_at, device_id, epoch, branch
+        from device_epoch where network_id = $1
+        -- An epoch's branches together, however many tills were paired before it forked.
+        order by min(opened_at) over (partition by device_id, epoch), device_id, epoch, branch
         """,
         made.network,
     )

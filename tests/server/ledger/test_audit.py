@@ -50,6 +50,22 @@ async def test_an_honest_ledger_has_no_findings(world: World) -> None:
     assert last_line([found]) == "verify: ok, 6 sales, 0 lost, 0 doubled, ledger balanced"
 
 
+async def test_a_fork_is_none_the_worse_for_a_till_that_was_paired_before_it(world: World) -> None:
+    till = await world.till()
+    for _ in range(3):
+        till.sale()
+    await world.push(till)
+    other = await world.till()
+    other.sale()
+    await world.push(other)
+    till.rewind(2)
+    till.sale()
+    await world.post(till, "push", till.push())
+    found = await audited(world)
+    assert found.findings == []
+    assert found.counted.sales == 5
+
+
 async def test_a_declared_hole_is_lost_and_is_no_finding(world: World) -> None:
     till = await world.till()
     for _ in range(4):
