@@ -43,7 +43,9 @@ def role_name(role: str, words: Words) -> str:
 
 def compare_line(characters: str, words: Words) -> str:
     """Return what to compare while a till joins."""
-    return words.gettext("Compare with the server’s screen: {characters}").format(characters=characters)
+    return words.gettext("Compare with the server’s screen: {characters}").format(
+        characters=f"{characters[:4]} {characters[4:]}"
+    )
 
 
 def same_question(words: Words) -> str:

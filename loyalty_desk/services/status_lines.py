@@ -10,6 +10,14 @@ from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
 
 
+def keys_place(status: TillStatus, words: Words) -> str:
+    """Return where the till's keys are; a keyring has a name, as support asks for it."""
+    _, found, name = status.credential_backend.partition("keyring:")
+    if found:
+        return words.gettext("the computer’s keyring ({name})").format(name=name)
+    return words.gettext("a file in the till’s folder")
+
+
 def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[str, str]]:
     """Return pairs of a caption and what it is now; a till that has never exchanged says so instead of alarming."""
     t = words.gettext
@@ -45,5 +53,5 @@ def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[
         (t("Guests"), not_yet if fresh and not status.guests_loaded and status.loading_percent is None else guests),
         (t("Program"), not_yet if status.program_version is None else str(status.program_version)),
         (t("Journal"), t("can be written") if status.journal_ok else t("cannot be written")),
-        (t("Keys"), status.credential_backend),
+        (t("Keys are kept in"), keys_place(status, words)),
     ]

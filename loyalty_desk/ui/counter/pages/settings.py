@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from loyalty_desk.services.pins import Member
+from loyalty_desk.services.status_lines import keys_place
 from loyalty_desk.ui.counter.page import WHO, Page, facts_of
 from loyalty_desk.ui.counter.ports import Device, Left
 from loyalty_desk.ui.counter.state import CounterState, Fact, Group, Option, SideButton
@@ -120,7 +121,7 @@ class SettingsPage(Page):
                 (t("Network"), status.network or "—"),
                 (t("Store"), status.store),
                 (t("Till"), status.till),
-                (t("Keys are kept in"), status.credential_backend),
+                (t("Keys are kept in"), keys_place(status, self.words)),
             ]
         )
 
