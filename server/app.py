@@ -74,7 +74,7 @@ def create_app(
             stack.push_async_callback(desk.close)
             quick = Database(found.app, pool_size=_HOLDS_AT_ONCE, overflow=0)
             stack.push_async_callback(quick.close)
-            services.open(opened, ledger, Holds(quick, opened.vault), desk)
+            services.open(opened, ledger, Holds(quick, opened.vault), desk, shelf)
             if prices_again:
                 await stack.enter_async_context(_running(repricer.run()))
             bench = Bench(opened.db, opened.vault, shelf)

@@ -29,10 +29,11 @@ class Services:
     _ledger: Ledger | None = field(default=None)
     _holds: Holds | None = field(default=None)
     _checks: CheckDesk | None = field(default=None)
+    _shelf: ProgramShelf | None = field(default=None)
 
-    def open(self, ground: Ground, ledger: Ledger, holds: Holds, checks: CheckDesk) -> None:
+    def open(self, ground: Ground, ledger: Ledger, holds: Holds, checks: CheckDesk, shelf: ProgramShelf) -> None:
         """Put in what the routes use from now on."""
-        self._ground, self._ledger, self._holds, self._checks = ground, ledger, holds, checks
+        self._ground, self._ledger, self._holds, self._checks, self._shelf = ground, ledger, holds, checks, shelf
 
     @property
     def ground(self) -> Ground:
@@ -61,6 +62,13 @@ class Services:
         if self._checks is None:
             raise RuntimeError("the application has not been started")
         return self._checks
+
+    @property
+    def shelf(self) -> ProgramShelf:
+        """Return the programs that this process has read."""
+        if self._shelf is None:
+            raise RuntimeError("the application has not been started")
+        return self._shelf
 
 
 def ledger_tools(ground: Ground, shelf: ProgramShelf) -> Tools:

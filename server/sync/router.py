@@ -26,7 +26,6 @@ from server.kit.answers import answer
 from server.kit.auth import Signer, decode_body, read_signed, require_bearer, require_same
 from server.kit.documented import ERRORS, documented
 from server.kit.errors import ApiError
-from server.ledger.shelf import ProgramShelf
 from server.services import Services
 from server.sync.bootstrap import Snapshots
 from server.sync.hello import hello
@@ -71,7 +70,9 @@ def make_router(services: Services) -> APIRouter:
     """Return the routes over the services of this process."""
     router = APIRouter(prefix="/api/v1/sync", tags=["sync"])
     snapshots = Snapshots()
-    shelf = ProgramShelf()
+
+    def stores() -> PostgresStores:
+        return PostgresStores(services.ground, services.shelf)
 
     async def find(network: UUID, device: UUID) -> Signer | None:
         return await find_signer(services.ground, network, device)
@@ -82,7 +83,7 @@ def make_router(services: Services) -> APIRouter:
         signer, body = await read_signed(request, find)
         message = decode_body(HelloRequest, request, body)
         require_same(signer, message.network, message.device)
-        return answer(await hello(PostgresStores(services.ground), message, services.clock.now(), signer.key))
+        return answer(await hello(stores(), message, services.clock.now(), signer.key))
 
     @router.post("/push", **documented(PushAnswer, PushRequest, 400, 401, 403, 409, 413, 429, 503))
     async def post_push(request: Request) -> Response:
@@ -98,7 +99,7 @@ def make_router(services: Services) -> APIRouter:
         signer, body = await read_signed(request, find)
         message = decode_body(ReconcileRequest, request, body)
         require_same(signer, message.network, message.device)
-        return answer(await reconcile(PostgresStores(services.ground), message))
+        return answer(await reconcile(stores(), message))
 
     @router.post("/leases", **documented(LeaseAnswer, LeaseRequest, 400, 401, 403, 409, 413, 503))
     async def post_leases(request: Request) -> Response:
@@ -107,7 +108,7 @@ def make_router(services: Services) -> APIRouter:
         require_bearer(request, signer)
         message = decode_body(LeaseRequest, request, body)
         require_same(signer, message.network, message.device)
-        return answer(await lease(PostgresStores(services.ground, shelf), message, services.clock.now()))
+        return answer(await lease(stores(), message, services.clock.now()))
 
     @router.post("/salvage", **documented(SalvageAnswer, SalvageRequest, 400, 401, 403, 404, 409, 413, 429, 503))
     async def post_salvage(request: Request) -> Response:
@@ -130,7 +131,7 @@ def make_router(services: Services) -> APIRouter:
         """Read the changes behind a cursor; needs the bearer beside the signature."""
         signer, _ = await read_signed(request, find)
         require_bearer(request, signer)
-        return answer(await pull(PostgresStores(services.ground), signer, cursor, limit))
+        return answer(await pull(stores(), signer, cursor, limit))
 
     @router.get("/bootstrap", **documented(SnapshotManifest, None, 401, 403, 503))
     async def get_snapshot(request: Request) -> Response:
