@@ -26,6 +26,9 @@ LANGUAGES = ("ru", "en")
 # What bounds a rule that gives everything for nothing.
 BOUNDS = frozenset({"budget", "coupon", "usage", "unit_price"})
 PER_UNIT_LIMITS = ("cap", "max_units")
+# Leases name rules by it, and an index of counters takes no more than a few of these.
+MAX_RULE_ID = 200
+_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,10 @@ def _codes(program: Program) -> Iterator[Finding]:
 
 
 def _rule(rule: Rule, program: Program) -> Iterator[Finding]:
+    if len(rule.id) > MAX_RULE_ID:
+        wants = f"at most {MAX_RULE_ID} letters"
+        yield Finding("field_wrong", f"rule {rule.id[:_SHOWN]}…", facts={"field": "id", "wants": wants})
+        return
     place = f"rule {rule.id}"
     for part, known in ((rule.effects, EFFECTS), (rule.conditions, CONDITIONS)):
         for one in part:

@@ -123,6 +123,12 @@ def test_an_id_that_no_counter_could_be_named_by():
     assert codes(rule("a:b", off(1))) == [("rule_id_colon", "rule a:b", True)]
 
 
+def test_an_id_that_tills_could_not_be_told():
+    assert codes(rule("r" * 200, off(1))) == []
+    assert codes(rule("r" * 201, off(1))) == [("field_wrong", f"rule {'r' * 40}…", True)]
+    assert codes(rule("r" * 1_000_000, off(1))) == [("field_wrong", f"rule {'r' * 40}…", True)]
+
+
 def test_missing_names_and_effects():
     assert [one.code for one in findings({"version": 1, "currency": "RUB", "rules": [{"id": "a"}]})] == [
         "rule_without_effect",
