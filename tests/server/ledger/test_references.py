@@ -81,6 +81,17 @@ async def test_what_another_network_has_is_nothing(world: World, admin: psycopg.
         await refers(world, "entry", "account", str(account))
 
 
+async def test_what_another_transaction_has_not_committed_is_nothing(world: World, admin: psycopg.Connection) -> None:
+    await sold(world)
+    new = "insert into account (network_id, kind, unit) values (%s, 'liability', 'points') returning id"
+    with admin.transaction(force_rollback=True):
+        (account,) = admin.execute(new, (world.network,)).fetchone() or (None,)
+        with pytest.raises(DBAPIError, match="refers to nothing"):
+            await refers(world, "entry", "account", str(account))
+    with pytest.raises(DBAPIError, match="refers to nothing"):
+        await refers(world, "entry", "account", str(account))
+
+
 @pytest.mark.parametrize(
     "change",
     [
