@@ -16,7 +16,7 @@ from server.cli_terminal import Terminal, counted
 from server.kit.ground import Ground
 
 app = typer.Typer(no_args_is_help=True, help="Guests: lists of them, two that are one, one that wants to be forgotten.")
-Guest = Annotated[str, typer.Argument(help="A card's code, a member number or the guest's id.")]
+Guest = Annotated[str, typer.Argument(help="A card's code, a phone, a member number or the guest's id.")]
 
 
 @app.command("import")
@@ -138,7 +138,9 @@ def guests_card(guest: Guest, network: NetworkId = None, data_dir: DataDir = Non
 
 @app.command("block")
 def guests_block(
-    guest: Annotated[str, typer.Argument(help="The code of the card; a member number or an id for all of a guest's.")],
+    guest: Annotated[
+        str, typer.Argument(help="The code of the card; a phone, a member number or an id for all of a guest's.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     network: NetworkId = None,
     data_dir: DataDir = None,
@@ -148,7 +150,7 @@ def guests_block(
     from server.guests import codes
 
     terminal = Terminal(as_json)
-    if not yes and not typer.confirm("A blocked card cannot be used again. Block it?", err=True):
+    if not yes and not typer.confirm("A blocked card can never be used again. Block?", err=True):
         raise typer.Exit(1)
 
     async def work(opened: Ground) -> int:
@@ -160,7 +162,9 @@ def guests_block(
     blocked = with_ground(settings_of(data_dir), terminal, work)
     if not blocked:
         raise Refused("card_missing")
-    said = "Tills refuse it from their next sync on, and the exceptions name what it was used for until then."
+    said = (
+        "From their next sync on tills refuse what is blocked; `exceptions list` names what it was used for until then."
+    )
     terminal.line(f"{counted(blocked, 'code')} blocked. {said}")
     terminal.result(blocked=blocked)
 

@@ -19,7 +19,7 @@ app = typer.Typer()
 
 @app.command()
 def statement(
-    guest: Annotated[str, typer.Option(help="A card's code, a member number or the guest's id.")],
+    guest: Annotated[str, typer.Option(help="A card's code, a phone, a member number or the guest's id.")],
     network: NetworkId = None,
     data_dir: DataDir = None,
     as_json: Json = False,
