@@ -185,7 +185,8 @@ def _say_limits(terminal: Terminal, found: _Limits) -> None:
         figures = (
             f"{said(one.limit)} in all, {said(one.used)} given, {said(one.leased)} at tills, {said(one.left)} left"
         )
-        terminal.line(f"{rule}: {figures}")
+        more = ", more than this version of the program allows" if one.used > one.limit else ""
+        terminal.line(f"{rule}: {figures}{more}")
         for till, count in sorted(found.held.get(one.key, {}).items(), key=lambda it: (-it[1], str(it[0]))):
             heard = found.tills[till].last_seen if till in found.tills else None
             when = "never heard of" if heard is None else f"last heard of {heard:%Y-%m-%d %H:%M} UTC"

@@ -1,8 +1,7 @@
 """What a program is checked for before it is published; in a snapshot already at a till all of it is tolerated.
 
 Refused: what cannot be understood, a key that means nothing, a zero divisor, codes that collide, a rule that can never
-apply. Warned of: what may
-be meant but seldom is, as everything for nothing without a limit.
+apply. Warned of: what may be meant but seldom is, as everything for nothing without a limit.
 """
 
 from __future__ import annotations
@@ -72,6 +71,10 @@ def _program(program: Program) -> Iterator[Finding]:
         yield Finding("zero_divisor", "program", facts={"field": "point_value"})
     if program.redemption is not None and program.redemption.max_share_bp == 0:
         yield Finding("redemption_never", "program", facts={"field": "max_share_bp"})
+    if program.model == "points" and any(tier.discount_bp for tier in program.tiers):
+        yield Finding("tiers_lower_nothing", "program", refuses=False)
+    if program.model == "discount" and any(tier.earn_bp for tier in program.tiers):
+        yield Finding("tiers_earn_nothing", "program", refuses=False)
     starts = [tier.threshold for tier in program.tiers]
     if starts != sorted(starts):
         yield Finding("tiers_out_of_order", "program", refuses=False)

@@ -119,6 +119,13 @@ def test_points_that_are_worth_nothing_and_tiers_out_of_order():
     assert codes(tiers=[{"code": "A"}, {"code": "B"}]) == [("tier_unreachable", "program", False)]
 
 
+def test_what_the_model_leaves_out_of_the_tiers_is_warned_of():
+    tiers = [{"code": "A", "discount_bp": 500, "earn_bp": 300}]
+    assert codes(tiers=tiers, model="mixed") == []
+    assert codes(tiers=tiers, model="points") == [("tiers_lower_nothing", "program", False)]
+    assert codes(tiers=tiers, model="discount") == [("tiers_earn_nothing", "program", False)]
+
+
 def test_an_id_that_no_counter_could_be_named_by():
     assert codes(rule("a:b", off(1))) == [("rule_id_colon", "rule a:b", True)]
 
