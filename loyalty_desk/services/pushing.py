@@ -8,7 +8,7 @@ from uuid import UUID
 from loyalty_desk.domain.record import BadRecord, ExceptionKind, Record, SealedRecord
 from loyalty_desk.services.ports.identity import Identity
 from loyalty_desk.services.ports.journal import SEEN_BY_NEXT_PULL, EpochHead, Journal
-from loyalty_desk.services.ports.server import LedgerClient, NotOurServer, ServerSaid
+from loyalty_desk.services.ports.server import LedgerClient, NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import (
@@ -26,6 +26,8 @@ from loyalty_desk.wire.v1.sync import (
 MAX_BATCH_BYTES = 1_000_000
 RECORD_OVERHEAD = 160
 GAPS = 3
+# A slow or shaky link carries a small push where a large one never arrives; fewer than this would be mostly envelope.
+LEAST_RECORDS = 10
 
 
 class Forked(Exception):
@@ -41,14 +43,14 @@ class LedgerShrank(Exception):
 
 
 class Pusher:
-    """Pushes every epoch in the order they were opened."""
+    """Pushes every epoch in the order they were opened; how much at once is found out by what arrives."""
 
     def __init__(self, identity: Identity, journal: Journal, client: LedgerClient, clock: TrustedClock) -> None:
         self._identity = identity
         self._journal = journal
         self._client = client
         self._clock = clock
-        self._limit = MAX_PUSH_RECORDS
+        self._most = self._limit = MAX_PUSH_RECORDS
         self.acknowledged = 0
         self.has_told = False
 
@@ -69,6 +71,9 @@ class Pusher:
                 holes = [Hole(there.acked_seq + 1, records[0].seq - 1, "not on this till any more")]
             try:
                 answer = self._client.push(self._request(incarnation, records, holes))
+            except NoAnswer:
+                self._limit = min(self._most, max(LEAST_RECORDS, len(records) // 2))
+                raise
             except ServerSaid as said:
                 if said.code == ErrorCode.GAP and said.expected_seq is not None and gaps < GAPS:
                     gaps += 1
@@ -79,11 +84,13 @@ class Pusher:
                     self.acknowledged += len(records)
                     raise Forked(epoch) from said
                 elif said.status == 413 and len(records) > 1:
-                    self._limit = max(1, len(records) // 2)
+                    self._most = self._limit = max(1, len(records) // 2)
                 else:
                     raise
                 continue
             self._accept(answer, incarnation, records)
+            # Slowly back to large ones: each that does not arrive costs a time-out and a pause.
+            self._limit = min(self._most, self._limit + self._limit // 8 + 1)
 
     def _step_back(self, there: EpochHead, expected: int, sent_from: int, said: ServerSaid) -> None:
         if expected >= sent_from:

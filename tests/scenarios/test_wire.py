@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -215,13 +216,14 @@ def test_a_slow_link_that_breaks_off_makes_progress_and_selling_does_not_wait(
     waits, stop, levels = [], threading.Event(), [till.status().waiting]
 
     def sync() -> None:
-        while not stop.is_set():
-            client = client_of(till, proxy.address)
-            outcome = till._engine(client).step()
-            client.close()
-            levels.append(till.status().waiting)
-            if outcome.done:
-                return
+        # One engine for all tries, as in the till: it finds out how much this link carries at once.
+        with closing(client_of(till, proxy.address)) as client:
+            engine = till._engine(client)
+            while not stop.is_set():
+                outcome = engine.step()
+                levels.append(till.status().waiting)
+                if outcome.done:
+                    return
 
     thread = threading.Thread(target=sync)
     thread.start()

@@ -71,6 +71,7 @@ class FakeLedger:
     flag: Callable[[Record], int] = lambda _: 0
     wrong_digest: bool = False
     biggest_push: int = 500
+    carries: int = 500
     key_set: dict[str, Json] = field(default_factory=dict)
     key_set_version: int = 0
     tells_key_set: bool = True
@@ -180,6 +181,8 @@ class FakeLedger:
         )
 
     def _push(self, request: PushRequest) -> PushAnswer:
+        if len(request.records) > self.carries:
+            raise NoAnswer("the link is too slow for so much")
         if request.incarnation != self.incarnation:
             raise ServerSaid(409, "STALE_INCARNATION")
         if len(request.records) > self.biggest_push:

@@ -371,6 +371,25 @@ def test_a_batch_too_large_is_halved(line: Line) -> None:
     assert line.ledger.posted() == line.ids()
 
 
+def test_a_link_too_slow_for_a_large_push_carries_small_ones_and_grows_back(line: Line) -> None:
+    line.step()
+    for _ in range(90):
+        line.counter.sell(None, 1)
+    line.ledger.carries = 25
+    assert [line.step().done for _ in range(2)] == [False, False]
+    assert line.waiting() == 90
+    while not line.step().done:
+        pass
+    assert (line.waiting(), line.ledger.posted()) == (0, line.ids())
+    line.ledger.carries = 500
+    for _ in range(200):
+        line.counter.sell(None, 1)
+    before = line.ledger.calls.count("push")
+    assert line.step().done
+    # What arrives makes the next push larger by an eighth.
+    assert 200 / 45 < line.ledger.calls.count("push") - before < 200 / 20
+
+
 def test_quarantined_and_flagged_sales_are_acknowledged_and_told(line: Line) -> None:
     line.step()
     line.ledger.quarantine = lambda r: "BAD_SCHEMA" if r.receipt_no == "DE71-000002" else None
