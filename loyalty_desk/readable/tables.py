@@ -157,12 +157,12 @@ class Tables:
         number = self.words.number_of_points
         lots = self._table((_("Lot"), _("Since"), _("Points"), _("Left"), _("Held"), _("Until")), left=2)
         for lot in ledger.open_lots:
-            until = self._day(lot.expires_at) if lot.expires_at else self.say(_("for good"))
+            until = self._moment(lot.expires_at) if lot.expires_at else self.say(_("for good"))
             if not lot.is_live(at):
                 until = f"{until} ({self.say(_('expired'))})"
             lots.add_row(
                 Text(lot.id),
-                self._day(lot.earned_at),
+                self._moment(lot.earned_at),
                 number(lot.amount),
                 number(lot.remaining),
                 number(lot.held) if lot.held else "",
@@ -174,7 +174,7 @@ class Tables:
                 (_("Can be spent"), self.words.points(max(0, ledger.available(at)))),
                 (_("Balance"), self.words.points(ledger.balance)),
                 (_("Owed"), self.words.points(ledger.debt) if ledger.debt else ""),
-                *((_("Expires next"), f"{self._day(when)}: {self.words.points(n)}") for when, n in expiries),
+                *((_("Expires next"), f"{self._moment(when)}: {self.words.points(n)}") for when, n in expiries),
             ]
         )
         return Group(lots, totals) if ledger.open_lots else totals
@@ -187,14 +187,14 @@ class Tables:
         amount = self._measure(base)
         rows = [
             (_("Tier"), name(found.tier) or self.say(_("none"))),
-            (_("Given by hand until"), self._day(found.until) if found.until else ""),
+            (_("Given by hand until"), self._moment(found.until) if found.until else ""),
             (_("Counts"), amount(found.measured)),
         ]
         if found.next_tier:
             missing = self.say(_("{missing} more")).format(missing=amount(found.missing))
             rows.append((_("Next tier"), f"{name(found.next_tier)}: {missing}"))
         if found.falls_at:
-            rows.append((_("Falls"), f"{self._day(found.falls_at)}: {name(found.falls_to)}"))
+            rows.append((_("Falls"), f"{self._moment(found.falls_at)}: {name(found.falls_to)}"))
         parts: list[RenderableType] = [self._pairs(rows)]
         if stated and stated != found.tier:
             said = self.say(
@@ -205,7 +205,7 @@ class Tables:
             history = self._table((_("When"), _("Tier"), _("Why"), _("Counts")), left=3)
             for change in found.history:
                 cause = self.say(CAUSES[change.cause])
-                history.add_row(self._day(change.at), Text(name(change.after)), cause, amount(change.measured))
+                history.add_row(self._moment(change.at), Text(name(change.after)), cause, amount(change.measured))
             parts.append(history)
         return Group(*parts)
 
@@ -239,9 +239,8 @@ class Tables:
     def _count(self, count: int) -> str:
         return f"+{count}" if count > 0 else formats.number(count, 0, self.words.language)
 
-    def _day(self, moment: datetime) -> str:
-        local = moment.astimezone(self.words.zone)
-        return f"{local:%d.%m.%Y %H:%M}" if self.words.language == "ru" else f"{local:%Y-%m-%d %H:%M}"
+    def _moment(self, moment: datetime) -> str:
+        return self.words.whole_moment(moment)
 
 
 def printed(shown: RenderableType, *, width: int | None = None) -> str:

@@ -6,7 +6,6 @@ The kernel gives codes and numbers; the message ids are English and belong to th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import NamedTuple
 
 from loyalty_desk.domain.canonical import Json
@@ -229,17 +228,9 @@ def _shown(code: str, name: str, value: Json, words: Words) -> str:
             return words.money(value)
         return str(value)
     if name in ("from", "to") and isinstance(value, str):
-        return _day(value, words)
+        return words.day(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         if name == "days":
             return ", ".join(translations.gettext(WEEKDAYS[day - 1]) for day in value if isinstance(day, int))
         return ", ".join(str(item) for item in value)
     return str(value)
-
-
-def _day(text: str, words: Words) -> str:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return text
-    return f"{day:%d.%m.%Y}" if words.language == "ru" else f"{day.isoformat()}"

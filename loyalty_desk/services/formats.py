@@ -5,7 +5,7 @@ The tests hold these against Babel's own answers.
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 
 from loyalty_desk.domain.money import Currency
 
@@ -64,15 +64,30 @@ def time_of_day(moment: datetime, zone: tzinfo) -> str:
 
 
 def day_and_time(moment: datetime, zone: tzinfo, language: str, now: datetime | None = None) -> str:
-    """Return `14:05` today, else with the day before it: `2 мар., 14:05`, `Mar 2, 14:05`."""
+    """Return `14:05` today, else with the day before it: `2 мар., 14:05`, `Mar 2, 14:05`; of another year with it."""
     local = moment.astimezone(zone)
-    if now is not None and now.astimezone(zone).date() == local.date():
+    today = None if now is None else now.astimezone(zone).date()
+    if today == local.date():
         return f"{local:%H:%M}"
+    year = "" if today is None or today.year == local.year else f"{local.year}"
     month = _MONTHS[language][local.month - 1]
-    day = f"{local.day} {month}" if language == "ru" else f"{month} {local.day}"
-    return f"{day}, {local:%H:%M}".replace(" ", NBSP)
+    day_of_it = f"{local.day} {month} {year}" if language == "ru" else f"{month} {local.day}, {year}"
+    return f"{day_of_it.rstrip(' ,')}, {local:%H:%M}".replace(" ", NBSP)
 
 
 def day(moment: datetime, zone: tzinfo, language: str) -> str:
     """Return the day without its year: `2 мар.`, `Mar 2`."""
-    return day_and_time(moment, zone, language).partition(",")[0]
+    return day_and_time(moment, zone, language).rpartition(",")[0]
+
+
+def whole_day(on: date, language: str) -> str:
+    """Return a day with its year, as it stands on papers: `02.03.2026`, `Mar 2, 2026`."""
+    if language == "ru":
+        return f"{on:%d.%m.%Y}"
+    return f"{_MONTHS[language][on.month - 1]} {on.day}, {on.year}".replace(" ", NBSP)
+
+
+def whole_moment(moment: datetime, zone: tzinfo, language: str) -> str:
+    """Return a day with its year and the time, whatever day it is: `02.03.2026, 14:05`, `Mar 2, 2026, 14:05`."""
+    local = moment.astimezone(zone)
+    return f"{whole_day(local, language)},{NBSP}{local:%H:%M}"

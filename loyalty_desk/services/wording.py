@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 
 from loyalty_desk.domain.money import Currency, currency
 from loyalty_desk.language import catalogue
@@ -55,8 +55,21 @@ class Words:
         return formats.time_of_day(moment, self.zone)
 
     def moment(self, moment: datetime, now: datetime) -> str:
-        """Return the time, with the day where it is not today's."""
+        """Return the time, with the day where it is not today's, and the year where it is not this year's."""
         return formats.day_and_time(moment, self.zone, self.language, now)
+
+    def day(self, on: date | str) -> str:
+        """Return a day with its year, given as such or as records keep one; a text that is no day stays as it is."""
+        if isinstance(on, str):
+            try:
+                on = date.fromisoformat(on)
+            except ValueError:
+                return on
+        return formats.whole_day(on, self.language)
+
+    def whole_moment(self, moment: datetime) -> str:
+        """Return a day with its year and the time in the store: for what is read long after, or printed."""
+        return formats.whole_moment(moment, self.zone, self.language)
 
     def day_or_time(self, moment: datetime, now: datetime) -> str:
         """Return the time today, else the day alone: for where there is little room."""

@@ -56,7 +56,7 @@ def test_a_guest_without_a_tier_is_told_from_a_tier_without_a_discount():
     [
         ({"type": "weekdays", "days": [6, 7]}, "only on Saturday, Sunday", "действует только: суббота, воскресенье"),
         ({"type": "hours", "from": "08:00", "to": "09:30"}, "only from 08:00 to 09:30", "только с 08:00 до 09:30"),
-        ({"type": "date", "from": "2026-04-01"}, "begins on 2026-04-01", "начнётся 01.04.2026"),
+        ({"type": "date", "from": "2026-04-01"}, "begins on Apr 1, 2026", "начнётся 01.04.2026"),
         ({"type": "tiers", "tiers": ["VIP"]}, "only for VIP", "только для уровней: VIP"),
         (
             {"type": "usage", "times": 2, "period": "week"},

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -52,6 +52,30 @@ def test_today_needs_no_day() -> None:
     assert formats.day_and_time(datetime(2026, 3, 2, 21, 5, tzinfo=UTC), MOSCOW, "ru", now) == "00:05"
     assert formats.day_and_time(datetime(2026, 3, 2, 20, 5, tzinfo=UTC), MOSCOW, "ru", now) == "2\u00a0мар.,\u00a023:05"
     assert formats.day_and_time(datetime(2026, 3, 2, 20, 5, tzinfo=UTC), MOSCOW, "en", now) == "Mar\u00a02,\u00a023:05"
+
+
+def test_a_moment_of_another_year_says_which() -> None:
+    now = datetime(2026, 3, 2, 21, 30, tzinfo=UTC)
+    last_year = datetime(2025, 12, 31, 20, 59, tzinfo=UTC)
+    assert formats.day_and_time(last_year, MOSCOW, "ru", now) == "31\u00a0дек.\u00a02025,\u00a023:59"
+    assert formats.day_and_time(last_year, MOSCOW, "en", now) == "Dec\u00a031,\u00a02025,\u00a023:59"
+    # In the store the year had already changed.
+    assert formats.day_and_time(datetime(2025, 12, 31, 21, tzinfo=UTC), MOSCOW, "ru", now) == "1\u00a0янв.,\u00a000:00"
+
+
+@given(st.dates(date(1990, 1, 1), date(2090, 12, 31)))
+def test_days_on_papers_are_written_as_babel_writes_them(on: date) -> None:
+    assert formats.whole_day(on, "ru") == format_date(on, "dd.MM.yyyy", locale="ru")
+    assert formats.whole_day(on, "en").replace("\u00a0", " ") == format_date(on, "MMM d, yyyy", locale="en")
+
+
+def test_a_day_of_a_record_is_read_by_people() -> None:
+    assert Words("ru").day("2026-11-21") == "21.11.2026"
+    assert Words("en").day("2026-11-21") == "Nov\u00a021,\u00a02026"
+    assert Words("ru").day("some day") == "some day"
+    late = datetime(2026, 11, 21, 21, 5, tzinfo=UTC)
+    assert Words("ru", zone=MOSCOW).whole_moment(late) == "22.11.2026,\u00a000:05"
+    assert Words("en", zone=MOSCOW).whole_moment(late) == "Nov\u00a022,\u00a02026,\u00a000:05"
 
 
 def test_money_with_its_sign_and_without_grouping() -> None:
