@@ -9,6 +9,7 @@ own: parts of 1 MiB gathered, checked, unpacked, encrypted and swapped in. Besid
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import shutil
 import subprocess
@@ -62,6 +63,7 @@ async def serve(settings: object, base: object, count: int, folder: Path) -> Non
     from server.guests import service as guests
     from server.guests.service import NewGuest
     from server.kit import feed, incarnation
+    from server.kit.errors import ApiError
     from server.kit.ground import ground
     from server.networks.service import NewStore, create_network
     from server.sync.bootstrap import Snapshots
@@ -83,7 +85,8 @@ async def serve(settings: object, base: object, count: int, folder: Path) -> Non
         print(f"{count} guests registered              {time.perf_counter() - began:8.1f} s", flush=True)
         before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
         snapshots = Snapshots()
-        snapshots._make(opened, network)
+        with contextlib.suppress(ApiError):  # it is made for the first that asks, who is told to come back
+            await snapshots.manifest(opened, network)
         await snapshots.settled()
         manifest = await snapshots.manifest(opened, network)
         took, peak = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
