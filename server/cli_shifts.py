@@ -8,6 +8,7 @@ from uuid import UUID
 import typer
 
 from loyalty_desk.domain.money import currency
+from loyalty_desk.domain.shift_totals import Sums
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
 from server.cli_terminal import Terminal, counted, money_text
 from server.kit.ground import Ground
@@ -45,7 +46,8 @@ def shifts(
             money += f"  paid with points {money_text(sums.points_money, unit)}"
         terminal.line(
             f"{one.day}  {one.store}  {one.till}  #{one.number}  {counted(sums.sales, 'sale')}  {money}"
-            f"  points +{sums.points_earned} -{sums.points_redeemed}"
+            f"  left {money_text(sums.left, unit)}"
+            f"  points +{sums.points_earned} -{sums.points_redeemed}{_moved_back(sums)}"
         )
     terminal.line(counted(len(found), "shift"))
     terminal.result(
@@ -63,3 +65,10 @@ def shifts(
             for one in found
         ]
     )
+
+
+def _moved_back(sums: Sums) -> str:
+    """Return the points that returns gave back of those used, and took back of those earned; empty where none."""
+    parts = ((sums.points_back, "given back"), (sums.points_reversed, "taken back"))
+    said = "".join(f", {points} {what}" for points, what in parts if points)
+    return f"{said}, {counted(sums.points_follow, 'return')} to follow" if sums.points_follow else said

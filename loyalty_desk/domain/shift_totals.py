@@ -14,7 +14,7 @@ NOBODY = ""
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Counts, money in minor units and points in smallest units; none is negative.
+    """Counts, money in minor units and points in smallest units; none that is kept is negative.
 
     `sales` counts sales alone, `gross`, `discounts`, `points_money` (what points paid for) and `money` (to pay)
     are theirs: `money` = `gross` − `discounts` − `points_money`. `returned` is money back of voids and refunds. Of
@@ -44,6 +44,11 @@ class Sums:
     registered: int = 0
     credited: int = 0
     debited: int = 0
+
+    @property
+    def left(self) -> int:
+        """Return the minor units that stay once everything that came back is taken off; the only sum below 0."""
+        return self.money - self.returned + self.exchange_money - self.exchange_returned
 
     def plus(self, other: Sums) -> Sums:
         """Return both together."""

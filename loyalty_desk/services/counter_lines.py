@@ -18,51 +18,84 @@ from loyalty_desk.services.wording import Words
 type Lines = list[tuple[str, str]]
 
 
+GAP = ("", "")
+
+
 def report_lines(report: ShiftReport, words: Words) -> Lines:
-    """Return pairs of a caption and a value: the shift as a whole, then each cashier."""
+    """Return pairs of a caption and a value: the shift as a whole, then each cashier; two empty texts are a gap."""
     t = words.gettext
     shift, totals = report.shift, report.totals
     title = t("Z report") if report.is_final else t("X report")
     lines = [
-        (title, t("shift {n} of {day}").format(n=shift.number, day=shift.day)),
-        (t("Open since"), words.moment(shift.opened_at, report.at)),
-        *_sums(totals.whole, words),
-        (t("Waiting"), str(report.waiting)),
-        (t("Notices"), str(report.notices)),
+        (title, t("shift {n} of {day}").format(n=shift.number, day=words.day(shift.day))),
+        (t("Opened"), words.whole_moment(shift.opened_at)),
+        (t("Closed") if report.is_final else t("Counted"), words.whole_moment(report.at)),
     ]
     if totals.first_receipt:
-        lines.append((t("Receipts"), f"{totals.first_receipt} – {totals.last_receipt}"))
+        lines.append((t("Receipts"), _receipts(totals.first_receipt, totals.last_receipt)))
+    lines += [
+        GAP,
+        *_sums(totals.whole, words),
+        GAP,
+        (t("Records waiting to be sent"), words.number(report.waiting)),
+        (t("Notices to read (F12)"), words.number(report.notices)),
+    ]
     for who, sums in sorted(totals.by_cashier.items(), key=lambda one: report.names.get(one[0], one[0])):
-        lines += [("", ""), (t("Cashier"), report.names.get(who, who)), *_sums(sums, words)]
+        lines += [
+            GAP,
+            (t("Cashier"), report.names.get(who, who) or t("nobody: no shift was open")),
+            *_sums(sums, words),
+        ]
     return lines
+
+
+def strong_caption(words: Words) -> str:
+    """Return the caption of the report's line that matters most."""
+    return words.gettext("Left after returns")
+
+
+def _receipts(first: str, last: str) -> str:
+    """Return from which receipt to which; the letters of the series stand once."""
+    if first == last:
+        return first
+    series, dash, number = last.rpartition("-")
+    same = bool(dash) and first.rpartition("-")[0] == series
+    return f"{first} – {number if same else last}"
 
 
 def _sums(sums: Sums, words: Words) -> Lines:
     t = words.gettext
     lines = [
-        (t("Sales"), str(sums.sales)),
+        (t("Sales"), words.number(sums.sales)),
         (t("Before discounts"), words.money(sums.gross)),
         (t("Discounts"), words.money(sums.discounts)),
         *([(t("Paid with points"), words.money(sums.points_money))] if sums.points_money else []),
         (t("Paid"), words.money(sums.money)),
     ]
-    optional = [
-        (sums.voids, t("Cancelled"), str(sums.voids)),
-        (sums.refunds, t("Returns"), str(sums.refunds)),
+    came_back = [
+        (sums.voids, t("Cancelled"), words.number(sums.voids)),
+        (sums.refunds, t("Returns"), words.number(sums.refunds)),
         (sums.returned, t("Money back"), words.money(sums.returned)),
-        (sums.exchanges, t("Exchanges"), str(sums.exchanges)),
+        (sums.exchanges, t("Exchanges"), words.number(sums.exchanges)),
         (sums.exchanges, t("Sold in exchanges"), words.money(sums.exchange_money)),
         (sums.exchanges, t("Came back in exchanges"), words.money(sums.exchange_returned)),
+    ]
+    optional = [
         (sums.points_earned, t("Points earned"), words.points(sums.points_earned)),
         (sums.points_redeemed, t("Points used"), words.points(sums.points_redeemed)),
         (sums.points_back, t("Points given back"), words.points(sums.points_back)),
         (sums.points_reversed, t("Points taken back"), words.points(sums.points_reversed)),
-        (sums.points_follow, t("Returns whose points follow"), str(sums.points_follow)),
-        (sums.registered, t("Guests registered"), str(sums.registered)),
+        (sums.points_follow, t("Returns whose points follow"), words.number(sums.points_follow)),
+        (sums.registered, t("Guests registered"), words.number(sums.registered)),
         (sums.credited, t("Points given by hand"), words.points(sums.credited)),
         (sums.debited, t("Points taken by hand"), words.points(sums.debited)),
     ]
-    return lines + [(caption, value) for count, caption, value in optional if count]
+    return [
+        *lines,
+        *((caption, value) for count, caption, value in came_back if count),
+        (strong_caption(words), words.money(sums.left)),
+        *((caption, value) for count, caption, value in optional if count),
+    ]
 
 
 def opened_line(shift: OpenShift, words: Words) -> str:

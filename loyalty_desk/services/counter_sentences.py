@@ -20,7 +20,7 @@ COUNTER: Mapping[str, str] = {
     "pin_tried": _("Somebody has typed a wrong PIN of {name} {count} times."),
     "not_a_manager": _("{name} is not a manager. Ask a manager to type a PIN."),
     "approval_needed": _("A manager has to approve this."),
-    "shift_is_open": _("A shift is open already, number {number}, since {at}. Close it first."),
+    "shift_is_open": _("A shift is open already: number {number} of {day}, since {at}. Close it first."),
     "shift_is_closed": _("No shift is open. Open one first."),
     # returns
     "receipt_malformed": _("This is not a receipt number. Type it as it is printed, like DE71-000123."),

@@ -224,6 +224,8 @@ def _shown(name: str, value: object, words: Words) -> str:
         return _reasons(value, words)
     if name == "receipt" and value == "":
         return "—"
+    if name == "day" and isinstance(value, str):
+        return words.day(value)
     if isinstance(value, datetime):
         return words.time(value)
     if name == "limit" and value == MAX_MAJOR:

@@ -92,7 +92,7 @@ class Shifts:
         """Open a shift for somebody; raises `Refused` `shift_is_open`, as `Pins.cashier` and as `Recorder.record`."""
         current = self.current()
         if current is not None:
-            raise Refused("shift_is_open", number=current.number, at=current.opened_at)
+            raise Refused("shift_is_open", number=current.number, day=current.day, at=current.opened_at)
         member = self._pins.cashier(who, pin)
         last = self._journal.get(_NUMBER)
         shift_id, number = self._recorder.new_id(), (last if isinstance(last, int) else 0) + 1

@@ -60,12 +60,11 @@ class Words:
 
     def day(self, on: date | str) -> str:
         """Return a day with its year, given as such or as records keep one; a text that is no day stays as it is."""
-        if isinstance(on, str):
-            try:
-                on = date.fromisoformat(on)
-            except ValueError:
-                return on
-        return formats.whole_day(on, self.language)
+        try:
+            found = date.fromisoformat(on) if isinstance(on, str) else on
+        except ValueError:
+            return str(on)
+        return formats.whole_day(found, self.language)
 
     def whole_moment(self, moment: datetime) -> str:
         """Return a day with its year and the time in the store: for what is read long after, or printed."""

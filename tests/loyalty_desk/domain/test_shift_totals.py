@@ -103,3 +103,10 @@ def test_totals_of_a_shift_closed_before_exchanges_had_lines_of_their_own_are_st
 
 def test_opening_a_shift_is_no_part_of_it() -> None:
     assert totals_of([record(RecordKind.SHIFT_OPEN, {}, cashier="anna")]) == ShiftTotals()
+
+
+def test_what_is_left_is_what_was_paid_less_what_came_back() -> None:
+    totals = totals_of([SALE, FOLLOW, EXCHANGE])
+    assert totals.whole.left == 8_500 - 300 + 2_000 - 700
+    assert totals_of([VOID]).whole.left == -8_500
+    assert "left" not in totals.to_dict()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loyalty_desk.services.counter_lines import opened_line, report_lines
+from loyalty_desk.services.counter_lines import opened_line, report_lines, strong_caption
 from loyalty_desk.services.pins import Member
 from loyalty_desk.services.shifts import OpenShift, ShiftReport
 from loyalty_desk.ui.counter.page import PIN, WHO, Page, facts_of
@@ -42,7 +42,7 @@ class ShiftPage(Page):
     def state(self) -> CounterState:
         t, report = self.words.gettext, self._report
         title = t("Shift")
-        facts = facts_of(report_lines(report, self.words), t("Paid")) if report is not None else ()
+        facts = facts_of(report_lines(report, self.words), strong_caption(self.words)) if report is not None else ()
         if not self.has_staff and not self.is_busy and report is None:
             said = t("Nobody with a PIN is known here yet: staff come with the first sync with the server.")
             return CounterState(
