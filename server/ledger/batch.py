@@ -419,6 +419,7 @@ class Batch:
         def tier(state: GuestState) -> str:
             return tier_of(in_force, state)
 
+        facts = await self._guards.late(facts, terms)
         planned = plan(
             facts,
             {guest: one.holdings for guest, one in guests.items()},

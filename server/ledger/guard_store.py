@@ -86,11 +86,11 @@ class GuardStore(Protocol):
         ...
 
     async def late(self, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
-        """Return the redemptions for which expired points have to come back, and the sales for which they have."""
+        """Return the sales for which expired points have to come back, and those for which they have."""
         ...
 
     async def reinstate(self, wanted: Sequence[Late], now: datetime) -> None:
-        """Bring back what late redemptions would have taken; the last call of its transaction."""
+        """Bring back what late sales would have taken or kept; the last call of its transaction."""
         ...
 
 

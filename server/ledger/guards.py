@@ -26,8 +26,8 @@ from server.holds.service import Settled
 from server.kit.feed import Change
 from server.ledger.evidence import Card, doubts, needs_proof, step_shown
 from server.ledger.guard_store import GuardStore, StepUse, TierUse
-from server.ledger.late import Reinstate, late_redemptions
-from server.ledger.posting import Fact, Raised
+from server.ledger.late import Reinstate, late_sales
+from server.ledger.posting import Fact, Raised, TermsOf
 from server.ledger.returns import SALES
 
 
@@ -59,7 +59,7 @@ class Guards:
         self._doubts = await asyncio.to_thread(doubts, spent, keys, self._cards, earliest, to_ms(self._now))
 
     async def weigh(self, facts: Sequence[Fact]) -> list[Fact]:
-        """Return the facts with what the guards found; the guests' accounts are locked. Raises `Reinstate`."""
+        """Return the facts with what the guards found; the guests' accounts are locked."""
         holds = await self._end_holds(facts)
         found: dict[UUID, list[Raised]] = {}
         doubts = {**await self._too_much(facts), **self._doubts}
@@ -78,11 +78,14 @@ class Guards:
         for tx, raised in (await self._tiers(facts)).items():
             found.setdefault(tx, []).append(raised)
         made = [_weighed(fact, found.get(fact.record.id, ()), doubts.get(fact.record.id)) for fact in facts]
-        return await self._late([_with_sale(fact, doubts) for fact in made])
+        return [_with_sale(fact, doubts) for fact in made]
 
-    async def _late(self, facts: list[Fact]) -> list[Fact]:
-        """Flag redemptions for which expired points came back; raises `Reinstate` where some still have to."""
-        wanted = late_redemptions(facts, to_ms(self._now))
+    async def late(self, facts: list[Fact], terms_of: TermsOf) -> list[Fact]:
+        """Flag sales for which expired points came back; raises `Reinstate` where some still have to.
+
+        `facts` are weighed; `terms_of` says how long a sale keeps points alive.
+        """
+        wanted = late_sales(facts, terms_of, to_ms(self._now))
         if not wanted:
             return facts
         missing, done = await self._store.late(wanted)

@@ -1,7 +1,9 @@
-"""Redemptions made while points were alive, that came after they had died and their grace was over (section 6).
+"""Sales made while points were alive, that came after these had died and their grace was over (section 6).
 
-The points come back first, in a transaction of their own that reverses their expiry, dead but there; the redemption is
-then posted as if it had come in time, by the same arithmetic of lots. What is left of them dies again at the next run.
+The points come back first, in a transaction of their own that reverses their expiry, dead but there; the sale is then
+posted as if it had come in time, by the same arithmetic of lots. What is left of them dies again at the next run. Of a
+redemption that is what it would have taken; a check that keeps points alive, as under the inactivity policy, brings
+back all that it would have kept, with the life it gives: else a guest's points hung on when a till came (INV-19).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from server.kit.db import fetch
 from server.ledger import repository
 from server.ledger.expiry import GRACE
 from server.ledger.own import OwnPosting, Render
-from server.ledger.posting import AccountKey, AccountKind, Fact
+from server.ledger.posting import AccountKey, AccountKind, Fact, TermsOf
 from server.ledger.returns import SALES
 
 _GRACE_MS = GRACE // timedelta(milliseconds=1)
@@ -39,49 +41,66 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A redemption of `points` that counts as made at `at`, milliseconds UTC."""
+    """A sale that redeemed `points` and counts as made at `at`; one that `restarts` keeps points alive to `until`.
+
+    Milliseconds UTC; `until` None is for ever.
+    """
 
     sale: UUID
     guest: UUID
     points: int
     at: int
+    restarts: bool = False
+    until: int | None = None
+
+    def keeps(self, lot: Expired) -> bool:
+        """Return whether points would not have died when they did, had this been known: as `Activity.end_of`."""
+        return (
+            self.restarts
+            and not lot.own_expiry
+            and self.at < lot.expires_at
+            and (self.until is None or self.until > lot.expires_at)
+        )
 
 
 class Reinstate(Exception):
     """Points have to come back before a batch can be posted: roll back, bring them back, plan again."""
 
     def __init__(self, wanted: Sequence[Late]) -> None:
-        super().__init__(f"{len(wanted)} late redemptions")
+        super().__init__(f"{len(wanted)} late sales")
         self.wanted = wanted
 
 
-def late_redemptions(facts: Iterable[Fact], now: int) -> list[Late]:
-    """Return the redemptions by guests that are older than any expired points' grace."""
-    return [
-        Late(fact.record.id, fact.guest, fact.record.points_redeemed, fact.effective_at)
-        for fact in facts
-        if fact.guest is not None
-        and fact.record.kind in SALES
-        and fact.record.points_redeemed > 0
-        and not fact.is_stores
-        and fact.effective_at < now - _GRACE_MS
-    ]
+def late_sales(facts: Iterable[Fact], terms_of: TermsOf, now: int) -> list[Late]:
+    """Return the sales to guests that are older than any expired points' grace and could have used or kept them."""
+    made: list[Late] = []
+    for fact in facts:
+        if fact.guest is None or fact.record.kind not in SALES or fact.effective_at >= now - _GRACE_MS:
+            continue
+        terms = terms_of(fact.record, fact.effective_at)
+        points = 0 if fact.is_stores or fact.claim is not None else fact.record.points_redeemed
+        if points > 0 or terms.restarts:
+            made.append(Late(fact.record.id, fact.guest, points, fact.effective_at, terms.restarts, terms.expires_at))
+    return made
 
 
 def parts_back(late: Late, expired: Sequence[Expired]) -> list[tuple[Expired, int]]:
-    """Return what of expired points a redemption would have taken, the earliest to die first."""
+    """Return what of expired points a sale would have taken or kept, the earliest to die first."""
     made: list[tuple[Expired, int]] = []
     points = late.points
     for one in sorted(expired, key=lambda lot: (lot.expires_at, lot.earned_at, lot.expiry)):
-        part = min(points, one.left)
-        if one.guest == late.guest and one.earned_at <= late.at < one.expires_at and part > 0:
-            points -= part
+        if one.guest != late.guest or one.left <= 0:
+            continue
+        taken = min(points, one.left) if one.earned_at <= late.at < one.expires_at else 0
+        points -= taken
+        part = one.left if late.keeps(one) else taken
+        if part:
             made.append((one, part))
     return made
 
 
 async def look(connection: AsyncConnection, network: UUID, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
-    """Return the redemptions for which points have to come back, and the sales for which they have."""
+    """Return the sales for which points have to come back, and those for which they have."""
     expired, done = await _state(connection, network, wanted)
     return [one for one in wanted if one.sale not in done and parts_back(one, expired)], done
 
@@ -89,12 +108,15 @@ async def look(connection: AsyncConnection, network: UUID, wanted: Sequence[Late
 async def reinstate(
     connection: AsyncConnection, network: UUID, wanted: Sequence[Late], render: Render, now: datetime
 ) -> None:
-    """Bring back what late redemptions would have taken. The last call before the commit."""
+    """Bring back what late sales would have taken or kept. The last call before the commit."""
     posting = await OwnPosting.lock(connection, network, {one.guest for one in wanted}, now)
     expired, done = await _state(connection, network, wanted)
     for one in wanted:
         if one.guest not in posting.accounts or one.sale in done:
             continue
+        if one.restarts:
+            # Here already: what comes back would be dead again for a job that ran before the sale is posted.
+            posting.holdings(one.guest).restart(one.at, one.until)
         for lot, points in parts_back(one, expired):
             posting.credit(
                 one.guest,
@@ -106,6 +128,7 @@ async def reinstate(
                 expires_at=from_ms(lot.expires_at),
                 own_expiry=lot.own_expiry,
                 reverses=lot.expiry,
+                earned_at=from_ms(lot.earned_at),
             )
             expired[expired.index(lot)] = replace(lot, left=lot.left - points)
     await posting.write(render)

@@ -96,15 +96,17 @@ class OwnPosting:
         expires_at: datetime | None = None,
         own_expiry: bool = False,
         reverses: UUID | None = None,
+        earned_at: datetime | None = None,
     ) -> UUID:
         """Give `amount` > 0 points at the cost of `other`; what the guest owes is repaid first. Returns the id.
 
         `own_expiry`: the end is not the program's, so no check lengthens this life. `reverses`: the transaction that
-        had taken these points.
+        had taken these points, `earned_at` when they first came.
         """
         tx = derived_id(self.network, name)
         ends = None if expires_at is None else to_ms(expires_at)
-        lot = self.holdings(guest).credit(tx, _GUEST_LEG, amount, to_ms(self.now), ends, own_expiry=own_expiry)
+        came = to_ms(self.now if earned_at is None else earned_at)
+        lot = self.holdings(guest).credit(tx, _GUEST_LEG, amount, came, ends, own_expiry=own_expiry)
         self._add(replace(_own(tx, name, kind, guest, amount, other, facts, lot=lot.id), reverses=reverses))
         return tx
 
