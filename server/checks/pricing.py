@@ -22,6 +22,7 @@ from loyalty_desk.domain.quote import Choices, Quote
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow
 from server.checks.schemas import CheckLine, PricedCheck, PricedLine, QuoteRequest
 from server.guests.proof import Proved
+from server.networks.service import StoreLimits
 
 CODE_LIMIT = "code_limit"
 
@@ -32,13 +33,18 @@ class Priced:
 
     basket: Basket
     choices: Choices
+    facts: GuestFacts | None
     quote: Quote
+
+    @property
+    def guest(self) -> UUID | None:
+        """Return whose check it is."""
+        return None if self.facts is None else self.facts.guest_id
 
 
 def price(
     asked: QuoteRequest,
-    store: UUID,
-    zone: str,
+    store: StoreLimits,
     facts: GuestFacts | None,
     program: Program,
     at: datetime,
@@ -53,12 +59,12 @@ def price(
     """
     if bool(asked.lines) == (asked.amount is not None):
         raise BadInput("check_amount_or_lines")
-    tz = ZoneInfo(zone)
+    zone, place = ZoneInfo(store.zone), str(store.store)
     if asked.amount is not None:
-        basket = Basket.of_amount(asked.currency, asked.amount, store=str(store), zone=tz)
-        basket = Basket(basket.currency, basket.lines, basket.store, tz, asked.channel)
+        basket = Basket.of_amount(asked.currency, asked.amount, store=place, zone=zone)
+        basket = Basket(basket.currency, basket.lines, basket.store, zone, asked.channel)
     else:
-        basket = Basket(asked.currency, tuple(_line(one) for one in asked.lines), str(store), tz, asked.channel)
+        basket = Basket(asked.currency, tuple(_line(one) for one in asked.lines), place, zone, asked.channel)
     choices = Choices(
         points_asked=asked.points,
         codes=tuple(asked.codes),
@@ -70,7 +76,7 @@ def price(
         redemption_cap=limit,
         redemption_cap_reason=None if limit is None else CODE_LIMIT,
     )
-    return Priced(basket, choices, quote(basket.validated(), facts, program, at, choices))
+    return Priced(basket, choices, facts, quote(basket.validated(), facts, program, at, choices))
 
 
 def code_limit(proved: Proved, profile: ProfileRow) -> int:

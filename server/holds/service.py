@@ -187,11 +187,6 @@ async def post_holds(
     return made
 
 
-async def held(connection: AsyncConnection, network: UUID, account: int, now: datetime) -> int:
-    """Return how many points of a locked account wait for checks that are being paid."""
-    return await repository.pending(connection, network, account, now)
-
-
 async def held_all(
     connection: AsyncConnection, network: UUID, accounts: Iterable[int], now: datetime
 ) -> dict[int, int]:

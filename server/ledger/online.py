@@ -6,7 +6,7 @@ locked, so that what they redeem is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,13 +90,19 @@ class OnlinePosting:
 
     @classmethod
     async def look(
-        cls, connection: AsyncConnection, network: UUID, tools: Tools, guest: UUID, program: Program, now: datetime
+        cls,
+        connection: AsyncConnection,
+        network: UUID,
+        tools: Tools,
+        guests: Collection[UUID],
+        program: Program,
+        now: datetime,
     ) -> OnlinePosting:
-        """Read a guest's account for a check that is only asked about: nothing is locked, nothing can be added."""
-        accounts = await repository.see_guests(connection, network, [guest])
-        if guest not in accounts:
+        """Read guests' accounts for a check that is only asked about: nothing is locked, nothing can be added."""
+        accounts = await repository.see_guests(connection, network, guests) if guests else {}
+        if missing := set(guests) - accounts.keys():
             # Who never had points gets an account now: from here on it is as with everybody else.
-            accounts = await repository.lock_guests(connection, network, [guest])
+            accounts |= await repository.lock_guests(connection, network, missing)
         nothing = Ceiling(program.zone, lambda _: 0, now, {}, lambda _: program)
         return cls(connection, network, now, program, accounts, PostgresStore(connection, network, tools), nothing)
 
