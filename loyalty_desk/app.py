@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import QApplication
 
 from loyalty_desk import language as languages
 from loyalty_desk import preferences
+from loyalty_desk.clock import SystemClock
 from loyalty_desk.rubbish import look_seldom
 from loyalty_desk.runtime.bridge import MainThreadBridge
 from loyalty_desk.runtime.crash import CrashReports
@@ -554,11 +554,3 @@ def _is_online(till: Till) -> bool:
 def _answers(till: Till) -> bool:
     status = till.status()
     return status is not None and (status.offline_since is None or status.loading_percent is not None)
-
-
-class SystemClock:
-    """The machine's time, for what the window shows; records take theirs from the services."""
-
-    def now(self) -> datetime:
-        """Return the time, aware, in UTC."""
-        return datetime.now(UTC)

@@ -18,8 +18,9 @@ import apsw
 import pytest
 from typer.testing import Result
 
+from loyalty_desk.clock import SystemClock
 from loyalty_desk.store import journal_care, portable
-from loyalty_desk.till import SystemClock, open_till
+from loyalty_desk.till import open_till
 from tests.loyalty_desk.test_cli_counter import CARD, FREE_CARD, done, folder, inside, said, till
 
 __all__ = ["done", "folder", "till"]

@@ -382,7 +382,7 @@ def test_a_till_whose_disk_was_full_takes_sales_again_without_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expect_log
 ) -> None:
     expect_log("takes records again")
-    monkeypatch.setattr("loyalty_desk.till.REGAIN_EVERY_S", 0.02)
+    monkeypatch.setattr("loyalty_desk.journal_watch.REGAIN_EVERY_S", 0.02)
     enrolled(tmp_path)
     with open_till(tmp_path) as till:
         till.wait_until_checked()

@@ -145,7 +145,7 @@ def test_a_till_that_ends_in_the_middle_of_mending_begins_an_epoch_at_its_next_s
 ) -> None:
     journal = journal_of(till)
     before = receipts(journal)
-    monkeypatch.setattr("loyalty_desk.till._go_on", lambda *_: (_ for _ in ()).throw(apsw.FullError("power cut")))
+    monkeypatch.setattr("loyalty_desk.selling._go_on", lambda *_: (_ for _ in ()).throw(apsw.FullError("power cut")))
     journal.note_damage()
     with pytest.raises(Refused):
         sell(till)
