@@ -135,13 +135,22 @@ class Repricer:
             rows = await fetch(
                 connection,
                 """
+                with oldest as (
+                    select q.tx_id, q.queued_at, x.reverses_id is not null as is_return
+                    from reprice_queue q join ledger_tx x on x.network_id = q.network_id and x.id = q.tx_id
+                    -- By the index, to where so many have been seen: a long queue is not sorted again at every step.
+                    where q.network_id = $1 and q.queued_at <= coalesce((
+                        select queued_at from reprice_queue where network_id = $1
+                        order by queued_at offset $2 limit 1
+                    ), 'infinity')
+                    order by q.queued_at, is_return limit $2 for update of q skip locked
+                )
                 select q.tx_id, x.payload, coalesce(s.merged_into, x.guest_id) as guest, o.payload as original
-                from reprice_queue q
-                join ledger_tx x on x.network_id = q.network_id and x.id = q.tx_id
+                from oldest q
+                join ledger_tx x on x.network_id = $1 and x.id = q.tx_id
                 left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id
                 left join ledger_tx o on o.network_id = x.network_id and o.id = x.reverses_id
-                where q.network_id = $1 order by q.queued_at, x.reverses_id is not null limit $2
-                for update of q skip locked
+                order by q.queued_at, q.is_return
                 """,
                 network,
                 limit,
