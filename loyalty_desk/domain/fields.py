@@ -42,9 +42,9 @@ class Fields:
         plain = self.data.get(field)
         if type(plain) is int and low <= plain <= high:
             return plain
-        value = self._get(field, needed=default is None)
-        if value is None:
-            return default or 0
+        if plain is None and default is not None:
+            return default
+        value = self._get(field, needed=True)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             wants = "integer" if low == -_MAX and high == _MAX else f"integer_from_{low}_to_{high}"
             raise self.wrong(field, wants)
@@ -59,9 +59,9 @@ class Fields:
         plain = self.data.get(field)
         if type(plain) is str and (not one_of or plain in one_of):
             return plain
-        value = self._get(field, needed=default is None)
-        if value is None:
-            return default or ""
+        if plain is None and default is not None:
+            return default
+        value = self._get(field, needed=True)
         if not isinstance(value, str) or (one_of and value not in one_of):
             raise self.wrong(field, "one_of:" + ",".join(one_of) if one_of else "text")
         return value
@@ -139,9 +139,10 @@ class Fields:
 
     def objects(self, field: str) -> tuple[Fields, ...]:
         """Return the objects of a list, none where absent."""
-        value = self._get(field, needed=False)
-        items = value if isinstance(value, list | tuple) else None if value is not None else ()
+        items = self.data.get(field)
         if items is None:
+            return ()
+        if not isinstance(items, list | tuple):
             raise self.wrong(field, "list_of_objects")
         found = []
         for position, item in enumerate(items, start=1):
