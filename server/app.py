@@ -28,6 +28,7 @@ from server.kit.clock import SystemClock
 from server.kit.db import Database, fetch_value
 from server.kit.documented import schemas
 from server.kit.ground import Base, ground, running
+from server.kit.proxies import BehindProxies
 from server.ledger.repricing import Repricer
 from server.ledger.service import Ledger
 from server.ledger.shelf import ProgramShelf
@@ -95,9 +96,7 @@ def create_app(
         redoc_url=None,
     )
     if trusted := proxies_of(settings.trusted_proxies):
-        from granian.utils.proxies import wrap_asgi_with_proxy_headers
-
-        app.add_middleware(wrap_asgi_with_proxy_headers, trusted_hosts=trusted)
+        app.add_middleware(BehindProxies, trusted=trusted)
     answers.install(app)
     app.include_router(sync.make_router(services))
     app.include_router(tills.make_router(services))

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         default="",
         description="addresses of your own proxies, with commas, like 127.0.0.1 or 10.0.0.0/8: of these alone "
-        "X-Forwarded-For is believed when tries to log in are counted; absent: of nobody",
+        "X-Forwarded-For is believed when tries to log in are counted (Forwarded is never read); absent: of nobody",
     )
 
     @field_validator("master_key")
