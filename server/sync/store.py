@@ -230,7 +230,7 @@ class PostgresStore:
     async def has_clones(self, device: UUID) -> bool:
         """Return whether two lines of a till grow in turns: one that was put back leaves its old line where it was.
 
-        What somebody else brought of it does not count.
+        What somebody else brought of it does not count, nor what came earlier than it could be posted.
         """
         found = await fetch_value(
             self._connection,
@@ -240,11 +240,15 @@ class PostgresStore:
                 cross join lateral (
                     select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
                         and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
+                        and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
+                            and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
                     order by x.seq limit 1
                 ) first
                 cross join lateral (
                     select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
                         and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
+                        and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
+                            and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
                     order by x.seq desc limit 1
                 ) last
                 where e.network_id = $1 and e.device_id = $2

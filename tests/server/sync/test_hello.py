@@ -19,6 +19,7 @@ from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import Acked, Command, Head
 from server.kit.db import fetch
 from tests.server.fake_till import FakeTill
+from tests.server.ledger.returns import give_back, said, whole
 from tests.server.world import World, refusal
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -237,6 +238,20 @@ async def test_two_tills_that_both_began_a_new_epoch_are_seen_by_their_turns(wor
     till.sale()
     await world.push(till)
     assert Command.SUSPEND in (await world.hello(twin)).commands
+
+
+async def test_a_return_that_waited_for_its_sale_makes_no_clone_of_an_honest_till(world: World) -> None:
+    till, other, (guest,) = await world.till(), await world.till(), await world.guests()
+    sale = other.sale(guest.id, earned=10)
+    give_back(till, sale.id, guest.id, whole(10, 0))
+    assert said(await world.push(till)) == ["WAITING_DEP"]
+    # Put back from a copy, the till begins a new epoch; only then the sale arrives, and the return is posted with it.
+    till.open_epoch(2, "rollback", till.journal[-1].hash)
+    for one in (till, other):
+        world.clock.at += timedelta(minutes=1)
+        await world.push(one)
+    assert await world.sql("select state from quarantine") == [("replayed",)]
+    assert (await world.hello(till)).commands == []
 
 
 async def test_a_server_whose_clock_stands_before_its_network_says_so(
