@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import typer
 
 from loyalty_desk.domain.errors import BadInput, Refused
-from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.program import Program, Rule
 from loyalty_desk.domain.publishing import Finding
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
 from server.cli_terminal import Terminal, counted, money_text
@@ -22,7 +23,7 @@ from server.sentences import sentence
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from server.ledger.leases import Key, Standing
+    from server.ledger.leases import Key, LimitState
     from server.tills.service import Till
 
 app = typer.Typer(no_args_is_help=True, help="The program of a network: check a file, publish it, show what is there.")
@@ -132,7 +133,7 @@ def program_limits(network: NetworkId = None, data_dir: DataDir = None, as_json:
                 "left": one.left,
                 "tills": {str(till): count for till, count in found.held.get(one.key, {}).items()},
             }
-            for one in found.standings
+            for one in found.states
         ],
         awaited=[str(one) for one in found.awaited],
     )
@@ -143,14 +144,14 @@ class _Limits:
     """How limits stand; `held` is what of each lies with which till, `awaited` are the tills to be heard of first."""
 
     program: Program
-    standings: Sequence[Standing]
+    states: Sequence[LimitState]
     held: Mapping[Key, Mapping[UUID, int]]
     tills: Mapping[UUID, Till]
     awaited: Sequence[UUID]
 
 
 async def _limits(opened: Ground, network: UUID, now: datetime) -> _Limits:
-    from server.ledger import leases
+    from server.ledger import lease_store
     from server.programs import service
     from server.tills import service as tills
 
@@ -160,10 +161,10 @@ async def _limits(opened: Ground, network: UUID, now: datetime) -> _Limits:
             raise Refused("program_missing")
         return _Limits(
             program,
-            await leases.standings(connection, network, program, now),
-            await leases.held_by_tills(connection, network, now),
+            await lease_store.limit_states(connection, network, program, now),
+            await lease_store.held_by_tills(connection, network, now),
             {one.id: one for one in await tills.tills(connection, network)},
-            await leases.awaited(connection, network, now),
+            await lease_store.awaited(connection, network, now),
         )
 
 
@@ -176,7 +177,8 @@ def _say_limits(terminal: Terminal, found: _Limits) -> None:
     def name(till: UUID) -> str:
         return found.tills[till].name if till in found.tills else str(till)
 
-    for one in found.standings:
+    zone, rules = ZoneInfo(found.program.zone), {rule.id: rule for rule in found.program.rules}
+    for one in found.states:
         rule, period = one.key
 
         def said(count: int, *, of_money: bool = period == MONEY) -> str:
@@ -186,15 +188,21 @@ def _say_limits(terminal: Terminal, found: _Limits) -> None:
             f"{said(one.limit)} in all, {said(one.used)} given, {said(one.leased)} at tills, {said(one.left)} left"
         )
         more = ", more than this version of the program allows" if one.used > one.limit else ""
-        terminal.line(f"{rule}: {figures}{more}")
+        terminal.line(f"{_called(rules[rule])}: {figures}{more}")
         for till, count in sorted(found.held.get(one.key, {}).items(), key=lambda it: (-it[1], str(it[0]))):
             heard = found.tills[till].last_seen if till in found.tills else None
-            when = "never heard of" if heard is None else f"last heard of {heard:%Y-%m-%d %H:%M} UTC"
+            at = None if heard is None else heard.astimezone(zone)
+            when = "never heard of" if at is None else f"last heard of {at:%Y-%m-%d %H:%M %Z}"
             terminal.line(f"  {said(count):>10}  {name(till)} ({when})")
-    if not found.standings:
+    if not found.states:
         terminal.line("No rule of the program is limited for all guests together.")
-    for till in found.awaited if found.standings else ():
+    for till in found.awaited if found.states else ():
         terminal.say(
             f"Since the server was put back till “{name(till)}” has not said what it gave: until it has, or is taken"
             " off the network, tills get no more."
         )
+
+
+def _called(rule: Rule) -> str:
+    """Return a rule's name in each language that it has one in, its id where it has none."""
+    return " / ".join(dict.fromkeys(name for _, name in sorted(rule.name.items()) if name)) or rule.id

@@ -22,7 +22,7 @@ from server.holds import service as holds
 from server.kit.crypto import Vault
 from server.ledger import counting
 from server.ledger.counting import Used
-from server.ledger.leases import leased_out
+from server.ledger.lease_store import leased_out
 from server.ledger.online import OnlinePosting, Taken
 from server.networks import service as networks
 from server.networks.service import StoreLimits

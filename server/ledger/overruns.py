@@ -16,7 +16,8 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.record import ExceptionKind
 from loyalty_desk.domain.uses import PROGRAM
 from server.ledger import counting
-from server.ledger.leases import Key, note_used
+from server.ledger.lease_store import note_used
+from server.ledger.leases import Key
 from server.ledger.storing import RaisedRow
 
 

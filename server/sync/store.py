@@ -20,7 +20,8 @@ from server.kit import feed, incarnation
 from server.kit.crypto import Vault
 from server.kit.db import fetch, fetch_value
 from server.kit.ground import Ground
-from server.ledger.leases import LeaseStore, PostgresLeases
+from server.ledger.lease_store import PostgresLeases
+from server.ledger.leases import LeaseStore
 from server.ledger.posting import flag_bits
 from server.ledger.shelf import ProgramShelf
 from server.networks import service as networks

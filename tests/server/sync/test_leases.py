@@ -22,7 +22,8 @@ from loyalty_desk.domain.return_contents import FollowContents
 from loyalty_desk.domain.uses import given, quotas_of
 from loyalty_desk.wire.v1.leases import MOST, Given, LeaseAnswer, LeaseRequest
 from server.kit import feed, incarnation
-from server.ledger.leases import GRACE, LIFE, Leased, leased_out, standings
+from server.ledger.lease_store import leased_out, limit_states
+from server.ledger.leases import GRACE, LIFE, Leased
 from server.programs import service as programs
 from server.sync.leases import shared
 from tests.server.checks.test_checks import check, send, token
@@ -132,7 +133,7 @@ async def pool(world: World, program: Program) -> dict[tuple[str, str], int]:
     async with world.ground.db.begin(world.network) as connection:
         return {
             one.key: one.limit - one.used - one.leased
-            for one in await standings(connection, world.network, program, world.clock.now())
+            for one in await limit_states(connection, world.network, program, world.clock.now())
         }
 
 
@@ -269,7 +270,7 @@ async def test_what_a_till_off_the_network_held_comes_back_by_rule(world: World,
         now = world.clock.now()
         assert (await leased_out(connection, world.network, now + LIFE + GRACE - timedelta(minutes=1)))[GIFT] == had
         assert GIFT not in await leased_out(connection, world.network, now + LIFE + GRACE)
-        (gift, _) = await standings(connection, world.network, program, now)
+        (gift, _) = await limit_states(connection, world.network, program, now)
     assert {"used": gift.used, "leased": gift.leased} == out
 
 
@@ -305,7 +306,7 @@ async def test_a_program_that_allows_less_takes_back_what_is_too_much(world: Wor
     async with world.ground.db.begin(world.network) as connection:
         found = await programs.current(connection, world.network)
         assert found is not None
-        (gift, _) = await standings(connection, world.network, found, world.clock.now())
+        (gift, _) = await limit_states(connection, world.network, found, world.clock.now())
     assert (gift.limit, gift.used, gift.leased, gift.left) == (2, 1, 1, 0)
 
 
