@@ -119,6 +119,32 @@ async def marks(connection: AsyncConnection, network: UUID, after: int, limit: i
     return [Mark(row.feed_seq, row.tbl, row.key, row.live) for row in found]
 
 
+async def has_gone(connection: AsyncConnection, network: UUID, table: FeedTable, after: int) -> bool:
+    """Return whether a row of a table was taken away behind `after`, and not put back since."""
+    found = await fetch_value(
+        connection,
+        "select exists (select 1 from feed where network_id = $1 and feed_seq > $2 and tbl = $3 and digest is null)",
+        network,
+        after,
+        table.value,
+    )
+    return bool(found)
+
+
+async def digests(
+    connection: AsyncConnection, network: UUID, first: int, last: int
+) -> dict[tuple[str, str], int | None]:
+    """Return the digests of the rows that changed last from `first` to `last`, by table and key; None: deleted."""
+    found = await fetch(
+        connection,
+        "select tbl, key, digest from feed where network_id = $1 and feed_seq between $2 and $3",
+        network,
+        first,
+        last,
+    )
+    return {(row.tbl, row.key): None if row.digest is None else int(row.digest) for row in found}
+
+
 async def recomputed(connection: AsyncConnection, network: UUID) -> Count:
     """Return what the counter should hold, from the rows' own digests; `n` is the highest number given."""
     row = await fetch_one(
