@@ -30,7 +30,7 @@ from loyalty_desk.services.redemption import (
     NOBODY,
     PROVISIONAL,
     Allowance,
-    Standing,
+    Basis,
     allowance,
     allowance_online,
 )
@@ -270,7 +270,7 @@ class Guests:
         as_of = None if state.synced_at is None else from_ms(state.synced_at)
         use = self._journal.offline_use(found.id, self._clock.now_ms())
         declined = self._marks.declined(found.id, state.synced_at)
-        standing = Standing(
+        basis = Basis(
             known_points=0 if declined else found.row.points - overlay.redeemed,
             use=use,
             code=credential.code,
@@ -297,7 +297,7 @@ class Guests:
             as_of=as_of,
             member_no=found.row.member_no,
             facts=_facts(found, points, overlay, self._cache.uses(str(found.id)), as_of),
-            allowance=self._narrowed(allowance(self.profile(), standing), credential, shown, doubt),
+            allowance=self._narrowed(allowance(self.profile(), basis), credential, shown, doubt),
             shown=shown,
             doubt=doubt,
             tier_room=self._tier_room(found.id, credential.code, doubt),

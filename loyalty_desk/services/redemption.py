@@ -53,7 +53,7 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Basis:
     """What the rows are decided from. Points in smallest units.
 
     `known_points` = what the server said less what was redeemed here since. `age_ms` is the cache's age, None where it
@@ -79,15 +79,15 @@ PROVISIONAL = Allowance(reason="provisional", rows=(LimitRow(None, 0, "provision
 LOADING = Allowance(reason="guests_loading", rows=(LimitRow(Decision.STALE_DATA, 0, "guests_loading"),))
 
 
-def allowance(profile: ProfileRow, standing: Standing) -> Allowance:
+def allowance(profile: ProfileRow, basis: Basis) -> Allowance:
     """Return what the table allows; every row is looked at, the tightest one binds, ties to the earlier."""
-    rows = tuple(_rows(profile, standing))
+    rows = tuple(_rows(profile, basis))
     binding = min(rows, key=lambda row: row.points)
     bits = 0
     for row in rows:
         if row.decision is not None and row.points == 0:
             bits |= 1 << row.decision
-    if standing.use.guest_count >= profile.lower_consecutive:
+    if basis.use.guest_count >= profile.lower_consecutive:
         bits |= 1 << Decision.LOWER_CONSECUTIVE
     share = profile.floor_share_bp if profile.mode == "floor" else None
     return Allowance(binding.points, binding.reason, binding.facts, bits, share, rows)
@@ -126,23 +126,23 @@ def share_cap(allowed: Allowance, total: int, program: Program) -> int | None:
     return total * allowed.share_bp // BASIS_POINTS * program.point_unit // program.point_value
 
 
-def _rows(profile: ProfileRow, standing: Standing) -> list[LimitRow]:
-    stale, use = Decision.STALE_DATA, standing.use
+def _rows(profile: ProfileRow, basis: Basis) -> list[LimitRow]:
+    stale, use = Decision.STALE_DATA, basis.use
     rows = [LimitRow(None, 0, "mode_deny")] if profile.mode not in ("floor", "known_balance") else []
-    if not standing.complete:
+    if not basis.complete:
         rows.append(LimitRow(stale, 0, "guests_loading"))
-    if standing.held:
+    if basis.held:
         rows.append(LimitRow(stale, 0, "new_epoch"))
-    if not standing.checked:
+    if not basis.checked:
         rows.append(LimitRow(stale, 0, "journal_checking"))
-    if standing.clock is ClockConfidence.BAD:
+    if basis.clock is ClockConfidence.BAD:
         rows.append(LimitRow(stale, 0, "clock_bad"))
-    if standing.age_ms is None or standing.age_ms > profile.max_age_hours * HOUR_MS:
-        hours = None if standing.age_ms is None else standing.age_ms // HOUR_MS
+    if basis.age_ms is None or basis.age_ms > profile.max_age_hours * HOUR_MS:
+        hours = None if basis.age_ms is None else basis.age_ms // HOUR_MS
         rows.append(LimitRow(stale, 0, "stale_data", {"hours": hours, "limit_hours": profile.max_age_hours}))
-    code_limit = profile.cvm.get(standing.code.value, 0)
-    rows.append(LimitRow(Decision.CVM, code_limit, "code_limit", {"points": code_limit, "kind": standing.code.value}))
-    if use.guest_count >= profile.upper_consecutive and not standing.lifted:
+    code_limit = profile.cvm.get(basis.code.value, 0)
+    rows.append(LimitRow(Decision.CVM, code_limit, "code_limit", {"points": code_limit, "kind": basis.code.value}))
+    if use.guest_count >= profile.upper_consecutive and not basis.lifted:
         facts = {"count": use.guest_count, "limit": profile.upper_consecutive}
         rows.append(LimitRow(Decision.UPPER_CONSECUTIVE, 0, "upper_consecutive", facts))
     if profile.mode == "floor":
@@ -151,10 +151,10 @@ def _rows(profile: ProfileRow, standing: Standing) -> list[LimitRow]:
         )
         rows.append(_used_up(Decision.SPLIT_SALE, profile.split_sale_points, use.guest_points, "split_sale"))
     rows.append(_used_up(Decision.CUMULATIVE_DEVICE, profile.device_points, use.device_points, "device_limit"))
-    if standing.guest_limit is not None:
-        limit = max(0, standing.guest_limit)
+    if basis.guest_limit is not None:
+        limit = max(0, basis.guest_limit)
         rows.append(LimitRow(Decision.EXCEPTION_FILE, limit, "guest_limit", {"points": limit}))
-    known = max(0, standing.known_points - profile.margin)
+    known = max(0, basis.known_points - profile.margin)
     rows.append(LimitRow(Decision.KNOWN_BALANCE, known, "known_balance", {"points": known}))
     return rows
 

@@ -6,7 +6,7 @@ from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ClockConfidence, Decision
 from loyalty_desk.services.ports.journal import OfflineUse
-from loyalty_desk.services.redemption import HOUR_MS, Standing, allowance, overdraft_bound, share_cap
+from loyalty_desk.services.redemption import HOUR_MS, Basis, allowance, overdraft_bound, share_cap
 from loyalty_desk.wire.v1.rows import ProfileRow
 from tests.loyalty_desk.till_parts import PROGRAM
 
@@ -18,7 +18,7 @@ WIDE = ProfileRow(
     device_points=4_000,
     cvm={"ld1": 100, "number": 0, "ld4": 10**9},
 )
-GOOD = Standing(
+GOOD = Basis(
     known_points=10_000, use=OfflineUse(), code=CodeKind.LD4, clock=ClockConfidence.GOOD, age_ms=0,
     held=False, checked=True, complete=True,
 )  # fmt: skip
