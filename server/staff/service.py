@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json
@@ -57,13 +56,6 @@ async def members(connection: AsyncConnection, network: UUID) -> list[Member]:
     return [Member(one.id, one.name, one.role, one.stores) for one in found]
 
 
-async def pin_is(connection: AsyncConnection, network: UUID, member: UUID, pin: str) -> bool:
-    """Return whether this is the PIN of somebody who still works here."""
-    found = await repository.some(connection, network, [member])
-    hashed = found[0].pin_hash if found else None
-    return hashed is not None and await asyncio.to_thread(_verify, hashed, pin)
-
-
 async def hash_pin(pin: str) -> str:
     """Return the stored form of a PIN; raises `BadInput` `pin_malformed`."""
     if not (pin.isascii() and pin.isdigit() and 4 <= len(pin) <= 8):
@@ -80,10 +72,3 @@ async def feed_rows(connection: AsyncConnection, network: UUID, keys: Sequence[s
         )
         for one in found
     }
-
-
-def _verify(hashed: str, pin: str) -> bool:
-    try:
-        return _HASHER.verify(hashed, pin)
-    except (VerificationError, InvalidHashError):
-        return False

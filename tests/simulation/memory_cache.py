@@ -61,9 +61,6 @@ class MemoryCache:
                 return CachedGuest(UUID(key), read(GuestRow, row))
         return None
 
-    def by_phone_hash(self, phone_hash: str) -> list[CachedGuest]:
-        return []
-
     def guest(self, guest: UUID) -> CachedGuest | None:
         found = self._stored.rows.get((FeedTable.GUEST, str(guest)))
         return None if found is None else CachedGuest(guest, read(GuestRow, found))

@@ -75,10 +75,6 @@ class Cache(Protocol):
         """Return the guest with a member number."""
         ...
 
-    def by_phone_hash(self, phone_hash: str) -> list[CachedGuest]:
-        """Return the guests with a phone's keyed hash."""
-        ...
-
     def guest(self, guest: UUID) -> CachedGuest | None:
         """Return a guest by id, following a merge to its survivor."""
         ...
