@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from loyalty_desk.language import LANGUAGES
 from loyalty_desk.preferences import THEMES, Preferences
-from loyalty_desk.ui.counter.ports import Chosen, Device
+from loyalty_desk.ui.counter.ports import Device
 from loyalty_desk.ui.sale.ports import ScannerHealth
 
 
@@ -24,10 +24,9 @@ class WindowSettings:
         self._put = put
         self._health = health
 
-    def chosen(self) -> Chosen:
+    def chosen(self) -> Preferences:
         """Return what it is set to."""
-        now = self._now()
-        return Chosen(now.language, now.theme, now.sounds, now.camera, now.serial)
+        return self._now()
 
     def choose(self, what: str, key: str) -> bool:
         """Set one thing; return whether that changed anything."""

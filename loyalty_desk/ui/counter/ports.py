@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from loyalty_desk.domain.basket import Basket
+from loyalty_desk.preferences import Preferences
 from loyalty_desk.services.approvals import Approvals
 from loyalty_desk.services.checkout import GuestCard
 from loyalty_desk.services.guests import Guests
@@ -83,22 +84,11 @@ class Device:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What the window is set to; `camera` is empty for the first there is, `serial` for none."""
-
-    language: str
-    theme: str
-    sounds: bool
-    camera: str
-    serial: str
-
-
 class Settings(Protocol):
     """What a manager sets. `cameras` and `serial_ports` look at the machine, on the db thread; the rest is quick."""
 
-    def chosen(self) -> Chosen:
-        """Return what it is set to."""
+    def chosen(self) -> Preferences:
+        """Return what the window is set to; `camera` is empty for the first there is, `serial` for none."""
         ...
 
     def choose(self, what: str, key: str) -> bool:

@@ -12,11 +12,12 @@ from argon2 import PasswordHasher
 from loyalty_desk.counter import Counter as UseCases
 from loyalty_desk.counter import make_counter
 from loyalty_desk.domain.record import ClockConfidence, Record, RecordKind
+from loyalty_desk.preferences import Preferences
 from loyalty_desk.services.checkout import GuestCard
 from loyalty_desk.services.ports.scan import Scan, ScanSource
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
-from loyalty_desk.ui.counter.ports import Chosen, Device, Left
+from loyalty_desk.ui.counter.ports import Device, Left
 from loyalty_desk.ui.counter.presenter import CounterPresenter
 from loyalty_desk.ui.counter.state import CounterState
 from loyalty_desk.ui.sale.ports import ScannerHealth
@@ -63,10 +64,10 @@ class FakeCare:
 class FakeSettings:
     """Keeps what is chosen; `there` is plugged in."""
 
-    now: Chosen = field(default_factory=lambda: Chosen("en", "light", True, "", ""))
+    now: Preferences = field(default_factory=lambda: Preferences("en", "light"))
     there: tuple[Device, ...] = (Device("/dev/ttyUSB0", "/dev/ttyUSB0  Scanner"),)
 
-    def chosen(self) -> Chosen:
+    def chosen(self) -> Preferences:
         return self.now
 
     def choose(self, what: str, key: str) -> bool:
