@@ -1,7 +1,8 @@
-"""`guests import | export | merge | erase | card | block | code`."""
+"""`guests import | export | merge | erase | card | block | unblock | code`."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -105,12 +106,12 @@ def guests_erase(
     from server.guests.leaving import erase
 
     terminal = Terminal(as_json)
-    if not yes and not typer.confirm("Nobody can bring the guest back. Erase?", err=True):
-        raise typer.Exit(1)
 
     async def work(opened: Ground) -> tuple[UUID, int]:
         chosen = await chosen_network(opened, network)
         who = await _named(opened, chosen, guest)
+        if not yes:
+            await _agreed(f"Erase {await _masked(opened, chosen, who)}? Nobody can bring the guest back.")
         return who, await erase(opened, chosen, who)
 
     who, cards = with_ground(settings_of(data_dir), terminal, work)
@@ -136,37 +137,71 @@ def guests_card(guest: Guest, network: NetworkId = None, data_dir: DataDir = Non
     terminal.result(code=code)
 
 
+_Code = Annotated[
+    str, typer.Argument(help="The code of the card; a phone, a member number or an id for all of a guest's.")
+]
+
+
 @app.command("block")
 def guests_block(
+    guest: _Code,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Make a lost card worth nothing; the points stay the guest's. `guests unblock` is the way back."""
+    from server.guests import codes
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> int:
+        chosen = await chosen_network(opened, network)
+        handle, who = await _holder(opened, chosen, guest)
+        if not yes:
+            what = "all codes" if handle is None else "this card"
+            await _agreed(f"Block {what} of {await _masked(opened, chosen, who)}?")
+        return await codes.block(opened, chosen, who, handle, datetime.now(UTC))
+
+    blocked = with_ground(settings_of(data_dir), terminal, work)
+    if not blocked:
+        raise Refused("card_missing" if _handle(guest) is None else "card_blocked")
+    said = (
+        "From their next sync on tills refuse what is blocked; `exceptions list` names what it was used for until then."
+    )
+    terminal.line(f"{counted(blocked, 'code')} blocked. {said}")
+    terminal.result(blocked=blocked)
+
+
+@app.command("unblock")
+def guests_unblock(
     guest: Annotated[
-        str, typer.Argument(help="The code of the card; a phone, a member number or an id for all of a guest's.")
+        str, typer.Argument(help="The code of the card; a phone, a member number or an id for what was blocked last.")
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     network: NetworkId = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Make a lost card worth nothing; the points stay the guest's. It cannot be undone: make a new card instead."""
+    """Let a card that was found again, or blocked by mistake, be good; signed codes are to be made anew."""
     from server.guests import codes
 
     terminal = Terminal(as_json)
-    if not yes and not typer.confirm("A blocked card can never be used again. Block?", err=True):
-        raise typer.Exit(1)
 
     async def work(opened: Ground) -> int:
         chosen = await chosen_network(opened, network)
-        handle = None if _is_id(guest) else parse(guest).handle
-        who = await _named(opened, chosen, guest)
-        return await codes.block(opened, chosen, who, handle, datetime.now(UTC))
+        handle, who = await _holder(opened, chosen, guest)
+        if not yes:
+            what = "what was blocked last" if handle is None else "this card"
+            await _agreed(f"Unblock {what} of {await _masked(opened, chosen, who)}?")
+        return await codes.unblock(opened, chosen, who, handle)
 
-    blocked = with_ground(settings_of(data_dir), terminal, work)
-    if not blocked:
-        raise Refused("card_missing")
-    said = (
-        "From their next sync on tills refuse what is blocked; `exceptions list` names what it was used for until then."
-    )
-    terminal.line(f"{counted(blocked, 'code')} blocked. {said}")
-    terminal.result(blocked=blocked)
+    freed = with_ground(settings_of(data_dir), terminal, work)
+    if not freed:
+        raise Refused("card_not_blocked")
+    said = "From their next sync on tills take it. What was signed for it before stays void: make it anew."
+    terminal.line(f"{counted(freed, 'code')} unblocked. {said}")
+    terminal.result(unblocked=freed)
 
 
 @app.command("code")
@@ -221,6 +256,37 @@ async def _named(opened: Ground, network: UUID, text: str) -> UUID:
         if found is None or not await service.existing(connection, network, [found]):
             raise Refused("guest_unknown")
     return found
+
+
+async def _holder(opened: Ground, network: UUID, text: str) -> tuple[int | None, UUID]:
+    """Return the handle of a code, None for what names a guest, and the guest: a blocked card names one too."""
+    from server.guests import codes
+
+    handle = _handle(text)
+    if handle is None:
+        return None, await _named(opened, network, text)
+    found = await codes.of_code(opened, network, parse(text))
+    if found is None:
+        raise Refused("guest_unknown")
+    return handle, found
+
+
+def _handle(text: str) -> int | None:
+    return None if _is_id(text) else parse(text).handle
+
+
+async def _masked(opened: Ground, network: UUID, guest: UUID) -> str:
+    from server.guests import service
+
+    async with opened.db.begin(network) as connection:
+        found = await service.person(connection, network, opened.vault, guest)
+    return f"guest {guest}" if found is None else found.masked
+
+
+async def _agreed(question: str) -> None:
+    """Ask the person at the terminal; whoever says no ends the command."""
+    if not await asyncio.to_thread(typer.confirm, question, err=True):
+        raise typer.Exit(1)
 
 
 def _is_id(text: str) -> bool:

@@ -128,6 +128,8 @@ SENTENCES = {
     "merge_elsewhere": "This guest was merged into {into} already.",
     "merge_survivor": "The guest who should stay was merged into {into}. Name that one.",
     "code_kind": "The kind of a code is ld1, ld3 or ld4 here, not {kind}.",
+    "card_blocked": "It is blocked already. To let it work again: loyalty-server guests unblock",
+    "card_not_blocked": "Nothing of this guest's that you named is blocked.",
     "card_missing": "This guest has no card. Make one with loyalty-server guests card, or see their phone: --kind ld4.",
     "field_missing": "The program lacks {field} in {place}.",
     "field_wrong": "In the program, {field} in {place} should be {wants}.",

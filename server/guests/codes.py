@@ -11,11 +11,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.domain.guest_code import HANDLE_BYTES
+from loyalty_desk.domain.guest_code import HANDLE_BYTES, GuestCode
 from loyalty_desk.domain.hash_chain import STEP_SECONDS, VALUE_BYTES, ChainOwner
 from loyalty_desk.domain.signed_codes import NO_TIER, begin_chain, chain_values, code_text, issue, shown
 from server.guests import repository, service
 from server.guests.repository import Credential, State
+from server.guests.shown import shown as shown_of
 from server.kit import feed
 from server.kit.ground import Ground
 from server.networks import service as networks
@@ -68,9 +69,30 @@ async def block(ground: Ground, network: UUID, guest: UUID, handle: int | None, 
     async with ground.db.begin(network) as connection:
         await repository.lock_state(connection, network, guest)
         stopped = await repository.block(connection, network, guest, handle, now)
-        changed = await service.changes(connection, network, ground.vault, [], stopped)
-        await feed.record(connection, network, changed)
+        await _tell(connection, network, ground, stopped)
     return len(stopped)
+
+
+async def unblock(ground: Ground, network: UUID, guest: UUID, handle: int | None) -> int:
+    """Make a blocked card or phone good again, where `handle` is None those blocked together last; return how many.
+
+    Tills hear of it at their next pull. What was signed before it was blocked stays void: whoever found it may have a
+    copy.
+    """
+    async with ground.db.begin(network) as connection:
+        await repository.lock_state(connection, network, guest)
+        freed = await repository.unblock(connection, network, guest, handle)
+        await _tell(connection, network, ground, freed)
+    return len(freed)
+
+
+async def of_code(ground: Ground, network: UUID, code: GuestCode) -> UUID | None:
+    """Return whose code it is, a blocked one's guest too; None where nobody's."""
+    async with ground.db.begin(network) as connection:
+        if code.handle is None:
+            return await service.find(connection, network, ground.vault, code)
+        found = await shown_of(connection, network, code.handle.to_bytes(HANDLE_BYTES, "big"))
+    return None if found is None else found.guest
 
 
 async def rotating(ground: Ground, network: UUID, guest: UUID, now: datetime, count: int) -> list[SignedText]:
@@ -121,6 +143,9 @@ async def _new(connection: AsyncConnection, network: UUID, ground: Ground, guest
     made = Credential(secrets.token_bytes(HANDLE_BYTES), guest, kind)
     await repository.lock_state(connection, network, guest)
     await repository.insert_credentials(connection, network, [made])
-    handles: Sequence[int] = [int.from_bytes(made.handle, "big")]
-    await feed.record(connection, network, await service.changes(connection, network, ground.vault, [], handles))
+    await _tell(connection, network, ground, [int.from_bytes(made.handle, "big")])
     return made
+
+
+async def _tell(connection: AsyncConnection, network: UUID, ground: Ground, handles: Sequence[int]) -> None:
+    await feed.record(connection, network, await service.changes(connection, network, ground.vault, [], handles))

@@ -294,6 +294,24 @@ async def block(
     return [int.from_bytes(bytes(row.handle), "big") for row in found]
 
 
+async def unblock(connection: AsyncConnection, network: UUID, guest: UUID, handle: int | None) -> list[int]:
+    """Let a guest's blocked credential be good again, or those blocked together last; return their handles.
+
+    When it was blocked stays: what is signed for a generation from before is told by it from what is signed since.
+    """
+    found = await fetch(
+        connection,
+        "update credential set state = 'active' where network_id = $1 and guest_id = $2 and state = 'blocked'"
+        " and case when $3::bytea is not null then handle = $3 else stopped_at is not distinct from"
+        " (select max(stopped_at) from credential where network_id = $1 and guest_id = $2 and state = 'blocked') end"
+        " returning handle",
+        network,
+        guest,
+        None if handle is None else handle.to_bytes(HANDLE_BYTES, "big"),
+    )
+    return [int.from_bytes(bytes(row.handle), "big") for row in found]
+
+
 async def lock_state(connection: AsyncConnection, network: UUID, guest: UUID) -> None:
     """Let nobody else change or merge a guest until this transaction ends."""
     await fetch(

@@ -75,6 +75,17 @@ class Person:
     birthday: date | None
     member_no: str
 
+    @property
+    def masked(self) -> str:
+        """Return what tells a guest from others and nobody who they are: `Anna P., phone …4567, number 1000000016`."""
+        first, *more = self.name.split() or ["no name"]
+        parts = [" ".join([first, *(f"{one[0]}." for one in more)])]
+        if self.phone:
+            parts.append(f"phone …{self.phone[-4:]}")
+        if self.member_no:
+            parts.append(f"number {self.member_no}")
+        return ", ".join(parts)
+
 
 async def register(
     connection: AsyncConnection,

@@ -140,7 +140,7 @@ class PostgresGuards:
         found = await fetch(
             self._connection,
             "select handle, stopped_at from credential"
-            " where network_id = $1 and handle = any($2::bytea[]) and stopped_at is not null",
+            " where network_id = $1 and handle = any($2::bytea[]) and stopped_at is not null and state <> 'active'",
             self._network,
             [one.to_bytes(HANDLE_BYTES, "big") for one in handles],
         )

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,7 +16,9 @@ from loyalty_desk.domain.hash_chain import SeenChains
 from loyalty_desk.domain.key_set import CodeKey, KeySet
 from loyalty_desk.domain.record import ClockConfidence, handle_text
 from loyalty_desk.domain.signed_codes import NO_TIER, RotatingCode
-from server.guests.service import Registered
+from server.guests import service
+from server.guests.service import NewGuest, Registered
+from server.kit import feed
 from tests.server.test_cli_operations import Commands, commands
 from tests.server.world import World
 
@@ -144,7 +147,90 @@ def test_a_lost_card_is_blocked_and_another_one_works(commands: Commands, admin:
     commands.run("guests", "block", lost, code=1)  # nobody has said yes
     assert commands.json("guests", "block", lost, "--yes") == {"blocked": 1}
     assert commands.json("guests", "code", guest.member_no)["codes"] == [other]
-    assert "Nobody" in commands.refused("guests", "block", lost, "--yes")
+    assert "guests unblock" in commands.refused("guests", "block", lost, "--yes")
     assert commands.json("guests", "block", guest.member_no, "--yes") == {"blocked": 1}
     assert "guests card" in commands.refused("guests", "code", guest.member_no)
     assert "verify: ok" in commands.run("verify")[0]
+
+
+def told(commands: Commands, handle: int) -> tuple[str, int]:
+    """Return what a till that pulls is told of a card: its state and the lowest generation that is good."""
+
+    async def pull(world: World) -> dict[str, Any]:
+        rows = (await world.pull(await world.till())).rows
+        return next(one.row for one in rows if one.key == handle_text(handle) and one.row is not None)
+
+    row = commands.live(pull)
+    return row.get("state", "active"), row.get("generation", 0)
+
+
+def test_a_card_that_was_found_again_works_and_what_was_signed_before_does_not(commands: Commands) -> None:
+    guest = commands.live(one_guest)
+    (handle,), found = guest.handles, ld1(guest.handles[0])
+    signed = commands.json("guests", "code", found, "--kind", "ld3")["codes"][0]
+    assert "blocked" in commands.refused("guests", "unblock", found, "--yes")
+    commands.json("guests", "block", found, "--yes")
+    assert told(commands, handle) == ("blocked", 1)
+    commands.run("guests", "unblock", found, code=1)  # nobody has said yes
+    assert commands.json("guests", "unblock", found, typed="y\n") == {"unblocked": 1}
+    assert told(commands, handle) == ("active", 1)
+    assert commands.json("guests", "code", guest.member_no)["codes"] == [found]
+    again = parse(commands.json("guests", "code", found, "--kind", "ld3")["codes"][0]).signed
+    before = parse(signed).signed
+    assert before is not None
+    assert again is not None
+    assert (before.generation, again.generation) == (0, 1)
+    assert "verify: ok" in commands.run("verify")[0]
+
+
+def test_by_the_guest_what_was_blocked_together_last_is_unblocked(commands: Commands) -> None:
+    guest = commands.live(one_guest)
+    lost = ld1(guest.handles[0])
+    commands.json("guests", "card", guest.member_no)
+    commands.json("guests", "code", guest.member_no, "--kind", "ld4")
+    commands.json("guests", "block", lost, "--yes")
+    assert commands.json("guests", "block", guest.member_no, "--yes") == {"blocked": 2}
+    assert commands.json("guests", "unblock", guest.member_no, "--yes") == {"unblocked": 2}
+    assert commands.json("guests", "unblock", guest.member_no, "--yes") == {"unblocked": 1}
+    assert "blocked" in commands.refused("guests", "unblock", guest.member_no, "--yes")
+
+
+def test_questions_name_the_guest_and_show_nobody_who_it_is(commands: Commands) -> None:
+    async def anna(world: World) -> Registered:
+        async with world.ground.db.begin(world.network) as connection:
+            new = NewGuest(name="Анна Мария Петрова", phone="+79161234567")
+            (made,) = await service.register(connection, world.network, world.ground.vault, [new])
+            changes = await service.changes(
+                connection, world.network, world.ground.vault, [made.id], list(made.handles)
+            )
+            await feed.record(connection, world.network, changes)
+        return made
+
+    guest = commands.live(anna)
+    for what in ("block", "unblock", "erase"):
+        _, asked = commands.run("guests", what, "+79161234567", code=1, typed="n\n")
+        assert f"Анна М. П., phone …4567, number {guest.member_no}" in asked
+        assert "Петрова" not in asked
+        assert "9161234567" not in asked
+
+
+def test_only_what_a_blocked_card_was_shown_for_is_raised(commands: Commands, admin: psycopg.Connection) -> None:
+    guest = commands.live(one_guest)
+    card = ld1(guest.handles[0])
+
+    async def sell(world: World) -> None:
+        till = await world.till()
+        till.sale(guest.id, handle=guest.handles[0])
+        await world.push(till)
+
+    def revoked() -> int:
+        found = admin.execute("select count(*) from exception where kind = 'REVOKED'").fetchone()
+        assert found is not None
+        return int(found[0])
+
+    commands.json("guests", "block", card, "--yes")
+    commands.live(sell)
+    assert revoked() == 1
+    commands.json("guests", "unblock", card, "--yes")
+    commands.live(sell)
+    assert revoked() == 1
