@@ -101,6 +101,10 @@ DARK = Colours(
     disabled="#9aa7bc",
     disabled_fill="#1d2634",
 )
+# Docked beside the POS, and 1024×768 at 150 % less the bar of the system.
+SMALLEST = (420, 480)
+STACKED_BELOW = 640
+TIGHT_BELOW = (860, 700)
 THEMES = {"light": LIGHT, "dark": DARK}
 # (text, background) as the style sheet uses them.
 PAIRS = (
@@ -186,6 +190,19 @@ def scale_for(width: int, height: int) -> float:
     """Return how much larger than at 1024×768 everything is drawn; three steps, so that resizing does not restyle."""
     room = min(width / 1024, height / 768)
     return 1.3 if room >= 1.38 else 1.15 if room >= 1.2 else 1.0
+
+
+def is_stacked(width: int) -> bool:
+    """Return whether a window is too narrow for two panels beside each other: docked beside the POS."""
+    return width < STACKED_BELOW
+
+
+def is_tight(width: int, height: int) -> bool:
+    """Return whether a window has less room than 1024×768: money and touch stay as large, what decorates goes.
+
+    That screen has 819×614 at 125 % and 683×512 at 150 %.
+    """
+    return width < TIGHT_BELOW[0] or height < TIGHT_BELOW[1]
 
 
 def set_tone(widget: QWidget, tone: str) -> None:

@@ -26,7 +26,7 @@ class MainWindow(QWidget):
         self._may_close = False
         self._stack = QStackedLayout(self)
         self._stack.setContentsMargins(0, 0, 0, 0)
-        self.setMinimumSize(420, 600)
+        self.setMinimumSize(*theme.SMALLEST)
         self.sale = SaleView()
         self._stack.addWidget(self.sale)
         self.set_theme(theme_name)

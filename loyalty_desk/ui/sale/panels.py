@@ -42,6 +42,19 @@ class Panel(QFrame):
         """Leave away what only decorates, and draw numbers smaller; the style sheet is applied by the screen."""
         self.roomy = not narrow
         self.setProperty("narrow", narrow)
+        self.outer.setContentsMargins(*((12, 8, 8, 8) if narrow else (18, 14, 14, 14)))
+        self.outer.setSpacing(4 if narrow else 8)
+        self.rows.setSpacing(4 if narrow else 8)
+
+    def wanted_height(self) -> int:
+        """Return how high the panel would have to be for nothing in it to scroll."""
+        width = self.area.viewport().width()
+        inside = self.body.heightForWidth(width) if self.body.hasHeightForWidth() else self.body.sizeHint().height()
+        below = [item for item in map(self.outer.itemAt, range(self.outer.count())) if item is not None]
+        around = [one.sizeHint().height() for one in below if one.widget() is not self.area and not one.isEmpty()]
+        margins = self.outer.contentsMargins()
+        edges = margins.top() + margins.bottom() + 2 * self.frameWidth()
+        return inside + sum(around) + self.outer.spacing() * len(around) + edges
 
 
 class SumRow(QWidget):
@@ -155,7 +168,7 @@ class CheckPanel(Panel):
         self.outer.addWidget(self.to_pay)
 
     def set_state(self, state: CheckState, done: DoneState | None) -> None:
-        show_text(self.caption, state.title)
+        show_text(self.caption, state.title if self.roomy else "")
         show_text(self.title, done.title if done else "")
         show_text(self.receipt, done.receipt if done and self.roomy else "")
         show_text(self.key_in_label, done.key_in_label if done else "")
@@ -271,8 +284,8 @@ class GuestPanel(Panel):
             self.rows.addWidget(part)
         self.rows.addStretch(1)
 
-    def set_state(self, state: GuestState, done: DoneState | None) -> None:
-        show_text(self.caption, state.title)
+    def set_state(self, state: GuestState, done: DoneState | None, *, is_priced: bool = False) -> None:
+        show_text(self.caption, state.title if self.roomy else "")
         show_text(self.tell_title, done.tell_title if done else "")
         said = done.tell if done else ()
         for position, line in enumerate(self.tell):
@@ -285,14 +298,17 @@ class GuestPanel(Panel):
         show_text(self.as_of, state.as_of, state.as_of_tone.value)
         # Whoever reads out why an offer did not work needs the name and the points beside it, not the way to a tier:
         # together they are higher than the panel of the smallest screen.
-        reading = state.left_out_open and bool(state.left_out)
+        # Where there is little room, so does whoever decides about the points of a check.
+        deciding = not self.roomy and is_priced and bool(state.chips)
+        reading = deciding or (state.left_out_open and bool(state.left_out))
         progress_text = "" if reading else state.progress_text
         show_text(self.member, "" if reading else state.member)
         self.progress.setVisible(bool(progress_text))
         self.progress.setValue(state.progress)
         show_text(self.progress_text, progress_text)
         show_text(self.note, state.note, "warn")
-        show_text(self.redeem_label, state.redeem_label)
+        typing = deciding and any(one.chosen and one.points is None for one in state.chips)
+        show_text(self.redeem_label, "" if typing else state.redeem_label)
         self.chips.set_chips(state.chips)
         show_text(self.limit, state.limit, state.limit_tone.value)
         if self.fold.text() != state.left_out_label:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import override
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QImage, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -27,9 +27,13 @@ from loyalty_desk.ui.widgets.buttons import KeyedButton, plain_button
 from loyalty_desk.ui.widgets.labels import SHAPES, label, show_text
 from loyalty_desk.ui.widgets.preview import CameraPreview
 
-NARROW_BELOW = 860
 MANY_KEYS = 6
 MAX_TYPED = 512
+TOUCH = 48
+# What the other panel keeps where one needs nearly all the height: a name and a number.
+LEAST_PANEL = 104
+# Below this the help takes the whole height.
+LOW = 640
 _MODE_KEYS = {
     Qt.Key.Key_F2: FieldMode.GUEST,
     Qt.Key.Key_F3: FieldMode.AMOUNT,
@@ -67,7 +71,7 @@ class SaleView(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._state: SaleState | None = None
         self._theme = "light"
-        self._scale = 0.0
+        self._is_stacked = self._is_tight = False
         self.header = Header()
         self.notice = label("message", wrap=True)
         self.notice_read_button = plain_button("copy")
@@ -88,6 +92,9 @@ class SaleView(QWidget):
         self.help = HelpPanel(self)
         self.help.hide()
         self.keys = KeyBar()
+        # What a text needs is known once the layouts under it have run, at the event loop's next turn.
+        self._sharing = QTimer(self, singleShot=True, interval=0)
+        self._sharing.timeout.connect(self._share_height)
         self._lay_out()
         self._connect()
 
@@ -101,7 +108,7 @@ class SaleView(QWidget):
         over_field.addWidget(self.field_label)
         over_field.addStretch(1)
         over_field.addWidget(self.reading)
-        entry = QVBoxLayout()
+        self._under_field = entry = QVBoxLayout()
         entry.setSpacing(6)
         entry.addLayout(over_field)
         entry.addWidget(self.field)
@@ -111,7 +118,7 @@ class SaleView(QWidget):
         self._entry.setSpacing(14)
         self._entry.addWidget(self.preview)
         self._entry.addLayout(entry, 1)
-        inside = QVBoxLayout()
+        self._inside = inside = QVBoxLayout()
         inside.setContentsMargins(16, 10, 16, 10)
         inside.setSpacing(10)
         told = QHBoxLayout()
@@ -128,7 +135,7 @@ class SaleView(QWidget):
         outer.setSpacing(0)
         outer.addWidget(self.header)
         outer.addLayout(inside, 1)
-        self.setMinimumSize(420, 600)
+        self.setMinimumSize(*theme.SMALLEST)
 
     def _connect(self) -> None:
         self.field.textEdited.connect(self.field_changed)
@@ -154,8 +161,7 @@ class SaleView(QWidget):
         _show_message(self.notice, state.notice)
         self.notice_read_button.setText(state.notice_read_label)
         self.notice_read_button.setVisible(bool(state.notice_read_label))
-        self.check.set_state(state.check, state.done)
-        self.guest.set_state(state.guest, state.done)
+        self._show_panels(state)
         self.preview.set_state(state.preview)
         self._show_field(state.entry)
         _show_message(self.message, state.message)
@@ -164,6 +170,8 @@ class SaleView(QWidget):
         self._show_help(state.help)
         if before is None or before.title != state.title:
             self.window().setWindowTitle(state.title)
+        if self._is_stacked:
+            self._sharing.start()
 
     def show_frame(self, image: QImage) -> None:
         """Show the camera's newest frame, copied by whoever sends it."""
@@ -213,36 +221,70 @@ class SaleView(QWidget):
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        narrow = self.width() < NARROW_BELOW
-        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
-        self._panels.setDirection(down if narrow else across)
-        self._over_field.setDirection(down if narrow else across)
-        self.reading.setWordWrap(narrow)
-        self.check.set_narrow(narrow)
-        self.guest.set_narrow(narrow)
-        self.header.set_narrow(narrow)
-        self.keys.set_narrow(narrow)
-        self.go.set_narrow(narrow, bare=narrow)
-        if self._state is not None:
-            self._show_go(self._state.button)
-            self.check.set_state(self._state.check, self._state.done)
-            self.guest.set_state(self._state.guest, self._state.done)
-        if self.go.property("narrow") != narrow:
-            self.go.setProperty("narrow", narrow)
-            self.header.setProperty("narrow", narrow)
-            self.keys.setProperty("narrow", narrow)
-            self.setStyleSheet("")
+        stacked, tight = theme.is_stacked(self.width()), theme.is_tight(self.width(), self.height())
+        if (stacked, tight) != (self._is_stacked, self._is_tight):
+            self._is_stacked, self._is_tight = stacked, tight
+            self._arrange()
         self._restyle()
+        self._sharing.start()
         self.help.fit(self.size())
+
+    def _arrange(self) -> None:
+        """Put everything where it has room: panels under each other, or the big button beside the field."""
+        stacked, tight = self._is_stacked, self._is_tight
+        beside = tight and not stacked
+        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        self._panels.setDirection(down if stacked else across)
+        self._panels.setSpacing(6 if tight else 12)
+        self._inside.setContentsMargins(*((8, 6, 8, 6) if tight else (16, 10, 16, 10)))
+        self._inside.setSpacing(6 if tight else 10)
+        self._entry.setSpacing(8 if tight else 14)
+        self.reading.setWordWrap(tight)
+        self.check.set_narrow(tight)
+        self.guest.set_narrow(tight)
+        self.header.set_narrow(stacked)
+        self.keys.set_narrow(tight and self.width() < theme.TIGHT_BELOW[0])
+        self.go.set_narrow(tight, bare=tight)
+        self._under_field.removeWidget(self.message)
+        self._inside.removeWidget(self.message)
+        self._entry.removeWidget(self.go)
+        self._inside.removeWidget(self.go)
+        if beside:
+            self._inside.insertWidget(self._inside.indexOf(self._entry), self.message)
+            self._entry.addWidget(self.go, 1, Qt.AlignmentFlag.AlignBottom)
+        else:
+            self._under_field.insertWidget(self._under_field.indexOf(self.field) + 1, self.message)
+            self._inside.insertWidget(self._inside.indexOf(self._entry) + 1, self.go)
+        for part in (self.go, self.header, self.keys):
+            part.setProperty("narrow", tight)
+        if self._state is not None:
+            self._show_field(self._state.entry)
+            self._show_go(self._state.button)
+            self._show_panels(self._state)
+        self.setStyleSheet("")
+
+    def _share_height(self) -> None:
+        """Give the check what it needs where the panels stand under each other: money is never scrolled to."""
+        if not self._is_stacked:
+            self._panels.setStretch(0, 1)
+            self._panels.setStretch(1, 1)
+            return
+        room = self.check.height() + self.guest.height()
+        wanted = min(self.check.wanted_height(), max(room - LEAST_PANEL, room // 2))
+        self._panels.setStretch(0, max(wanted, 1))
+        self._panels.setStretch(1, max(room - wanted, 1))
 
     def _restyle(self) -> None:
         scale = theme.scale_for(self.width(), self.height())
         sheet = theme.stylesheet(self._theme, scale)
-        small = self.width() < NARROW_BELOW
-        self.preview.setFixedSize(QSize(112, 96) if small else QSize(round(200 * scale), round(112 * scale)))
+        self.preview.setFixedSize(QSize(98, 74) if self._is_tight else QSize(round(200 * scale), round(112 * scale)))
         if sheet != self.styleSheet():
             self.setStyleSheet(sheet)
-            self.field.setMinimumHeight(round(60 * scale))
+            self.field.setMinimumHeight(TOUCH if self._is_tight else round(60 * scale))
+
+    def _show_panels(self, state: SaleState) -> None:
+        self.check.set_state(state.check, state.done)
+        self.guest.set_state(state.guest, state.done, is_priced=bool(state.check.amount))
 
     def _show_field(self, state: FieldState) -> None:
         if self.field.text() != state.text:
@@ -252,7 +294,8 @@ class SaleView(QWidget):
         if self.field.isReadOnly() != state.read_only:
             self.field.setReadOnly(state.read_only)
         self.field.setAccessibleName(state.label)
-        show_text(self.field_label, state.label)
+        # Where there is no room for both, how it is read says what it is for.
+        show_text(self.field_label, "" if self._is_tight and state.reading else state.label)
         show_text(self.reading, state.reading)
 
     def _show_go(self, state: ButtonState) -> None:
@@ -373,9 +416,7 @@ class HelpPanel(QFrame):
         self.close_button.setMinimumHeight(48)
         self.close_button.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.close_button.clicked.connect(self.closed)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(24, 20, 24, 20)
-        box.setSpacing(12)
+        self._box = box = QVBoxLayout(self)
         box.addWidget(self.title)
         box.addLayout(self._grid, 1)
         box.addWidget(self.close_button)
@@ -400,7 +441,15 @@ class HelpPanel(QFrame):
         self.close_button.set_content(state.close, "F1", enabled=True)
 
     def fit(self, around: QSize) -> None:
-        """Lie in the middle of the screen."""
+        """Lie in the middle of the screen; on a low one with less air, so that every key is in sight."""
+        low = around.height() < LOW or theme.is_stacked(around.width())
+        self._box.setContentsMargins(*((14, 10, 14, 10) if low else (24, 20, 24, 20)))
+        self._box.setSpacing(6 if low else 12)
+        self._grid.setVerticalSpacing(2 if low else 8)
+        if self.property("low") != low:
+            self.setProperty("low", low)
+            self.style().unpolish(self)
+            self.style().polish(self)
         width = min(around.width() - 32, 760)
         height = min(around.height() - 32, max(self.heightForWidth(width), self.sizeHint().height()) + 8)
         self.setGeometry((around.width() - width) // 2, (around.height() - height) // 2, width, height)

@@ -55,7 +55,13 @@ class KeyedButton(QPushButton):
         side = 2 if narrow else 12
         self._row.setContentsMargins(side, 4, side, 4)
         self._row.setSpacing(2 if narrow else 10)
-        if not self._centred:
+        if self._centred:
+            # Without the key beside them the words have the whole width, and a second line where that is not enough.
+            self.words.setWordWrap(bare)
+            self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            for place, stretch in enumerate((0, 1, 0, 0) if bare else (1, 0, 0, 1)):
+                self._row.setStretch(place, stretch)
+        else:
             across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
             self._row.setDirection(down if narrow else across)
             middle, left = Qt.AlignmentFlag.AlignCenter, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter

@@ -227,6 +227,7 @@ class Counter:
             crashed=self.crashes.append,
             language=self.language,
             camera=True,
+            has_pages=True,
         )
         presenter.status_changed(till_status())
         presenter.scanner_changed(ScannerHealth.READY)

@@ -421,13 +421,22 @@ def test_nothing_is_clipped(make, qtbot, state: Callable, language: str, size: t
     assert len([one for one in visible(window.view, QLabel) if one.text()]) > 12
 
 
+# Docked beside the POS, and 1024×768 at 125 and 150 %.
+SMALL = pytest.mark.parametrize(
+    "size", [(420, 900), (420, 768), (819, 614), (683, 512)], ids=["420", "docked", "125%", "150%"]
+)
+
+
+@SMALL
 @pytest.mark.parametrize("language", ["ru", "en"])
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_the_narrow_window_clips_nothing_outside_what_scrolls(make, qtbot, state: Callable, language: str) -> None:
-    window = Window(make(language), qtbot, size=(420, 900))
+def test_a_small_window_clips_nothing_outside_what_scrolls(
+    make, qtbot, state: Callable, language: str, size: tuple[int, int]
+) -> None:
+    window = Window(make(language), qtbot, size=size)
     state(window.counter)
     window.settle()
-    assert window.view.width() == 420
+    assert (window.view.width(), window.view.height()) == size
     assert clipped(window.view, scrolled=False) == []
 
 
@@ -462,19 +471,54 @@ def test_texts_stand_out_from_what_is_behind_them(counter, qtbot, state: Callabl
     assert weak == {}
 
 
+def wholly_seen(one: QWidget, view: QWidget) -> bool:
+    """Return whether a widget is there with all it needs, neither scrolled away nor squeezed."""
+    seen = shown_rect(one, view)
+    needs = one.minimumSizeHint()
+    return (
+        (seen.width(), seen.height()) == (one.width(), one.height())
+        and one.width() >= needs.width()
+        and one.height() >= needs.height()
+    )
+
+
+@SMALL
 @pytest.mark.parametrize("language", ["ru", "en"])
-def test_what_to_key_in_and_what_to_pay_are_in_sight_even_where_it_is_narrow(make, qtbot, language: str) -> None:
-    window = Window(make(language), qtbot, size=(420, 900))
-    done(window.counter)
-    window.settle()
+def test_what_to_key_in_and_what_to_pay_are_in_sight_even_where_it_is_small(
+    make, qtbot, language: str, size: tuple[int, int]
+) -> None:
+    window = Window(make(language), qtbot, size=size)
     panel = window.view.check
-    for one in (panel.key_in, panel.copy, panel.to_pay):
-        seen = shown_rect(one, window.view)
-        assert (seen.width(), seen.height()) == (one.width(), one.height())
-        assert one.width() >= one.minimumSizeHint().width()
+    quote(window.counter)
+    window.settle()
+    for one in (panel.amount, panel.to_pay, panel.earns, window.view.guest.points):
+        assert wholly_seen(one, window.view), one.text()
+        assert one is panel.earns or one.fontInfo().pixelSize() >= 28
+    window.counter.presenter.submitted()
+    window.settle()
+    for one in (panel.key_in, panel.copy, panel.to_pay, window.view.guest.tell_title):
+        assert wholly_seen(one, window.view), one.text()
 
 
-@pytest.mark.parametrize("size", [(420, 900), (1024, 768), (1920, 1080)], ids=["420", "1024", "1920"])
+@SMALL
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_whoever_types_points_sees_the_line_they_make_and_the_choices(
+    make, qtbot, language: str, size: tuple[int, int]
+) -> None:
+    window = Window(make(language), qtbot, size=size)
+    points(window.counter)
+    window.settle()
+    view = window.view
+    line = next(one for one in visible(view.check, QLabel) if one.text() in ("Points", "Баллы"))
+    for one in (line, view.check.to_pay, view.guest.points, view.guest.limit, *view.guest.chips.buttons):
+        assert one.isVisible()
+        assert one is view.guest.limit or wholly_seen(one, view)
+        assert shown_rect(one, view).height() >= min(one.height(), 14), "not even its first line"
+
+
+@pytest.mark.parametrize(
+    "size", [(420, 900), (683, 512), (819, 614), (1024, 768), (1920, 1080)], ids=["420", "683", "819", "1024", "1920"]
+)
 def test_what_is_touched_is_large_enough(counter, qtbot, size: tuple[int, int]) -> None:
     window = Window(counter, qtbot, size=size)
     quote(counter)
