@@ -634,8 +634,9 @@ class MemoryStore:
 
     async def has_clones(self, device: UUID) -> bool:
         lines: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        waited = {(one.id, one.hash) for one in self.tables.quarantine.values()}
         for (owner, epoch, branch, seq), tx in self.tables.places.items():
-            if owner == device:
+            if owner == device and (tx.id, tx.hash) not in waited:
                 lines.setdefault((epoch, branch), []).append((seq, tx.recorded_at))
         spans = [(min(line)[1], max(line)[1], place) for place, line in lines.items()]
         return any(

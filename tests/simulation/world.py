@@ -13,7 +13,9 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import SealedRecord
 from loyalty_desk.services.ports.identity import Identity
 from loyalty_desk.services.ports.journal import SEEN_BY_NEXT_PULL
+from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.rows import keyset_message
+from loyalty_desk.wire.v1.sync import PushRequest
 from server.ledger.posting import AccountKind
 from tests.simulation.faults import REWINDS, Fault, Plan
 from tests.simulation.keys import private_key
@@ -85,6 +87,8 @@ class World:
         self.disks: list[Disk] = []
         self.pulls: dict[SimTill, Tables] = {}
         self.rewound = self.put_back_in_secret = False
+        # Tills of which an epoch may have grown after a later one was begun.
+        self.resumed: set[UUID] = set()
         # Drawn apart: runs without a limited rule stay as they are.
         self.luck = Random(f"gifts {seed}")
         self.has_gifts = self.plan.gifts or self.luck.random() < _WITH_GIFTS
@@ -317,6 +321,8 @@ class World:
         if self.late:
             path, till, body = self.late.pop(self.random.randrange(len(self.late)))
             self.note("late", path, till.name)
+            if path == "push" and codec.decode(PushRequest, body).epoch != till.journal.head().epoch:
+                self.resumed.add(till.identity.device)
             deliver(self, path, till, body)
 
     # -- what goes wrong -------------------------------------------------------------------------------------------
@@ -405,6 +411,8 @@ class World:
         there = {(one.id, one.hash) for one in till.disk.journal.records.values()}
         missing = till.disk.kept - there
         till.disk.kept = there
+        if next(reversed(till.disk.journal.opened), None) not in (None, till.journal.head().epoch):
+            self.resumed.add(till.identity.device)
         reason = self._boot(till)
         # The witness may trail by one record, so the loss of a single one may go unseen.
         if noticeable and len(missing) > 1 and reason is None:
