@@ -75,6 +75,8 @@ class Returning:
                     wait = response.getheader("Retry-After")
                     if response.status != 429 or wait is None:
                         raise AssertionError(f"{response.status} {wait} {answer[:200]!r}")
+                    # The server gives up a connection on which nothing comes for half a minute.
+                    connection.close()
                     time.sleep(patience.delay(SyncOutcome(online=True, done=False, retry_after=int(wait))))
             self.done_at = time.monotonic()
         except (OSError, http.client.HTTPException, AssertionError) as error:
