@@ -16,8 +16,8 @@ from loyalty_desk.domain.record import BadRecord, Record, RecordKind
 from loyalty_desk.wire.v1.sync import QuarantineReason
 from server.ledger.intake import Incoming
 from server.ledger.returns import RETURNS, SALES, Counting, Original, Returning
-from server.ledger.standing import program_version
 from server.ledger.store import LedgerStore
+from server.ledger.terms import program_version
 
 
 @dataclass(frozen=True, slots=True)

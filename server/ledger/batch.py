@@ -44,9 +44,9 @@ from server.ledger.posting import (
 from server.ledger.registrations import Registrar
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
 from server.ledger.returns import NOTHING_BACK, RETURNS, SALES, Returning, came_back, is_follow, who
-from server.ledger.standing import program_version, terms_of, tier_of
 from server.ledger.store import LedgerStore
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
+from server.ledger.terms import program_version, terms_of, tier_of
 from server.ledger.timing import effective_at
 from server.ledger.words import Words, words_of
 

@@ -19,7 +19,6 @@ from loyalty_desk.domain.record import Record
 from server.ledger.posting import Fact
 from server.ledger.returns import SALES
 
-POINTS_A_DAY = 5_000
 # A till may be offline so long. Facts that claim to be older share one day: days can be invented as checks can.
 OLDEST = timedelta(days=7)
 

@@ -27,9 +27,9 @@ from server.ledger.ceiling import Ceiling
 from server.ledger.lots import made_by_leg
 from server.ledger.posting import AccountKey, AccountKind, Fact, GuestState, Plan, Terms, plan
 from server.ledger.repository import GuestAccount
-from server.ledger.standing import program_version, terms_of, tier_of
 from server.ledger.store import PostgresStore, Tools
 from server.ledger.storing import GuestChange, RaisedRow
+from server.ledger.terms import program_version, terms_of, tier_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,8 @@ from server.ledger import counting, storing
 from server.ledger.overruns import Gave, exceeded, with_exceeded
 from server.ledger.returns import RETURNS, SALES, came_back
 from server.ledger.shelf import ProgramShelf
-from server.ledger.standing import program_version
 from server.ledger.storing import RaisedRow
+from server.ledger.terms import program_version
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 200

@@ -23,7 +23,7 @@ from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
 from server.ledger.posting import AccountKey, Posted
 from server.ledger.repository import EpochRow, GuestAccount
-from server.ledger.standing import program_version
+from server.ledger.terms import program_version
 
 _LOG = logging.getLogger(__name__)
 _OUT_OF_RANGE = "22003"

@@ -15,7 +15,7 @@ from server.ledger.audit.findings import Audit
 from server.ledger.posting import AccountKind, legs
 from server.ledger.returns import CameBack, came_back, is_follow
 from server.ledger.shelf import ProgramShelf
-from server.ledger.standing import program_version
+from server.ledger.terms import program_version
 
 _PAGE = 1_000
 
