@@ -1,8 +1,8 @@
 """Tills that come back all at once: `python tests/bench/bench_reconnect.py [TILLS RECORDS]`, 50 and 10 000 by default.
 
-Each till has so many sales waiting, signed and chained as tills do, and pushes them as the till does: 500 at a time,
-again after what `Retry-After` says. Meanwhile somebody asks for a hold ten times a second, each with its own answer to
-wait for. Printed: until everything is posted, what was answered, and how long the holds took.
+Each till has so many sales of 20 000 guests waiting, signed and chained as tills do, and pushes them as the till does:
+500 at a time, again after what `Retry-After` says. Meanwhile somebody asks for a hold ten times a second, each with its
+own answer to wait for. Printed: until everything is posted, what was answered, and how long the holds took.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from server.settings import Settings
 from server.verify import last_line, verify
 from tests.server.fake_till import FakeTill
 
-BATCH, HOLDS_A_SECOND, HOLD = 500, 10, "/api/v1/holds"
+GUESTS, BATCH, HOLDS_A_SECOND, HOLD = 20_000, 500, 10, "/api/v1/holds"
 _RETRY_AFTER = re.compile(rb"retry-after: (\d+)", re.IGNORECASE)
 
 
@@ -41,7 +41,7 @@ def main(tills: int, records: int) -> None:
 
 async def reconnect(settings: Settings, base: Base, tills: int, records: int) -> None:
     """Let all tills push at once and print what came of it."""
-    async with bench_requests.shop(settings, base, tills + 1) as (opened, made):
+    async with bench_requests.shop(settings, base, tills + 1, GUESTS) as (opened, made):
         print(f"{tills} tills, {records} records each, writing them", end="", flush=True)
         began = time.perf_counter()
         waiting = [list(pushes(till, made, records)) for till in made.tills[1:]]

@@ -56,8 +56,10 @@ class Shop:
 
 
 @contextlib.asynccontextmanager
-async def shop(settings: Settings, base: Base, tills: int = TILLS) -> AsyncIterator[tuple[Ground, Shop]]:
-    """Make a network whose guests all have points."""
+async def shop(
+    settings: Settings, base: Base, tills: int = TILLS, people: int = GUESTS
+) -> AsyncIterator[tuple[Ground, Shop]]:
+    """Make a network of so many tills and guests."""
     async with ground(settings, base) as opened:
         await incarnation.at_start(opened.db, opened.witness)
         program = bench_posting.bench_program()
@@ -65,7 +67,7 @@ async def shop(settings: Settings, base: Base, tills: int = TILLS) -> AsyncItera
         network, store = made.network.id, made.stores[0].id
         async with opened.db.begin(network) as connection:
             found = await guests.register(
-                connection, network, opened.vault, [NewGuest(name=f"Guest {number}") for number in range(GUESTS)]
+                connection, network, opened.vault, [NewGuest(name=f"Guest {number}") for number in range(people)]
             )
             handles = [handle for one in found for handle in one.handles]
             changes = await guests.changes(connection, network, opened.vault, [one.id for one in found], handles)
