@@ -76,6 +76,10 @@ SENTENCES = {
     "tier_unknown": "In the program, {condition} in {place} names no tier of the program.",
     "never_matches": "In the program, {place} chooses goods and leaves out the same: it can never apply.",
     "rules_too_many": "The program has {rules} rules, {limit} at most.",
+    "limits_too_many": (
+        "In the program {limits} totals and budgets are for all guests together, {limit} at most: every till is told"
+        " of each."
+    ),
     "tier_twice": "The tier {tier} stands twice in the program.",
     "rule_id_twice": "Two rules of the program have the id in {place}.",
     "till_unknown": "There is no till {till}. List them with: loyalty-server till list",

@@ -21,6 +21,8 @@ from server.kit.feed import Change
 from server.programs import defaults, repository
 
 CURRENT = "current"
+# Every till is told of each at every pull: far more than anybody runs, and a tenth of what an answer holds.
+MAX_LIMITS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ def checked(program: Program) -> tuple[Finding, ...]:
 
     `also` counts further findings that refuse it.
     """
+    if len(program.limits) > MAX_LIMITS:
+        raise BadInput("limits_too_many", limits=len(program.limits), limit=MAX_LIMITS)
     found = findings(program.to_dict())
     refusing = [one for one in found if one.refuses]
     if refusing:

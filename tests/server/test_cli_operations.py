@@ -114,13 +114,13 @@ def test_limits_are_shown_as_given_held_by_tills_and_left(
     rules = [
         {
             "id": name,
-            "name": {"en": name, "ru": name},
+            "name": names,
             "effects": [{"type": "fixed_amount", "amount": 100}],
             "conditions": [condition],
         }
-        for name, condition in (
-            ("gift", {"type": "usage", "total": 2_000}),
-            ("fund", {"type": "budget", "amount": 500_000}),
+        for name, names, condition in (
+            ("gift", {"en": "Gift", "ru": "Подарок"}, {"type": "usage", "total": 2_000}),
+            ("fund", {"en": "Fund", "ru": "Fund"}, {"type": "budget", "amount": 500_000}),
         )
     ]
     file.write_text(json.dumps({"currency": "RUB", "rules": rules}))
@@ -157,9 +157,25 @@ def test_limits_are_shown_as_given_held_by_tills_and_left(
     }
     assert (fund["of"], fund["limit"], fund["left"]) == ("money", 500_000, 500_000)
     said = commands.run("program", "limits")[0]
-    assert "gift: 2,000 in all, 3 given, 37 at tills, 1,960 left" in said
+    assert "Gift / Подарок: 2,000 in all, 3 given, 37 at tills, 1,960 left" in said
     assert "37  Bar (never heard of)" in said
-    assert "fund: 5,000.00 in all" in said
+    assert "\nFund: 5,000.00 in all" in said
+    admin.execute("update device set last_seen = '2026-03-01 21:30+00'")
+    assert "37  Bar (last heard of 2026-03-02 00:30 MSK)" in commands.run("program", "limits")[0]
+
+
+def test_more_limits_than_tills_can_be_told_of_are_refused(commands: Commands, tmp_path: Path) -> None:
+    effects, conditions = [{"type": "fixed_amount", "amount": 100}], [{"type": "usage", "total": 5}]
+    rules = [
+        {"id": f"r{number}", "name": {"en": "a", "ru": "a"}, "effects": effects, "conditions": conditions}
+        for number in range(1_001)
+    ]
+    file = tmp_path / "program.json"
+    file.write_text(json.dumps({"currency": "RUB", "rules": rules}))
+    assert "1001 totals and budgets" in commands.refused("program", "check", str(file))
+    assert "1000 at most" in commands.refused("program", "publish", str(file))
+    file.write_text(json.dumps({"currency": "RUB", "rules": rules[1:]}))
+    assert commands.json("program", "check", str(file))["rules"] == 1_000
 
 
 @pytest.mark.parametrize(
