@@ -85,6 +85,10 @@ class GuardStore(Protocol):
         """Note discounts, and return all of each guest's day, the elder sale first."""
         ...
 
+    async def add_unproved(self, points: Mapping[tuple[UUID, int], int]) -> dict[tuple[UUID, int], int]:
+        """Add what tills redeemed without proof, by till and day since 1970 UTC, and return the sums with it."""
+        ...
+
     async def late(self, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
         """Return the sales for which expired points have to come back, and those for which they have."""
         ...
@@ -224,6 +228,22 @@ class PostgresGuards:
         for row in found:
             made.setdefault((row.guest_id, row.business_day), []).append(TierUse(*row))
         return made
+
+    async def add_unproved(self, points: Mapping[tuple[UUID, int], int]) -> dict[tuple[UUID, int], int]:
+        """Add what tills redeemed without proof, and return the sums with it."""
+        keys = sorted(points)
+        found = await fetch(
+            self._connection,
+            "insert into unproved_use as u (network_id, device_id, day, points)"
+            " select $1, * from unnest($2::uuid[], $3::integer[], $4::bigint[])"
+            " on conflict (network_id, device_id, day) do update set points = u.points + excluded.points"
+            " returning device_id, day, points",
+            self._network,
+            [device for device, _ in keys],
+            [day for _, day in keys],
+            [points[key] for key in keys],
+        )
+        return {(row.device_id, row.day): int(row.points) for row in found}
 
     async def late(self, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
         """As `late.look`."""

@@ -1,4 +1,4 @@
-"""What is looked at beside a batch's postings: evidence, steps shown twice, lapsed holds, tier discounts by weak codes.
+"""What is looked at beside a batch's postings: evidence, steps shown twice, lapsed holds, what weak codes gave.
 
 Nothing here refuses a record (section 6, settlement). What does not hold becomes an exception, and an offline
 redemption that nothing bears is charged to the store that took it instead of the guest.
@@ -19,6 +19,7 @@ from loyalty_desk.domain.code_proof import Doubt, ShownStep
 from loyalty_desk.domain.contents import hold_of
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.quote import TIER_RULE
 from loyalty_desk.domain.record import ExceptionKind, Record
 from loyalty_desk.wire.v1.rows import ProfileRow
@@ -63,14 +64,18 @@ class Guards:
         holds = await self._end_holds(facts)
         found: dict[UUID, list[Raised]] = {}
         doubts = {**await self._too_much(facts), **self._doubts}
+        borne: set[UUID] = set()
         for fact in facts:
             held = holds.get(fact.record.id)
             if held is not None and held.known is not None:
                 if _is_borne(fact, held):
                     doubts.pop(fact.record.id, None)
+                    borne.add(fact.record.id)
                 if not held.in_time:
                     details: dict[str, Json] = {"hold": str(held.hold), "state": held.state}
                     found.setdefault(fact.record.id, []).append(Raised(ExceptionKind.HOLD_EXPIRED, fact.guest, details))
+        unproved = [fact for fact in facts if _is_unproved(fact.record) and fact.record.id not in doubts.keys() | borne]
+        doubts |= await self._too_much_a_day(unproved)
         for tx, raised in (await self._steps(facts, holds, doubts)).items():
             found.setdefault(tx, []).append(raised)
         for tx, raised in (await self._stopped(facts)).items():
@@ -179,6 +184,29 @@ class Guards:
                     made[record.id] = Doubt.MISSING
         return made
 
+    async def _too_much_a_day(self, facts: Sequence[Fact]) -> dict[UUID, Doubt]:
+        """Return the redemptions by which a till has taken more in a day than it may in an outage, nothing proving any.
+
+        An honest till takes so much between two pulls at most, and asks the server while that answers. One that was
+        tampered with pulls as often as it likes and names any guest, so it is held to the day.
+        """
+        if not facts:
+            return {}
+        taken: dict[tuple[UUID, int], list[Fact]] = {}
+        for fact in facts:
+            taken.setdefault((fact.record.device, fact.effective_at // _DAY_MS), []).append(fact)
+        sums = {key: sum(one.record.points_redeemed for one in of) for key, of in taken.items()}
+        after = await self._store.add_unproved(sums)
+        made: dict[UUID, Doubt] = {}
+        for key, of in taken.items():
+            so_far = after[key] - sums[key]
+            for fact in of:
+                so_far += fact.record.points_redeemed
+                # A store that sets less sets it for an outage: several of them in a day are no fraud.
+                if so_far > max((await self._profile(fact.record.store)).device_points, _LEAST_A_DAY):
+                    made[fact.record.id] = Doubt.MISSING
+        return made
+
     async def _profile(self, store: UUID) -> ProfileRow:
         if store not in self._profiles:
             self._profiles[store] = await self._store.profile(store)
@@ -214,6 +242,8 @@ class Guards:
 
 
 _SHOWN = 20
+_DAY_MS = 24 * 60 * 60 * 1000
+_LEAST_A_DAY = ProfileRow().device_points
 
 
 def _weighed(fact: Fact, found: Sequence[Raised], doubt: Doubt | None) -> Fact:
@@ -230,6 +260,13 @@ def _with_sale(fact: Fact, doubts: Mapping[UUID, Doubt]) -> Fact:
     if back is None or back.original.id not in doubts:
         return fact
     return replace(fact, returning=replace(back, is_stores=True))
+
+
+def _is_unproved(record: Record) -> bool:
+    """Return whether a record spends points with what anybody could have copied or typed: all but a rotating code."""
+    shown = record.credential
+    spends = record.kind in SALES and record.points_redeemed > 0
+    return spends and (shown is None or shown.code is not CodeKind.LD4)
 
 
 def _hold(record: Record) -> UUID | None:

@@ -90,6 +90,11 @@ class MemoryGuards:
             for day in days
         }
 
+    async def add_unproved(self, points: Mapping[tuple[UUID, int], int]) -> dict[tuple[UUID, int], int]:
+        for key, amount in points.items():
+            self._tables.unproved[key] = self._tables.unproved.get(key, 0) + amount
+        return {key: self._tables.unproved[key] for key in points}
+
     async def late(self, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
         return [], set()
 

@@ -165,6 +165,7 @@ class Tables:
     steps: list[StepUse] = field(default_factory=list)
     tiers: list[TierUse] = field(default_factory=list)
     leasing: Leasing = field(default_factory=Leasing)
+    unproved: dict[tuple[UUID, int], int] = field(default_factory=dict)
 
     def copy(self) -> Tables:
         """Return tables that can be changed without changing these."""
@@ -196,6 +197,7 @@ class Tables:
             self.steps.copy(),
             self.tiers.copy(),
             self.leasing,
+            self.unproved.copy(),
         )
 
     def new_guest(self, guest: UUID) -> None:

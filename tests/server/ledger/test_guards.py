@@ -350,3 +350,50 @@ async def test_a_sale_by_a_blocked_card_is_told_of_and_what_came_before_stands(w
     assert {(row["state"], row["generation"]) for row in rows.values() if row} == {("blocked", 1)}
     assert await codes.block(world.ground, world.network, guest, card, world.clock.now()) == 0
     assert await sound(world)
+
+
+async def test_a_till_that_claims_card_after_card_is_held_to_what_an_outage_may_cost(world: World) -> None:
+    till, other, (guest, second) = await world.till(), await world.till(), await world.guests(2)
+    set_clock(world, till, other)
+    for number in range(52):
+        till.sale((guest, second)[number % 2].id, redeemed=100)
+    found = await flags(world, till)
+    assert [bool(one & EVIDENCE) for one in found] == [False] * 50 + [True] * 2
+    taken = await world.balance(guest.id) + await world.balance(second.id)
+    assert (taken, await posted(world, "offline_loss")) == (-5_000, -200)
+    # It goes on from push to push, and what was pushed twice counts once.
+    till.sale(guest.id, redeemed=1)
+    assert (await flags(world, till))[-1] & EVIDENCE
+    assert await world.sql("select points from unproved_use") == [(5_201,)]
+    # What is proved, another till, and the next day are not concerned.
+    (code,) = await shown_by(world, guest.id)
+    redeem(till, guest.id, 300, code)
+    assert not (await flags(world, till))[-1] & EVIDENCE
+    other.sale(guest.id, redeemed=100)
+    assert not (await flags(world, other))[-1] & EVIDENCE
+    world.clock.at += timedelta(days=1)
+    set_clock(world, till)
+    till.sale(guest.id, redeemed=100)
+    assert not (await flags(world, till))[-1] & EVIDENCE
+    assert await sound(world)
+
+
+async def test_what_the_server_has_held_points_for_counts_for_no_day(world: World) -> None:
+    till = await world.till()
+    guest = await guest_with(world, till, 300)
+    set_clock(world, till)
+    asked = hold_of(till, guest, 100)
+    assert (await hold(world, till, asked)).outcome == "pending"
+    till.sale(guest, redeemed=100, check={"hold": str(asked.id)})
+    till.sale(guest, redeemed=10)
+    await world.push(till)
+    assert await world.sql("select points from unproved_use") == [(10,)]
+
+
+async def test_a_store_that_sets_less_for_an_outage_is_not_charged_for_several_in_a_day(world: World) -> None:
+    await world.limit(device_points=100)
+    till, (guest,) = await world.till(), await world.guests()
+    set_clock(world, till)
+    for _ in range(3):
+        till.sale(guest.id, redeemed=100)
+    assert not any(one & EVIDENCE for one in await flags(world, till))
