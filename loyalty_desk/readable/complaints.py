@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from loyalty_desk.domain.errors import ForPerson
@@ -97,6 +98,9 @@ WANTS: Mapping[str, str] = {
     "amount_or_percent": _("either an amount or a percent"),
     "own_code": _("a code of your own"),
 }
+# What would break the sentence's line or speak to the terminal: a name in a file may hold anything.
+_OF_NO_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+LONGEST = 200
 UNKNOWN = _("this cannot be done ({code})")
 
 
@@ -132,4 +136,5 @@ def _wants(wants: str, language: str) -> str:
 def _shown(value: object, language: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 9_999:
         return formats.number(value, 0, language)
-    return str(value)
+    text = _OF_NO_LINE.sub("?", str(value))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

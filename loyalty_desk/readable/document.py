@@ -28,6 +28,8 @@ MAX_DEPTH = 40
 STDIN = "-"
 _SUFFIXES = {".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}
 MAX_NUMBER = 10**12
+# Of more than 4 300 digits Python makes no integer; what is no number stands in JSON without quotes.
+_REFUSED = re.compile(r"[0-9_]{4301}|(?<=[\s:,\[])-?(?:NaN|Infinity)\b")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 type Value = object
@@ -248,7 +250,8 @@ def parse_document(data: bytes, name: str, kind: str = "") -> Node:
 def _bytes(path: str, name: str) -> bytes:
     try:
         if path == STDIN:
-            return sys.stdin.buffer.read(MAX_BYTES + 1)
+            # Python has none where it was started with its standard input closed.
+            return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin is not None else b""
         # A pipe into which nobody writes is empty; opened the usual way it would be waited for, for ever.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
@@ -277,7 +280,7 @@ def _parsed(text: str, name: str, kind: str) -> object:
         except json.JSONDecodeError as error:
             raise _malformed(name, "JSON", error.lineno) from error
         except (ValueError, InvalidOperation) as error:
-            raise _malformed(name, "JSON", 1) from error
+            raise _unread(text, name, "JSON") from error
     if kind == "toml":
         try:
             return tomllib.loads(text, parse_float=Decimal)
@@ -285,7 +288,7 @@ def _parsed(text: str, name: str, kind: str) -> object:
             line = re.search(r"line (\d+)", str(error))
             raise _malformed(name, "TOML", int(line[1]) if line else text.count("\n") + 1) from error
         except (ValueError, InvalidOperation) as error:
-            raise _malformed(name, "TOML", 1) from error
+            raise _unread(text, name, "TOML") from error
     return _yaml(text, name)
 
 
@@ -302,11 +305,17 @@ def _yaml(text: str, name: str) -> object:
         mark = error.problem_mark or error.context_mark
         raise _malformed(name, "YAML", mark.line + 1 if mark else 1) from error
     except (yaml.YAMLError, ValueError, InvalidOperation, TypeError) as error:
-        raise _malformed(name, "YAML", 1) from error
+        raise _unread(text, name, "YAML") from error
 
 
 def _malformed(name: str, kind: str, line: int) -> BadInput:
     return BadInput("file_malformed", file=name, kind=kind, line=line)
+
+
+def _unread(text: str, name: str, kind: str) -> BadInput:
+    """Return where a text is that a parser refuses without saying where."""
+    found = _REFUSED.search(text)
+    return _malformed(name, kind, text.count("\n", 0, found.start()) + 1 if found else 1)
 
 
 def _unique(pairs: list[tuple[str, object]], name: str) -> dict[str, object]:

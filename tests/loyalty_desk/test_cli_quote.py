@@ -1,6 +1,7 @@
 """The manager's commands: from files to a table or JSON, and one sentence for whatever is wrong."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -204,6 +205,20 @@ def test_a_return_that_cannot_be_made_is_one_sentence(files, arguments, sentence
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", sentence + "\n")
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ({"price": 1, "\x1b[31mx": 2}, "lines[1]: the field ?[31mx is not known."),
+        ({"price": 1, "a\nb\u202e": 2}, "lines[1]: the field a?b? is not known."),
+        ({"price": 1, "id": "x" * 900}, f"line 2: the id {'x' * 200}… is there twice."),
+    ],
+)
+def test_a_name_from_a_file_breaks_no_line_and_speaks_to_no_terminal(files, line, said):
+    typed = json.dumps({"currency": "RUB", "lines": [line, line]})
+    result = run("quote", "--program", "p.toml", "--lang", "en", stdin=typed)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"standard input: {said}\n")
+
+
 @pytest.mark.parametrize("stdin", ["{}", '{"quote": {}, "check": {}, "program": {}}', "[]", "quote: 1"])
 def test_what_is_no_sale_is_refused(files, stdin):
     result = run("refund", "--void", stdin=stdin)
@@ -219,6 +234,14 @@ def test_a_process_of_its_own_answers_on_the_right_streams(files):
     good = subprocess.run(command, input=b'{"currency": "RUB", "amount": 5}', capture_output=True, check=False)
     assert (good.returncode, good.stderr) == (0, b"")
     assert "К оплате" in good.stdout.decode()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a file descriptor between fork and exec")
+def test_a_closed_standard_input_is_empty(files):
+    command = 'exec 0<&-; exec "$@"'
+    asked = [sys.executable, "-m", "loyalty_desk.cli_quote", "quote", "--program", "p.toml", "--lang", "en"]
+    said = subprocess.run(["sh", "-c", command, "sh", *asked], capture_output=True, check=False)
+    assert (said.returncode, said.stdout, said.stderr) == (2, b"", b"standard input: is empty.\n")
 
 
 def test_importing_the_commands_loads_neither_kernel_nor_tables():

@@ -63,6 +63,21 @@ def test_what_cannot_be_read_is_said(data, code):
     assert wrong.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b'{"a": "NaN",\n "b":\n -Infinity}', "json"),
+        (b'{"a": 1,\n\n "b": ' + b"9" * 5_000 + b"}", "json"),
+        (b"a = 1\nb = 2\nc = " + b"9" * 5_000, "toml"),
+        (b"a: 1\nb: 2\nc: " + b"9" * 5_000, "yaml"),
+    ],
+)
+def test_a_number_that_is_none_is_named_by_its_line(data, kind):
+    with pytest.raises(BadInput, match="file_malformed") as wrong:
+        parse_document(data, "file", kind)
+    assert wrong.value.facts["line"] == 3
+
+
 def test_references_cannot_blow_a_small_file_up():
     rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
