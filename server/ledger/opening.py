@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -37,11 +37,41 @@ async def credit_openings(
     The id is derived from the guest, so an opening that is posted already changes nothing. The guests exist and have
     no points yet; the caller gives their rows to the feed afterwards.
     """
+    new = await _insert_new(connection, network, openings, at)
+    if not new:
+        return
+    accounts = await _guest_accounts(connection, network, new)
+    promo = await _promo_account(connection, network)
+    await _insert_entries(connection, network, new, accounts, promo, at)
+    await connection.exec_driver_sql(
+        "update guest_state s set points = s.points + t.points, next_expiries = t.expiries::jsonb"
+        " from unnest($2::uuid[], $3::bigint[], $4::text[]) as t (guest, points, expiries)"
+        " where s.network_id = $1 and s.guest_id = t.guest",
+        (
+            network,
+            [one.guest for one in new.values()],
+            [one.points for one in new.values()],
+            [json.dumps([[to_ms(one.expires_at), one.points]] if one.expires_at else []) for one in new.values()],
+        ),
+    )
+    moved = {accounts[one.guest]: one.points for one in new.values()}
+    moved[promo] = -sum(one.points for one in new.values())
+    await connection.exec_driver_sql(
+        "update account a set posted = a.posted + t.moved, version = a.version + 1"
+        " from unnest($2::bigint[], $3::bigint[]) as t (id, moved) where a.network_id = $1 and a.id = t.id",
+        (network, list(moved), list(moved.values())),
+    )
+
+
+async def _insert_new(
+    connection: AsyncConnection, network: UUID, openings: Sequence[Opening], at: datetime
+) -> dict[UUID, Opening]:
+    """Write the transactions and return those that were not there before, by id."""
     ids = {derived_id(network, f"opening:{one.guest}"): one for one in openings}
-    payloads = {
-        tx: canonical.encode({"kind": "adjust", "reason": "opening", "guest_id": str(one.guest), "points": one.points})
-        for tx, one in ids.items()
-    }
+    payloads = [
+        canonical.encode({"kind": "adjust", "reason": "opening", "guest_id": str(one.guest), "points": one.points})
+        for one in ids.values()
+    ]
     inserted = await fetch(
         connection,
         "insert into ledger_tx (network_id, id, kind, origin, payload, payload_hash, occurred_at, effective_at,"
@@ -53,16 +83,23 @@ async def credit_openings(
         to_ms(at),
         at,
         list(ids),
-        list(payloads.values()),
-        [sha256(payload).digest() for payload in payloads.values()],
+        payloads,
+        [sha256(payload).digest() for payload in payloads],
         [one.guest for one in ids.values()],
     )
-    new = {UUID(str(row[0])): ids[UUID(str(row[0]))] for row in inserted}
-    if not new:
-        return
-    accounts = await _guest_accounts(connection, network, new)
-    promo = await _promo_account(connection, network)
-    lots: dict[UUID, UUID] = {tx: uuid5(tx, f"lot:{_GUEST_LEG}") for tx in new}
+    return {UUID(str(row[0])): ids[UUID(str(row[0]))] for row in inserted}
+
+
+async def _insert_entries(
+    connection: AsyncConnection,
+    network: UUID,
+    new: Mapping[UUID, Opening],
+    accounts: Mapping[UUID, int],
+    promo: int,
+    at: datetime,
+) -> None:
+    """Write both legs of each transaction and the guest's lot."""
+    lots = {tx: uuid5(tx, f"lot:{_GUEST_LEG}") for tx in new}
     legs: list[tuple[UUID, int, int, int, UUID | None]] = [
         (tx, _PROMO_LEG, promo, -one.points, None) for tx, one in new.items()
     ]
@@ -87,27 +124,9 @@ async def credit_openings(
             [one.expires_at for one in new.values()],
         ),
     )
-    await connection.exec_driver_sql(
-        "update guest_state s set points = s.points + t.points, next_expiries = t.expiries::jsonb"
-        " from unnest($2::uuid[], $3::bigint[], $4::text[]) as t (guest, points, expiries)"
-        " where s.network_id = $1 and s.guest_id = t.guest",
-        (
-            network,
-            [one.guest for one in new.values()],
-            [one.points for one in new.values()],
-            [json.dumps([[to_ms(one.expires_at), one.points]] if one.expires_at else []) for one in new.values()],
-        ),
-    )
-    moved = {accounts[one.guest]: one.points for one in new.values()}
-    moved[promo] = -sum(one.points for one in new.values())
-    await connection.exec_driver_sql(
-        "update account a set posted = a.posted + t.moved, version = a.version + 1"
-        " from unnest($2::bigint[], $3::bigint[]) as t (id, moved) where a.network_id = $1 and a.id = t.id",
-        (network, list(moved), list(moved.values())),
-    )
 
 
-async def _guest_accounts(connection: AsyncConnection, network: UUID, new: dict[UUID, Opening]) -> dict[UUID, int]:
+async def _guest_accounts(connection: AsyncConnection, network: UUID, new: Mapping[UUID, Opening]) -> dict[UUID, int]:
     guests = [one.guest for one in new.values()]
     await connection.exec_driver_sql(
         "insert into account (network_id, kind, guest_id, unit)"

@@ -14,15 +14,12 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty_desk.domain import canonical
-from loyalty_desk.domain.canonical import Json, bytes_to_text
-from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed
 from server.kit.ground import Ground
 from server.networks import repository, service
+from server.networks.key_document import signed_document
 from server.networks.repository import SigningKey
 
 AHEAD = timedelta(days=7)
@@ -87,7 +84,7 @@ async def _root(connection: AsyncConnection, network: UUID, private: bytes) -> E
 
 
 async def _locked(connection: AsyncConnection, network: UUID) -> Sequence[SigningKey]:
-    await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"keys {network}",))
+    await repository.lock_keys(connection, network)
     return await repository.signing_keys(connection, network)
 
 
@@ -95,22 +92,8 @@ async def _announce(connection: AsyncConnection, network: UUID, root: Ed25519Pri
     keys = await repository.signing_keys(connection, network)
     before = await repository.keyset(connection, network)
     version = 1 if before is None else before[0] + 1
-    document: dict[str, Json] = {
-        "network": str(network),
-        "version": version,
-        "issued": to_ms(now),
-        "keys": [_named(one) for one in keys],
-    }
-    signature = root.sign(rows.keyset_message(document))
-    await repository.insert_keyset(connection, network, version, canonical.encode(document), signature)
+    document, signature = signed_document(network, version, keys, root, now)
+    await repository.insert_keyset(connection, network, version, document, signature)
     changes = await service.changes_of(connection, network, FeedTable.KEYSET, [service.CURRENT])
     await feed.record(connection, network, changes)
     return KeySet(version, keys)
-
-
-def _named(key: SigningKey) -> dict[str, Json]:
-    named: dict[str, Json] = {"kid": key.kid, "public": bytes_to_text(key.public), "not_before": to_ms(key.not_before)}
-    for name, moment in (("not_after", key.not_after), ("revoked_at", key.revoked_at)):
-        if moment is not None:
-            named[name] = to_ms(moment)
-    return named

@@ -158,6 +158,11 @@ async def signing_key_in_use(connection: AsyncConnection, network_id: UUID, at: 
     return SigningKey(row[0], bytes(row[1]), bytes(row[2]), row[3], row[4], row[5])
 
 
+async def lock_keys(connection: AsyncConnection, network_id: UUID) -> None:
+    """Let whoever changes the keys of a network take turns until the transaction ends."""
+    await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"keys {network_id}",))
+
+
 async def signing_keys(connection: AsyncConnection, network_id: UUID) -> list[SigningKey]:
     """Return all keys that ever were, by id."""
     found = await fetch(

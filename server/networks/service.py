@@ -19,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json, bytes_to_text
-from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import BadInput, Broken, Refused
 from loyalty_desk.domain.key_set import KeySet
 from loyalty_desk.domain.money import currency as known_currency
@@ -30,6 +29,7 @@ from server.kit.crypto import CannotOpen, Vault
 from server.kit.feed import Change
 from server.kit.ground import Ground
 from server.networks import repository
+from server.networks.key_document import signed_document
 from server.networks.repository import Network, SigningKey, Store
 from server.programs import service as programs
 
@@ -92,23 +92,16 @@ async def create_network(
         recovery_pub=recovery.public_key().public_bytes_raw(),
     )
     made = tuple(Store(one.id, _name(one.name, "store_name"), _zone(one.zone or zone), code) for one in stores)
-    public = signing.public_key().public_bytes_raw()
-    document: dict[str, Json] = {
-        "network": str(network.id),
-        "version": 1,
-        "issued": to_ms(now),
-        "keys": [{"kid": 1, "public": bytes_to_text(public), "not_before": to_ms(now)}],
-    }
     sealed = ground.vault.seal_secret(network.id, KEY_NAME.format(kid=1), signing.private_bytes_raw())
+    key = SigningKey(1, signing.public_key().public_bytes_raw(), sealed, now, None, None)
+    document, signature = signed_document(network.id, 1, [key], root, now)
     async with ground.db.begin(network.id) as connection:
         if await repository.network(connection, network.id) is not None:
             raise Refused("network_exists", network=str(network.id))
         await repository.insert_network(connection, network)
         await feed.begin(connection, network.id)
-        await repository.insert_signing_key(connection, network.id, SigningKey(1, public, sealed, now, None, None))
-        await repository.insert_keyset(
-            connection, network.id, 1, canonical.encode(document), root.sign(rows.keyset_message(document))
-        )
+        await repository.insert_signing_key(connection, network.id, key)
+        await repository.insert_keyset(connection, network.id, 1, document, signature)
         # Every limit is written out: a till of another version must not fill in limits of its own.
         await repository.put_profile(connection, network.id, "default", msgspec.structs.asdict(rows.ProfileRow()))
         await repository.insert_stores(connection, network.id, made)
