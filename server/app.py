@@ -37,6 +37,7 @@ from server.services import Services, ledger_tools
 from server.settings import Settings, proxies_of
 from server.staff import router as staff
 from server.sync import router as sync
+from server.sync import snapshot_router as snapshots
 from server.tills import router as tills
 
 _LOG = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ def create_app(
         app.add_middleware(BehindProxies, trusted=trusted)
     answers.install(app)
     app.include_router(sync.make_router(services))
+    app.include_router(snapshots.make_router(services))
     app.include_router(tills.make_router(services))
     app.include_router(staff.make_router(services))
     app.include_router(holds.make_router(services))

@@ -17,7 +17,7 @@ from server.guests import service
 from server.guests.lookups import count_try, is_counted, look_up
 from server.guests.short_codes import issue
 from server.kit.answers import answer
-from server.kit.auth import Signer, decode_body, read_signed, require_active, require_bearer, require_same, signed
+from server.kit.auth import Signer, decode_body, require_active, require_bearer, require_same, signed
 from server.kit.bodies import read_any, reply
 from server.kit.documented import documented
 from server.kit.errors import ApiError
@@ -25,8 +25,8 @@ from server.kit.limits import LOOKUP, require
 from server.ledger.sales import find_sale
 from server.sentences import sentence
 from server.services import Services
-from server.sync.signers import find_signer, signer_of
 from server.systems.asking import asking, refusal, require_network
+from server.tills.signers import active_till, signer_of
 
 _ERRORS = (400, 401, 403, 413, 429, 503)
 
@@ -49,15 +49,6 @@ def make_router(services: Services) -> APIRouter:
     """Return the routes over the services of this process."""
     router = APIRouter(prefix="/api/v1", tags=["lookup"])
 
-    async def till_asking(request: Request) -> tuple[Signer, bytes]:
-        async def find(network: UUID, device: UUID) -> Signer | None:
-            return await find_signer(services.ground, network, device)
-
-        signer, body = await read_signed(request, find)
-        require_bearer(request, signer)
-        require_active(signer)
-        return signer, body
-
     @router.post("/guests/lookup", **documented(GuestsFound, GuestLookup, *_ERRORS))
     async def lookup(request: Request) -> Response:
         """Say whose a code, a number or a phone is: 60 a minute and 2 000 a day a till of what can be guessed."""
@@ -79,7 +70,7 @@ def make_router(services: Services) -> APIRouter:
     @router.post("/sales/lookup", **documented(SaleFound, SaleLookup, *_ERRORS, 404, 409))
     async def sale(request: Request) -> Response:
         """Find a sale of any till by its id or receipt, with what is left to return of it."""
-        signer, body = await till_asking(request)
+        signer, body = await active_till(services.ground, request)
         asked = decode_body(SaleLookup, request, body)
         require_same(signer, asked.network, asked.device)
         if (asked.id is None) is (not asked.receipt):

@@ -12,12 +12,12 @@ from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
 from server.guests.lookups import limit_of_evidence
 from server.kit.answers import answer
-from server.kit.auth import Signer, decode_body, read_signed, require_active, require_bearer, require_same, signed
+from server.kit.auth import decode_body, require_active, require_bearer, require_same, signed
 from server.kit.documented import documented
 from server.kit.errors import ApiError
 from server.kit.limits import SHORT_CODE, forgive, require
 from server.services import Services
-from server.sync.signers import find_signer, signer_of
+from server.tills.signers import active_till, signer_of
 
 _ERRORS = (400, 401, 403, 413, 429, 503)
 
@@ -25,15 +25,6 @@ _ERRORS = (400, 401, 403, 413, 429, 503)
 def make_router(services: Services) -> APIRouter:
     """Return the routes over the services of this process."""
     router = APIRouter(prefix="/api/v1/holds", tags=["holds"])
-
-    async def asking(request: Request) -> tuple[Signer, bytes]:
-        async def find(network: UUID, device: UUID) -> Signer | None:
-            return await find_signer(services.ground, network, device)
-
-        signer, body = await read_signed(request, find)
-        require_bearer(request, signer)
-        require_active(signer)
-        return signer, body
 
     @router.post("", **documented(HoldAnswer, HoldRequest, *_ERRORS))
     async def post_hold(request: Request) -> Response:
@@ -59,7 +50,7 @@ def make_router(services: Services) -> APIRouter:
     @router.post("/void", **documented(HoldAnswer, HoldVoid, *_ERRORS, 404))
     async def post_void(request: Request) -> Response:
         """Give the points of a hold back: the check is not paid. The answer says how the hold stands."""
-        signer, body = await asking(request)
+        signer, body = await active_till(services.ground, request)
         asked = decode_body(HoldVoid, request, body)
         require_same(signer, asked.network, asked.device)
         return answer(await _known(services.holds.void(asked.network, asked.device, asked.id, services.clock.now())))
@@ -67,13 +58,13 @@ def make_router(services: Services) -> APIRouter:
     @router.delete("/{hold}", **documented(HoldAnswer, None, *_ERRORS, 404))
     async def delete_hold(request: Request, hold: UUID) -> Response:
         """Give the points of a hold back, as `/holds/void` does."""
-        signer, _ = await asking(request)
+        signer, _ = await active_till(services.ground, request)
         return answer(await _known(services.holds.void(signer.network, signer.device, hold, services.clock.now())))
 
     @router.get("/{hold}", **documented(HoldAnswer, None, *_ERRORS, 404))
     async def get_hold(request: Request, hold: UUID) -> Response:
         """Say how a hold of this till stands."""
-        signer, _ = await asking(request)
+        signer, _ = await active_till(services.ground, request)
         return answer(await _known(services.holds.state(signer.network, signer.device, hold, services.clock.now())))
 
     return router

@@ -23,7 +23,7 @@ from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed, incarnation
 from server.kit.crypto import Vault
-from server.kit.db import Database, fetch_value
+from server.kit.db import Database
 from server.kit.errors import ApiError
 from server.kit.filelock import FileLock
 from server.kit.ground import Ground
@@ -59,7 +59,8 @@ class Snapshots:
             for one in await asyncio.to_thread(snapshot_file.find, folder, ground.vault, network):
                 known = one.manifest
                 same_life = life is not None and known.incarnation == life.id and known.feed_seq <= length
-                if not same_life or known.format != FORMAT or await _knows_erased(connection, network, known.feed_seq):
+                erased = await feed.has_gone(connection, network, FeedTable.GUEST, known.feed_seq)
+                if erased or not same_life or known.format != FORMAT:
                     one.delete()
                 elif usable is None:
                     usable = one
@@ -192,17 +193,6 @@ def _read(folder: Path, vault: Vault, network: UUID, snapshot: UUID, start: int,
         if one.manifest.id == snapshot:
             return (one.read(start, size) if start < one.manifest.packed else b""), one.manifest.packed
     raise LookupError(snapshot)
-
-
-async def _knows_erased(connection: AsyncConnection, network: UUID, feed_seq: int) -> bool:
-    found = await fetch_value(
-        connection,
-        "select exists (select 1 from feed where network_id = $1 and feed_seq > $2 and tbl = 'guest'"
-        " and digest is null)",
-        network,
-        feed_seq,
-    )
-    return bool(found)
 
 
 def _folder(ground: Ground, network: UUID) -> Path:

@@ -49,6 +49,17 @@ class EpochHead:
     hash: bytes
 
 
+async def enrolled(connection: AsyncConnection, network: UUID, device: UUID) -> Any:
+    """Return what tells a device that has joined from others, None for one that never did."""
+    return await fetch_one(
+        connection,
+        "select store_id, state, pubkey, token_hash from device"
+        " where network_id = $1 and id = $2 and state not in ('pending', 'void')",
+        network,
+        device,
+    )
+
+
 async def insert_pairing(
     connection: AsyncConnection, network: UUID, pairing: UUID, store: UUID, code_hash: bytes, expires_at: datetime
 ) -> None:

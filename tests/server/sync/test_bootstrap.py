@@ -19,9 +19,9 @@ from loyalty_desk.wire.v1.rows import DIGEST_MODULUS
 from server.guests import leaving
 from server.sync import bootstrap
 from server.sync.pull import pull
-from server.sync.signers import find_signer
 from server.sync.snapshot_file import find
 from server.sync.store import PostgresStores
+from server.tills.signers import find_signer
 from tests.server.fake_till import FakeTill
 from tests.server.world import SYNC, World, read, refusal
 

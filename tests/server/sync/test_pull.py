@@ -9,8 +9,8 @@ import pytest
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, GuestRow, read, row_digest
 from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer
 from server.sync.pull import pull
-from server.sync.signers import find_signer
 from server.sync.store import PostgresStores
+from server.tills.signers import find_signer
 from tests.server.fake_till import FakeTill
 from tests.server.world import World, refusal
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
 
-from server.kit.auth import Signer
-from server.kit.db import fetch_one
+from server.kit.auth import FindSigner, Signer, read_signed, require_active, require_bearer
 from server.kit.ground import Ground
+from server.tills import repository
+
+
+def finder(ground: Ground) -> FindSigner:
+    """Return what looks devices up for `read_signed`."""
+    return partial(find_signer, ground)
+
+
+async def active_till(ground: Ground, request: Request) -> tuple[Signer, bytes]:
+    """Return the till that has signed a request and sent its bearer, one that may act; and the body."""
+    signer, body = await read_signed(request, finder(ground))
+    require_bearer(request, signer)
+    require_active(signer)
+    return signer, body
 
 
 async def find_signer(ground: Ground, network: UUID, device: UUID) -> Signer | None:
@@ -19,15 +34,7 @@ async def find_signer(ground: Ground, network: UUID, device: UUID) -> Signer | N
 
 async def signer_of(connection: AsyncConnection, network: UUID, device: UUID) -> Signer | None:
     """As `find_signer`, in the caller's transaction."""
-    row = await fetch_one(
-        connection,
-        """
-        select store_id, state, pubkey, token_hash from device
-        where network_id = $1 and id = $2 and state not in ('pending', 'void')
-        """,
-        network,
-        device,
-    )
+    row = await repository.enrolled(connection, network, device)
     if row is None:
         return None
     token_hash = None if row.token_hash is None else bytes(row.token_hash)
