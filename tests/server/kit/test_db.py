@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import asyncpg
 import psycopg
 import pytest
+import sqlalchemy
 
 from server.kit import db
 from server.kit.db import Database, fetch, fetch_value
@@ -72,3 +74,19 @@ async def test_the_network_ends_with_the_transaction_however_it_ends(database: D
     assert set(await asyncio.gather(*(named() for _ in range(6)))) <= {"", "None"}
     async with database.begin(NETWORK) as connection:
         assert await fetch_value(connection, "select current_setting('app.network_id')") == str(NETWORK)
+
+
+async def test_the_adapter_is_the_one_whose_private_names_are_used(database: Database) -> None:
+    # Where SQLAlchemy names these otherwise, `begin` costs a second way to the server and `fetch` asks the driver while
+    # another statement runs: before this version is raised, `server.kit.db` is read against the new adapter.
+    assert sqlalchemy.__version__.startswith("2.1.")
+    async with database.begin(NETWORK) as connection:
+        adapter = (await connection.get_raw_connection()).dbapi_connection
+        begun = adapter._transaction
+        assert isinstance(begun, db._Begun)
+        assert isinstance(adapter._execute_mutex, asyncio.Lock)
+        with pytest.raises(adapter.dbapi.IntegrityError):
+            adapter._handle_exception(asyncpg.UniqueViolationError("of the driver"))
+        await connection.exec_driver_sql("select 1")
+        assert adapter._transaction is begun
+    assert adapter._transaction is None
