@@ -68,6 +68,31 @@ async def release(
 async def _post(
     connection: AsyncConnection, tools: Tools, network: UUID, number: int, by: UUID, note: str, now: datetime
 ) -> Released:
+    named = await _released_by(connection, network, number)
+    life = await incarnation.current(connection)
+    assert life is not None  # noqa: S101 - a database with a quarantine has begun its life
+    rows = await _locked(connection, network, named)
+    numbers = [row.id for row in rows]
+    pushed = [_pushed(one, tools, network) for one in rows]
+    store = PostgresStore(connection, network, tools)
+    push = PushRequest(network, named.device_id, life.id, named.epoch, 1, pushed, bytes(64))
+    await connection.exec_driver_sql(
+        "update quarantine set state = 'waiting_dependency', resolver = $3, note = $4 where network_id = $1"
+        " and id = any($2::bigint[])",
+        (network, numbers, by, note),
+    )
+    ready, settled, condemned = await _sort(store, push, numbers, named.branch)
+    unread = {one: detail for one, reason, detail in condemned if reason == named.reason}
+    if number in unread:
+        raise Refused("quarantine_kept", number=number, why=unread[number])
+    await _settle(connection, network, settled, condemned, now)
+    await Batch(store, push, now).release(ready)
+    await _wait(connection, network, ready)
+    return await _counted(connection, network, numbers)
+
+
+async def _released_by(connection: AsyncConnection, network: UUID, number: int) -> Any:
+    """Return where the record that a manager names stands, and for what it was set aside; raises as `release`."""
     named = await fetch_one(
         connection,
         "select device_id, epoch, branch, seq, state, reason from quarantine where network_id = $1 and id = $2",
@@ -80,16 +105,18 @@ async def _post(
         raise Refused("quarantine_settled", number=number, state=named.state)
     if named.reason not in _RELEASED:
         raise Refused("quarantine_kept", number=number, why=f"it was set aside for {named.reason}")
-    life = await incarnation.current(connection)
-    assert life is not None  # noqa: S101 - a database with a quarantine has begun its life
-    # The till before its records, as a push locks them.
+    return named
+
+
+async def _locked(connection: AsyncConnection, network: UUID, named: Any) -> Sequence[Any]:
+    """Lock the till, before its records as a push locks them, and return what was set aside up to the named one."""
     await fetch_value(
         connection,
         "select 1 from device where network_id = $1 and id = $2 for no key update",
         network,
         named.device_id,
     )
-    rows = await fetch(
+    return await fetch(
         connection,
         "select id, seq, record_id, prev_hash, hash, raw, private_sealed from quarantine where network_id = $1"
         " and device_id = $2 and epoch = $3 and branch = $4 and seq <= $5 and state = 'open' and reason = $6"
@@ -101,27 +128,14 @@ async def _post(
         named.seq,
         named.reason,
     )
-    store = PostgresStore(connection, network, tools)
-    push = PushRequest(
-        network, named.device_id, life.id, named.epoch, 1, [_pushed(one, tools, network) for one in rows], bytes(64)
-    )
-    await connection.exec_driver_sql(
-        "update quarantine set state = 'waiting_dependency', resolver = $3, note = $4 where network_id = $1"
-        " and id = any($2::bigint[])",
-        (network, [row.id for row in rows], by, note),
-    )
-    ready, settled, condemned = await _sort(store, push, [row.id for row in rows], named.branch)
-    unread = {one: detail for one, reason, detail in condemned if reason == named.reason}
-    if number in unread:
-        raise Refused("quarantine_kept", number=number, why=unread[number])
-    await _settle(connection, network, settled, condemned, now)
-    await Batch(store, push, now).release(ready)
-    await _wait(connection, network, ready)
+
+
+async def _counted(connection: AsyncConnection, network: UUID, numbers: Sequence[int]) -> Released:
     states = await fetch(
         connection,
         "select state, count(*) as number from quarantine where network_id = $1 and id = any($2::bigint[]) group by 1",
         network,
-        [row.id for row in rows],
+        numbers,
     )
     counts = {row.state: int(row.number) for row in states}
     return Released(counts.get("replayed", 0), counts.get("waiting_dependency", 0), counts.get("open", 0))
