@@ -1,7 +1,7 @@
 """What a scanner or a keyboard meant: framing, AIM identifiers and a foreign keyboard layout taken away.
 
 Sources: the AIM identifiers of ISO/IEC 15424, the framing that makers of scanners use (STX, ETX, CR, LF, NUL), and
-the Russian layout of Windows, key by key (`10-scanners-escpos-displays.md`).
+the Russian layout of Windows, key by key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """What the till's services ask of the world: protocols and the plain values that cross them.
 
-Adapters (`store`, `remote`, `scanning`, `peripherals`) import these modules and nothing else of `services`.
+Adapters (`store`, `remote`, `scanning`) import these modules and nothing else of `services`.
 """

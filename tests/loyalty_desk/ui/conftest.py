@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,8 @@ from loyalty_desk.services.status import TillStatus
 from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
 from loyalty_desk.ui.sale.presenter import SalePresenter
 from loyalty_desk.ui.sale.state import SaleState
+from tests.loyalty_desk.ui.inline_runner import InlineRunner
+from tests.loyalty_desk.ui.pages import Pages, make_pages
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NOW = datetime(2026, 3, 2, 11, 32, tzinfo=UTC)
@@ -155,46 +158,6 @@ class FakeDesk:
 
 
 @dataclass
-class InlineRunner:
-    """Runs at once, or, while `held`, when told; timers fire when told."""
-
-    held: bool = False
-    waiting: list[Callable[[], None]] = field(default_factory=list)
-    timers: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
-
-    def run[T](self, work: Callable[[], T], done: Callable[[T], None], failed: Callable[[Exception], None]) -> None:
-        def job() -> None:
-            try:
-                result = work()
-            except Exception as error:
-                failed(error)
-            else:
-                done(result)
-
-        if self.held:
-            self.waiting.append(job)
-        else:
-            job()
-
-    def later(self, seconds: float, what: Callable[[], None]) -> Callable[[], None]:
-        entry = (seconds, what)
-        self.timers.append(entry)
-        return lambda: self.timers.remove(entry) if entry in self.timers else None
-
-    def release(self) -> None:
-        """Run everything that was held, in order."""
-        jobs, self.waiting = self.waiting, []
-        for job in jobs:
-            job()
-
-    def fire(self) -> None:
-        """Let every timer fire."""
-        timers, self.timers = self.timers, []
-        for _, what in timers:
-            what()
-
-
-@dataclass
 class Counter:
     """A presenter with everything around it; `screen` is what the cashier sees now."""
 
@@ -247,6 +210,14 @@ class Counter:
         """Scan a handle's card, or any text."""
         text = ld1(data) if isinstance(data, int) else data
         self.presenter.code_scanned(Scan(text.encode(), ScanSource.CAMERA))
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[Pages]:
+    made = make_pages(tmp_path)
+    yield made
+    assert made.crashes == []
+    made.close()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from loyalty_desk.ui.counter.state import CounterState
 from loyalty_desk.ui.sale.ports import ScannerHealth
 from tests.loyalty_desk.services.fake_requests import FakeRequests
 from tests.loyalty_desk.till_parts import IDENTITY, STORE, Counter, stocked
-from tests.loyalty_desk.ui.conftest import InlineRunner
+from tests.loyalty_desk.ui.inline_runner import InlineRunner
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 BOSS = ("staff", "boss", {"name": "Boris B", "role": "manager", "pin": HASHER.hash("135790")})

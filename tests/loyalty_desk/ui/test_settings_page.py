@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,7 @@ from loyalty_desk.domain.errors import Refused
 from loyalty_desk.ui.counter.state import Group
 from loyalty_desk.ui.sale.state import Tone
 from tests.loyalty_desk.till_parts import CARD, stocked
-from tests.loyalty_desk.ui.pages import Pages, make_pages
-
-
-@pytest.fixture
-def pages(tmp_path: Path) -> Iterator[Pages]:
-    made = make_pages(tmp_path)
-    yield made
-    assert made.crashes == []
-    made.close()
+from tests.loyalty_desk.ui.pages import Pages
 
 
 def opened(pages: Pages) -> None:

@@ -13,7 +13,7 @@ from loyalty_desk.ui.counter.page import Page
 from loyalty_desk.ui.counter.state import CounterState, Fact, Group, Option
 
 PHONE, NAME, BIRTHDAY, CARD, CONSENT = "phone", "name", "birthday", "card", "consent"
-# The version of the sentence that `CONSENT_TEXT` is; another sentence needs another one, for records keep it.
+# The version of the sentence on the page; another sentence needs another one, for records keep it.
 CONSENT_VERSION = "desk-1"
 _DATE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})|(\d{4})-(\d{2})-(\d{2})")
 
