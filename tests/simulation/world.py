@@ -541,7 +541,10 @@ class World:
             own = 0
             for place, row in till.disk.journal.effects.items():
                 record = till.disk.journal.records[place]
-                mine = row.effect.guest == guest or (row.effect.guest is None and row.effect.handle == handle)
+                if row.effect.guest != guest and (row.effect.guest is not None or row.effect.handle != handle):
+                    continue
+                if record.id in tables.txs or record.id in set_aside:
+                    continue
                 # A return that waits for its sale is counted until the next pull: the sale may come and bring it along.
                 is_past = row.feed_seq is not None and row.feed_seq <= state.cursor
                 # Where a server that was put back has lost it, the till knows that no sooner than by its next hello.
@@ -549,7 +552,7 @@ class World:
                 waits = is_past and (record.id in later or (is_back and record.id not in now.txs))
                 # The second return of a sale is the store's loss alone: its posting changes no row that a pull brings.
                 is_loss = is_past and is_back and not self._moved(record.id)
-                if mine and not (waits or is_loss) and record.id not in tables.txs and record.id not in set_aside:
+                if not (waits or is_loss):
                     own += row.effect.earned - row.effect.redeemed
             overlay = till.journal.overlay(guest, handle, state.cursor)
             shown = found.row.points + overlay.earned - overlay.redeemed
