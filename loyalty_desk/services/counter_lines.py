@@ -113,13 +113,15 @@ def return_lines(done: ReturnDone | Refund, words: Words) -> Lines:
     lines = [(t("Money back"), words.money(done.money))]
     if follows:
         return [*lines, (t("Points"), t("follow with the next sync with the server"))]
-    return [*lines, (t("Points given back"), words.points(back)), (t("Points taken back"), words.points(taken))]
+    moved = ((back, t("Points given back")), (taken, t("Points taken back")))
+    return [*lines, *((caption, words.points(count)) for count, caption in moved if count)]
 
 
 def exchange_lines(done: ExchangeDone, words: Words) -> Lines:
     """Return what an exchange has moved and what the guest pays or gets for the difference."""
     t = words.gettext
     caption = t("To pay") if done.difference >= 0 else t("Money back")
+    off = done.sold.quote.gross - done.sold.quote.total
     points = [
         (done.returned.spent_returned, t("Points given back")),
         (done.returned.earned_reversed, t("Points taken back")),
@@ -130,6 +132,7 @@ def exchange_lines(done: ExchangeDone, words: Words) -> Lines:
         (t("Came back"), words.money(done.returned.money)),
         (t("Sold"), words.money(done.sold.quote.total)),
         (caption, words.money(abs(done.difference))),
+        *([(t("Discount to key into the POS"), words.money(off))] if off else []),
         *((said, words.points(count)) for count, said in points if count),
     ]
 

@@ -132,6 +132,14 @@ class Guests:
             return replace(self._card(credential, known), asked=asked)
         return replace(self._card(credential, found), asked=asked, found=found)
 
+    def name_of(self, guest: UUID) -> str:
+        """Return what a guest is called as far as is known here, else an empty text."""
+        known = self._cache.guest(guest)
+        if known is not None:
+            return known.row.name
+        here = self.registration(guest=guest)
+        return "" if here is None else self._registered_name(here)
+
     def registered(self, guest: UUID, credential: Credential) -> GuestCard:
         """Return the card of a guest registered here; raises `Refused` `card_unknown` where none was."""
         here = self.registration(guest=guest)
@@ -227,13 +235,17 @@ class Guests:
         known = self._cache.guest(guest)
         if known is not None:
             return self._card(credential, known)
-        kept = self._journal.private(registration.id)
-        name = "" if kept is None else Private.from_bytes(kept).fields.name
+        name = self._registered_name(registration)
         program = self._programs.known()
         # Whoever joins has the tier that asks for nothing, from the first check on.
         tier = "" if program is None else reached(program, 0)
         card = self._card(credential, CachedGuest(guest, GuestRow(name=name, tier=tier)))
         return replace(card, allowance=PROVISIONAL, provisional=True)
+
+    def _registered_name(self, registration: Record) -> str:
+        """Return the name a guest gave here; it is kept beside the record only as long as it has to be."""
+        kept = self._journal.private(registration.id)
+        return "" if kept is None else Private.from_bytes(kept).fields.name
 
     def _credential(self, handle: int) -> CredentialState | None:
         found = self._cache.by_handle(handle)

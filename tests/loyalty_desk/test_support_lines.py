@@ -52,6 +52,7 @@ def test_an_exchange_says_what_points_it_moved(moved: dict[str, Any], lines: lis
     shown = exchange_lines(ExchangeDone(sold(GuestFacts(tier="GOLD")), back, 36_245), Words("en"))
     assert shown[3] == ("To pay", "362.45")
     assert [(caption, value.replace(NBSP, " ")) for caption, value in shown[4:]] == [
+        ("Discount to key into the POS", "55.05"),
         *lines,
         ("Points earned", "24 points"),
     ]

@@ -19,18 +19,21 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from loyalty_desk.ui import theme
 from loyalty_desk.ui.counter.state import CounterState, Fact, Field, Group, Option, SideButton
 from loyalty_desk.ui.widgets.buttons import KeyedButton
 from loyalty_desk.ui.widgets.labels import SHAPES, ElidedLabel, label, show_text
 
-NARROW_BELOW = 860
 MAX_TYPED = 200
 # Longer ones do not fit beside each other where the window is narrow.
 LONG_TITLE = 12
+MORE_HEIGHT = 34
 KEYS = {
     Qt.Key.Key_F5: "F5", Qt.Key.Key_F6: "F6", Qt.Key.Key_F7: "F7", Qt.Key.Key_F8: "F8", Qt.Key.Key_F9: "F9",
     Qt.Key.Key_F10: "F10", Qt.Key.Key_F12: "F12",
 }  # fmt: skip
+STEPS = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}
+PAGES = {Qt.Key.Key_PageDown: 1, Qt.Key.Key_PageUp: -1}
 
 
 class CounterView(QWidget):
@@ -95,9 +98,7 @@ class CounterView(QWidget):
         keys.setObjectName("keys")
         keys.setLayout(self._below)
         self._below.setContentsMargins(0, 0, 0, 0)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(16, 12, 16, 10)
-        outer.setSpacing(10)
+        self._outer = outer = QVBoxLayout(self)
         outer.addLayout(head)
         outer.addLayout(self._columns, 1)
         outer.addWidget(self.message)
@@ -156,7 +157,7 @@ class CounterView(QWidget):
             wanted = next((one for one in groups if one.key == key), None)
             box.setVisible(wanted is not None)
             if wanted is not None:
-                box.set_group(wanted, narrow=self._is_narrow)
+                box.set_group(wanted, narrow=theme.is_tight(self.width(), self.height()))
         _place([(one.is_right, self.groups[one.key]) for one in groups], self._groups_at)
 
     def _show_fields(self, fields: tuple[Field, ...]) -> None:
@@ -188,8 +189,10 @@ class CounterView(QWidget):
         self._place_keys(len(side))
 
     def _place_keys(self, side: int) -> None:
-        """Put Esc and the side keys in one row, where the window is narrow two beside each other."""
-        columns = 2 if self._is_narrow and side > 1 else side + 1
+        """Put Esc and the side keys in one row, in a small window two or three beside each other."""
+        columns = side + 1
+        if theme.is_tight(self.width(), self.height()) and side > 1:
+            columns = 2 if self._is_narrow else min(columns, 3)
         for position, button in enumerate((self.close_button, *self.side[:side])):
             self._below.addWidget(button, position // columns, position % columns)
 
@@ -200,15 +203,49 @@ class CounterView(QWidget):
         key = event.key()
         if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             if not event.isAutoRepeat():
-                self.submitted.emit()
+                self._enter()
         elif key == Qt.Key.Key_Escape:
             self.cancelled.emit()
         elif key in KEYS:
             self.pressed.emit(KEYS[Qt.Key(key)])
+        elif key in STEPS:
+            self._step(STEPS[Qt.Key(key)])
+        elif key in PAGES:
+            self._turn(PAGES[Qt.Key(key)])
         elif event.text() and event.text().isprintable() and self._type_into_field(event.text()):
             pass
         else:
             super().keyPressEvent(event)
+
+    def _enter(self) -> None:
+        """Choose what the arrows have led to; where it is chosen already, or they led nowhere, do the big button."""
+        at = self.focusWidget()
+        if isinstance(at, ChoiceButton) and at.hasFocus() and not at.is_chosen:
+            at.click()
+        else:
+            self.submitted.emit()
+
+    def _step(self, step: int) -> None:
+        """Go to the next or the previous choice; before the first one stands the field that the page wants typed in."""
+        state = self._state
+        if state is None:
+            return
+        boxes = [self.groups[one.key] for one in state.groups]
+        choices = [one for box in boxes for one in box.buttons if one.isVisibleTo(self) and one.isEnabled()]
+        at = self.focusWidget()
+        place = choices.index(at) if isinstance(at, ChoiceButton) and at.hasFocus() and at in choices else -1
+        if place + step < 0:
+            self.take_focus()
+        elif place + step < len(choices):
+            choices[place + step].setFocus(Qt.FocusReason.TabFocusReason)
+            for column in (self.left, self.right):
+                column.show_whole(choices[place + step])
+
+    def _turn(self, step: int) -> None:
+        """Scroll what does not fit: the report rather than the choices, which the arrows lead through."""
+        column = next((one for one in (self.right, self.left) if one.isVisibleTo(self) and one.is_long), None)
+        if column is not None:
+            column.turn(step)
 
     def _type_into_field(self, text: str) -> bool:
         """Give what is typed elsewhere to the field that the page wants it in; False where it wants none."""
@@ -224,17 +261,25 @@ class CounterView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        tight = theme.is_tight(self.width(), self.height())
         self._columns.setDirection(down if self._is_narrow else across)
+        self._columns.setSpacing(6 if tight else 12)
+        self._outer.setContentsMargins(*((8, 6, 8, 6) if tight else (16, 12, 16, 10)))
+        self._outer.setSpacing(6 if tight else 10)
         for button in (self.close_button, *self.side):
             button.set_narrow(self._is_narrow)
-        self.go.set_narrow(self._is_narrow, bare=self._is_narrow)
+        self.go.set_narrow(tight, bare=tight)
+        if self.go.property("narrow") != tight:
+            self.go.setProperty("narrow", tight)
+            self.go.style().unpolish(self.go)
+            self.go.style().polish(self.go)
         if self._state is not None:
             self._show_groups(self._state.groups)
             self._place_keys(len(self._state.side))
 
     @property
     def _is_narrow(self) -> bool:
-        return self.width() < NARROW_BELOW
+        return theme.is_stacked(self.width())
 
     def _on_side(self) -> None:
         button = self.sender()
@@ -252,8 +297,16 @@ def _place(boxes: Sequence[tuple[bool, QWidget]], at: tuple[QVBoxLayout, QVBoxLa
                 box.show()
 
 
+class _Area(QScrollArea):
+    """Leaves the keys to the page: Qt's own would scroll where the page goes from choice to choice."""
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        event.ignore()
+
+
 class _Column(QFrame):
-    """A white card that scrolls where it must."""
+    """A white card that scrolls where it must, and says so: half a line at the bottom looks like a fault."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -263,7 +316,7 @@ class _Column(QFrame):
         self.rows = QVBoxLayout(body)
         self.rows.setContentsMargins(0, 0, 6, 0)
         self.rows.setSpacing(12)
-        area = QScrollArea()
+        self._area = area = _Area()
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -272,6 +325,44 @@ class _Column(QFrame):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(16, 14, 10, 14)
         outer.addWidget(area)
+        self.more = label("more", parent=self)
+        self.more.setText("▼  PgDn")
+        self.more.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom)
+        self.more.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.more.hide()
+        self._bar = bar = area.verticalScrollBar()
+        bar.rangeChanged.connect(self._mark)
+        bar.valueChanged.connect(self._mark)
+
+    @property
+    def is_long(self) -> bool:
+        """Return whether not all of it is in sight."""
+        return self._bar.maximum() > 0
+
+    def turn(self, step: int) -> None:
+        """Scroll by what is in sight, less what covers the end and as much again."""
+        self._bar.setValue(self._bar.value() + step * max(self._bar.pageStep() - 2 * MORE_HEIGHT, MORE_HEIGHT))
+
+    def show_whole(self, part: QWidget) -> None:
+        """Scroll until a part is in sight, clear of what covers the end."""
+        body = self._area.widget()
+        if body is not None and body.isAncestorOf(part):
+            self._area.ensureWidgetVisible(part, 0, MORE_HEIGHT)
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._mark()
+
+    def _mark(self) -> None:
+        """Say that there is more below, unless that is less than what would say so."""
+        is_more = self._bar.maximum() - self._bar.value() > 2
+        self.more.setVisible(is_more)
+        if is_more:
+            place = self._area.geometry()
+            width = place.width() - self._bar.width()
+            self.more.setGeometry(place.left(), place.bottom() + 1 - MORE_HEIGHT, width, MORE_HEIGHT)
+            self.more.raise_()
 
 
 class FieldBox(QWidget):
@@ -320,6 +411,8 @@ class GroupBox(QWidget):
         super().__init__()
         self._key = key
         self.caption = label("field_label", wrap=True)
+        self._keys = label("key_hint")
+        self._keys.setText("↑ ↓")
         self._grid = QGridLayout()
         self._grid.setSpacing(8)
         self.buttons: list[ChoiceButton] = []
@@ -327,13 +420,17 @@ class GroupBox(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        box.addWidget(self.caption)
+        head = QHBoxLayout()
+        head.addWidget(self.caption, 1)
+        head.addWidget(self._keys, 0, Qt.AlignmentFlag.AlignBottom)
+        box.addLayout(head)
         box.addLayout(self._grid)
 
     def set_group(self, group: Group, *, narrow: bool) -> None:
         show_text(self.caption, group.label)
+        self._keys.setVisible(any(one.enabled for one in group.options))
         longest = max((len(one.title) for one in group.options), default=0)
-        columns = 1 if narrow and longest > LONG_TITLE else group.columns
+        columns = group.columns if not narrow else 1 if longest > LONG_TITLE else min(group.columns, 2)
         while len(self.buttons) < len(group.options):
             button = ChoiceButton()
             button.clicked.connect(self._on_clicked)
@@ -387,6 +484,14 @@ class ChoiceButton(QPushButton):
         self.setAccessibleName(f"{option.title} {option.detail}".strip())
 
     @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        # Qt's own way of arrows goes from any button to any other; the page's goes through its choices.
+        if event.key() in STEPS:
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
+
+    @override
     def sizeHint(self) -> QSize:
         inside = self._box.sizeHint()
         return QSize(inside.width(), max(inside.height(), 48))
@@ -427,6 +532,7 @@ class _FactRow(QWidget):
         self._alone = label("line", wrap=True)
         self._value = label("line", wrap=True)
         self._strong = label("line_amount")
+        self._caption.setAlignment(Qt.AlignmentFlag.AlignTop)
         for part in (self._value, self._strong):
             part.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
         row = QHBoxLayout(self)

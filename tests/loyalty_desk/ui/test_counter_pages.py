@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from loyalty_desk.domain.contents import AdjustReason
-from loyalty_desk.domain.record import RecordKind
+from loyalty_desk.domain.guest_code import ld1
+from loyalty_desk.domain.record import RecordKind, handle_text
 from loyalty_desk.ui.sale.state import Tone
 from tests.loyalty_desk.till_parts import CARD, NUMBER
 from tests.loyalty_desk.ui.pages import Pages, make_pages
 
-
-@pytest.fixture
-def pages(tmp_path: Path) -> Iterator[Pages]:
-    made = make_pages(tmp_path)
-    yield made
-    assert made.crashes == []
-    made.close()
-
+PETRS = 0x1111111111111111
 
 # -- shift
 
@@ -99,7 +93,9 @@ def test_the_last_sale_is_cancelled_within_ten_minutes_by_whoever_stands_there(p
     assert pages.screen.message.text.startswith("Recorded. Money back")
     (void,) = pages.records(RecordKind.VOID)
     assert void.reverses_id == done.record_id
-    assert pages.screen.groups[0].options[0].detail == "all of it has come back"
+    assert pages.screen.groups[0].options[0].detail == "Анна; all of it has come back"
+    assert pages.screen.facts_label == "Recorded"
+    assert next((one.caption, one.strong) for one in pages.screen.facts) == ("Money back", True)
 
 
 def test_an_older_sale_is_cancelled_with_a_manager_only(pages: Pages) -> None:
@@ -379,14 +375,86 @@ def test_an_amount_that_cannot_be_read_says_why(pages: Pages) -> None:
         assert not pages.screen.button.enabled
 
 
-def test_an_exchange_stays_with_the_guest_of_the_sale(pages: Pages) -> None:
+def test_an_exchange_waits_for_the_guest_of_the_sale_and_takes_nobody_else(pages: Pages) -> None:
     done = pages.till.sell(CARD, 1000)
     pages.open("F6")
     pages.choose("sale", str(done.record_id))
     pages.presenter.pressed("F8")
     pages.type(new="1500")
-    pages.enter()
+    assert not pages.screen.button.enabled
+    assert pages.screen.button.text == "Scan the guest’s code"
+    assert any("scan the code of Анна" in one.caption for one in pages.screen.facts)
+    pages.till.feed(
+        ("guest", str(UUID(int=77)), {"name": "Пётр"}),
+        ("credential", handle_text(PETRS), {"guest": str(UUID(int=77)), "kind": "card"}),
+    )
+    pages.scan(ld1(PETRS))
     assert pages.screen.message.text.startswith("An exchange stays with the guest of the sale.")
-    assert pages.records(RecordKind.EXCHANGE) == []
+    assert pages.guest is None
+    pages.scan(CARD)
+    assert pages.guest is not None
+    assert pages.guest.guest_id == pages.records(RecordKind.SALE)[0].guest_id
+    pages.enter()
+    assert len(pages.records(RecordKind.EXCHANGE)) == 1
+
+
+def test_a_sale_without_a_guest_is_exchanged_without_one_whoever_stands_there(pages: Pages) -> None:
+    done = pages.till.sell(None, 1000)
+    pages.guest = pages.till.checkout.identify(CARD)
+    pages.open("F6")
+    pages.presenter.pressed("F6")
+    pages.choose("sale", str(done.record_id))
+    pages.presenter.pressed("F8")
+    pages.type(new="1500")
+    pages.enter()
+    (exchange,) = pages.records(RecordKind.EXCHANGE)
+    assert exchange.guest_id is None
     pages.presenter.cancelled()
-    assert pages.screen.button.text.startswith("Return: ")
+
+
+def test_an_exchange_shows_what_the_new_check_is_made_of_and_what_to_key_in(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1000)
+    pages.guest = pages.till.checkout.identify(CARD)
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    pages.presenter.pressed("F8")
+    pages.type(new="10000")
+    captions = [one.caption for one in pages.screen.facts]
+    assert pages.fact("The new check") == "10,000.00"
+    assert captions.index("The new check") < captions.index("The new check, to pay") < captions.index("To pay")
+    pages.enter()
+    (exchange,) = pages.records(RecordKind.EXCHANGE)
+    assert exchange.check is not None
+    off = 1_000_000 - (exchange.money_total or 0)
+    assert off > 0
+    assert pages.fact("Discount to key into the POS") == pages.words.money(off)
+    assert [one.caption for one in pages.screen.facts if one.strong] == ["To pay"]
+
+
+def test_a_sale_of_which_a_part_came_back_says_what_and_who_bought_it(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1000)
+    pages.open("F6")
+    assert pages.screen.groups[0].options[0].detail == "Анна"
+    pages.choose("sale", str(done.record_id))
+    pages.type(amount="100")
+    pages.enter()
+    pages.choose("sale", str(done.record_id))
+    assert pages.fact("Guest") == "Анна"
+    assert pages.fact("Came back so far") == "100.00"
+    (back,) = pages.records(RecordKind.REFUND)
+    assert back.points_redeemed > 0
+    assert pages.fact("Points taken back") == pages.words.points(back.points_redeemed)
+
+
+def test_a_guest_registered_here_is_named_in_the_list_before_the_server_knows(pages: Pages) -> None:
+    pages.server.is_away = True
+    pages.open("F8")
+    pages.type(name="Olga")
+    pages.scan(ld1(0x7777777777777777))
+    pages.choose("consent", "yes")
+    pages.enter()
+    pages.guest = None
+    pages.till.sell(ld1(0x7777777777777777), 500)
+    pages.till.sell(None, 100)
+    pages.open("F6")
+    assert [one.detail for one in pages.screen.groups[0].options] == ["without a guest", "Olga"]

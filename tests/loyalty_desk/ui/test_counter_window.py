@@ -119,7 +119,7 @@ def test_esc_and_side_keys_work_from_a_field(open_window) -> None:
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
-@pytest.mark.parametrize("size", [(1024, 768), (420, 800), (1920, 1080)])
+@pytest.mark.parametrize("size", [(1024, 768), (420, 768), (683, 512), (819, 614), (1920, 1080)])
 @pytest.mark.parametrize("key", ["F6", "F8", "F9", "F10", "F12", "settings", "leave"])
 def test_nothing_is_cut_off_and_everything_can_be_touched(open_window, language, size, key) -> None:
     window = open_window(language, size)
@@ -160,3 +160,51 @@ def test_what_is_typed_beside_the_field_goes_into_it(open_window) -> None:
     QTest.keyClicks(window.view, "4711")
     assert window.pages.screen.fields[0].text == "4711"
     assert window.pages.screen.button.enabled
+
+
+def test_arrows_lead_through_the_choices_and_enter_takes_one(open_window) -> None:
+    window = open_window()
+    window.pages.open("F10")
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Return):
+        QTest.keyClick(QApplication.focusWidget(), key)
+    assert window.choice("Boris B").is_chosen
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Return):
+        QTest.keyClick(QApplication.focusWidget(), key)
+    assert window.choice("Anna K").is_chosen
+    QTest.keyClicks(QApplication.focusWidget(), "4711")
+    QTest.keyClick(window.focused(), Qt.Key.Key_Return)
+    assert len(window.pages.records(RecordKind.SHIFT_OPEN)) == 1
+
+
+def test_a_sale_is_chosen_by_arrows_from_the_field_and_back(open_window) -> None:
+    window = open_window()
+    done = [window.pages.till.sell(CARD, 100 + more) for more in range(10)]
+    window.pages.open("F6")
+    field = window.focused()
+    for _ in range(9):
+        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Down)
+    column, at = window.view.left, QApplication.focusWidget()
+    assert isinstance(at, ChoiceButton)
+    place = at.mapTo(window.view, at.rect().bottomLeft()).y()
+    assert not column.more.isVisible() or place <= column.more.mapTo(window.view, column.more.rect().topLeft()).y()
+    QTest.keyClick(at, Qt.Key.Key_Return)
+    assert window.pages.screen.title.endswith(done[1].receipt_no)
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Down)
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Up)
+    assert QApplication.focusWidget() is field
+
+
+def test_a_report_longer_than_its_column_says_so_and_page_down_reads_it(open_window) -> None:
+    window = open_window("ru", (683, 512))
+    window.pages.cases.shifts.open("anna.k", "4711")
+    window.pages.till.sell(CARD, 1000)
+    window.pages.open("F10")
+    window.settle()
+    more, bar = window.view.right.more, window.view.right._bar
+    assert more.isVisible()
+    for _ in range(10):
+        QTest.keyClick(window.view, Qt.Key.Key_PageDown)
+    assert (bar.value(), more.isVisible()) == (bar.maximum(), False)
+    QTest.keyClick(window.view, Qt.Key.Key_PageUp)
+    assert more.isVisible()

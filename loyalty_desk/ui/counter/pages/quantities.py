@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loyalty_desk.domain.basket import MILLI
 from loyalty_desk.domain.errors import BadInput
-from loyalty_desk.services.sold_checks import LineLeft
+from loyalty_desk.domain.refund.left import LineLeft
 
 MOST_QUANTITY = 10**9
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
+from uuid import UUID
 
 from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
 from loyalty_desk.domain.money import parse_amount
 from loyalty_desk.domain.refund import Return
-from loyalty_desk.services.checkout import CheckDraft
+from loyalty_desk.services.checkout import CheckDraft, GuestCard
 from loyalty_desk.services.counter_lines import Lines, exchange_lines, return_lines
 from loyalty_desk.services.pins import Member
 from loyalty_desk.services.returns import ExchangeDone, ReturnDone
@@ -44,6 +45,7 @@ class _Found:
     elsewhere: SaleFound | None
     needs_manager: bool = False
     managers: tuple[Member, ...] = ()
+    guest_name: str = ""
 
 
 class SalesPage(Page):
@@ -77,6 +79,8 @@ class SalesPage(Page):
         if self._model.step is Step.LIST:
             self.texts[RECEIPT] = text
             self._find(text)
+        elif self._model.guest_missing:
+            self._bring_guest(text)
 
     def press(self, key: str) -> None:
         if self.is_busy:
@@ -149,15 +153,19 @@ class SalesPage(Page):
             self.record(lambda: returns.exchange(sold, swap.back, swap.draft, swap.quote), self._swapped)
 
     def _returned(self, done: ReturnDone) -> None:
-        self._done(return_lines(done, self.words))
+        lines = return_lines(done, self.words)
+        self._done(lines, lines[0])
 
     def _swapped(self, done: ExchangeDone) -> None:
-        self._done(exchange_lines(done, self.words))
+        lines = exchange_lines(done, self.words)
+        caption = self.words.gettext("To pay") if done.difference >= 0 else self.words.gettext("Money back")
+        self._done(lines, next(one for one in lines if one[0] == caption))
 
-    def _done(self, lines: Lines) -> None:
-        said = "; ".join(f"{caption}: {value}" for caption, value in lines)
+    def _done(self, lines: Lines, first: tuple[str, str]) -> None:
+        """Say what matters most in a sentence; all of it stays beside the list until something else is opened."""
         self._forget()
-        self.say(self.words.gettext("Recorded. {what}.").format(what=said))
+        self._model.outcome, self._model.outcome_strong = lines, first[0]
+        self.say(self.words.gettext("Recorded. {what}.").format(what=f"{first[0]}: {first[1]}"))
         self.recorded()
 
     # -- which sale it is of
@@ -166,10 +174,19 @@ class SalesPage(Page):
         guest, sold_checks = self.around.guest(), self.around.cases.sold_checks
         whose = guest.guest_id if of_guest and guest is not None else None
 
-        def show(found: list[SoldCheck]) -> None:
-            self._model.sales, self._model.of_guest = found, whose is not None
+        guests = self.around.cases.guests
 
-        self.work(lambda: sold_checks.recent() if whose is None else sold_checks.of_guest(whose), show)
+        def read() -> tuple[list[SoldCheck], dict[UUID, str]]:
+            found = sold_checks.recent() if whose is None else sold_checks.of_guest(whose)
+            who = {one.record.guest_id for one in found} - {None}
+            return found, {one: guests.name_of(one) for one in who if one is not None}
+
+        def show(read: tuple[list[SoldCheck], dict[UUID, str]]) -> None:
+            self._model.sales, names = read
+            self._model.names |= names
+            self._model.of_guest = whose is not None
+
+        self.work(read, show)
 
     def _find(self, text: str) -> None:
         cases = self.around.cases
@@ -183,7 +200,9 @@ class SalesPage(Page):
                     raise
                 return _Found(None, cases.online.sale(text))
             managers = tuple(one for one in cases.pins.members() if one.is_manager)
-            return _Found(sold, None, cases.returns.needs_manager(sold), managers)
+            guest = sold.record.guest_id
+            name = "" if guest is None else cases.guests.name_of(guest)
+            return _Found(sold, None, cases.returns.needs_manager(sold), managers, name)
 
         self.work(find, self._open)
 
@@ -191,13 +210,30 @@ class SalesPage(Page):
         model = self._model
         model.sold, model.elsewhere, model.needs_manager = found.here, found.elsewhere, found.needs_manager
         model.lines = set()
+        model.outcome = []
+        if found.here is not None and found.here.record.guest_id is not None:
+            model.names[found.here.record.guest_id] = found.guest_name
         self.take_staff(found.managers)
         self.texts.pop(AMOUNT, None)
         self._go(Step.SALE if found.here is not None else Step.ELSEWHERE)
 
+    def _bring_guest(self, text: str) -> None:
+        """Take the code of the sale's guest: an exchange stays with them, and they may not be on the sale screen."""
+        guests, sold = self.around.cases.guests, self._model.one
+
+        def take(card: GuestCard) -> None:
+            if card.guest_id != sold.record.guest_id:
+                self.refused(Refused("exchange_other_guest"))
+                return
+            self.around.found(card)
+            self._reckon()
+
+        self.message = NO_MESSAGE
+        self.work(lambda: guests.identify(text), take)
+
     def _forget(self) -> None:
         of_guest = self._model.of_guest
-        self._model = SalesModel(sales=self._model.sales, of_guest=of_guest)
+        self._model = SalesModel(sales=self._model.sales, of_guest=of_guest, names=self._model.names)
         self.texts.clear()
         self._list(of_guest=of_guest)
 
@@ -211,6 +247,7 @@ class SalesPage(Page):
         """Work out what would go back; here, for it is arithmetic on a sale that has been read already."""
         model, returns = self._model, self.around.cases.returns
         model.preview = model.swap = model.amount = None
+        model.guest_missing = False
         sold = model.sold
         try:
             model.amount = self._amount()
@@ -249,6 +286,12 @@ class SalesPage(Page):
 
     def _swap_of(self, sold: SoldCheck) -> Swap | None:
         """Return the exchange as it stands; a check without lines comes back whole."""
+        whose, guest = sold.record.guest_id, self.around.guest()
+        if guest is None or guest.guest_id != whose:
+            guest = None
+        self._model.guest_missing = whose is not None and guest is None
+        if self._model.guest_missing:
+            return None
         if sold.is_bare:
             back = [Return(one.line, one.left_milli) for one in sold.lines if one.left_milli]
         else:
@@ -256,6 +299,6 @@ class SalesPage(Page):
         if not back or not self.text(NEW):
             return None
         basket = self.around.basket(parse_amount(self.text(NEW), self.words.currency))
-        draft = CheckDraft(basket, self.around.guest(), at=self.around.now())
+        draft = CheckDraft(basket, guest, at=self.around.now())
         returned, quote = self.around.cases.returns.exchange_quote(sold, back, draft)
         return Swap(draft, back, returned, quote)

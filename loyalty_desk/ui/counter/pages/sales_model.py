@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from uuid import UUID
 
 from loyalty_desk.domain.quote import Quote
 from loyalty_desk.domain.refund import Refund, Return
+from loyalty_desk.domain.refund.left import LineLeft
 from loyalty_desk.services.checkout import CheckDraft
-from loyalty_desk.services.sold_checks import LineLeft, SoldCheck
+from loyalty_desk.services.counter_lines import Lines
+from loyalty_desk.services.sold_checks import SoldCheck
 from loyalty_desk.wire.v1.lookup import SaleFound
 
 RECEIPT, SALE, LINE, AMOUNT, QUANTITY, NEW = "receipt", "sale", "line", "amount", "quantity", "new"
@@ -45,7 +48,8 @@ class SalesModel:
     """`sales` are listed; `sold` is the one of this till that is open, `elsewhere` the one of another till.
 
     `lines` of it are chosen; `preview` and `swap` are what a return or an exchange would move. `amount` is the money
-    typed, all that is left while the field is empty, None where it cannot be read.
+    typed, all that is left while the field is empty, None where it cannot be read. `names` are of the guests of all
+    these; `outcome` is what was recorded last. `guest_missing`: an exchange waits for the sale's guest to be scanned.
     """
 
     step: Step = Step.LIST
@@ -58,6 +62,10 @@ class SalesModel:
     amount: int | None = None
     preview: Refund | None = None
     swap: Swap | None = None
+    names: dict[UUID, str] = field(default_factory=dict)
+    outcome: Lines = field(default_factory=list)
+    outcome_strong: str = ""
+    guest_missing: bool = False
 
     @property
     def one(self) -> SoldCheck:
@@ -65,6 +73,10 @@ class SalesModel:
         if self.sold is None:
             raise LookupError("no sale is open")
         return self.sold
+
+    def name_of(self, guest: UUID | None) -> str:
+        """Return what the guest of a sale is called, empty where that is not known here."""
+        return self.names.get(guest, "") if guest is not None else ""
 
     @property
     def single(self) -> LineLeft | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from loyalty_desk.domain.basket import MILLI
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.record import RecordKind
+from loyalty_desk.domain.refund.left import LineLeft
 from loyalty_desk.domain.return_contents import ExchangeContents
 from loyalty_desk.services.counter_lines import Lines, exchanged_line, return_lines
-from loyalty_desk.services.sold_checks import LineLeft, SoldCheck
+from loyalty_desk.services.sold_checks import SoldCheck
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.counter.page import Page, facts_of
 from loyalty_desk.ui.counter.pages.quantities import each, quantity
@@ -26,6 +27,7 @@ from loyalty_desk.ui.counter.pages.sales_model import (
     Swap,
 )
 from loyalty_desk.ui.counter.state import CounterState, Fact, Field, Group, Option, SideButton
+from loyalty_desk.ui.sale.display.check import sum_lines
 from loyalty_desk.wire.v1.lookup import SaleFound
 
 
@@ -40,7 +42,7 @@ def shown(page: Page, model: SalesModel, *, enabled: bool) -> CounterState:
 
 def _list(page: Page, model: SalesModel) -> CounterState:
     t, guest = page.words.gettext, page.around.guest()
-    options = tuple(_sale(page, sold) for sold in model.sales)
+    options = tuple(_sale(page, sold, model) for sold in model.sales)
     if model.of_guest:
         name = guest.name if guest is not None else ""
         label = t("Sales to {name} at this till").format(name=name or t("this guest"))
@@ -55,7 +57,8 @@ def _list(page: Page, model: SalesModel) -> CounterState:
         t("Sales and returns"),
         groups=(Group(SALE, label, options, 1),),
         fields=(page.field(RECEIPT, t("Receipt number, of any till"), "DE71-000123"),),
-        facts_label=t("Choose a sale, or type the number of its receipt."),
+        facts_label=t("Recorded") if model.outcome else t("Choose a sale, or type the number of its receipt."),
+        facts=facts_of(model.outcome, model.outcome_strong),
         button=page.go(t("Find the sale"), enabled=bool(page.text(RECEIPT))),
         side=side,
         focus=RECEIPT,
@@ -63,7 +66,7 @@ def _list(page: Page, model: SalesModel) -> CounterState:
     )
 
 
-def _sale(page: Page, sold: SoldCheck) -> Option:
+def _sale(page: Page, sold: SoldCheck, model: SalesModel) -> Option:
     words, t = page.words, page.words.gettext
     record, left, total = sold.record, sold.money_left, sold.contents.claimed.total
     moment = words.moment(from_ms(record.occurred_at), page.around.now())
@@ -72,6 +75,10 @@ def _sale(page: Page, sold: SoldCheck) -> Option:
         detail = t("{left} can come back").format(left=words.money(left))
     if record.kind is RecordKind.EXCHANGE:
         detail = f"{t('exchange')}; {detail}" if detail else t("exchange")
+    if not model.of_guest:
+        nameless = t("without a guest") if record.guest_id is None else t("a guest")
+        whose = model.name_of(record.guest_id) or nameless
+        detail = f"{whose}; {detail}" if detail else whose
     title = f"{moment}   {record.receipt_no or ''}   {words.money(total, sign=True)}"
     return Option(str(record.id), title, detail)
 
@@ -96,7 +103,7 @@ def _one(page: Page, model: SalesModel, *, enabled: bool) -> CounterState:
         groups=groups,
         fields=fields,
         facts_label=t("The sale"),
-        facts=(*_sale_facts(page, sold), *_outcome(model, page.words)),
+        facts=(*_sale_facts(page, sold, model), *_outcome(model, page.words)),
         button=page.go(_button(model, page.words), enabled=enabled),
         side=side,
         focus=NEW if model.step is Step.EXCHANGE else fields[0].key if fields else "",
@@ -123,16 +130,24 @@ def _amount(page: Page, money_left: int, words: Words) -> Field:
     return page.field(AMOUNT, words.gettext("Money back, at most {left}").format(left=left), left)
 
 
-def _sale_facts(page: Page, sold: SoldCheck) -> tuple[Fact, ...]:
+def _sale_facts(page: Page, sold: SoldCheck, model: SalesModel) -> tuple[Fact, ...]:
     t, words, done = page.words.gettext, page.words, sold.contents.claimed
     facts: Lines = [
         (t("When"), words.moment(from_ms(sold.record.occurred_at), page.around.now())),
+        *([(t("Guest"), name)] if (name := model.name_of(sold.record.guest_id)) else []),
         (t("Paid"), words.money(done.total)),
     ]
     if done.earned_points:
         facts.append((t("Points earned"), words.points(done.earned_points)))
     if done.redeemed_points:
         facts.append((t("Points used"), words.points(done.redeemed_points)))
+    before = sold.before
+    if before.money:
+        facts.append((t("Came back so far"), words.money(before.money)))
+    if before.earned_reversed:
+        facts.append((t("Points taken back"), words.points(before.earned_reversed)))
+    if before.spent_returned:
+        facts.append((t("Points given back"), words.points(before.spent_returned)))
     if sold.record.kind is RecordKind.EXCHANGE:
         returned = ExchangeContents.from_check(sold.record.check).returned
         facts.append((t("Came back in exchange"), words.money(returned.money)))
@@ -143,6 +158,9 @@ def _outcome(model: SalesModel, words: Words) -> tuple[Fact, ...]:
     t, sold = words.gettext, model.one
     if sold.money_left == 0:
         return Fact(""), Fact(t("All of this sale has come back already."))
+    if model.guest_missing:
+        said = t("The exchange stays with the guest of the sale: scan the code of {name}.")
+        return Fact(""), Fact(said.format(name=model.name_of(sold.record.guest_id) or t("this guest")))
     if model.swap is not None:
         return Fact(""), Fact(t("The exchange")), *_swap_facts(model.swap, words)
     if model.preview is not None:
@@ -159,12 +177,19 @@ def _outcome(model: SalesModel, words: Words) -> tuple[Fact, ...]:
 def _swap_facts(swap: Swap, words: Words) -> tuple[Fact, ...]:
     t = words.gettext
     last = t("To pay") if swap.difference >= 0 else t("Money back")
-    lines: Lines = [
-        (t("Came back"), words.money(swap.returned.money)),
-        (t("Sold"), words.money(swap.quote.total)),
-        (last, words.money(abs(swap.difference))),
-    ]
-    return facts_of(lines, last)
+    quote, back = swap.quote, swap.returned
+    lines: Lines = [(t("Came back"), words.money(back.money))]
+    if back.spent_returned:
+        lines.append((t("Points given back"), words.points(back.spent_returned)))
+    if back.earned_reversed:
+        lines.append((t("Points taken back"), words.points(back.earned_reversed)))
+    lines.append((t("The new check"), words.money(quote.gross)))
+    lines += [(one.title, one.amount) for one in sum_lines(quote, words)]
+    if quote.gross != quote.total:
+        lines.append((t("The new check, to pay"), words.money(quote.total)))
+    if quote.earned_points:
+        lines.append((t("Points earned"), words.points(quote.earned_points)))
+    return facts_of([*lines, (last, words.money(abs(swap.difference)))], last)
 
 
 def _other_till(page: Page, model: SalesModel, found: SaleFound, *, enabled: bool) -> CounterState:
@@ -201,6 +226,8 @@ def _button(model: SalesModel, words: Words) -> str:
     if model.step is Step.VOID and model.preview is not None:
         return t("Cancel the sale: {money} back").format(money=words.money(model.preview.money, sign=True))
     if model.step is Step.EXCHANGE:
+        if model.guest_missing:
+            return t("Scan the guest’s code")
         if model.swap is None:
             return t("Choose what comes back and type the new check")
         difference = words.money(abs(model.swap.difference), sign=True)
