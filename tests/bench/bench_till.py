@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from itertools import batched
 from pathlib import Path
 from uuid import UUID
@@ -26,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 import msgspec  # noqa: E402 - after the path is set
 
-from loyalty_desk.domain.canonical import Json  # noqa: E402
+from loyalty_desk.domain.canonical import Json, bytes_to_text  # noqa: E402
 from loyalty_desk.domain.guest_code import ld1, member_number  # noqa: E402
 from loyalty_desk.domain.record import handle_text  # noqa: E402
 from loyalty_desk.store.cache import SqliteCache  # noqa: E402
@@ -59,7 +60,7 @@ def guest_row(n: int) -> dict[str, Json]:
     """Return a guest as the feed carries it."""
     return {
         "name": f"Гость {n:07d}",
-        "phone_hash": f"{n * 2_654_435_761 % (1 << 64):032x}",
+        "phone_hash": bytes_to_text(sha256(b"%d" % n).digest()),
         "phone_last4": f"{n % 10_000:04d}",
         "member_no": member_number(100_000_000 + n),
         "tier": "GOLD",
