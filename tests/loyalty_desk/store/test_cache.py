@@ -61,6 +61,22 @@ def test_the_digest_follows_changes_and_tombstones(cache: SqliteCache) -> None:
     assert (cache.state().rows, cache.state().guests, cache.guest(GUEST)) == (2, 0, None)
 
 
+@pytest.mark.parametrize(
+    "changed", [{"points": 9}, {"member_no": "1000000024"}, {"member_no": ""}, {"phone_hash": "bb"}, {"phone_hash": ""}]
+)
+def test_a_changed_guest_is_found_by_what_is_true_now(cache: SqliteCache, changed: dict) -> None:
+    cache.apply(page(ANNA))
+    row = ANNA[2] | changed
+    cache.apply(page(("guest", str(GUEST), row), after=1))
+    state, found = cache.state(), cache.guest(GUEST)
+    assert (state.rows, state.guests, state.digest) == (1, 1, digest_of(("guest", str(GUEST), row)))
+    assert found.row.points == row["points"]
+    for number in ("1000000016", "1000000024"):
+        assert cache.by_member_number(number) == (found if number == row["member_no"] else None)
+    for phone in ("aa", "bb"):
+        assert cache.by_phone_hash(phone) == ([found] if phone == row["phone_hash"] else [])
+
+
 def test_a_page_twice_is_the_page_once(cache: SqliteCache) -> None:
     cache.apply(page(ANNA, CARD))
     once = cache.state()
