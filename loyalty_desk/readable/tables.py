@@ -90,6 +90,7 @@ class Tables:
                 (_("Points taken"), self._signed_points(-quoted.redeemed_points)),
                 *((_("Reward"), f"{self._rule(rule)}: {self.words.points(-n)}") for rule, n in quoted.rewards),
                 (_("Points earned"), self._signed_points(quoted.earned_points)),
+                (_("Money that earns"), money(quoted.earning_base) if quoted.earned_points else ""),
                 *((_("Stamps"), f"{self._rule(rule)}: {self._count(count)}") for rule, count in quoted.stamps),
                 *((_("Coupon for next time"), f"{self._rule(rule)} × {n}") for rule, n in quoted.coupons_issued),
             ]
