@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loyalty_desk.domain.basket import Basket, Line
 from loyalty_desk.domain.canonical import Json, readable
-from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.pricing import Choices, ManualDiscount, Payment, Quote, QuoteLine, quote
@@ -58,6 +58,10 @@ class CheckContents:
     guest: GuestFacts | None
     choices: Choices
     claimed: Claimed
+
+    def quoted(self, program: Program, at: datetime) -> Quote:
+        """Return the check priced again with a program, at the time of the sale (see `priced_at`)."""
+        return quote(self.basket, self.guest, program, at, self.choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +141,10 @@ def own_expiry_of(check: Fields) -> tuple[tuple[str, int, int], ...]:
     )
 
 
-def reprice(data: Mapping[str, Json], program: Program, at: datetime) -> Quote:
-    """Return the check of a record priced again with a program, at the time of the sale."""
-    contents = check_from_payload(data)
-    return quote(contents.basket, contents.guest, program, at, contents.choices)
+def priced_at(check: Mapping[str, Json], occurred_at: int) -> datetime:
+    """Return when a record's check was priced: `occurred_at`, milliseconds UTC, where the check does not say."""
+    at = check.get("at")
+    return from_ms(at if isinstance(at, int) and not isinstance(at, bool) else occurred_at)
 
 
 def drift(claimed: Claimed, quoted: Quote) -> list[Drift]:

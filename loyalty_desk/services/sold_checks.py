@@ -8,29 +8,18 @@ from uuid import UUID
 
 from loyalty_desk.domain.basket import WHOLE_CHECK
 from loyalty_desk.domain.canonical import bytes_to_text
-from loyalty_desk.domain.check import CheckContents, check_from_payload, drift
-from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.check import CheckContents, check_from_payload, drift, priced_at
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Record, RecordKind, SealedRecord
 from loyalty_desk.domain.refund import NOTHING_YET, Refunded, Sale
+from loyalty_desk.domain.refund.left import LineLeft, lines_left
 from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, ReturnContents
 from loyalty_desk.services.ports.journal import Archive
 
 _LOG = logging.getLogger(__name__)
 SHOWN = 10
 _SALES = frozenset({RecordKind.SALE, RecordKind.EXCHANGE})
-
-
-@dataclass(frozen=True, slots=True)
-class LineLeft:
-    """One line of a sale and what of it is still with the guest: thousandths, and minor units paid for all of it."""
-
-    line: str
-    product: str
-    quantity_milli: int
-    left_milli: int
-    net: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +87,20 @@ class SoldChecks:
         return sum(record_of(one).money_total or 0 for one in self._archive.returns_of(sale))
 
     def of(self, record: Record) -> SoldCheck:
+        """Return what is left of a sale of this till; raises `Refused` `not_a_sale` (`receipt`)."""
         if record.kind not in _SALES or record.check is None:
             raise Refused("not_a_sale", receipt=record.receipt_no or "")
         contents = check_from_payload(record.check)
         before, untold = self._before(record.id)
         sale = None if untold else self._sale(contents, record)
-        claimed = contents.claimed
-        lines = []
-        for place, (line, priced) in enumerate(zip(contents.basket.lines, claimed.lines, strict=True), start=1):
-            name = line.id or f"#{place}"
-            left = line.quantity_milli - before.quantities.get(name, 0)
-            lines.append(LineLeft(name, line.product, line.quantity_milli, max(0, left), priced.net))
         newest = self._archive.newest(1)
         return SoldCheck(
             record,
             contents,
             sale,
             before,
-            tuple(lines),
-            max(0, claimed.total - before.money),
+            lines_left(contents, before.quantities),
+            max(0, contents.claimed.total - before.money),
             bool(newest) and newest[0].id == record.id,
         )
 
@@ -144,8 +128,7 @@ class SoldChecks:
         if stored is None:
             _LOG.warning("the program of the sale %s is not here any more", record.id)
             return None
-        priced_at = record.check.get("at") if record.check else None
-        moment = from_ms(priced_at if isinstance(priced_at, int) else record.occurred_at)
+        moment = priced_at(record.check or {}, record.occurred_at)
         program = Program.from_bytes(stored.bytes)
         sale = Sale.priced(contents.basket, contents.guest, program, moment, contents.choices)
         if drift(contents.claimed, sale.quote):
@@ -172,4 +155,5 @@ class SoldChecks:
 
 
 def record_of(sealed: SealedRecord) -> Record:
+    """Return a record of the journal, read."""
     return Record.from_payload(sealed.payload)

@@ -13,18 +13,14 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.check import CheckContents, Drift, check_from_payload, drift
-from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.check import Drift, check_from_payload, drift, priced_at
 from loyalty_desk.domain.errors import ForPerson
-from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.quote import Quote
 from loyalty_desk.domain.record import ExceptionKind, Record
 from loyalty_desk.domain.uses import PROGRAM, CounterKey, counted, counts
 from loyalty_desk.wire.v1.payloads import read_record
@@ -259,7 +255,7 @@ def _count_back(one: _Queued, record: Record, moved: Counter[CounterKey]) -> Non
         return
     try:
         contents = check_from_payload(sale.check)
-        quoted = _priced_anew(contents, program, _quoted_at(sale, sale.check))
+        quoted = contents.quoted(program, priced_at(sale.check, sale.occurred_at))
         used = counted(program, quoted, one.guest, contents.basket.zone)
         if not used or came_back(sale, program, one.before).is_whole:
             return
@@ -270,22 +266,13 @@ def _count_back(one: _Queued, record: Record, moved: Counter[CounterKey]) -> Non
         _LOG.warning("the return %s could not be counted back", one.id)
 
 
-def _priced_anew(contents: CheckContents, program: Program, at: datetime) -> Quote:
-    return quote(contents.basket, contents.guest, program, at, contents.choices)
-
-
-def _quoted_at(record: Record, check: Mapping[str, Json]) -> datetime:
-    at = check.get("at")
-    return from_ms(at if isinstance(at, int) and not isinstance(at, bool) else record.occurred_at)
-
-
 def _finding(one: _Queued, record: Record, found: _Priced) -> Mapping[str, Json]:
     check = record.check or {}
     if one.program is None:
         return {"reason": "program_unknown", "version": program_version(record)}
     try:
         contents = check_from_payload(check)
-        quoted = _priced_anew(contents, one.program, _quoted_at(record, check))
+        quoted = contents.quoted(one.program, priced_at(check, record.occurred_at))
         differences = drift(contents.claimed, quoted)
         used = counted(one.program, quoted, one.guest, contents.basket.zone)
         found.moved.update(used)

@@ -15,8 +15,7 @@ from uuid import UUID
 
 from loyalty_desk.domain.basket import MILLI
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.check import check_from_payload, drift
-from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.check import check_from_payload, drift, priced_at
 from loyalty_desk.domain.contents import contents_of
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.domain.program import Program
@@ -225,8 +224,7 @@ def _sale(original: Record, program: Program | None) -> Sale | None:
         return None
     try:
         contents = check_from_payload(original.check)
-        at = original.check.get("at")
-        moment = from_ms(at if isinstance(at, int) else original.occurred_at)
+        moment = priced_at(original.check, original.occurred_at)
         sale = Sale.priced(contents.basket, contents.guest, program, moment, contents.choices)
     except (ForPerson, OverflowError):
         return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,22 +14,12 @@ from loyalty_desk.domain.check import CheckContents, check_from_payload
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.record import BadRecord, Record, RecordKind
+from loyalty_desk.domain.refund.left import LineLeft, lines_left
 from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, ReturnContents
 from server.kit.db import fetch
 
 MOST_ALIKE = 2
 _SALES = ("sale", "exchange")
-
-
-@dataclass(frozen=True, slots=True)
-class LineLeft:
-    """One line and what of it is still with the guest: thousandths, and minor units paid for all of it."""
-
-    line: str
-    product: str
-    quantity_milli: int
-    left_milli: int
-    net: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +82,19 @@ async def find_sale(
 
 def _left(record: Record, at: datetime, guest: UUID | None, returns: Sequence[bytes]) -> SaleLeft:
     contents = check_from_payload(record.check or {})
-    back: dict[str, int] = {}
+    back: Counter[str] = Counter()
     money = 0
     is_voided = False
     for payload in returns:
         lines, paid, voided = _returned(payload)
         money, is_voided = money + paid, is_voided or voided
-        for line_name, quantity in lines:
-            back[line_name] = back.get(line_name, 0) + quantity
-    lines_left = []
-    for place, (line, sold) in enumerate(zip(contents.basket.lines, contents.claimed.lines, strict=True), start=1):
-        name = line.id or f"#{place}"
-        left = 0 if is_voided else max(0, line.quantity_milli - back.get(name, 0))
-        lines_left.append(LineLeft(name, line.product, line.quantity_milli, left, sold.net))
+        for name, quantity in lines:
+            back[name] += quantity
+    left = lines_left(contents, back)
+    if is_voided:
+        left = tuple(replace(one, left_milli=0) for one in left)
     money_left = 0 if is_voided else max(0, contents.claimed.total - money)
-    return SaleLeft(record, contents, at, guest, tuple(lines_left), money_left, is_voided)
+    return SaleLeft(record, contents, at, guest, left, money_left, is_voided)
 
 
 def _returned(payload: bytes) -> tuple[list[tuple[str, int]], int, bool]:

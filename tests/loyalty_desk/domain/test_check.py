@@ -9,7 +9,7 @@ import pytest
 
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.basket import Basket, Line, LineFlag
-from loyalty_desk.domain.check import check_from_payload, check_to_payload, drift, reprice
+from loyalty_desk.domain.check import check_from_payload, check_to_payload, drift
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest import Coupon, GuestFacts
 from loyalty_desk.domain.pricing import Choices, ManualDiscount, Payment, quote
@@ -82,7 +82,7 @@ def payload():
 def test_a_check_priced_again_from_its_record_is_the_same_to_the_byte():
     quoted, data = payload()
     again = canonical.decode_object(canonical.encode(data))
-    priced = reprice(again, PROGRAM, AT)
+    priced = check_from_payload(again).quoted(PROGRAM, AT)
     assert priced.to_bytes() == quoted.to_bytes()
     assert drift(check_from_payload(again).claimed, priced) == []
     assert quoted.redeemed_points == 150
@@ -114,7 +114,7 @@ def test_an_anonymous_check_has_no_guest():
     assert "guest" not in data
     assert "choices" not in data
     assert check_from_payload(data).guest is None
-    assert reprice(data, PROGRAM, AT).to_bytes() == quoted.to_bytes()
+    assert check_from_payload(data).quoted(PROGRAM, AT).to_bytes() == quoted.to_bytes()
 
 
 def test_whatever_is_typed_as_a_code_can_be_recorded():
@@ -124,7 +124,7 @@ def test_whatever_is_typed_as_a_code_can_be_recorded():
     assert b'"key":"a?b"' in quoted.to_bytes()
     data = check_to_payload(BASKET, None, typed, quoted)
     assert canonical.decode_object(canonical.encode(data))["choices"]["codes"][0] == "caf\u00e9"
-    assert drift(check_from_payload(data).claimed, reprice(data, PROGRAM, AT)) == []
+    assert drift(check_from_payload(data).claimed, check_from_payload(data).quoted(PROGRAM, AT)) == []
 
 
 def test_lines_without_ids_come_back_in_their_order():
@@ -133,7 +133,7 @@ def test_lines_without_ids_come_back_in_their_order():
     quoted = quote(basket, None, rules, AT)
     data = check_to_payload(basket, None, Choices(), quoted)
     assert [line["product"] for line in data["lines"]] == ["c", "a", "b"]
-    assert drift(check_from_payload(data).claimed, reprice(data, rules, AT)) == []
+    assert drift(check_from_payload(data).claimed, check_from_payload(data).quoted(rules, AT)) == []
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_every_lie_of_a_till_is_seen(path, value, field):
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = value
-    found = drift(check_from_payload(data).claimed, reprice(data, PROGRAM, AT))
+    found = drift(check_from_payload(data).claimed, check_from_payload(data).quoted(PROGRAM, AT))
     assert [difference.field for difference in found] == [field]
 
 
@@ -174,11 +174,11 @@ def test_points_that_die_by_their_own_days_are_named_and_compared():
     quoted = quote(basket, GUEST, rules, AT)
     data = check_to_payload(basket, GUEST, Choices(), quoted)
     assert data["own_expiry"] == [{"rule": "week", "points": 30, "days": 7}]
-    assert drift(check_from_payload(data).claimed, reprice(data, rules, AT)) == []
+    assert drift(check_from_payload(data).claimed, check_from_payload(data).quoted(rules, AT)) == []
     longer = data | {"own_expiry": [{"rule": "week", "points": 30, "days": 700}]}
-    assert [one.field for one in drift(check_from_payload(longer).claimed, reprice(longer, rules, AT))] == [
-        "own_expiry"
-    ]
+    assert [
+        one.field for one in drift(check_from_payload(longer).claimed, check_from_payload(longer).quoted(rules, AT))
+    ] == ["own_expiry"]
     for wrong in (5, [{"rule": "week"}], [{"rule": "week", "points": 0, "days": 7}]):
         with pytest.raises(BadInput):
             check_from_payload(data | {"own_expiry": wrong})

@@ -12,7 +12,7 @@ import pytest
 
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.check import check_from_payload, drift, reprice
+from loyalty_desk.domain.check import check_from_payload, drift
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.contents import (
     AdjustContents,
@@ -211,7 +211,7 @@ def priced_again_alike(services: Services, **changes: Json) -> None:
     program = Program.from_bytes(stored_program(**changes).bytes)
     for record in services.records(RecordKind.SALE):
         check = canonical.decode_object(canonical.encode(record.check))
-        priced = reprice(check, program, from_ms(check["at"]))
+        priced = check_from_payload(check).quoted(program, from_ms(check["at"]))
         assert drift(check_from_payload(check).claimed, priced) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from loyalty_desk.domain.basket import Basket, Line
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.check import check_from_payload, drift, reprice
+from loyalty_desk.domain.check import check_from_payload, drift
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.guest_code import CodeKind
@@ -100,7 +100,7 @@ def test_a_sale_is_on_the_disk_and_prices_the_same_again(counter: Counter) -> No
     assert (record.known_balance, record.cache_feed_seq, record.decision_bits) == (400, 4, None)
     assert (record.business_day, record.clock_conf) == ("2026-03-02", ClockConfidence.GOOD)
     contents = check_from_payload(record.check)
-    again = reprice(record.check, Program.from_dict(PROGRAM), from_ms(record.occurred_at))
+    again = check_from_payload(record.check).quoted(Program.from_dict(PROGRAM), from_ms(record.occurred_at))
     assert not drift(contents.claimed, again)
 
 
@@ -223,7 +223,10 @@ def test_while_guests_load_a_card_earns_by_its_handle(tmp_path: Path) -> None:
     assert (record.guest_id, record.credential) == (None, Credential(CodeKind.LD1, HANDLE))
     assert (record.points_earned, record.money_total) == (30, 1_000_00)
     contents = check_from_payload(record.check)
-    assert not drift(contents.claimed, reprice(record.check, Program.from_dict(PROGRAM), from_ms(record.occurred_at)))
+    assert not drift(
+        contents.claimed,
+        check_from_payload(record.check).quoted(Program.from_dict(PROGRAM), from_ms(record.occurred_at)),
+    )
     counter.parts.journal.close()
     counter.cache.close()
 
