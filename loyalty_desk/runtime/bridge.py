@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
-
-
-class NotOnMainThreadError(RuntimeError):
-    """Something that belongs to the main thread was called from another one."""
 
 
 class MainThreadBridge(QObject):
@@ -22,7 +17,6 @@ class MainThreadBridge(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._main = threading.get_ident()
         self._closed = False
         self._posted.connect(self._on_posted, Qt.ConnectionType.QueuedConnection)
 
@@ -46,11 +40,6 @@ class MainThreadBridge(QObject):
     def close(self) -> None:
         """Let what is posted from now on, or still waits, fall: its receivers are being taken down."""
         self._closed = True
-
-    def assert_main_thread(self) -> None:
-        """Raise `NotOnMainThreadError` elsewhere."""
-        if threading.get_ident() != self._main:
-            raise NotOnMainThreadError(threading.current_thread().name)
 
     @Slot(object)
     def _on_posted(self, call: tuple[Callable[..., object], tuple[object, ...], dict[str, object]]) -> None:

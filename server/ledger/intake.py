@@ -53,14 +53,8 @@ class Incoming:
         return sha256(self.payload).digest()
 
 
-def read_push(push: PushRequest, device_key: Ed25519PublicKey) -> list[Incoming]:
-    """Return the records of a push, read; raises `BadPush` and `ForgedPush`, both before any write."""
-    require_whole(push, device_key)
-    return read_part(push, 0, len(push.records))
-
-
 def require_whole(push: PushRequest, device_key: Ed25519PublicKey) -> None:
-    """Check what a push says about itself; raises `BadPush` and `ForgedPush`."""
+    """Check what a push says about itself; raises `BadPush` and `ForgedPush`, both before any write."""
     for position, pushed in enumerate(push.records):
         if pushed.seq != push.from_seq + position:
             raise BadPush(f"record {position} has seq {pushed.seq}, not {push.from_seq + position}")

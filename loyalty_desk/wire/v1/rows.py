@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -180,8 +179,3 @@ def row_digest(table: str, key: str, row: Mapping[str, Json]) -> int:
 def keyset_message(document: Mapping[str, Json]) -> bytes:
     """Return the bytes that the network's root signs for its key set."""
     return b"LDK1" + canonical.encode(document)
-
-
-def guest_key(guest: UUID) -> str:
-    """Return the feed key of a guest."""
-    return str(guest)

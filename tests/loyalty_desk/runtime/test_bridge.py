@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from loyalty_desk.runtime.bridge import MainThreadBridge, NotOnMainThreadError
+from loyalty_desk.runtime.bridge import MainThreadBridge
 from loyalty_desk.runtime.executors import DbTaskRunner
 
 
@@ -56,23 +56,6 @@ def test_posting_to_a_deleted_bridge_says_so(qapp) -> None:
     bridge, ear = MainThreadBridge(), Ear()
     shiboken6.delete(bridge)
     assert bridge.post(ear.hear, 1) is False
-
-
-def test_affinity_is_asserted(qapp) -> None:
-    bridge = MainThreadBridge()
-    bridge.assert_main_thread()
-    caught: list[Exception] = []
-
-    def elsewhere() -> None:
-        try:
-            bridge.assert_main_thread()
-        except NotOnMainThreadError as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join()
-    assert len(caught) == 1
 
 
 @pytest.fixture
