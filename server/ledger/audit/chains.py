@@ -216,22 +216,9 @@ class _Walk:
         inside = (record.device, record.epoch, record.seq, record.id, record.kind.value)
         if inside != (self._branch.device_id, self._branch.epoch, line.seq, line.id, line.kind):
             note("INV-3", place, "the row says another device, place, id or kind than its bytes")
-        moved = legs(record, line.guest, is_stores=is_stores(line.flags))
-        planned = tuple((position, leg.amount) for position, leg in enumerate(moved))
-        # What a return moved depends on what came back before it: all returns of a sale are held against it together.
-        if record.kind is RecordKind.TRANSFER:
-            # One credit for each life that the giver's points had.
-            taken, given = line.entries[:1], sum(amount for _, amount in line.entries[1:])
-            is_right = (taken, given) == (((0, -record.points_redeemed),), record.points_redeemed)
-            planned = line.entries if is_right else planned
-        if planned != line.entries and record.kind not in RETURNS:
-            note("INV-1", place, f"its entries are {line.entries}, by its bytes {planned}")
-        elif record.kind is RecordKind.TRANSFER:
-            if line.accounts[:1] != (AccountKey(AccountKind.GUEST, line.guest),):
-                note("INV-1", place, "its points were not taken from the giver")
-        elif record.kind not in RETURNS and line.accounts != tuple(leg.account for leg in moved):
-            wanted = _told(leg.account for leg in moved)
-            note("INV-1", place, f"its entries are of {_told(line.accounts)}, by its bytes of {wanted}")
+        wrong = _wrong_entries(line, record)
+        if wrong is not None:
+            note("INV-1", place, wrong)
         if self._totals is not None and not missing and line.id not in self._holes:
             expected = self._totals.after(record.kind, record.points_earned, record.points_redeemed)
             if record.totals != expected:
@@ -243,3 +230,25 @@ class _Walk:
     def _place(self, seq: int) -> str:
         branch = self._branch
         return f"device {branch.device_id} epoch {branch.epoch} branch {branch.branch} seq {seq}"
+
+
+def _wrong_entries(line: _Line, record: Record) -> str | None:
+    """Return in what a record moved other points, or of others, than its bytes say; None: nothing is wrong."""
+    if record.kind in RETURNS:
+        # What a return moved depends on what came back before it: all returns of a sale are held against it together.
+        return None
+    moved = legs(record, line.guest, is_stores=is_stores(line.flags))
+    planned = tuple((position, leg.amount) for position, leg in enumerate(moved))
+    is_right = line.entries == planned
+    if record.kind is RecordKind.TRANSFER and not is_right:
+        # One credit for each life that the giver's points had.
+        taken, given = line.entries[:1], sum(amount for _, amount in line.entries[1:])
+        is_right = (taken, given) == (((0, -record.points_redeemed),), record.points_redeemed)
+    if not is_right:
+        return f"its entries are {line.entries}, by its bytes {planned}"
+    if record.kind is RecordKind.TRANSFER:
+        is_givers = line.accounts[:1] == (AccountKey(AccountKind.GUEST, line.guest),)
+        return None if is_givers else "its points were not taken from the giver"
+    if line.accounts != tuple(leg.account for leg in moved):
+        return f"its entries are of {_told(line.accounts)}, by its bytes of {_told(leg.account for leg in moved)}"
+    return None
