@@ -68,8 +68,12 @@ async def _answer(store: LeaseStore, message: LeaseRequest, limits: Mapping[Key,
     for key, limit in limits.items():
         place = (epoch, *key)
         mine = told.get(place, Leased(expires_at=now))
-        if in_force or has_nothing:
-            mine = replace(mine, granted=max(mine.given, mine.used, mine.offered if in_force else 0))
+        if in_force:
+            mine = replace(mine, granted=max(mine.given, mine.used, mine.offered))
+        elif has_nothing:
+            # What the life before had offered is not offered again: others may have been given it since.
+            so_far = max(mine.given, mine.used)
+            mine = replace(mine, granted=so_far, offered=so_far)
         others = out.get(key, 0) + sum(
             one.is_out_when_over(now) for (other, *of), one in told.items() if other != epoch and tuple(of) == key
         )

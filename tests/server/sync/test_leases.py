@@ -341,6 +341,23 @@ async def test_a_new_life_leases_nothing_until_everybody_has_said_what_was_given
     assert await drained(world) == []
 
 
+async def test_a_new_life_does_not_offer_again_what_the_one_before_had_offered(world: World) -> None:
+    program = await published(world)
+    one, other = await seller(world, program), await seller(world, program)
+    await one.ask()
+    await other.ask()
+    await world.sql("update device set created_at = created_at - interval '1 hour' returning id")
+    one.sell()
+    assert one.left() > 0
+    async with world.ground.db.without_network() as connection:
+        life = await incarnation.rotate(connection, "restore")
+    one.till.incarnation, one.answer = life.id, None
+    for _ in range(2):
+        await one.ask()
+        # Others may hold all of it by answers that nobody here remembers.
+        assert one.left() == 0
+
+
 async def test_a_till_that_never_comes_back_is_not_waited_for_longer_than_a_lease_holds(world: World) -> None:
     program = await published(world)
     one = await seller(world, program)
