@@ -38,7 +38,7 @@ def report_lines(report: ShiftReport, words: Words) -> Lines:
         *_sums(totals.whole, words),
         GAP,
         (t("Records waiting to be sent"), words.number(report.waiting)),
-        (t("Notices to read (F12)"), words.number(report.notices)),
+        (t("New notices (F12)"), words.number(report.notices)),
     ]
     for who, sums in sorted(totals.by_cashier.items(), key=lambda one: report.names.get(one[0], one[0])):
         lines += [
@@ -162,7 +162,7 @@ def guest_lines(card: GuestCard, words: Words) -> Lines:
     """Return who a guest is, as the counter may know it."""
     t = words.gettext
     lines = [
-        (t("Guest"), card.name or t("not known here yet")),
+        (t("Guest"), card.name or (t("not known here yet") if card.guest_id is None else t("gave no name"))),
         (t("Tier"), card.tier_name or card.tier or t("none")),
         (t("Points"), words.number_of_points(card.points)),
         (t("Can be used without the server"), words.number_of_points(card.allowance.max_points)),

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -129,6 +130,9 @@ class CounterView(QWidget):
         self.go.set_content(state.button.text, "Enter" if state.button.enabled else "", enabled=state.button.enabled)
         self._show_side(state.side)
         self.close_button.set_content(state.close, "Esc", enabled=True)
+        if before is None or _begins_with(before) != _begins_with(state):
+            for column in (self.left, self.right):
+                column.to_top()
         if before is None or before.title != state.title or before.focus != state.focus:
             self.take_focus()
 
@@ -287,6 +291,11 @@ class CounterView(QWidget):
             self.pressed.emit(button.property("key"))
 
 
+def _begins_with(state: CounterState) -> tuple[str, ...]:
+    """Return what a page begins with: where that is another, it is read from the top."""
+    return state.title, state.place, state.facts_label, state.facts[0].caption if state.facts else ""
+
+
 def _place(boxes: Sequence[tuple[bool, QWidget]], at: tuple[QVBoxLayout, QVBoxLayout]) -> None:
     """Put boxes in their order where they belong; one that is there already is not touched, nor its focus."""
     for place, layout in enumerate(at):
@@ -338,6 +347,10 @@ class _Column(QFrame):
     def is_long(self) -> bool:
         """Return whether not all of it is in sight."""
         return self._bar.maximum() > 0
+
+    def to_top(self) -> None:
+        """Show the beginning: whatever another page was scrolled to."""
+        self._bar.setValue(0)
 
     def turn(self, step: int) -> None:
         """Scroll by what is in sight, less what covers the end and as much again."""
@@ -532,6 +545,9 @@ class _FactRow(QWidget):
         self._alone = label("line", wrap=True)
         self._value = label("line", wrap=True)
         self._strong = label("line_amount")
+        for part in (self._caption, self._alone, self._value):
+            # In what scrolls the height for the width is what counts; a guess of it would be blank space at the end.
+            part.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self._caption.setAlignment(Qt.AlignmentFlag.AlignTop)
         for part in (self._value, self._strong):
             part.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)

@@ -41,7 +41,7 @@ def test_a_report_says_its_days_and_what_is_left_in_russian() -> None:
     whole = dict(said[: said.index(("Кассир", "Анна К"))])
     assert (whole["Оплачено"], whole["Возвращено денег"]) == ("280,00", "5,00")
     assert whole["Осталось после возвратов"] == "275,00"
-    assert (whole["Записей ждут отправки"], whole["Непрочитанных сообщений (F12)"]) == ("1 200", "2")
+    assert (whole["Записей ждут отправки"], whole["Новых сообщений (F12)"]) == ("1 200", "2")
 
 
 def test_a_report_says_its_days_and_what_is_left_in_english() -> None:
@@ -52,7 +52,7 @@ def test_a_report_says_its_days_and_what_is_left_in_english() -> None:
         ("Counted", "Nov 22, 2026, 00:30"),
     ]
     assert said.count((strong_caption(Words("en")), "275.00")) == 2, "of the shift, and of its one cashier"
-    assert ("Notices to read (F12)", "2") in said
+    assert ("New notices (F12)", "2") in said
 
 
 def test_a_report_of_another_series_names_both_receipts_and_of_nobody_says_so() -> None:

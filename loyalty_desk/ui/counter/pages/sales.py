@@ -22,6 +22,7 @@ from loyalty_desk.ui.counter.pages.quantities import thousandths
 from loyalty_desk.ui.counter.pages.sales_model import (
     AMOUNT,
     EXCHANGE,
+    GUEST,
     LINE,
     NEW,
     QUANTITY,
@@ -114,6 +115,9 @@ class SalesPage(Page):
             return
         if not self._is_ready:
             return
+        if model.guest_missing:
+            self._bring_guest(self.text(GUEST))
+            return
         returns = self.around.cases.returns
         if model.step is Step.ELSEWHERE:
             found, money = model.elsewhere, model.amount
@@ -133,6 +137,8 @@ class SalesPage(Page):
         model = self._model
         if model.step is Step.LIST:
             return bool(self.text(RECEIPT))
+        if model.guest_missing:
+            return bool(self.text(GUEST))
         return model.is_ready and (model.step is not Step.VOID or not model.needs_manager or self.is_signed)
 
     # -- what is recorded
@@ -225,6 +231,7 @@ class SalesPage(Page):
             if card.guest_id != sold.record.guest_id:
                 self.refused(Refused("exchange_other_guest"))
                 return
+            self.texts.pop(GUEST, None)
             self.around.found(card)
             self._reckon()
 

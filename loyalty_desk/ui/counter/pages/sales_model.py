@@ -14,7 +14,7 @@ from loyalty_desk.services.counter_lines import Lines
 from loyalty_desk.services.sold_checks import SoldCheck
 from loyalty_desk.wire.v1.lookup import SaleFound
 
-RECEIPT, SALE, LINE, AMOUNT, QUANTITY, NEW = "receipt", "sale", "line", "amount", "quantity", "new"
+RECEIPT, SALE, LINE, AMOUNT, QUANTITY, NEW, GUEST = "receipt", "sale", "line", "amount", "quantity", "new", "guest"
 VOID, EXCHANGE, WHOSE = "F9", "F8", "F6"
 
 

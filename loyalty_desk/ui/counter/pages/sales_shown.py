@@ -15,6 +15,7 @@ from loyalty_desk.ui.counter.pages.quantities import each, quantity
 from loyalty_desk.ui.counter.pages.sales_model import (
     AMOUNT,
     EXCHANGE,
+    GUEST,
     LINE,
     NEW,
     QUANTITY,
@@ -106,7 +107,7 @@ def _one(page: Page, model: SalesModel, *, enabled: bool) -> CounterState:
         facts=(*_sale_facts(page, sold, model), *_outcome(model, page.words)),
         button=page.go(_button(model, page.words), enabled=enabled),
         side=side,
-        focus=NEW if model.step is Step.EXCHANGE else fields[0].key if fields else "",
+        focus=fields[-1].key if model.step is Step.EXCHANGE else fields[0].key if fields else "",
     )
 
 
@@ -118,7 +119,9 @@ def _fields(page: Page, model: SalesModel) -> tuple[Field, ...]:
     if model.single is not None and model.single.left_milli > MILLI and not sold.is_bare:
         left = quantity(model.single.left_milli)
         fields.append(page.field(QUANTITY, t("How many of {left}").format(left=left), left))
-    if model.step is Step.EXCHANGE:
+    if model.guest_missing:
+        fields.append(page.field(GUEST, t("The guest’s card or number")))
+    elif model.step is Step.EXCHANGE:
         fields.append(page.field(NEW, t("Amount of the new check"), "0"))
     elif sold.is_bare:
         fields.append(_amount(page, sold.money_left, words))
@@ -227,7 +230,7 @@ def _button(model: SalesModel, words: Words) -> str:
         return t("Cancel the sale: {money} back").format(money=words.money(model.preview.money, sign=True))
     if model.step is Step.EXCHANGE:
         if model.guest_missing:
-            return t("Scan the guest’s code")
+            return t("Find the guest")
         if model.swap is None:
             return t("Choose what comes back and type the new check")
         difference = words.money(abs(model.swap.difference), sign=True)
