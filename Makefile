@@ -30,7 +30,7 @@ test-thorough: .venv/.ready
 	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal tests/loyalty_desk/domain/properties --hypothesis-profile=thorough
 
 simulate: .venv/.ready
-	@$(PY) tests/simulation/run.py $(if $(SEEDS),SEEDS=$(SEEDS)) $(if $(SEED),SEED=$(SEED)) $(if $(STORE),STORE=$(STORE)) $(if $(FROM),FROM=$(FROM))
+	@$(PY) tests/simulation/run.py $(if $(SEEDS),SEEDS=$(SEEDS)) $(if $(SEED),SEED=$(SEED)) $(if $(STORE),STORE=$(STORE)) $(if $(FROM),FROM=$(FROM)) $(if $(REAL),REAL=$(REAL))
 
 scenarios: .venv/.ready
 	@$(PY) tests/scenarios/run.py $(if $(N),N=$(N))

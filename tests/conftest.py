@@ -49,7 +49,8 @@ def _no_unexpected_log(request: pytest.FixtureRequest) -> Iterator[None]:
     root.removeHandler(kept)
     expected = request.node.stash.get(_EXPECTED, [])
     surprises = [
-        f"{record.name}: {record.getMessage()}"
+        # Of a thread that an earlier test has left behind, it is that test's fault.
+        f"{record.name} in {record.threadName}: {record.getMessage()}"
         for record in kept.records
         if not any(re.search(pattern, record.getMessage()) for pattern in expected)
     ]

@@ -1,5 +1,6 @@
 """Play seeds: `run.py SEEDS=2000 [SEED=17] [FROM=1] [REAL=1] [MUTATION=name] [JOBS=2] [-v]`; the last line says it all.
 
+Signatures are stubbed by keyed hashes but for `REAL=1`; what sales earn is drawn and never priced.
 `STORE=postgres` plays them on a real PostgreSQL of its own, with real signatures, some seconds each: for few seeds.
 
 `run.py MUTATIONS=1` puts in one defect after another and says by which seed each was caught.
@@ -191,7 +192,8 @@ def main(arguments: list[str]) -> int:
         for text in verdict.invariants[:_SHOWN]:
             print(f"    {text}")
     spent = time.perf_counter() - started
-    keys = "real signatures" if real else "signatures stubbed by keyed hashes"
+    # What a sale earns is drawn, never priced: here it matters whether points arrive, not what they are for.
+    keys = "pricing stubbed, " + ("real signatures" if real else "signatures stubbed by keyed hashes")
     where = "PostgreSQL" if on_postgres else "memory"
     print(f"{totals.seeds / spent:.3g} seeds a second, in {where}, {keys}; {len(totals.bad)} bad")
     print(totals.line())
