@@ -74,7 +74,7 @@ def create_app(
             ledger = Ledger(postgres(opened.db, tools), services.clock, repricer.wake)
             desk = CheckDesk(opened.db, tools, services.clock)
             stack.push_async_callback(desk.close)
-            quick = Database(found.app, pool_size=_HOLDS_AT_ONCE, overflow=0)
+            quick = Database(found.app, pool_size=_HOLDS_AT_ONCE)
             stack.push_async_callback(quick.close)
             services.open(opened, ledger, Holds(quick, opened.vault), desk, shelf)
             if prices_again:

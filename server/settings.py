@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     master_key: SecretStr | None = Field(
         default=None, description="the key over personal data, base64; absent: made in the data folder"
     )
-    pool_size: int = Field(default=10, ge=1, le=200, description="connections to the database, each worker")
+    pool_size: int = Field(default=20, ge=1, le=200, description="connections to the database, each worker")
     database_url: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("DATABASE_URL", "LOYALTY_DATABASE_URL", "database_url"),

@@ -174,7 +174,7 @@ async def test_interleaved_transactions_of_two_networks_over_a_pool_of_two_never
     ids = [one.network.id for one in made]
     from server.kit.db import Database
 
-    small = Database(ground.db.engine.url, pool_size=2, overflow=0)
+    small = Database(ground.db.engine.url, pool_size=2)
     chance = random.Random(5)
     foreign = 0
 
