@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tests.simulation.memory_ledger import MemoryStore
 
 GIFT: Key = ("gift", "")
-# What the checks of the simulation say instead of goods and prices: that the sale used the rule.
-IN_CHECK = b'"gift":1'
+# What the checks of the simulation say of the rule: in place of goods and prices, or among a priced line's discounts.
+IN_CHECK, IN_LINE = b'"gift":1', b'{"amount":1,"rule":"gift"}'
 type Place = tuple[int, str, str]
 
 
@@ -93,6 +93,11 @@ class MemoryLeases:
         self._store.written = True
 
 
+def used_gift(payload: bytes) -> bool:
+    """Return whether a sale has used the rule that may be given a limited number of times."""
+    return IN_CHECK in payload or IN_LINE in payload
+
+
 def count(store: MemoryStore, now: datetime) -> None:
     """Count posted sales that used the rule, and sales taken back, as pricing again does some time after the answer."""
     tables = store.tables
@@ -100,7 +105,7 @@ def count(store: MemoryStore, now: datetime) -> None:
     leases = {till: dict(mine) for till, mine in there.leases.items()}
     counted, freed, used = set(there.counted), set(there.freed), there.used
     for tx in tables.txs.values():
-        if tx.id not in counted and IN_CHECK in tx.payload:
+        if tx.id not in counted and used_gift(tx.payload):
             counted.add(tx.id)
             used += 1
             mine = leases.setdefault(tx.device, {})

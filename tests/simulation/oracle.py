@@ -9,8 +9,9 @@ from functools import lru_cache
 from itertools import combinations, pairwise
 from uuid import UUID, uuid5
 
+from loyalty_desk.domain.check import check_from_payload, drift, priced_at
 from loyalty_desk.domain.contents import contents_of
-from loyalty_desk.domain.record import BadRecord, Record, chain_hash, genesis
+from loyalty_desk.domain.record import BadRecord, Record, RecordKind, chain_hash, genesis
 from loyalty_desk.domain.return_contents import ExchangeContents, ReturnContents
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from server.ledger.posting import AccountKind
@@ -68,6 +69,7 @@ def judge(world: World) -> Verdict:
         _exposure,
         _clones,
         _waiting,
+        _priced,
     ):
         check(world, tables, lambda rule, text: invariants.append(f"{rule}: {text}"))
     for key in sorted(str(one[0]) for one in lost):
@@ -230,6 +232,20 @@ def _balances(world: World, tables: Tables, note: _Note) -> None:
     for guest in expected.keys() | posted.keys():
         if posted.get(guest, 0) != expected[guest]:
             note("INV-19", f"the facts come to {expected[guest]}, the account has {posted.get(guest, 0)}")
+
+
+def _priced(world: World, tables: Tables, note: _Note) -> None:
+    """Section 5: a posted sale, priced again with the program it names, comes to what the till has charged."""
+    for tx in tables.txs.values():
+        record = _read(tx.payload)
+        if record.kind is not RecordKind.SALE or record.check is None or "program_hash" not in record.check:
+            continue
+        contents = check_from_payload(record.check)
+        found = drift(contents.claimed, contents.quoted(world.program, priced_at(record.check, record.occurred_at)))
+        claimed = contents.claimed
+        said = (claimed.total, claimed.earned_points, claimed.redeemed_points)
+        if found or said != (record.money_total, record.points_earned, record.points_redeemed):
+            note("DRIFT", f"{record.seq} of epoch {record.epoch} is priced otherwise: {found}")
 
 
 def _returns(tables: Tables) -> list[Record]:

@@ -1,7 +1,8 @@
 """Play seeds: `run.py SEEDS=2000 [SEED=17] [FROM=1] [REAL=1] [MUTATION=name] [JOBS=2] [-v]`; the last line says it all.
 
-Signatures are stubbed by keyed hashes but for `REAL=1`; what sales earn is drawn and never priced.
-`STORE=postgres` plays them on a real PostgreSQL of its own, with real signatures, some seconds each: for few seeds.
+Signatures are stubbed by keyed hashes, and pricing by points that are drawn; with `REAL=1` both are real, and every
+sale that was posted has to come to the same when it is priced again. `STORE=postgres` plays them so on a real
+PostgreSQL of its own, some seconds each: for few seeds.
 
 `run.py MUTATIONS=1` puts in one defect after another and says by which seed each was caught.
 """
@@ -77,20 +78,23 @@ def play(
     seed: int,
     plan: Plan | None = None,
     *,
-    real_keys: bool = False,
+    real: bool = False,
     lines: list[str] | None = None,
     cluster: Cluster | None = None,
 ) -> Verdict:
-    """Play one seed to its end and judge it, on a database of `cluster` where one is given."""
+    """Play one seed to its end and judge it, on a database of `cluster` where one is given.
+
+    Where `real`, as on a database, signatures are real and sales are priced by the kernel; else points are drawn.
+    """
     with ExitStack() as stack:
-        stack.enter_context(signatures(real=real_keys or cluster is not None))
+        stack.enter_context(signatures(real=real or cluster is not None))
         if cluster is None:
-            world = World(seed, plan, real_keys=real_keys)
+            world = World(seed, plan, real_keys=real, priced=real)
         else:
             from tests.simulation.postgres_server import PostgresServer
 
             keeps = bool((plan or Plan.draw(Random(seed))).faults & PUTS_BACK)
-            world = World(seed, plan, real_keys=True, make_server=partial(PostgresServer, cluster, keeps))
+            world = World(seed, plan, real_keys=True, priced=True, make_server=partial(PostgresServer, cluster, keeps))
         stack.callback(world.server.close)
         world.lines = lines
         try:
@@ -103,20 +107,20 @@ def play(
 
 
 def play_with(
-    mutation: Mutation | None, real_keys: bool, lines: list[str] | None, seed: int, cluster: Cluster | None = None
+    mutation: Mutation | None, real: bool, lines: list[str] | None, seed: int, cluster: Cluster | None = None
 ) -> Verdict:
     """Play one seed, with a defect where one is named."""
     with ExitStack() as stack:
         if mutation is not None:
             stack.enter_context(mutated(mutation))
-        return play(seed, real_keys=real_keys, lines=lines, cluster=cluster)
+        return play(seed, real=real, lines=lines, cluster=cluster)
 
 
-def play_all(seeds: range, *, real_keys: bool = False) -> Totals:
+def play_all(seeds: range, *, real: bool = False) -> Totals:
     """Play many seeds."""
     totals = Totals()
     for seed in seeds:
-        totals.add(play(seed, real_keys=real_keys))
+        totals.add(play(seed, real=real))
     return totals
 
 
@@ -192,10 +196,9 @@ def main(arguments: list[str]) -> int:
         for text in verdict.invariants[:_SHOWN]:
             print(f"    {text}")
     spent = time.perf_counter() - started
-    # What a sale earns is drawn, never priced: here it matters whether points arrive, not what they are for.
-    keys = "pricing stubbed, " + ("real signatures" if real else "signatures stubbed by keyed hashes")
+    kinds = "real signatures and prices" if real else "signatures stubbed by keyed hashes, pricing by drawn points"
     where = "PostgreSQL" if on_postgres else "memory"
-    print(f"{totals.seeds / spent:.3g} seeds a second, in {where}, {keys}; {len(totals.bad)} bad")
+    print(f"{totals.seeds / spent:.3g} seeds a second, in {where}, {kinds}; {len(totals.bad)} bad")
     print(totals.line())
     return 1 if totals.bad else 0
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from typing import Any
 from unittest import mock
 from uuid import UUID
 
+from loyalty_desk.domain.basket import WHOLE_CHECK
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
@@ -19,6 +20,7 @@ from loyalty_desk.domain.record import Record, RecordKind, SealedRecord
 from loyalty_desk.domain.refund import NOTHING_YET, Refund, ReturnedLine
 from loyalty_desk.domain.return_contents import ExchangeContents, ReturnContents
 from loyalty_desk.services import registration
+from loyalty_desk.services.checkout import CheckDraft, Checkout
 from loyalty_desk.services.guests import GuestCard, Guests
 from loyalty_desk.services.ports.identity import Identity
 from loyalty_desk.services.ports.server import LedgerClient
@@ -166,6 +168,18 @@ class SimTill:
         )
         return self.recorder.record(fact).sealed
 
+    def sell_priced(self, card: GuestCard | None, total: int, wanted: int) -> SealedRecord:
+        """Sell as the window does: priced by the program in force, with what it gives and as many points as it may."""
+        desk = Checkout(self.guests, self.recorder, self.cache, self.trusted, self.programs, self.cashier)
+        draft = CheckDraft(desk.basket(total), card, wanted if card is not None else 0, at=self.trusted.now())
+        quote = desk.price(draft)
+        if not quote.redeemed_points:
+            draft = replace(draft, points_asked=0)
+            quote = desk.price(draft)
+        desk.confirm(draft, quote)
+        head = self.journal.head()
+        return self.disk.journal.records[head.epoch, head.seq]
+
     def give_back(self, sold: SealedRecord) -> SealedRecord:
         """Take a whole sale back, of this till or another, and all the points it moved."""
         sale = Record.from_payload(sold.payload)
@@ -231,5 +245,5 @@ class SimTill:
 
 def _whole(sale: Record) -> Refund:
     money, earned, spent = sale.money_total or 0, sale.points_earned, sale.points_redeemed
-    lines = (ReturnedLine("1", 1_000, money, earned, spent),)
+    lines = (ReturnedLine(WHOLE_CHECK, 1_000, money, earned, spent),)
     return Refund("whole", money, earned, spent, lines, True, NOTHING_YET)

@@ -8,9 +8,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
+from unittest import mock
 
 import pytest
 
+from loyalty_desk.services.checkout import Checkout
+from loyalty_desk.services.recording import Fact
 from tests.simulation.faults import NETWORK, Fault, Mutation, Plan
 from tests.simulation.mutations import BITES, OF_GIFTS
 from tests.simulation.run import ROOT, first_bite, main, play, play_all
@@ -27,9 +31,23 @@ def test_nothing_is_lost_and_nothing_doubled(part: int) -> None:
     assert totals.facts > 5 * each
 
 
-def test_nothing_is_lost_with_real_signatures() -> None:
-    totals = play_all(range(10_001, 10_013), real_keys=True)
+def test_nothing_is_lost_with_real_signatures_and_prices() -> None:
+    totals = play_all(range(10_001, 10_013), real=True)
     assert not totals.bad, [(one.seed, one.invariants[:3]) for one in totals.bad]
+
+
+def test_a_till_that_charges_what_it_has_not_priced_is_found_out() -> None:
+    priced = Checkout._fact
+
+    def generous(*args: Any) -> Fact:
+        fact = priced(*args)
+        return replace(fact, earned=fact.earned + 1)
+
+    assert play(10_001, real=True).good
+    with mock.patch.object(Checkout, "_fact", generous):
+        verdict = play(10_001, real=True)
+    assert verdict.lost == verdict.doubled == 0
+    assert [one for one in verdict.invariants if one.startswith("DRIFT: ")]
 
 
 def test_with_the_networks_faults_alone_no_fact_is_without_a_medium() -> None:

@@ -21,7 +21,7 @@ from tests.simulation.faults import REWINDS, Fault, Plan
 from tests.simulation.keys import private_key
 from tests.simulation.memory_cache import Stored
 from tests.simulation.memory_journal import Medium, MemoryWitness
-from tests.simulation.memory_leases import GIFT, IN_CHECK
+from tests.simulation.memory_leases import GIFT, used_gift
 from tests.simulation.memory_ledger import Device, Tables
 from tests.simulation.network import SimClient, deliver
 from tests.simulation.sim_server import SimServer
@@ -52,6 +52,14 @@ _GIFT: Json = {
     "conditions": [{"type": "usage", "total": _GIFTS}],
 }
 WITH_GIFTS = Program.from_dict({**_PROGRAM, "rules": [_GIFT]})
+_POINTS: Json = {
+    "id": "points",
+    "name": {},
+    "effects": [{"type": "earn_rate", "rate_bp": 5_000}],
+    "conditions": [],
+}
+PRICED = Program.from_dict({**_PROGRAM, "rules": [_POINTS]})
+PRICED_WITH_GIFTS = Program.from_dict({**_PROGRAM, "rules": [_POINTS, _GIFT]})
 _WITH_GIFTS = 0.3
 _SETTLE_ROUNDS = 40
 _RECENT = 5
@@ -72,6 +80,7 @@ class World:
         plan: Plan | None = None,
         *,
         real_keys: bool = False,
+        priced: bool = False,
         make_server: Callable[..., SimServer] = SimServer,
     ) -> None:
         self.seed = seed
@@ -93,6 +102,7 @@ class World:
         self.luck = Random(f"gifts {seed}")
         self.has_gifts = self.plan.gifts or self.luck.random() < _WITH_GIFTS
         self.given: dict[UUID, bool] = {}
+        self.priced = priced
         self.now_ms = START_MS
         self._real = real_keys
         self._backups: dict[SimTill, Disk] = {}
@@ -124,7 +134,9 @@ class World:
         keys = {self._uuid(): private_key(self._bytes(), real=self._real) for _ in range(self.plan.tills)}
         stores = {device: self._uuid() for device in keys}
         devices = {device: Device(stores[device], key.public_key()) for device, key in keys.items()}
-        self.server.set_up(self._keyset, WITH_GIFTS if self.has_gifts else PROGRAM, devices)
+        plain, gifts = (PRICED, PRICED_WITH_GIFTS) if self.priced else (PROGRAM, WITH_GIFTS)
+        self.program = gifts if self.has_gifts else plain
+        self.server.set_up(self._keyset, self.program, devices)
         for number, (guest, handle) in enumerate(self.guests):
             self.server.register(guest, handle, f"{1_000_000_000 + number}")
         self.server.made_with = len(self.server.history)
@@ -205,7 +217,7 @@ class World:
         A till that is put back or copied has forgotten what it gave, and a server that is put back in secret what it
         let be given, until somebody notices.
         """
-        if IN_CHECK in record.payload:
+        if used_gift(record.payload):
             self.given[record.id] = True
         reverses = till.disk.journal.effects[record.epoch, record.seq].effect.reverses
         if reverses in self.given:
@@ -288,6 +300,9 @@ class World:
             card = till.card(random.choice((STRANGER, *self.blanks)))
         total, earned, wanted = self._bought()
         gift = self.has_gifts and self.luck.random() < 0.7
+        if self.priced and till.programs.known() is not None:
+            self.sold.append(till.sell_priced(card, total, wanted))
+            return
         self.sold.append(till.sell(card, total, 0 if card is None else earned, wanted, gift=gift))
 
     def _bought(self) -> tuple[int, int, int]:
