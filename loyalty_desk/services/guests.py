@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.code_proof import Doubt, Permit, doubt_of, permit
+from loyalty_desk.domain.conditions.when import period_of
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.domain.guest import Coupon, GuestFacts
+from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind, GuestCode, parse
 from loyalty_desk.domain.hash_chain import SeenChains
 from loyalty_desk.domain.private_fields import Private
@@ -36,6 +36,7 @@ from loyalty_desk.services.redemption import (
 )
 from loyalty_desk.services.trust import Trust
 from loyalty_desk.services.trusted_clock import TrustedClock
+from loyalty_desk.wire.v1.guest_facts import date_of, facts_of
 from loyalty_desk.wire.v1.lookup import LookupBy
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow
 
@@ -308,7 +309,7 @@ class Guests:
             points=points,
             as_of=as_of,
             member_no=found.row.member_no,
-            facts=_facts(found, points, overlay, self._cache.uses(str(found.id)), as_of),
+            facts=facts_of(found.id, found.row, points, _used(self._cache.uses(str(found.id)), overlay), as_of),
             allowance=self._narrowed(allowance(self.profile(), basis), credential, shown, doubt),
             shown=shown,
             doubt=doubt,
@@ -364,44 +365,19 @@ def _check(kind: CodeKind, row: CredentialState) -> None:
         raise Refused("card_kind")
 
 
-def _facts(
-    found: CachedGuest, points: int, overlay: Overlay, uses: list[tuple[str, str, int]], as_of: datetime | None
-) -> GuestFacts:
-    row = found.row
+def _used(uses: list[tuple[str, str, int]], overlay: Overlay) -> dict[tuple[str, str], int]:
+    """Return the server's counters of a guest with what this till has added since, by rule and period."""
     used = {(rule, period): count for rule, period, count in uses}
     for rule, day, count in overlay.uses:
         for period in _periods(day):
             used[rule, period] = used.get((rule, period), 0) + count
-    first = _date(row.first_visit)
-    return GuestFacts(
-        guest_id=found.id,
-        tier=row.tier,
-        tier_until=None if row.tier_until is None else from_ms(row.tier_until),
-        points=points,
-        expiries=tuple((from_ms(at), amount) for at, amount in row.next_expiries),
-        spend=row.spend,
-        visits=row.visits,
-        first_visit=None if first is None else datetime(first.year, first.month, first.day, tzinfo=UTC),
-        birthday=_date(row.birthday),
-        segments=frozenset(row.segments),
-        tags=frozenset(row.tags),
-        uses={key: max(0, count) for key, count in used.items()},
-        coupons=tuple(Coupon(*code.partition(":")[::2]) for code in row.coupons),
-        stamps=dict(row.stamps),
-        as_of=as_of,
-    )
-
-
-def _date(text: str | None) -> date | None:
-    with suppress(ValueError, TypeError):
-        return date.fromisoformat(text or "")
-    return None
+    return {key: max(0, count) for key, count in used.items()}
 
 
 def _periods(day: str) -> tuple[str, ...]:
-    """Return the periods that a use on a business day counts in, as `GuestFacts.uses` names them."""
-    on = _date(day)
+    """Return the periods that a use on a business day counts in, all time among them."""
+    on = date_of(day)
     if on is None:
         return ("",)
-    year, week, _ = on.isocalendar()
-    return "", f"day:{day}", f"week:{year}-w{week:02d}", f"month:{on:%Y-%m}", f"year:{on.year}"
+    local = datetime(on.year, on.month, on.day, tzinfo=UTC)
+    return tuple(period_of(local, one) for one in ("", "day", "week", "month", "year"))

@@ -13,8 +13,9 @@ from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.uses import PROGRAM, counted, left_of
 from loyalty_desk.wire.v1 import rows
+from loyalty_desk.wire.v1.guest_facts import facts_of
 from loyalty_desk.wire.v1.sync import FeedTable
-from server.checks.pricing import Priced, code_limit, facts_of, price
+from server.checks.pricing import Priced, code_limit, price
 from server.checks.schemas import QuoteRequest
 from server.guests import service as guests
 from server.guests.proof import Proved

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from loyalty_desk.domain.basket import Basket, Line
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.check import summed
-from loyalty_desk.domain.clock import from_ms, to_ms
+from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.code_proof import Permit
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.fields import Fields
-from loyalty_desk.domain.guest import Coupon, GuestFacts
+from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import Choices, Quote
-from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow
+from loyalty_desk.wire.v1.rows import ProfileRow
 from server.checks.schemas import CheckLine, PricedCheck, PricedLine, QuoteRequest
 from server.guests.proof import Proved
 from server.networks.service import StoreLimits
@@ -82,28 +82,6 @@ def price(
 def code_limit(proved: Proved, profile: ProfileRow) -> int:
     """Return how many points what was shown may redeem at once."""
     return 0 if proved.permit < Permit.LIMITED else profile.online_cvm.get(proved.kind.value, 0)
-
-
-def facts_of(guest: UUID, row: GuestRow, points: int, uses: Mapping[tuple[str, str], int], now: datetime) -> GuestFacts:
-    """Return a guest's row of the feed as the kernel takes it, with `points` to spend now."""
-    first = None if row.first_visit is None else date.fromisoformat(row.first_visit)
-    return GuestFacts(
-        guest_id=guest,
-        tier=row.tier,
-        tier_until=None if row.tier_until is None else from_ms(row.tier_until),
-        points=points,
-        expiries=tuple((from_ms(at), amount) for at, amount in row.next_expiries),
-        spend=row.spend,
-        visits=row.visits,
-        first_visit=None if first is None else datetime(first.year, first.month, first.day, tzinfo=UTC),
-        birthday=None if row.birthday is None else date.fromisoformat(row.birthday),
-        segments=frozenset(row.segments),
-        tags=frozenset(row.tags),
-        uses=uses,
-        coupons=tuple(Coupon(*code.partition(":")[::2]) for code in row.coupons),
-        stamps=dict(row.stamps),
-        as_of=now,
-    )
 
 
 def told(quoted: Quote) -> PricedCheck:
