@@ -29,7 +29,7 @@ from server.sync.leases import lease
 from server.sync.pull import may_read, pull
 from server.sync.reconcile import reconcile
 from server.sync.salvage import salvage
-from server.sync.store import PostgresStores
+from server.sync.store import PostgresSyncStores
 from server.tills.signers import find_signer, finder
 
 
@@ -37,8 +37,8 @@ def make_router(services: Services) -> APIRouter:
     """Return the routes over the services of this process."""
     router = APIRouter(prefix="/api/v1/sync", tags=["sync"])
 
-    def stores() -> PostgresStores:
-        return PostgresStores(services.ground, services.shelf)
+    def stores() -> PostgresSyncStores:
+        return PostgresSyncStores(services.ground, services.shelf)
 
     @router.post("/hello", **documented(HelloAnswer, HelloRequest, 400, 401, 403, 409, 413, 503))
     async def post_hello(request: Request) -> Response:

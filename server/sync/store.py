@@ -140,7 +140,7 @@ class SyncStores(Protocol):
         ...
 
 
-class PostgresStores:
+class PostgresSyncStores:
     """The transactions of a database."""
 
     def __init__(self, ground: Ground, shelf: ProgramShelf | None = None) -> None:
@@ -151,13 +151,13 @@ class PostgresStores:
     async def begin(self, network: UUID) -> AsyncIterator[SyncStore]:
         """As `Database.begin`."""
         async with self._ground.db.begin(network) as connection:
-            yield PostgresStore(connection, network, self._ground.vault, self._shelf)
+            yield PostgresSyncStore(connection, network, self._ground.vault, self._shelf)
 
     @asynccontextmanager
     async def snapshot(self, network: UUID) -> AsyncIterator[SyncStore]:
         """As `Database.snapshot`."""
         async with self._ground.db.snapshot(network) as connection:
-            yield PostgresStore(connection, network, self._ground.vault, self._shelf)
+            yield PostgresSyncStore(connection, network, self._ground.vault, self._shelf)
 
     async def rotate(self, reason: str, unless_past: UUID) -> None:
         """As `incarnation.rotate`."""
@@ -165,7 +165,7 @@ class PostgresStores:
             await incarnation.rotate(connection, reason, unless_past=unless_past)
 
 
-class PostgresStore:
+class PostgresSyncStore:
     """One transaction of the database."""
 
     def __init__(self, connection: AsyncConnection, network: UUID, vault: Vault, shelf: ProgramShelf) -> None:

@@ -41,7 +41,7 @@ from server.ledger.storing import RaisedRow
 from server.networks.service import KEY_NAME, NewStore, changes_of, create_network
 from server.settings import Settings
 from server.sync.rows import rows_of
-from server.sync.store import PostgresStores
+from server.sync.store import PostgresSyncStores
 from tests.simulation.memory_ledger import (
     Account,
     Device,
@@ -169,12 +169,12 @@ class PostgresServer(SimServer):
 
     @asynccontextmanager
     async def begin(self, network: UUID) -> AsyncIterator[Any]:
-        async with PostgresStores(await self._ground()).begin(network) as store:
+        async with PostgresSyncStores(await self._ground()).begin(network) as store:
             yield store
 
     @asynccontextmanager
     async def snapshot(self, network: UUID) -> AsyncIterator[Any]:
-        async with PostgresStores(await self._ground()).snapshot(network) as store:
+        async with PostgresSyncStores(await self._ground()).snapshot(network) as store:
             yield store
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ from server.guests import leaving
 from server.sync import bootstrap
 from server.sync.pull import pull
 from server.sync.snapshot_file import find
-from server.sync.store import PostgresStores
+from server.sync.store import PostgresSyncStores
 from server.tills.signers import find_signer
 from tests.server.fake_till import FakeTill
 from tests.server.world import SYNC, World, read, refusal
@@ -151,7 +151,7 @@ async def test_an_old_file_is_served_until_the_next_is_made(world: World, monkey
 async def test_a_file_of_another_life_is_not_served(world: World) -> None:
     till = await world.till()
     old = await manifest(world, till)
-    await PostgresStores(world.ground).rotate("for the test", unless_past=world.incarnation)
+    await PostgresSyncStores(world.ground).rotate("for the test", unless_past=world.incarnation)
     assert refusal(await get(world, till))[1] == "SNAPSHOT_WAITS"
     assert (await manifest(world, till)).incarnation != old.incarnation
 
@@ -160,7 +160,7 @@ async def test_too_many_guests_to_page_from_zero_ask_for_the_file(world: World) 
     till = await world.till()
     await world.guests(3)
     signer = await find_signer(world.ground, world.network, till.device)
-    stores = PostgresStores(world.ground)
+    stores = PostgresSyncStores(world.ground)
     assert (await pull(stores, signer, None, from_zero_guests=3)).checkpoint is not None
     with pytest.raises(Exception, match="snapshot") as refused:
         await pull(stores, signer, None, from_zero_guests=2)

@@ -9,7 +9,7 @@ import pytest
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, GuestRow, read, row_digest
 from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer
 from server.sync.pull import pull
-from server.sync.store import PostgresStores
+from server.sync.store import PostgresSyncStores
 from server.tills.signers import find_signer
 from tests.server.fake_till import FakeTill
 from tests.server.world import World, refusal
@@ -102,9 +102,9 @@ async def test_too_many_guests_for_reading_one_by_one_is_410(world: World) -> No
     await world.guests(3)
     signer = await find_signer(world.ground, world.network, till.device)
     assert signer is not None
-    assert (await pull(PostgresStores(world.ground), signer, None, from_zero_guests=3)).rows
+    assert (await pull(PostgresSyncStores(world.ground), signer, None, from_zero_guests=3)).rows
     with pytest.raises(Exception, match="410 MUST_BOOTSTRAP"):
-        await pull(PostgresStores(world.ground), signer, None, from_zero_guests=2)
+        await pull(PostgresSyncStores(world.ground), signer, None, from_zero_guests=2)
 
 
 async def test_a_cursor_beyond_the_end_begins_a_new_life_when_hello_repeats_it(world: World) -> None:
