@@ -75,22 +75,28 @@ class Pusher:
                 self._limit = min(self._most, max(LEAST_RECORDS, len(records) // 2))
                 raise
             except ServerSaid as said:
-                if said.code == ErrorCode.GAP and said.expected_seq is not None and gaps < GAPS:
-                    gaps += 1
-                    self._step_back(there, said.expected_seq, records[0].seq, said)
-                elif said.code == ErrorCode.FORK:
-                    shown_from = SEEN_BY_NEXT_PULL if said.feed_seq is None else said.feed_seq
-                    self._journal.acknowledge(epoch, records[-1].seq, incarnation, shown_from)
-                    self.acknowledged += len(records)
-                    raise Forked(epoch) from said
-                elif said.status == 413 and len(records) > 1:
-                    self._most = self._limit = max(1, len(records) // 2)
-                else:
-                    raise
+                gaps += said.code == ErrorCode.GAP
+                self._heed(said, there, records, incarnation, gaps)
                 continue
             self._accept(answer, incarnation, records)
             # Slowly back to large ones: each that does not arrive costs a time-out and a pause.
             self._limit = min(self._most, self._limit + self._limit // 8 + 1)
+
+    def _heed(
+        self, said: ServerSaid, there: EpochHead, records: list[SealedRecord], incarnation: UUID, gaps: int
+    ) -> None:
+        """Do what a refusal asks for, so that the next push is another one; where nothing can be done, raise it."""
+        if said.code == ErrorCode.GAP and said.expected_seq is not None and gaps <= GAPS:
+            self._step_back(there, said.expected_seq, records[0].seq, said)
+        elif said.code == ErrorCode.FORK:
+            shown_from = SEEN_BY_NEXT_PULL if said.feed_seq is None else said.feed_seq
+            self._journal.acknowledge(there.epoch, records[-1].seq, incarnation, shown_from)
+            self.acknowledged += len(records)
+            raise Forked(there.epoch) from said
+        elif said.status == 413 and len(records) > 1:
+            self._most = self._limit = max(1, len(records) // 2)
+        else:
+            raise said
 
     def _step_back(self, there: EpochHead, expected: int, sent_from: int, said: ServerSaid) -> None:
         if expected >= sent_from:
