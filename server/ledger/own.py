@@ -7,7 +7,7 @@ them and everything is written as a push writes it: guests, then the network's a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -77,12 +77,8 @@ class OwnPosting:
 
     def expire(self, guest: UUID, lot: Lot, name: str) -> None:
         """Move what is left of a dead lot to breakage."""
-        amount = lot.remaining
-        tx = derived_id(self.network, name)
-        self.holdings(guest).expire(tx, lot)
         self._expired.append(lot.id)
-        facts: dict[str, Json] = {"lot": str(lot.id)}
-        self._add(_own(tx, name, "expire", guest, -amount, AccountKey(AccountKind.BREAKAGE), facts, lot=lot.id))
+        self._take(guest, lot, name, "expire", AccountKey(AccountKind.BREAKAGE), {"lot": str(lot.id)})
 
     def credit(
         self,
@@ -107,7 +103,7 @@ class OwnPosting:
         ends = None if expires_at is None else to_ms(expires_at)
         came = to_ms(self.now if earned_at is None else earned_at)
         lot = self.holdings(guest).credit(tx, _GUEST_LEG, amount, came, ends, own_expiry=own_expiry)
-        self._add(replace(_own(tx, name, kind, guest, amount, other, facts, lot=lot.id), reverses=reverses))
+        self._add(name, kind, guest, amount, other, facts, lot=lot.id, reverses=reverses)
         return tx
 
     def debit(
@@ -116,7 +112,7 @@ class OwnPosting:
         """Take `amount` > 0 points, and return the id and how many of them nothing covered."""
         tx = derived_id(self.network, name)
         owed = self.holdings(guest).debit(tx, amount, to_ms(self.now))
-        self._add(_own(tx, name, kind, guest, -amount, other, facts))
+        self._add(name, kind, guest, -amount, other, facts)
         return tx, owed
 
     def approve(self, guest: UUID, lot: Lot) -> None:
@@ -135,11 +131,7 @@ class OwnPosting:
 
     def deny(self, guest: UUID, lot: Lot, facts: Mapping[str, Json]) -> UUID:
         """Take a held lot back from the guest, and return the id of the transaction."""
-        name, amount = f"deny:{lot.id}", lot.remaining
-        tx = derived_id(self.network, name)
-        self.holdings(guest).expire(tx, lot)
-        self._add(_own(tx, name, "adjust", guest, -amount, AccountKey(AccountKind.PROMO_COST), facts, lot=lot.id))
-        return tx
+        return self._take(guest, lot, f"deny:{lot.id}", "adjust", AccountKey(AccountKind.PROMO_COST), facts)
 
     def merge(self, guest: UUID, into: UUID) -> None:
         """Move all lots, each with its own life, or what is owed, from one guest to another."""
@@ -150,28 +142,21 @@ class OwnPosting:
         old.spend = old.visits = old.earned = 0
         facts: dict[str, Json] = {"into": str(into)}
         self.holdings(into).join(held)
-        for lot in [one for one in held.lots if one.remaining]:
-            name, amount = f"merge:{guest}:{lot.id}", lot.remaining
-            tx = derived_id(self.network, name)
-            held.expire(tx, lot)
-            own = lot.own_expiry
-            self.holdings(into).credit(
-                tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at, lot.usable_at, own_expiry=own
-            )
-            self._add(_own(tx, name, "merge", guest, -amount, other, facts, lot=lot.id))
-        for lot in [one for one in held.waiting if one.remaining]:
-            name, amount = f"merge:{guest}:{lot.id}", lot.remaining
-            tx = derived_id(self.network, name)
-            held.expire(tx, lot)
-            own = lot.own_expiry
-            self.holdings(into).hold(tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at, own_expiry=own)
-            self._add(_own(tx, name, "merge", guest, -amount, other, facts, lot=lot.id))
+        for lot in [one for one in (*held.lots, *held.waiting) if one.remaining]:
+            amount, own = lot.remaining, lot.own_expiry
+            tx = self._take(guest, lot, f"merge:{guest}:{lot.id}", "merge", other, facts)
+            if lot.held:
+                self.holdings(into).hold(tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at, own_expiry=own)
+            else:
+                self.holdings(into).credit(
+                    tx, _OTHER_LEG, amount, lot.earned_at, lot.expires_at, lot.usable_at, own_expiry=own
+                )
         if held.debt:
             name, owed = f"merge:{guest}:debt", held.debt
             tx = derived_id(self.network, name)
             made = held.credit(tx, _GUEST_LEG, owed, to_ms(self.now), None)
             self.holdings(into).debit(tx, owed, to_ms(self.now))
-            self._add(_own(tx, name, "merge", guest, owed, other, facts, lot=made.id))
+            self._add(name, "merge", guest, owed, other, facts, lot=made.id)
 
     async def write(self, render: Render, *, more: Sequence[feed.Change] = (), shown: Iterable[UUID] = ()) -> int:
         """Write everything and return how many entries were posted.
@@ -229,8 +214,29 @@ class OwnPosting:
         await feed.record(connection, network, changes)
         return len(self._made)
 
-    def _add(self, own: _Own) -> None:
-        self._made.append(own)
+    def _take(self, guest: UUID, lot: Lot, name: str, kind: str, other: AccountKey, facts: Mapping[str, Json]) -> UUID:
+        """Take all that is left of one lot, and return the id of the transaction."""
+        amount, tx = lot.remaining, derived_id(self.network, name)
+        self.holdings(guest).expire(tx, lot)
+        self._add(name, kind, guest, -amount, other, facts, lot=lot.id)
+        return tx
+
+    def _add(
+        self,
+        name: str,
+        kind: str,
+        guest: UUID,
+        amount: int,
+        other: AccountKey,
+        facts: Mapping[str, Json],
+        *,
+        lot: UUID | None = None,
+        reverses: UUID | None = None,
+    ) -> None:
+        payload = canonical.encode({"kind": kind, "name": name, "guest_id": str(guest), "points": amount, **facts})
+        store = None if other.kind is AccountKind.GUEST else other.owner
+        tx = derived_id(self.network, name)
+        self._made.append(_Own(tx, name, kind, guest, amount, other, payload, lot, store, reverses))
 
     async def _insert(self, ids: Mapping[AccountKey, int]) -> None:
         connection, network, made = self.connection, self.network, self._made
@@ -268,18 +274,3 @@ class OwnPosting:
             " select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])",
             (network, *(list(column) for column in zip(*rows, strict=True))),
         )
-
-
-def _own(
-    tx: UUID,
-    name: str,
-    kind: str,
-    guest: UUID,
-    amount: int,
-    other: AccountKey,
-    facts: Mapping[str, Json],
-    lot: UUID | None = None,
-) -> _Own:
-    payload = canonical.encode({"kind": kind, "name": name, "guest_id": str(guest), "points": amount, **facts})
-    store = None if other.kind is AccountKind.GUEST else other.owner
-    return _Own(tx, name, kind, guest, amount, other, payload, lot, store)
