@@ -75,7 +75,9 @@ class Guards:
                     details: dict[str, Json] = {"hold": str(held.hold), "state": held.state}
                     found.setdefault(fact.record.id, []).append(Raised(ExceptionKind.HOLD_EXPIRED, fact.guest, details))
         unproved = [fact for fact in facts if _is_unproved(fact.record) and fact.record.id not in doubts.keys() | borne]
-        doubts |= await self._too_much_a_day(unproved)
+        for tx, raised in (await self._too_much_a_day(unproved)).items():
+            doubts[tx] = Doubt.MISSING
+            found.setdefault(tx, []).append(raised)
         for tx, raised in (await self._steps(facts, holds, doubts)).items():
             found.setdefault(tx, []).append(raised)
         for tx, raised in (await self._stopped(facts)).items():
@@ -184,7 +186,7 @@ class Guards:
                     made[record.id] = Doubt.MISSING
         return made
 
-    async def _too_much_a_day(self, facts: Sequence[Fact]) -> dict[UUID, Doubt]:
+    async def _too_much_a_day(self, facts: Sequence[Fact]) -> dict[UUID, Raised]:
         """Return the redemptions by which a till has taken more in a day than it may in an outage, nothing proving any.
 
         An honest till takes so much between two pulls at most, and asks the server while that answers. One that was
@@ -197,14 +199,16 @@ class Guards:
             taken.setdefault((fact.record.device, fact.effective_at // _DAY_MS), []).append(fact)
         sums = {key: sum(one.record.points_redeemed for one in of) for key, of in taken.items()}
         after = await self._store.add_unproved(sums)
-        made: dict[UUID, Doubt] = {}
+        made: dict[UUID, Raised] = {}
         for key, of in taken.items():
             so_far = after[key] - sums[key]
             for fact in of:
                 so_far += fact.record.points_redeemed
                 # A store that sets less sets it for an outage: several of them in a day are no fraud.
-                if so_far > max((await self._profile(fact.record.store)).device_points, _LEAST_A_DAY):
-                    made[fact.record.id] = Doubt.MISSING
+                most = max((await self._profile(fact.record.store)).device_points, _LEAST_A_DAY)
+                if so_far > most:
+                    details: dict[str, Json] = {"unproved": so_far, "limit": most}
+                    made[fact.record.id] = Raised(ExceptionKind.VELOCITY, fact.guest, details)
         return made
 
     async def _profile(self, store: UUID) -> ProfileRow:
