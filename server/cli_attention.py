@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.record import ExceptionKind
 from server.cli_ground import (
     DataDir,
     Json,
@@ -21,15 +25,20 @@ from server.cli_ground import (
     in_network,
     settings_of,
     with_ground,
+    zone_of,
 )
-from server.cli_terminal import Terminal, counted
+from server.cli_terminal import Terminal, counted, moment
 from server.kit.ground import Ground
+
+if TYPE_CHECKING:
+    from server.ledger import attention
 
 quarantine = typer.Typer(no_args_is_help=True, help="Records that were stored and not posted.")
 exceptions = typer.Typer(no_args_is_help=True, help="Postings that need somebody's look.")
-Number = Annotated[int, typer.Argument(min=1, help="The number in the list.")]
+Number = Annotated[int, typer.Argument(min=1, max=(1 << 63) - 1, help="The number in the list.")]
 By = Annotated[str, typer.Option("--by", help="Who decides: the name or id of a manager or owner.")]
 Note = Annotated[str, typer.Option("--note", help="Why, in a sentence.")]
+_MOST = 1_000
 All = Annotated[bool, typer.Option("--all", help="Also what is settled.")]
 
 
@@ -42,12 +51,15 @@ def quarantine_list(
 
     terminal = Terminal(as_json)
 
-    found = in_network(
-        data_dir, network, terminal, lambda connection, of: attention.quarantined(connection, of, everything=everything)
-    )
+    async def work(connection: AsyncConnection, of: UUID) -> tuple[list[attention.SetAside], ZoneInfo]:
+        found = await attention.quarantined(connection, of, everything=everything, limit=_MOST)
+        return found, await zone_of(connection, of)
+
+    found, zone = in_network(data_dir, network, terminal, work)
     for one in found:
-        terminal.line(f"{one.id:>6}  {one.received_at:%Y-%m-%d %H:%M}  {one.reason:<17} {one.state:<18} {one.device}")
+        terminal.line(f"{one.id:>6}  {moment(one.received_at, zone)}  {one.reason:<17} {one.state:<18} {one.device}")
     terminal.line(counted(len(found), "record"))
+    _say_more(terminal, found)
     terminal.result(quarantine=[_facts(one) for one in found])
 
 
@@ -120,14 +132,19 @@ def exceptions_list(
 
     terminal = Terminal(as_json)
 
-    async def work(connection: AsyncConnection, of: UUID) -> list[attention.Noted]:
-        return await attention.exceptions(connection, of, everything=everything, kind=kind.upper())
+    if kind and kind.upper() not in set(ExceptionKind):
+        raise BadInput("exception_kind", kind=kind[:40], wants=", ".join(ExceptionKind))
 
-    found = in_network(data_dir, network, terminal, work)
+    async def work(connection: AsyncConnection, of: UUID) -> tuple[list[attention.Noted], ZoneInfo]:
+        noted = await attention.exceptions(connection, of, everything=everything, kind=kind.upper(), limit=_MOST)
+        return noted, await zone_of(connection, of)
+
+    found, zone = in_network(data_dir, network, terminal, work)
     for one in found:
         facts = ", ".join(f"{name} {value}" for name, value in one.facts.items())
-        terminal.line(f"{one.id:>6}  {one.raised_at:%Y-%m-%d %H:%M}  {one.kind:<13} {one.state:<8} {facts[:100]}")
+        terminal.line(f"{one.id:>6}  {moment(one.raised_at, zone)}  {one.kind:<13} {one.state:<8} {facts[:100]}")
     terminal.line(counted(len(found), "exception"))
+    _say_more(terminal, found)
     terminal.result(exceptions=[asdict(one) for one in found])
 
 
@@ -146,6 +163,11 @@ def exceptions_resolve(
     by_person(data_dir, network, by, terminal, work)
     terminal.line(f"Exception {number} is resolved.")
     terminal.result(id=number, state="resolved")
+
+
+def _say_more(terminal: Terminal, found: Sequence[object]) -> None:
+    if len(found) == _MOST:
+        terminal.say(f"Only the oldest {_MOST:,} are listed: settle some to see what comes after them.")
 
 
 def _facts(one: object) -> dict[str, object]:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import typer
 from pydantic import ValidationError
@@ -118,6 +119,11 @@ async def chosen_network(opened: Ground, given: UUID | None) -> UUID:
     if len(found) > 1:
         raise Refused("network_unclear", networks=", ".join(str(one) for one in found))
     return found[0]
+
+
+async def zone_of(connection: AsyncConnection, network: UUID) -> ZoneInfo:
+    """Return the zone in which times of a network are told to people."""
+    return ZoneInfo((await networks.get_network(connection, network)).zone)
 
 
 async def chosen_store(opened: Ground, network: UUID, given: UUID | None) -> UUID:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import typer
 
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.guest_code import ld1, parse
-from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
-from server.cli_terminal import Terminal, counted
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground, zone_of
+from server.cli_terminal import Terminal, agreed, counted
 from server.kit.ground import Ground
 
 app = typer.Typer(no_args_is_help=True, help="Guests: lists of them, two that are one, one that wants to be forgotten.")
@@ -111,7 +111,7 @@ def guests_erase(
         chosen = await chosen_network(opened, network)
         who = await _named(opened, chosen, guest)
         if not yes:
-            await _agreed(f"Erase {await _masked(opened, chosen, who)}? Nobody can bring the guest back.")
+            await agreed(f"Erase {await _masked(opened, chosen, who)}? Nobody can bring the guest back.")
         return who, await erase(opened, chosen, who)
 
     who, cards = with_ground(settings_of(data_dir), terminal, work)
@@ -160,7 +160,7 @@ def guests_block(
         handle, who = await _holder(opened, chosen, guest)
         if not yes:
             what = "all codes" if handle is None else "this card"
-            await _agreed(f"Block {what} of {await _masked(opened, chosen, who)}?")
+            await agreed(f"Block {what} of {await _masked(opened, chosen, who)}?")
         return await codes.block(opened, chosen, who, handle, datetime.now(UTC))
 
     blocked = with_ground(settings_of(data_dir), terminal, work)
@@ -193,7 +193,7 @@ def guests_unblock(
         handle, who = await _holder(opened, chosen, guest)
         if not yes:
             what = "what was blocked last" if handle is None else "this card"
-            await _agreed(f"Unblock {what} of {await _masked(opened, chosen, who)}?")
+            await agreed(f"Unblock {what} of {await _masked(opened, chosen, who)}?")
         return await codes.unblock(opened, chosen, who, handle)
 
     freed = with_ground(settings_of(data_dir), terminal, work)
@@ -223,23 +223,25 @@ def guests_code(
     if kind not in ("ld1", "ld3", "ld4"):
         raise BadInput("code_kind", kind=kind)
 
-    async def work(opened: Ground) -> list[tuple[str, datetime | None]]:
+    async def work(opened: Ground) -> tuple[list[tuple[str, datetime | None]], ZoneInfo]:
         chosen, now = await chosen_network(opened, network), datetime.now(UTC)
         who = await _named(opened, chosen, guest)
+        async with opened.db.begin(chosen) as connection:
+            zone = await zone_of(connection, chosen)
         if kind == "ld3":
             made = await codes.issued(opened, chosen, who, now, timedelta(days=days))
-            return [(one.text, one.until) for one in made]
+            return [(one.text, one.until) for one in made], zone
         if kind == "ld4":
             made = await codes.rotating(opened, chosen, who, now, count)
-            return [(one.text, one.until) for one in made]
+            return [(one.text, one.until) for one in made], zone
         async with opened.db.begin(chosen) as connection:
-            return [(ld1(handle), None) for handle in await service.cards(connection, chosen, who)]
+            return [(ld1(handle), None) for handle in await service.cards(connection, chosen, who)], zone
 
-    found = with_ground(settings_of(data_dir), terminal, work)
+    found, zone = with_ground(settings_of(data_dir), terminal, work)
     if not found:
         raise Refused("card_missing")
     for text, until in found:
-        terminal.line(text if until is None else f"{text}  until {until:%Y-%m-%d %H:%M:%S} UTC")
+        terminal.line(text if until is None else f"{text}  until {until.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}")
         # On a screen the size of a module counts for more than error correction (guest-code.md).
         terminal.code(text, "m" if kind == "ld1" else "l")
     terminal.result(codes=[text for text, _ in found], until=[until for _, until in found if until is not None])
@@ -281,12 +283,6 @@ async def _masked(opened: Ground, network: UUID, guest: UUID) -> str:
     async with opened.db.begin(network) as connection:
         found = await service.person(connection, network, opened.vault, guest)
     return f"guest {guest}" if found is None else found.masked
-
-
-async def _agreed(question: str) -> None:
-    """Ask the person at the terminal; whoever says no ends the command."""
-    if not await asyncio.to_thread(typer.confirm, question, err=True):
-        raise typer.Exit(1)
 
 
 def _is_id(text: str) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,10 +22,14 @@ from server.cli_ground import (
     in_network,
     settings_of,
     with_ground,
+    zone_of,
 )
-from server.cli_terminal import Terminal, counted
+from server.cli_terminal import Terminal, counted, moment
 from server.kit.feed import Change
 from server.kit.ground import Ground
+
+if TYPE_CHECKING:
+    from server.ledger import approvals
 
 app = typer.Typer(no_args_is_help=True, help="Points above what a day may give: they wait for a manager.")
 LotId = Annotated[UUID, typer.Argument(help="The id in the list.")]
@@ -37,9 +42,12 @@ def held_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
 
     terminal = Terminal(as_json)
 
-    found = in_network(data_dir, network, terminal, approvals.held_lots)
+    async def work(connection: AsyncConnection, of: UUID) -> tuple[Sequence[approvals.HeldLot], ZoneInfo]:
+        return await approvals.held_lots(connection, of), await zone_of(connection, of)
+
+    found, zone = in_network(data_dir, network, terminal, work)
     for one in found:
-        terminal.line(f"{one.id}  {one.granted_at:%Y-%m-%d %H:%M}  {one.amount:>10}  guest {one.guest}")
+        terminal.line(f"{one.id}  {moment(one.granted_at, zone)}  {one.amount:>10}  guest {one.guest}")
     terminal.line(f"{len(found)} held")
     terminal.result(held=[asdict(one) for one in found])
 

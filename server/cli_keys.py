@@ -6,13 +6,16 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.wire.v1.sheets import SheetKind, sheet_key
-from server.cli_ground import DataDir, Json, NetworkId, chosen_network, in_network, settings_of, with_ground
-from server.cli_terminal import Terminal
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, in_network, settings_of, with_ground, zone_of
+from server.cli_terminal import Terminal, moment
 from server.kit.ground import Ground
 from server.networks.keys import KeySet
 
@@ -29,7 +32,10 @@ def keys_show(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
 
     terminal = Terminal(as_json)
 
-    _print(terminal, in_network(data_dir, network, terminal, keys.key_set))
+    async def work(connection: AsyncConnection, of: UUID) -> tuple[KeySet, ZoneInfo]:
+        return await keys.key_set(connection, of), await zone_of(connection, of)
+
+    _print(terminal, *in_network(data_dir, network, terminal, work))
 
 
 @app.command("publish")
@@ -46,12 +52,12 @@ def keys_publish(
     terminal = Terminal(as_json)
     root = _root(root_file)
 
-    async def work(opened: Ground) -> KeySet:
-        return await keys.publish(
-            opened, await chosen_network(opened, network), root, datetime.now(UTC), at_once=at_once
-        )
+    async def work(opened: Ground) -> tuple[KeySet, ZoneInfo]:
+        chosen = await chosen_network(opened, network)
+        made = await keys.publish(opened, chosen, root, datetime.now(UTC), at_once=at_once)
+        return made, await _zone(opened, chosen)
 
-    _print(terminal, with_ground(settings_of(data_dir), terminal, work))
+    _print(terminal, *with_ground(settings_of(data_dir), terminal, work))
 
 
 @app.command("revoke")
@@ -68,18 +74,27 @@ def keys_revoke(
     terminal = Terminal(as_json)
     root = _root(root_file)
 
-    async def work(opened: Ground) -> KeySet:
-        return await keys.revoke(opened, await chosen_network(opened, network), root, kid, datetime.now(UTC))
+    async def work(opened: Ground) -> tuple[KeySet, ZoneInfo]:
+        chosen = await chosen_network(opened, network)
+        made = await keys.revoke(opened, chosen, root, kid, datetime.now(UTC))
+        return made, await _zone(opened, chosen)
 
-    _print(terminal, with_ground(settings_of(data_dir), terminal, work))
+    _print(terminal, *with_ground(settings_of(data_dir), terminal, work))
+
+
+async def _zone(opened: Ground, network: UUID) -> ZoneInfo:
+    async with opened.db.begin(network) as connection:
+        return await zone_of(connection, network)
 
 
 def _root(file: Path | None) -> bytes:
     if file is not None:
         try:
             text = file.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput("file_missing", file=str(file), reason=type(error).__name__) from error
+        except UnicodeDecodeError as error:
+            raise BadInput("file_not_text", file=str(file)) from error
+        except (OSError, ValueError) as error:
+            raise BadInput("file_missing", file=str(file), reason=getattr(error, "strerror", None) or "no") from error
     elif sys.stdin.isatty():
         text = typer.prompt("Text of the root sheet (LDSR-…)", hide_input=True, err=True)
     else:
@@ -87,10 +102,10 @@ def _root(file: Path | None) -> bytes:
     return sheet_key(SheetKind.ROOT, text)
 
 
-def _print(terminal: Terminal, found: KeySet) -> None:
+def _print(terminal: Terminal, found: KeySet, zone: ZoneInfo) -> None:
     terminal.line(f"key set {found.version}")
     for one in found.keys:
-        state = f"revoked {one.revoked_at:%Y-%m-%d}" if one.revoked_at else f"from {one.not_before:%Y-%m-%d %H:%M} UTC"
+        state = f"revoked {moment(one.revoked_at, zone)}" if one.revoked_at else f"from {moment(one.not_before, zone)}"
         terminal.line(f"  {one.kid:>3}  {state}")
     terminal.result(
         version=found.version,

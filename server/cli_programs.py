@@ -16,7 +16,7 @@ from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.program import Program, Rule
 from loyalty_desk.domain.publishing import Finding
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
-from server.cli_terminal import Terminal, counted, money_text
+from server.cli_terminal import Terminal, counted, moment, money_text
 from server.kit.ground import Ground
 from server.sentences import sentence
 
@@ -81,7 +81,9 @@ def _warn(terminal: Terminal, warnings: Sequence[Finding]) -> None:
 
 @app.command("show")
 def program_show(
-    version: Annotated[int | None, typer.Option(min=1, help="A version; the one in force by default.")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, max=(1 << 31) - 1, help="A version; the one in force by default.")
+    ] = None,
     network: NetworkId = None,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -141,17 +143,22 @@ def program_limits(network: NetworkId = None, data_dir: DataDir = None, as_json:
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """How limits stand; `held` is what of each lies with which till, `awaited` are the tills to be heard of first."""
+    """How limits stand; `held` is what of each lies with which till, `awaited` are the tills to be heard of first.
+
+    `silent` are tills that hold something and have not been heard of for longer than they may give of it.
+    """
 
     program: Program
     states: Sequence[LimitState]
     held: Mapping[Key, Mapping[UUID, int]]
     tills: Mapping[UUID, Till]
     awaited: Sequence[UUID]
+    silent: Sequence[UUID]
 
 
 async def _limits(opened: Ground, network: UUID, now: datetime) -> _Limits:
     from server.ledger import lease_store
+    from server.ledger.leases import GRACE, LIFE
     from server.programs import service
     from server.tills import service as tills
 
@@ -159,12 +166,21 @@ async def _limits(opened: Ground, network: UUID, now: datetime) -> _Limits:
         program = await service.current(connection, network)
         if program is None:
             raise Refused("program_missing")
+        held = await lease_store.held_by_tills(connection, network, now)
+        known = {one.id: one for one in await tills.tills(connection, network)}
         return _Limits(
             program,
             await lease_store.limit_states(connection, network, program, now),
-            await lease_store.held_by_tills(connection, network, now),
-            {one.id: one for one in await tills.tills(connection, network)},
+            held,
+            known,
             await lease_store.awaited(connection, network, now),
+            [
+                one.id
+                for one in known.values()
+                if one.state == "active"
+                and (one.last_seen or one.created_at) < now - LIFE - GRACE
+                and any(one.id in by_till for by_till in held.values())
+            ],
         )
 
 
@@ -191,9 +207,13 @@ def _say_limits(terminal: Terminal, found: _Limits) -> None:
         terminal.line(f"{_called(rules[rule])}: {figures}{more}")
         for till, count in sorted(found.held.get(one.key, {}).items(), key=lambda it: (-it[1], str(it[0]))):
             heard = found.tills[till].last_seen if till in found.tills else None
-            at = None if heard is None else heard.astimezone(zone)
-            when = "never heard of" if at is None else f"last heard of {at:%Y-%m-%d %H:%M %Z}"
+            when = "never heard of" if heard is None else f"last heard of {moment(heard, zone)}"
             terminal.line(f"  {said(count):>10}  {name(till)} ({when})")
+    for till in found.silent:
+        terminal.say(
+            f"Till “{name(till)}” may have given all that it holds and not said so: it stays with the till until that"
+            f" is heard of. If the till is lost: loyalty-server till revoke {till}"
+        )
     if not found.states:
         terminal.line("No rule of the program is limited for all guests together.")
     for till in found.awaited if found.states else ():

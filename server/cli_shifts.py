@@ -27,12 +27,15 @@ def shifts(
 ) -> None:
     """List closed shifts with their Z totals, the last one first; in JSON money is in minor units."""
     from server.ledger.shifts import closed_shifts
+    from server.networks import service as networks
 
     terminal = Terminal(as_json)
 
     async def work(opened: Ground) -> list[ClosedShift]:
         chosen = await chosen_network(opened, network)
         async with opened.db.snapshot(chosen) as connection:
+            if store is not None:
+                await networks.get_store(connection, chosen, store)
             return await closed_shifts(connection, chosen, store, limit)
 
     found = with_ground(settings_of(data_dir), terminal, work)

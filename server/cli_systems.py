@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, chosen_store, settings_of, with_ground
-from server.cli_terminal import Terminal
+from server.cli_terminal import Terminal, counted
 from server.kit.ground import Ground
 
 app = typer.Typer(no_args_is_help=True, help="Systems of others: a web shop, a till that is not ours.")
@@ -58,7 +58,7 @@ def system_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Js
         state = "revoked" if one.revoked_at else "active"
         last = f"{one.last_used:%Y-%m-%d}" if one.last_used else "never"
         terminal.line(f"{one.id}  {state:<8} last used {last:<10}  {one.name}")
-    terminal.line(f"{len(found)} systems")
+    terminal.line(counted(len(found), "system"))
     terminal.result(
         systems=[
             {"id": one.id, "name": one.name, "store": one.store, "last_used": one.last_used, "revoked": one.revoked_at}

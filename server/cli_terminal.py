@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from uuid import UUID
 
 import segno
+import typer
 
 from loyalty_desk.domain.money import Currency
 
@@ -45,9 +47,20 @@ class Terminal:
         print(drawn.getvalue(), flush=True)
 
 
+async def agreed(question: str) -> None:
+    """Ask the person at the terminal; whoever says no ends the command."""
+    if not await asyncio.to_thread(typer.confirm, question, err=True):
+        raise typer.Exit(1)
+
+
 def counted(number: int, thing: str) -> str:
     """Return `1 shift`, `2 shifts`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def moment(at: datetime, zone: tzinfo) -> str:
+    """Return a time as a clock in `zone` shows it, `2026-03-02 00:30 MSK`."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
 def money_text(minor: int, unit: Currency) -> str:

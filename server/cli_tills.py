@@ -13,7 +13,7 @@ import typer
 
 from loyalty_desk.domain.errors import Refused
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, chosen_store, settings_of, with_ground
-from server.cli_terminal import Terminal
+from server.cli_terminal import Terminal, agreed
 from server.kit.ground import Ground
 
 app = typer.Typer(no_args_is_help=True, help="Tills of a network.")
@@ -87,6 +87,8 @@ def till_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
     found, heads = with_ground(settings_of(data_dir), terminal, work)
     for one in found:
         terminal.line(f"{one.id}  {one.state:<9}  {one.name}")
+    if not found:
+        terminal.line("No till has joined yet: loyalty-server till pair")
     terminal.result(
         tills=[
             {
@@ -141,18 +143,25 @@ def till_revoke(
     as_json: Json = False,
 ) -> None:
     """Shut a stolen or sold till out for good; what it still sends is set aside until somebody releases it."""
-    if not yes and not typer.confirm("A revoked till has to be paired anew. Revoke it?", err=True):
-        raise typer.Exit(1)
-    _set_state(till, "revoked", network, data_dir, as_json)
+    _set_state(till, "revoked", network, data_dir, as_json, asks=not yes)
 
 
-def _set_state(till: UUID, state: str, network: UUID | None, data_dir: Path | None, as_json: bool) -> None:
+def _set_state(
+    till: UUID, state: str, network: UUID | None, data_dir: Path | None, as_json: bool, *, asks: bool = False
+) -> None:
     from server.tills import service
 
     terminal = Terminal(as_json)
 
     async def work(opened: Ground) -> service.Till:
-        return await service.set_state(opened, await chosen_network(opened, network), till, state)
+        chosen = await chosen_network(opened, network)
+        if asks:
+            async with opened.db.begin(chosen) as connection:
+                named = [one for one in await service.tills(connection, chosen) if one.id == till]
+            if not named:
+                raise Refused("till_unknown", till=str(till))
+            await agreed(f"Revoke till “{named[0].name}”? It would have to be paired anew.")
+        return await service.set_state(opened, chosen, till, state)
 
     found = with_ground(settings_of(data_dir), terminal, work)
     terminal.line(f"Till “{found.name}” is {found.state}.")

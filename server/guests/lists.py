@@ -73,18 +73,23 @@ def read(path: Path) -> list[Line]:
     return lines
 
 
+def reason_of(error: Exception) -> str:
+    """Return why a file cannot be used, as the system says it."""
+    return (error.strerror if isinstance(error, OSError) else None) or "its name is none"
+
+
 def _text(path: Path) -> str:
     try:
         # A pipe into which nobody writes would be waited for, for ever; a device may never end.
         if path.stat().st_size > MAX_BYTES:
             raise BadInput("file_too_large", file=str(path), limit=MAX_BYTES)
         if not path.is_file():
-            raise BadInput("file_missing", file=str(path), reason="no file")
+            raise BadInput("file_missing", file=str(path), reason="it is no file")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             raise BadInput("file_not_text", file=str(path)) from error
-        raise BadInput("file_missing", file=str(path), reason=type(error).__name__) from error
+        raise BadInput("file_missing", file=str(path), reason=reason_of(error)) from error
     if "\0" in text:
         raise BadInput("file_not_text", file=str(path))
     return text
@@ -191,7 +196,7 @@ def write(path: Path, guests: Sequence[dict[str, str]]) -> None:
     except FileExistsError as error:
         raise BadInput("file_exists", file=str(path)) from error
     except OSError as error:
-        raise BadInput("file_missing", file=str(path), reason=type(error).__name__) from error
+        raise BadInput("file_unwritable", file=str(path), reason=reason_of(error)) from error
 
 
 async def _require_free(connection: AsyncConnection, network: UUID, guests: Sequence[NewGuest]) -> None:
