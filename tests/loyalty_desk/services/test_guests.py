@@ -12,7 +12,7 @@ from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.code_proof import Doubt, Permit
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.domain.guest_code import CodeKind, ld2
+from loyalty_desk.domain.guest_code import CodeKind, ld1, ld2
 from loyalty_desk.domain.hash_chain import ChainOwner
 from loyalty_desk.domain.key_set import CodeKey, KeySet
 from loyalty_desk.domain.record import Decision, Record
@@ -225,6 +225,10 @@ def test_a_blocked_credential_is_refused_whatever_the_code(tmp_path: Path) -> No
         with pytest.raises(Refused) as refused:
             counter.checkout.identify(text)
         assert refused.value.code == "card_blocked"
+    # Found again: the card is good, and what was signed before it was blocked is not.
+    counter.feed(("credential", key, {**row, "state": "active", "generation": 1}))
+    assert counter.checkout.identify(ld1(HANDLE)).doubt is None
+    assert counter.checkout.identify(card_code(counter)).doubt is Doubt.REVOKED
 
 
 def test_a_guest_the_till_has_never_heard_of_earns_by_a_code_in_order(tmp_path: Path) -> None:
