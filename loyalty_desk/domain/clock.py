@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -20,28 +19,6 @@ class Clock(Protocol):
     def monotonic_ms(self) -> int:
         """Return milliseconds that never run backwards within one boot."""
         ...
-
-
-@dataclass(slots=True)
-class FakeClock:
-    """A clock that moves only when told, for tests and simulations."""
-
-    at: datetime = field(default_factory=lambda: datetime(2026, 3, 2, 12, 0, tzinfo=UTC))
-    elapsed_ms: int = 1_000
-
-    def now(self) -> datetime:
-        """Return the time it was last set to."""
-        return self.at
-
-    def monotonic_ms(self) -> int:
-        """Return the milliseconds advanced so far."""
-        return self.elapsed_ms
-
-    def advance(self, *, seconds: float = 0, days: int = 0) -> None:
-        """Move wall and monotonic time forward together."""
-        step = timedelta(seconds=seconds, days=days)
-        self.at += step
-        self.elapsed_ms += step // timedelta(milliseconds=1)
 
 
 def to_ms(moment: datetime) -> int:

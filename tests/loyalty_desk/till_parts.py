@@ -11,7 +11,6 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.clock import FakeClock
 from loyalty_desk.domain.guest_code import CodeKind, ld1
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Credential, RecordKind, handle_text
@@ -28,6 +27,7 @@ from loyalty_desk.store.journal import SqliteJournal
 from loyalty_desk.store.reserve import Reserve
 from loyalty_desk.store.witness import Witness
 from loyalty_desk.wire.v1.sync import FeedRow, PullAnswer
+from tests.fake_clock import FakeClock
 
 KEY = bytes(range(32))
 NETWORK = UUID("11111111-1111-4111-8111-111111111111")

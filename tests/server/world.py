@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx2
 from fastapi import FastAPI
 
-from loyalty_desk.domain.clock import FakeClock, from_ms
+from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import (
@@ -34,6 +34,7 @@ from server.networks import repository
 from server.networks import service as networks
 from server.networks.service import MadeNetwork
 from server.settings import Settings
+from tests.fake_clock import FakeClock
 from tests.server.fake_till import T0, FakeTill
 
 SYNC = "/api/v1/sync"

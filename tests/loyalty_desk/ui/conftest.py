@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from loyalty_desk.domain.basket import Basket
-from loyalty_desk.domain.clock import FakeClock
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind, ld1, parse
@@ -27,6 +26,7 @@ from loyalty_desk.services.status import TillStatus
 from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
 from loyalty_desk.ui.sale.presenter import SalePresenter
 from loyalty_desk.ui.sale.state import SaleState
+from tests.fake_clock import FakeClock
 from tests.loyalty_desk.ui.inline_runner import InlineRunner
 from tests.loyalty_desk.ui.pages import Pages, make_pages
 
