@@ -1,9 +1,11 @@
-"""The first load: `python tests/bench/bench_bootstrap.py [GUESTS]`, 1 000 000 by default.
+"""The first load, and the whole feed instead: `python tests/bench/bench_bootstrap.py [GUESTS]`, 1 000 000 by default.
 
 The server's half is the real one: guests with a name, a phone and a card each in PostgreSQL, the snapshot built,
 packed and sealed by `server.sync.bootstrap`. The till's half runs in a process of its own, so that its memory is its
 own: parts of 1 MiB gathered, checked, unpacked, encrypted and swapped in. Beside it, in the same process,
-`executemany` of the same rows into an encrypted file. Nothing goes over a network.
+`executemany` of the same rows into an encrypted file. Then the same guests as pages of the feed, as every till goes on
+after its first load: read and packed by the server, unpacked and applied by a till in another process. Nothing goes
+over a network.
 """
 
 from __future__ import annotations
@@ -17,26 +19,37 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from uuid import UUID
+from uuid import uuid4
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 import msgspec  # noqa: E402 - after the path is set
+from pydantic import SecretStr  # noqa: E402
 
-from loyalty_desk.wire.v1.bootstrap import INSERT, LAYOUT, PART_BYTES, SnapshotManifest  # noqa: E402
+from loyalty_desk.wire.v1 import codec  # noqa: E402
+from loyalty_desk.wire.v1.bootstrap import PART_BYTES  # noqa: E402
+from loyalty_desk.wire.v1.sync import cursor_text  # noqa: E402
+from server.guests import service as guests_of  # noqa: E402
+from server.guests.service import NewGuest  # noqa: E402
+from server.kit import feed, incarnation, schema  # noqa: E402
+from server.kit.auth import Signer  # noqa: E402
+from server.kit.embedded import APP, OWNER, Embedded  # noqa: E402
+from server.kit.errors import ApiError  # noqa: E402
+from server.kit.ground import Base, Ground, ground  # noqa: E402
+from server.ledger.shelf import ProgramShelf  # noqa: E402
+from server.networks.service import NewStore, create_network  # noqa: E402
+from server.settings import Settings  # noqa: E402
+from server.sync.bootstrap import Snapshots  # noqa: E402
+from server.sync.pull import pull  # noqa: E402
+from server.sync.store import PostgresSyncStores  # noqa: E402
 
-KEY = bytes(range(32))
+TILL = Path(__file__).with_name("bootstrap_till.py")
 BATCH = 5_000
 
 
 def main(guests: int) -> None:
     """Make the guests and the snapshot, then load it in a child."""
-    from server.kit import schema
-    from server.kit.embedded import APP, OWNER, Embedded
-    from server.kit.ground import Base
-    from server.settings import Settings
-
     folder = Path(tempfile.mkdtemp(prefix="ld-bench-"))
     folder.chmod(0o711)
     embedded = Embedded(folder / "data")
@@ -46,29 +59,22 @@ def main(guests: int) -> None:
         settings = Settings(
             data_dir=folder / "data",
             witness_dir=folder / "witness",
-            master_key="AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+            master_key=SecretStr("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
         )
         base = Base(embedded.url(), embedded.url(OWNER), folder / "data", embedded)
         asyncio.run(serve(settings, base, guests, folder))
     finally:
         embedded.stop(wait_for_others=False)
     try:
-        subprocess.run([sys.executable, __file__, "--till", str(folder)], check=True)
+        for way in ("load", "follow"):
+            subprocess.run([sys.executable, TILL, way, str(folder)], check=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def serve(settings: object, base: object, count: int, folder: Path) -> None:
+async def serve(settings: Settings, base: Base, count: int, folder: Path) -> None:
     """Register the guests, make the snapshot as the server does, and leave its packed bytes for the till."""
-    from server.guests import service as guests
-    from server.guests.service import NewGuest
-    from server.kit import feed, incarnation
-    from server.kit.errors import ApiError
-    from server.kit.ground import ground
-    from server.networks.service import NewStore, create_network
-    from server.sync.bootstrap import Snapshots
-
-    async with ground(settings, base) as opened:  # type: ignore[arg-type]
+    async with ground(settings, base) as opened:
         await incarnation.at_start(opened.db, opened.witness)
         made = await create_network(opened, "Bench", "shop", "RUB", "UTC", [NewStore("First")])
         network, began = made.network.id, time.perf_counter()
@@ -78,9 +84,9 @@ async def serve(settings: object, base: object, count: int, folder: Path) -> Non
                 for number in range(start, min(start + BATCH, count))
             ]
             async with opened.db.begin(network) as connection:
-                found = await guests.register(connection, network, opened.vault, wanted)
+                found = await guests_of.register(connection, network, opened.vault, wanted)
                 handles = [handle for one in found for handle in one.handles]
-                changes = await guests.changes(connection, network, opened.vault, [one.id for one in found], handles)
+                changes = await guests_of.changes(connection, network, opened.vault, [one.id for one in found], handles)
                 await feed.record(connection, network, changes)
         print(f"{count} guests registered              {time.perf_counter() - began:8.1f} s", flush=True)
         before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
@@ -100,70 +106,24 @@ async def serve(settings: object, base: object, count: int, folder: Path) -> Non
                 file.write(part)
         print(f"server: all parts read and opened       {time.perf_counter() - began:8.1f} s")
         (folder / "manifest").write_bytes(msgspec.msgpack.encode(manifest))
+        await write_pages(opened, Signer(network, uuid4(), made.stores[0].id, "active", b"", None), count, folder)
 
 
-class Parts:
-    """A client whose server is a file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.manifest = msgspec.msgpack.decode((folder / "manifest").read_bytes(), type=SnapshotManifest)
-        self._file = (folder / "packed").open("rb")
-
-    def snapshot(self) -> SnapshotManifest:
-        """Return what the snapshot is."""
-        return self.manifest
-
-    def snapshot_part(self, _: UUID, start: int, size: int) -> bytes:
-        """Return some of it."""
-        self._file.seek(start)
-        return self._file.read(size)
-
-
-def load(folder: Path) -> None:
-    """Be the till: fetch, install, look up; then write the same rows one by one."""
-    import apsw
-
-    from loyalty_desk.services.bootstrapping import Bootstrap
-    from loyalty_desk.store.cache import SqliteCache
-    from loyalty_desk.store.engine import transaction
-    from loyalty_desk.store.snapshot import SnapshotFiles
-
-    client, cache = Parts(folder), SqliteCache(folder / "cache.db", KEY)
-    room = SnapshotFiles(cache)
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    fetched = [0.0]
-    install = room.install
-
-    def timed(manifest: SnapshotManifest) -> None:
-        fetched[0] = time.perf_counter() - began
-        install(manifest)
-
-    room.install = timed  # type: ignore[method-assign]
-    assert Bootstrap(client, room).fetch(client.manifest.incarnation, lambda: False) is None  # type: ignore[arg-type]
-    took = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert cache.state().guests == client.manifest.guests
-    size = (folder / "cache.db").stat().st_size
-    print(f"till: parts kept, each synced           {fetched[0]:8.1f} s")
-    print(
-        f"till: bytes to ready encrypted cache    {took - fetched[0]:8.1f} s, memory +{(peak - before) / 1024:.0f} MiB"
-    )
-    print(f"cache.db                              {size / 1e6:8.1f} MB")
-    target = apsw.Connection(str(folder / "raw.db"))
-    target.pragma("key", f"raw:{KEY.hex()}")
-    target.pragma("journal_mode", "wal")
-    target.execute(LAYOUT)
-    rows = {table: cache._reader.execute(f"SELECT * FROM {table}").fetchall() for table in INSERT}
+async def write_pages(opened: Ground, signer: Signer, guests: int, folder: Path) -> None:
+    """Read the whole feed page by page, as the server answers pulls, and leave the packed answers for the till."""
+    stores, cursor, size, pages = PostgresSyncStores(opened, ProgramShelf()), None, 0, 0
     began = time.perf_counter()
-    with transaction(target):
-        for table, found in rows.items():
-            target.executemany(INSERT[table], found)
-    raw = time.perf_counter() - began
-    print(f"raw executemany of the same rows        {raw:8.1f} s; the load takes {(took - fetched[0]) / raw:.2f} of it")
+    with (folder / "pages").open("wb") as file:
+        while True:
+            page = await pull(stores, signer, cursor, from_zero_guests=guests + 1)
+            body = codec.pack(codec.encode(page))
+            file.write(len(body).to_bytes(4, "big") + body)
+            size, pages, cursor = size + len(body), pages + 1, cursor_text(page.incarnation, page.next)
+            if not page.has_more:
+                break
+    took = time.perf_counter() - began
+    print(f"server: {pages} pages of the feed packed   {took:8.1f} s, {size / 1e6:.1f} MB, {size / guests:.0f} a guest")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--till"]:
-        load(Path(sys.argv[2]))
-    else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)

@@ -1,6 +1,6 @@
 """How many sales a second are posted: `python tests/bench/bench_posting.py [SALES]`.
 
-Signed pushes over HTTP into the real server (granian) with durable PostgreSQL, in batches of 500 and 100, and in the
+Signed pushes over HTTP into the real server (granian) with durable PostgreSQL, in batches of 500, 100 and 1, and in the
 same run the same rows inserted bare: three `unnest` statements and a commit a batch by asyncpg, into tables with the
 same columns, keys and indexes, without foreign keys, triggers and row-level security. Client, server and PostgreSQL
 share the machine. A sale has a guest, ten lines and a program of 100 rules; it is priced again afterwards.
@@ -54,6 +54,8 @@ from server.verify import last_line, verify  # noqa: E402
 from tests.server.fake_till import Clock, FakeTill  # noqa: E402
 
 GUESTS, LINES, RULES, CHECKS = 2_000, 10, 100, 50
+# Sales a push, tills that push at once, and which part of all sales.
+SIZES = ((500, 2, 1), (100, 2, 1), (1, 16, 5))
 PUSH = "/api/v1/sync/push"
 
 
@@ -112,18 +114,22 @@ async def measure(settings: Settings, base: Base, sales: int) -> None:
         spent = processor_seconds() + time.process_time() - spent
         print(f"bare unnest insert, batches of 500    {bare:9.0f} sales/s", end="")
         print(f"; processor {1e6 * spent / sales:.0f} us a sale, client and PostgreSQL")
-        for size in (500, 100):
-            tills = [await enrol(opened, sell(network, store, life.id, people, checks, sales // 2, size)) for _ in "ab"]
+        for size, count, part in SIZES:
+            each = sales // count // part
+            tills = [
+                await enrol(opened, sell(network, store, life.id, people, checks, each, size)) for _ in range(count)
+            ]
+            pushed = each * count
             with server(settings, base) as address:
                 started, spent = time.perf_counter(), processor_seconds()
                 await push_all(address, tills)
-                rate = sales / (time.perf_counter() - started)
+                rate = pushed / (time.perf_counter() - started)
                 spent = processor_seconds() - spent
                 await repriced(opened, network)
-                caught_up = sales / (time.perf_counter() - started)
+                caught_up = pushed / (time.perf_counter() - started)
             share = 100 * rate / bare
             print(f"posted over HTTP, batches of {size:3}      {rate:9.0f} sales/s, {share:.0f}% of bare", end="")
-            print(f"; processor {1e6 * spent / sales:.0f} us a sale, server and PostgreSQL")
+            print(f"; processor {1e6 * spent / pushed:.0f} us a sale, server and PostgreSQL")
             print(f"the same with pricing again caught up {caught_up:9.0f} sales/s")
         print(last_line(await verify(opened)))
 

@@ -13,7 +13,7 @@ LIMIT_S = 180
 @pytest.mark.parametrize(
     ("bench", "counts", "last"),
     [
-        ("bootstrap", ["200"], "raw executemany"),
+        ("bootstrap", ["200"], "rows of the feed applied"),
         ("posting", ["40"], "verify: ok"),
         ("reconnect", ["2", "20"], "verify: ok"),
         ("requests", ["30"], "commit "),
