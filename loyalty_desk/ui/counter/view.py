@@ -246,10 +246,10 @@ class CounterView(QWidget):
                 column.show_whole(choices[place + step])
 
     def _turn(self, step: int) -> None:
-        """Scroll what does not fit: the report rather than the choices, which the arrows lead through."""
-        column = next((one for one in (self.right, self.left) if one.isVisibleTo(self) and one.is_long), None)
-        if column is not None:
-            column.turn(step)
+        """Scroll what does not fit: first the report, then the choices, which the arrows lead through as well."""
+        for column in (self.right, self.left):
+            if column.isVisibleTo(self) and column.turn(step):
+                break
 
     def _type_into_field(self, text: str) -> bool:
         """Give what is typed elsewhere to the field that the page wants it in; False where it wants none."""
@@ -343,18 +343,15 @@ class _Column(QFrame):
         bar.rangeChanged.connect(self._mark)
         bar.valueChanged.connect(self._mark)
 
-    @property
-    def is_long(self) -> bool:
-        """Return whether not all of it is in sight."""
-        return self._bar.maximum() > 0
-
     def to_top(self) -> None:
         """Show the beginning: whatever another page was scrolled to."""
         self._bar.setValue(0)
 
-    def turn(self, step: int) -> None:
-        """Scroll by what is in sight, less what covers the end and as much again."""
+    def turn(self, step: int) -> bool:
+        """Scroll by what is in sight, less twice what covers the end; return whether that moved anything."""
+        before = self._bar.value()
         self._bar.setValue(self._bar.value() + step * max(self._bar.pageStep() - 2 * MORE_HEIGHT, MORE_HEIGHT))
+        return self._bar.value() != before
 
     def show_whole(self, part: QWidget) -> None:
         """Scroll until a part is in sight, clear of what covers the end."""
@@ -480,6 +477,10 @@ class ChoiceButton(QPushButton):
         self.is_chosen = False
         self.title = label("line", wrap=True)
         self.detail = label("why", wrap=True)
+        # A button's own policy takes the width its words would like for the least it needs: wider than its column.
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self._box = QVBoxLayout(self)
         self._box.setContentsMargins(12, 4, 12, 4)
         self._box.setSpacing(0)
@@ -505,13 +506,21 @@ class ChoiceButton(QPushButton):
             super().keyPressEvent(event)
 
     @override
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    @override
+    def heightForWidth(self, width: int) -> int:
+        return max(self._box.heightForWidth(width), 48)
+
+    @override
     def sizeHint(self) -> QSize:
         inside = self._box.sizeHint()
-        return QSize(inside.width(), max(inside.height(), 48))
+        return QSize(inside.width(), 48)
 
     @override
     def minimumSizeHint(self) -> QSize:
-        return QSize(80, max(self._box.minimumSize().height(), 48))
+        return QSize(80, 48)
 
 
 class FactList(QWidget):

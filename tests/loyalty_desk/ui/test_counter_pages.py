@@ -459,3 +459,13 @@ def test_a_guest_registered_here_is_named_in_the_list_before_the_server_knows(pa
     pages.till.sell(None, 100)
     pages.open("F6")
     assert [one.detail for one in pages.screen.groups[0].options] == ["without a guest", "Olga"]
+
+
+def test_a_sale_that_has_come_back_asks_for_no_amount(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1000)
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    pages.enter()
+    pages.choose("sale", str(done.record_id))
+    assert pages.screen.fields == ()
+    assert not pages.screen.button.enabled

@@ -14,7 +14,7 @@ from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.ui import theme
 from loyalty_desk.ui.counter.view import ChoiceButton, CounterView
 from loyalty_desk.ui.window import MainWindow
-from tests.loyalty_desk.till_parts import CARD
+from tests.loyalty_desk.till_parts import ANNA_ROW, CARD, GUEST
 from tests.loyalty_desk.ui.pages import Pages, make_pages
 
 # Qt's offscreen display says so of every window with a smallest size.
@@ -235,3 +235,24 @@ def test_a_long_page_ends_where_its_words_end(open_window, size: tuple[int, int]
     column = window.view.right
     last = next(row for row in reversed(window.view.facts._rows) if row.isVisible())
     assert column.height() - last.mapTo(column, last.rect().bottomLeft()).y() < 40, "blank space after the last line"
+
+
+@pytest.mark.parametrize("size", [(1024, 768), (819, 614), (683, 512), (420, 768)])
+def test_long_names_and_amounts_stay_inside_the_list_of_sales(open_window, size: tuple[int, int]) -> None:
+    window = open_window("en", size)
+    name = "Александра Константиновна Рождественская-Преображенская"
+    window.pages.till.feed(("guest", str(GUEST), {**ANNA_ROW, "name": name}))
+    for _ in range(3):
+        window.pages.till.sell(CARD, 99_999_999)
+    window.pages.open("F6")
+    window.pages.presenter.chosen("sale", window.pages.screen.groups[0].options[0].key)
+    window.settle()
+    window.pages.type(amount="1")
+    window.pages.enter()
+    window.settle()
+    area = window.view.left.findChild(QScrollArea)
+    assert area.widget().width() <= area.viewport().width()
+    for button in window.view.findChildren(ChoiceButton):
+        if button.isVisible():
+            for part in (button.title, button.detail):
+                assert part.height() >= part.heightForWidth(part.width()), part.text()

@@ -123,7 +123,7 @@ def _fields(page: Page, model: SalesModel) -> tuple[Field, ...]:
         fields.append(page.field(GUEST, t("The guest’s card or number")))
     elif model.step is Step.EXCHANGE:
         fields.append(page.field(NEW, t("Amount of the new check"), "0"))
-    elif sold.is_bare:
+    elif sold.is_bare and sold.money_left:
         fields.append(_amount(page, sold.money_left, words))
     return tuple(fields)
 
