@@ -115,7 +115,7 @@ async def measure(settings: Settings, base: Base, sales: int) -> None:
         print(f"bare unnest insert, batches of 500    {bare:9.0f} sales/s", end="")
         print(f"; processor {1e6 * spent / sales:.0f} us a sale, client and PostgreSQL")
         for size, count, part in SIZES:
-            each = sales // count // part
+            each = max(1, sales // count // part)
             tills = [
                 await enrol(opened, sell(network, store, life.id, people, checks, each, size)) for _ in range(count)
             ]
