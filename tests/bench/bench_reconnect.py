@@ -1,6 +1,6 @@
 """Tills that come back all at once: `python tests/bench/bench_reconnect.py [TILLS RECORDS]`, 50 and 10 000 by default.
 
-Each till has so many sales of 20 000 guests waiting, signed and chained as tills do, and pushes them as the till does:
+Each till has so many sales waiting, 25 of each guest, signed and chained as tills do, and pushes them as the till does:
 500 at a time, again after what `Retry-After` says. Meanwhile somebody asks for a hold ten times a second, each with its
 own answer to wait for. Printed: until everything is posted, what was answered, and how long the holds took.
 """
@@ -29,7 +29,9 @@ from server.settings import Settings
 from server.verify import last_line, verify
 from tests.server.fake_till import FakeTill
 
-GUESTS, BATCH, HOLDS_A_SECOND, HOLD = 20_000, 500, 10, "/api/v1/holds"
+BATCH, HOLDS_A_SECOND, HOLD = 500, 10, "/api/v1/holds"
+# Sales of a guest while the network was away, and the fewest guests of a network.
+SALES_EACH, LEAST = 25, 500
 _RETRY_AFTER = re.compile(rb"retry-after: (\d+)", re.IGNORECASE)
 
 
@@ -41,7 +43,8 @@ def main(tills: int, records: int) -> None:
 
 async def reconnect(settings: Settings, base: Base, tills: int, records: int) -> None:
     """Let all tills push at once and print what came of it."""
-    async with bench_requests.shop(settings, base, tills + 1, GUESTS) as (opened, made):
+    people = max(LEAST, tills * records // SALES_EACH)
+    async with bench_requests.shop(settings, base, tills + 1, people) as (opened, made):
         print(f"{tills} tills, {records} records each, writing them", end="", flush=True)
         began = time.perf_counter()
         waiting = [list(pushes(till, made, records)) for till in made.tills[1:]]
