@@ -62,8 +62,12 @@ class SyncLoop:
 
     def delay(self, outcome: SyncOutcome) -> float:
         """Return the seconds to wait after an attempt: full jitter from 1 s, doubling up to 5 min (section 5)."""
-        if outcome.done:
+        if outcome.done or outcome.pushed:
+            # Ten thousand records go out in twenty pushes, each of which a busy server or a bad link may be the last to
+            # let through: who gets on is not kept waiting longer each time. Rows pulled prove nothing: a cache that
+            # never agrees is pulled anew each time.
             self._failures = 0
+        if outcome.done:
             return IDLE_S
         ceiling = min(MOST_S, FIRST_S * 2.0 ** min(self._failures, 16))
         self._failures += 1

@@ -48,6 +48,19 @@ def test_patience_doubles_up_to_five_minutes_and_ends_with_success() -> None:
     assert loop.delay(SILENT) == 1
 
 
+def test_whoever_gets_on_a_little_each_time_is_not_made_more_and_more_patient() -> None:
+    loop = SyncLoop(ScriptedEngine(DONE), Highest())
+    busy = SyncOutcome(online=True, done=False, pushed=500, error="server_busy", retry_after=2)
+    assert [loop.delay(busy) for _ in range(20)] == [2] * 20
+    assert [loop.delay(SILENT) for _ in range(3)] == [2, 4, 8]
+
+
+def test_rows_that_are_pulled_anew_each_time_are_no_reason_to_hurry() -> None:
+    loop = SyncLoop(ScriptedEngine(DONE), Highest())
+    rebuilt = SyncOutcome(online=True, done=False, pulled=5_000, error="cache_differs")
+    assert [loop.delay(rebuilt) for _ in range(4)] == [1, 2, 4, 8]
+
+
 def test_jitter_is_full() -> None:
     loop = SyncLoop(ScriptedEngine(DONE), random.Random(3))
     waits = [loop.delay(SILENT) for _ in range(300)]
