@@ -18,6 +18,7 @@ from loyalty_desk import (
     cli_till_returns,
     cli_till_sale,
     cli_till_shift,
+    cli_till_slip,
     log_file,
 )
 from loyalty_desk.cli_till import BAD_INPUT, AsJson, DataDir, Lang, fail, till_app
@@ -34,7 +35,7 @@ app = typer.Typer(
     help="Loyalty Desk: the till beside the POS. Alone: the window.",
 )
 app.add_typer(till_app, name="till")
-for part in (cli_till_sale, cli_till_shift, cli_till_returns, cli_till_guests):
+for part in (cli_till_sale, cli_till_shift, cli_till_returns, cli_till_guests, cli_till_slip):
     part.mount(till_app)
 cli_till_journal.mount(till_app, app)
 cli_quote.mount(app)

@@ -1,0 +1,35 @@
+"""`loyalty-desk till slip`: what a receipt printer prints, as text; `| lp` or `> /dev/usb/lp0` brings it onto paper."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from loyalty_desk.cli_till import DataDir, Lang, opened
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(slip)
+
+
+def slip(
+    receipt: Annotated[str | None, typer.Argument(help="Receipt number or id; absent: the last sale.")] = None,
+    x: Annotated[bool, typer.Option("--x", help="The X report of the open shift instead of a sale.")] = False,
+    width: Annotated[int, typer.Option(min=24, max=80, help="Columns: 32 on 58 mm paper, 42 or 48 on 80 mm.")] = 32,
+    data_dir: DataDir = None,
+    lang: Lang = "",
+) -> None:
+    """Print a guest's slip of a sale, or an X report, in as many columns as the paper has."""
+    from loyalty_desk.services.slips import Place, report_slip, sale_slip
+
+    with opened(data_dir, lang) as (till, words):
+        books, shifts, status = till.counter.sold_checks, till.counter.shifts, till.status()
+        place = Place("", "", "") if status is None else Place(status.network, status.store, status.till)
+        if x:
+            lines = report_slip(shifts.report(), place, words, width)
+        else:
+            sold = books.newest() if receipt is None else books.find(receipt)
+            lines = sale_slip(sold, place, words, width)
+        typer.echo("\n".join(lines))
