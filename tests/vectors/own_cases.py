@@ -46,6 +46,10 @@ def priced(case: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("stamps", "coupons_issued", "loads", "uses"):
         if getattr(found, key):
             said[key] = [list(pair) for pair in getattr(found, key)]
+    if "units" in case["covers"]:
+        said["units"] = [
+            [[run.price, run.units] for run in found.units(position)] for position in range(len(found.lines))
+        ]
     if found.rejected:
         said["rejected"] = [list(pair) for pair in found.rejected]
     for language in ("en", "ru"):
