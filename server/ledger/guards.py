@@ -187,10 +187,10 @@ class Guards:
         return made
 
     async def _too_much_a_day(self, facts: Sequence[Fact]) -> dict[UUID, Raised]:
-        """Return the redemptions by which a till has taken more in a day than it may in an outage, nothing proving any.
+        """Return the redemptions by which a till has taken more in a day than several outages allow, none of it proved.
 
-        An honest till takes so much between two pulls at most, and asks the server while that answers. One that was
-        tampered with pulls as often as it likes and names any guest, so it is held to the day.
+        An honest till takes `device_points` between two pulls at most, and asks the server while that answers. One that
+        was tampered with pulls as often as it likes and names any guest, so it is held to the day.
         """
         if not facts:
             return {}
@@ -204,8 +204,8 @@ class Guards:
             so_far = after[key] - sums[key]
             for fact in of:
                 so_far += fact.record.points_redeemed
-                # A store that sets less sets it for an outage: several of them in a day are no fraud.
-                most = max((await self._profile(fact.record.store)).device_points, _LEAST_A_DAY)
+                # Several outages in a day are no fraud, and no store is charged for having set little for each.
+                most = _OUTAGES_A_DAY * max((await self._profile(fact.record.store)).device_points, _LEAST_AN_OUTAGE)
                 if so_far > most:
                     details: dict[str, Json] = {"unproved": so_far, "limit": most}
                     made[fact.record.id] = Raised(ExceptionKind.VELOCITY, fact.guest, details)
@@ -247,7 +247,7 @@ class Guards:
 
 _SHOWN = 20
 _DAY_MS = 24 * 60 * 60 * 1000
-_LEAST_A_DAY = ProfileRow().device_points
+_OUTAGES_A_DAY, _LEAST_AN_OUTAGE = 4, ProfileRow().device_points
 
 
 def _weighed(fact: Fact, found: Sequence[Raised], doubt: Doubt | None) -> Fact:

@@ -1,4 +1,4 @@
-"""How many points a till has redeemed on a day with codes that nobody can prove: no more than it may in an outage."""
+"""How many points a till has redeemed on a day with codes that nobody can prove: a few outages of them at most."""
 
 from __future__ import annotations
 

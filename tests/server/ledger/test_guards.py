@@ -352,19 +352,19 @@ async def test_a_sale_by_a_blocked_card_is_told_of_and_what_came_before_stands(w
     assert await sound(world)
 
 
-async def test_a_till_that_claims_card_after_card_is_held_to_what_an_outage_may_cost(world: World) -> None:
+async def test_a_till_that_claims_card_after_card_is_held_to_what_four_outages_may_cost(world: World) -> None:
     till, other, (guest, second) = await world.till(), await world.till(), await world.guests(2)
     set_clock(world, till, other)
-    for number in range(52):
+    for number in range(202):
         till.sale((guest, second)[number % 2].id, redeemed=100)
     found = await flags(world, till)
-    assert [one & (EVIDENCE | VELOCITY) for one in found] == [0] * 50 + [EVIDENCE | VELOCITY] * 2
+    assert [one & (EVIDENCE | VELOCITY) for one in found] == [0] * 200 + [EVIDENCE | VELOCITY] * 2
     taken = await world.balance(guest.id) + await world.balance(second.id)
-    assert (taken, await posted(world, "offline_loss")) == (-5_000, -200)
+    assert (taken, await posted(world, "offline_loss")) == (-20_000, -200)
     # It goes on from push to push, and what was pushed twice counts once.
     till.sale(guest.id, redeemed=1)
     assert (await flags(world, till))[-1] & EVIDENCE
-    assert await world.sql("select points from unproved_use") == [(5_201,)]
+    assert await world.sql("select points from unproved_use") == [(20_201,)]
     # What is proved, another till, and the next day are not concerned.
     (code,) = await shown_by(world, guest.id)
     redeem(till, guest.id, 300, code)
