@@ -32,7 +32,7 @@ TILLS, WAITING, BATCH = count(6, 50), count(600, 10_000), 500
 PUSH, HOLDS = "/api/v1/sync/push", "/api/v1/holds"
 # Two alone are all that a network posts at once: many more at once may cost a part of that, not most of it.
 ALONE, SHARE, WAIT_S = 2, 3, 3.0
-_POSTED = (Status.POSTED, Status.POSTED_FLAGGED)
+_HELD = (Status.POSTED, Status.POSTED_FLAGGED, Status.DUPLICATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Returning:
     one: FleetTill
     bodies: list[bytes]
     statuses: Counter[int] = field(default_factory=Counter)
-    posted: int = 0
+    held: int = 0
+    unanswered: int = 0
     done_at: float = 0.0
     faults: list[str] = field(default_factory=list)
 
@@ -63,13 +64,20 @@ class Returning:
             for body in self.bodies:
                 while True:
                     headers = till.headers("POST", PUSH, body) | {"Content-Encoding": "zstd"}
-                    connection.request("POST", PUSH, body, headers)
-                    response = connection.getresponse()
-                    answer = response.read()
+                    try:
+                        connection.request("POST", PUSH, body, headers)
+                        response = connection.getresponse()
+                        answer = response.read()
+                    except (OSError, http.client.HTTPException):
+                        # As the till: what it has no answer to it sends again, and what had arrived is a duplicate.
+                        self.unanswered += 1
+                        connection.close()
+                        time.sleep(patience.delay(SyncOutcome(online=False, done=False)))
+                        continue
                     self.statuses[response.status] += 1
                     if response.status == 200:
                         results = codec.decode(PushAnswer, answer).results
-                        self.posted += sum(1 for one in results if one.status in _POSTED)
+                        self.held += sum(1 for one in results if one.status in _HELD)
                         patience.delay(SyncOutcome(online=True, done=True))
                         break
                     wait = response.getheader("Retry-After")
@@ -79,7 +87,7 @@ class Returning:
                     connection.close()
                     time.sleep(patience.delay(SyncOutcome(online=True, done=False, retry_after=int(wait))))
             self.done_at = time.monotonic()
-        except (OSError, http.client.HTTPException, AssertionError) as error:
+        except AssertionError as error:
             self.faults.append(repr(error))
         finally:
             connection.close()
@@ -181,10 +189,14 @@ def test_tills_that_reconnect_at_once_are_drained_and_the_counter_goes_on(capsys
         assert [one.faults for one in returning if one.faults] == []
         statuses = sum((one.statuses for one in returning), Counter[int]())
         assert set(statuses) <= {200, 429}, statuses
-        assert sum(one.posted for one in returning) == TILLS * (WAITING + 1)
+        assert sum(one.held for one in returning) == TILLS * (WAITING + 1)
+        # A connection may break on a busy machine: by far most pushes are answered all the same.
+        unanswered = sum(one.unanswered for one in returning)
+        assert unanswered <= TILLS, unanswered
         p99 = sorted(took)[int(len(took) * 0.99)]
         rates = f"{ALONE * WAITING / alone:.0f} records/s alone, {(TILLS - ALONE) * WAITING / seconds:.0f} together"
-        told = f"{rates}, {seconds:.1f} s, {statuses[429]} told to wait, holds p99 {p99 * 1_000:.0f} ms of {len(took)}"
+        waited = f"{statuses[429]} told to wait, {unanswered} unanswered"
+        told = f"{rates}, {seconds:.1f} s, {waited}, holds p99 {p99 * 1_000:.0f} ms of {len(took)}"
         with capsys.disabled():
             print(f"\n{TILLS} tills x {WAITING}: {told}")
         assert set(answers) <= {HoldDecision.PENDING, HoldDecision.INSUFFICIENT}, answers
