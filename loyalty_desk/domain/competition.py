@@ -40,8 +40,7 @@ def run_discounts(trace: Trace, sole: PlannedRule | None = None) -> None:
     claims = Claims(plan, tally) if claiming else None
     has_floors = tally.has_floors
     while waiting:
-        bit = waiting & -waiting
-        rule = rules[bit.bit_length() - 1]
+        rule = rules[waiting.bit_length() - 1]
         if not rule.is_alone:
             group = waiting & plan.groups[rule.group]
             waiting ^= group
@@ -50,13 +49,13 @@ def run_discounts(trace: Trace, sole: PlannedRule | None = None) -> None:
             if winner is not None:
                 _turn(trace, winner)
             continue
-        waiting ^= bit
+        waiting ^= rule.bit
         turn = None if has_floors else rule.written_out
         if turn is None or (reason := turn(tally)) is NOT_ITS_TURN:
             _turn(trace, rule)
         else:
             outcomes[rule.rank] = reason
-        if claims is not None and bit & claiming:
+        if claims is not None and rule.bit & claiming:
             still = claims.waiting_after(rule, waiting)
             if still != waiting:
                 waiting, trace.passed_over = still, True
@@ -84,11 +83,10 @@ def run_earning(trace: Trace, earnings: Earnings) -> None:
         return
     rules, outcomes = plan.rules, trace.outcomes
     while waiting:
-        bit = waiting & -waiting
-        rule = rules[bit.bit_length() - 1]
-        group = bit if rule.is_alone else waiting & plan.groups[rule.group]
+        rule = rules[waiting.bit_length() - 1]
+        group = rule.bit if rule.is_alone else waiting & plan.groups[rule.group]
         waiting ^= group
-        if group != bit:
+        if group != rule.bit:
             _earning_group(trace, plan.listed(group), earnings)
             outcomes = trace.outcomes
             continue
@@ -191,15 +189,25 @@ def _points_worth(trace: Trace, rule: PlannedRule, positions: Sequence[int]) -> 
 
 
 def _winner(trace: Trace, group: list[PlannedRule]) -> PlannedRule | None:
+    """Return the rule of a group that takes its turn; those that lost against it leave that as their reason."""
+    failed: set[int] = set()
+
+    def worth_of(rule: PlannedRule) -> int | None:
+        worth = _worth(trace, rule)
+        if worth is None:
+            failed.add(rule.rank)
+        return worth
+
     first = trace.tally.program.settings.exclusive == "first"
-    winner = _best([rule for rule in group if rule.exclusive], lambda rule: _worth(trace, rule), first=first)
+    winner = _best([rule for rule in group if rule.exclusive], worth_of, first=first)
     code = EXCLUDED_BY
     if winner is None:
-        winner = _best(group, lambda rule: _worth(trace, rule))
+        winner = _best(group, worth_of)
         code = OTHER_BETTER
     if winner is not None:
         for rule in group:
-            if rule is not winner and rule.rank not in trace.outcomes:
+            # What would not apply alone lost against nobody: it has its reason, or a condition of its own to look up.
+            if rule is not winner and rule.rank not in failed and rule.rank not in trace.outcomes:
                 trace.outcomes[rule.rank] = Reason(code, {"rule": winner.id})
     return winner
 

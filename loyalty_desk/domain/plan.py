@@ -4,8 +4,8 @@ Store, channel, tier, segments, tags, day and the stretch of the day between two
 many checks. A plan holds the rules that pass all of these, without the conditions that are settled by them, so that
 pricing a check costs what its own goods bring up and not the length of the program.
 
-A set of a plan's rules is an integer with a bit for each, the lowest being the first to run: what a check brings up is
-one `or` for each of its goods, and the next rule is the lowest bit.
+A set of a plan's rules is an integer with a bit for each, the highest being the first to run: what a check brings up is
+one `or` for each of its goods, and the next rule is the highest bit.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.conditions import Chooser
+from loyalty_desk.domain.conditions import Chooser, Condition
 from loyalty_desk.domain.conditions.goods import Categories, Products
 from loyalty_desk.domain.conditions.keys import PromoCode
+from loyalty_desk.domain.conditions.usage import Usage
 from loyalty_desk.domain.conditions.when import DateWindow, Hours, Weekdays
 from loyalty_desk.domain.conditions.who import AnyGuest, Channels, Segments, Stores, Tags, Tiers
 from loyalty_desk.domain.effects.base import EXCLUSIONS, REWARDS, RULES
@@ -91,13 +92,15 @@ class Plans:
 class PlannedRule:
     """A rule of a plan: what is still open of its conditions, made ready to be asked.
 
-    `pick` returns the lines that it acts on, `tests` are all its other conditions. Its whole turn may be
-    `written_out`. A rule that `claims` lowers only
-    `goods` (categories or products) that no rule has lowered: where those are all lowered, its turn comes to nothing.
+    `bit` stands for it in a set of rules. `pick` returns the lines that it acts on, `tests` are all its other
+    conditions but a limit for one guest, which no candidate has reached. Its whole turn may be `written_out`. A rule
+    that `claims` lowers only `goods` (categories or products) that no rule has lowered: where those are all lowered,
+    its turn comes to nothing.
     """
 
     __slots__ = (
         "acting",
+        "bit",
         "budgets",
         "claims",
         "earning",
@@ -120,8 +123,9 @@ class PlannedRule:
         "written_out",
     )
 
-    def __init__(self, rule: CompiledRule, hours: Sequence[Hours]) -> None:
+    def __init__(self, rule: CompiledRule, hours: Sequence[Hours], bit: Bits) -> None:
         parts = rule.parts
+        self.bit = bit
         self.id, self.exclusive = rule.rule.id, rule.rule.exclusive
         self.rank, self.group, self.stage, self.is_alone = rule.rank, rule.group, parts.stage, rule.is_alone
         self.acting, self.budgets, self.effects, self.earning = (
@@ -135,11 +139,11 @@ class PlannedRule:
         choosers = [c for c in parts.choosers if c not in hours] if hours else parts.choosers
         self.has_choosers = bool(choosers)
         self.pick = picker(choosers)
-        self.tests = [test for test in [c.test() for c in (*self.fixed, *self.moving)] if test is not None]
+        conditions = [c for c in (*self.fixed, *self.moving) if not (isinstance(c, Usage) and c.of_one_guest)]
+        self.tests = [test for test in [c.test() for c in conditions] if test is not None]
         self.sole_effect = self.effects[0] if len(self.effects) == 1 and not self.budgets else None
         self.written_out: Turn | None = None
         only = choosers[0] if len(choosers) == 1 else None
-        conditions = (*self.fixed, *self.moving)
         if type(only) is Categories and self.sole_effect is not None and not self.earning and self.acting.cap is None:
             spares = self.acting.skip_discounted
             self.written_out = written_out(self.id, only.categories, conditions, self.sole_effect, spares=spares)
@@ -161,7 +165,7 @@ class PlannedRule:
 
 
 class Plan:
-    """The rules that pass what is settled, in the order they run, by the rarest thing that a check must still show."""
+    """The rules that pass what is settled, the last to run first, by the rarest thing that a check must still show."""
 
     __slots__ = (
         "always",
@@ -173,6 +177,7 @@ class Plan:
         "earning",
         "exclusions",
         "groups",
+        "limits",
         "rewards",
         "rules",
         "soles",
@@ -191,15 +196,20 @@ class Plan:
         self.claims: Bits = 0
         self.soles: Bits = 0
         self.groups: dict[int, Bits] = {}
+        # By the key of a guest's uses, how many one guest may have, of a rule.
+        self.limits: dict[tuple[str, str], tuple[int, Bits]] = {}
         shown = _shown(tally)
+        kept: list[tuple[CompiledRule, list[Hours]]] = []
         for rule, named in rules:
             # What is for others is told without reading what else the rule says.
             if any(shown[kind].isdisjoint(names) for kind, names in named) or rule.parts.unknown is not None:
                 continue
-            if all(c.holds(tally, ()) for c in rule.parts.fixed if isinstance(c, _SETTLED)):
+            if all(c.holds(tally, ()) for c in rule.parts.fixed if _is_settled(c, tally)):
                 hours = [c for c in rule.parts.choosers if isinstance(c, Hours)] if by_hours else []
                 if all(c.covers(tally.local) for c in hours):
-                    self._add(rule, PlannedRule(rule, hours))
+                    kept.append((rule, hours))
+        for rule, hours in reversed(kept):
+            self._add(rule, PlannedRule(rule, hours, 1 << len(self.rules)))
 
     def candidates(self, tally: Tally) -> Bits:
         """Return the rules that can matter to a check."""
@@ -213,19 +223,27 @@ class Plan:
                 for name in shown:
                     if name in index:
                         found |= index[name]
+        if self.limits and tally.guest is not None and tally.guest.uses:
+            uses, limits = tally.guest.uses, self.limits
+            few, many = (uses, limits) if len(uses) < len(limits) else (limits, uses)
+            for key in few:
+                if key in many:
+                    limit, bit = limits[key]
+                    if uses[key] >= limit:
+                        found &= ~bit
         return found
 
     def listed(self, bits: Bits) -> list[PlannedRule]:
         """Return a set of rules in the order they run."""
         found: list[PlannedRule] = []
         while bits:
-            bit = bits & -bits
-            bits ^= bit
-            found.append(self.rules[bit.bit_length() - 1])
+            rule = self.rules[bits.bit_length() - 1]
+            bits ^= rule.bit
+            found.append(rule)
         return found
 
     def _add(self, rule: CompiledRule, planned: PlannedRule) -> None:
-        bit = 1 << len(self.rules)
+        bit = planned.bit
         self.rules.append(planned)
         if planned.stage == RULES:
             self.discounts |= bit
@@ -239,6 +257,9 @@ class Plan:
             self.soles |= bit
         if not planned.is_alone:
             self.groups[planned.group] = self.groups.get(planned.group, 0) | bit
+        limits = [c.per_guest for c in rule.parts.fixed if isinstance(c, Usage) and c.of_one_guest]
+        if limits:
+            self.limits[rule.rule.id, ""] = (min(limits), bit)
         offered: list[tuple[int, dict[str, Bits], frozenset[str]]] = []
         for c in (*rule.parts.fixed, *rule.parts.choosers):
             if isinstance(c, PromoCode):
@@ -270,6 +291,12 @@ def picker(choosers: Sequence[Chooser]) -> Pick:
             products = only.products
             return lambda tally: _merged([tally.by_product[name] for name in products if name in tally.by_product])
     return lambda tally: [i for i in tally.all if all(chooser.picks(tally, i) for chooser in choosers)]
+
+
+def _is_settled(condition: Condition, tally: Tally) -> bool:
+    """Return whether a condition is the same for all checks of a plan; nobody has no uses to count."""
+    limits_guest = isinstance(condition, Usage) and condition.of_one_guest
+    return isinstance(condition, _SETTLED) or (limits_guest and tally.guest is None)
 
 
 def _in_categories(categories: frozenset[str]) -> Pick:

@@ -61,14 +61,14 @@ class Usage(Condition):
         """Return whether every limit leaves one more use."""
         return self._refusal(tally) is None
 
+    @property
+    def of_one_guest(self) -> bool:
+        """Return whether the uses of one guest of all time are all that is limited, beside those of one check."""
+        return not (self.total or self.times) and self.per_guest > 0
+
     def test(self) -> Test | None:
-        """Return the test of a limit for one guest of all time written out."""
-        if self.total or self.times:
-            return self.holds
-        if not self.per_guest:
-            return None
-        limit, key = self.per_guest, (self.rule, "")
-        return lambda tally, _: tally.guest is not None and tally.guest.uses.get(key, 0) < limit
+        """Return None where nothing but the uses of one check is limited."""
+        return self.holds if self.total or self.times or self.per_guest else None
 
     def why(self, tally: Tally, positions: Sequence[int]) -> Reason:
         """Return the limit that is reached."""

@@ -1,5 +1,6 @@
 """Pricing a check: what each rule takes off, in which order, and what it says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -65,6 +66,23 @@ def test_in_a_group_the_best_for_the_guest_wins_and_the_others_say_so():
     quoted = quote(basket(10_000), None, many, AT)
     assert quoted.discount_total == 1000 + 90
     assert (notes(quoted)["a"].code, notes(quoted)["a"].facts) == ("other_better", {"rule": "b"})
+
+
+def test_what_fails_on_its_own_lost_against_nobody_in_its_group():
+    third = [{"type": "nth_visit", "every": 3}]
+    used_up = [{"type": "usage", "per_guest": 2}]
+    for fails, code in (
+        (third, "visit_every"),
+        (used_up, "limit_guest"),
+        ([{"type": "amount", "min": 20_000}], "money_below"),
+    ):
+        group = program(
+            rule("a", off(500), when=fails, group=1), rule("b", off(100), group=1), rule("c", off(50), group=1)
+        )
+        quoted = quote(basket(10_000), replace(GUEST, visits=1, uses={("a", ""): 2}), group, AT)
+        assert quoted.discount_total == 100
+        assert notes(quoted)["a"].code == code
+        assert (notes(quoted)["c"].code, notes(quoted)["c"].facts) == ("other_better", {"rule": "b"})
 
 
 def test_points_and_gifts_count_in_the_contest_of_a_group():

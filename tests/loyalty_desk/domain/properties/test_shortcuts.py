@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from loyalty_desk.domain import pricing
 from loyalty_desk.domain.conditions import CONDITIONS, Chooser
+from loyalty_desk.domain.conditions.usage import Usage
 from loyalty_desk.domain.earning import Earnings
 from loyalty_desk.domain.effects.base import Acting, Effect
 from loyalty_desk.domain.effects.earning import BonusMultiplier
 from loyalty_desk.domain.effects.fixed_amount import SharedAmount
 from loyalty_desk.domain.effects.percentage import LinePercentage
 from loyalty_desk.domain.fields import Fields
+from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.plan import Plan, picker
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.tally import Tally, in_order
@@ -73,6 +75,44 @@ def check_picks(case: Case, seed: int) -> None:
 @given(any_cases(), SEEDS)
 def test_a_picker_finds_the_lines_that_every_chooser_picks(case, seed):
     check_picks(case, seed)
+
+
+# limits of a guest
+
+
+def limited_case(seed: int) -> Case:
+    """Return a case whose rules are mostly limited for one guest, who has used some of them."""
+    r = Random(seed)
+    parts = [cases.rule(r, n) for n in range(r.randint(1, 8))]
+    for part in parts:
+        part["conditions"] += [{"type": "usage", "per_guest": r.randint(1, 3)} for _ in range(r.choice([0, 1, 1, 2]))]
+    uses = {(part["id"], r.choice(["", "day:2026-03-02"])): r.randint(0, 4) for part in parts if r.random() < 0.6}
+    guest = None if r.random() < 0.2 else GuestFacts(uses=uses)
+    goods = cases.basket(r, r.randint(1, 5))
+    return Case(Program.from_dict(cases.snapshot(r, parts)), goods, guest, cases.NOW, cases.choices(r, goods.lines))
+
+
+def check_limits(case: Case) -> None:
+    tally = Tally(case.basket, case.guest, case.program, case.at, case.choices)
+    plan = case.program.compiled.plans.plan(tally)
+    candidates = {rule.id for rule in plan.listed(plan.candidates(tally))}
+    plan.limits = {}
+    shown = {rule.id for rule in plan.listed(plan.candidates(tally))}
+    for rule in case.program.compiled.rules:
+        limits = [c for c in rule.parts.fixed if isinstance(c, Usage) and c.of_one_guest]
+        if all(limit.holds(tally, ()) for limit in limits):
+            assert (rule.rule.id in candidates) == (rule.rule.id in shown)
+        else:
+            assert rule.rule.id not in candidates
+
+
+limited_cases = st.builds(limited_case, SEEDS)
+
+
+@settings(max_examples=EXAMPLES)
+@given(limited_cases)
+def test_no_rule_that_the_guest_has_used_up_is_a_candidate(case):
+    check_limits(case)
 
 
 # turns written out
@@ -203,6 +243,7 @@ BROKEN = {
     "tests": ("conditions.size:Amount.test", lambda self: lambda tally, _: sum(tally.left) > self.low, check_tests,
               (any_cases(), SEEDS)),
     "picks": ("plan:_merged", lambda parts: [i for part in parts for i in part], check_picks, (any_cases(), SEEDS)),
+    "limits": ("plan:_is_settled", lambda *_: False, check_limits, (limited_cases,)),
     "turns": ("effects.percentage:payable", lambda tally, acting, positions, **_: list(positions), check_turns,
               (any_cases(), SEEDS)),
     "claims": ("plan:Plan.claims", _TooMany(), check_passed_over, (claiming_cases,)),
