@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import compress
-from operator import is_not, or_
+from operator import and_, is_not, or_
 from typing import TYPE_CHECKING
 
 from loyalty_desk.domain.units import Picks
@@ -21,14 +21,17 @@ class UnitOrder:
 
     What changed since the last look is told by the identity of each line's cuts and known units, which nothing changes
     in place; only such lines are placed again. A thousand rules on three units each thus sort a thousand lines once.
+    Looking at a line's units makes them known, so its known units as they were before count as unchanged too: a tally
+    that is restored after a trial has them again.
     """
 
-    __slots__ = ("_cuts", "_dearest", "_known", "_rows", "_tally")
+    __slots__ = ("_before", "_cuts", "_dearest", "_known", "_rows", "_tally")
 
     def __init__(self, tally: Tally, *, dearest: bool) -> None:
         self._tally, self._dearest = tally, dearest
         self._rows: list[Row] = []
         self._cuts: list[Cuts] = []
+        self._before: list[Known | None] = []
         self._known: list[Known | None] = []
 
     def rows(self) -> list[Row]:
@@ -36,14 +39,15 @@ class UnitOrder:
         tally = self._tally
         changed: Sequence[int]
         if self._cuts:
-            differs = map(or_, map(is_not, tally.cuts, self._cuts), map(is_not, tally.known, self._known))
-            changed = list(compress(tally.all, differs))
+            known = map(and_, map(is_not, tally.known, self._known), map(is_not, tally.known, self._before))
+            changed = list(compress(tally.all, map(or_, map(is_not, tally.cuts, self._cuts), known)))
             if not changed:
                 return self._rows
             gone = frozenset(changed)
             rows = [row for row in self._rows if row[1] not in gone]
         else:
             changed, rows = tally.all, []
+        self._before = tally.known.copy()
         sign = -1 if self._dearest else 1
         for i in changed:
             for k, (price, units, consumed) in enumerate(tally.runs(i)):

@@ -118,11 +118,13 @@ def split_picked(runs: Runs, picked: dict[int, int]) -> tuple[list[Run], list[bo
 
 def take_from_picked(runs: Runs, picked: dict[int, int], amount: int, floor: int, *, consume: bool = False) -> Runs:
     """Return the line's runs after `amount` is split over the picked units alone, marked as consumed if asked."""
-    if not consume and len(picked) == len(runs):
+    if len(picked) == len(runs):
         for k, (_, units, _) in enumerate(runs):
             if picked[k] != units:
                 break
         else:
+            if consume:
+                runs = tuple([made((price, units, True)) for price, units, _ in runs])
             return spread(runs, amount, floor)
     pieces, flags = split_picked(runs, picked)
     chosen = [k for k, is_picked in enumerate(flags) if is_picked]
