@@ -50,11 +50,17 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operat
 
 
 def create_app(
-    settings: Settings, base: Base | None = None, clock: Clock | None = None, *, prices_again: bool = True
+    settings: Settings,
+    base: Base | None = None,
+    clock: Clock | None = None,
+    *,
+    prices_again: bool = True,
+    runs_jobs: bool = True,
 ) -> FastAPI:
     """Return the application. It opens its database when it starts: `base`, or what the settings say.
 
-    Where another process prices again (`server.pricer`), it does not: `prices_again`.
+    Where another process prices again (`server.pricer`), it does not: `prices_again`. Every hour it does what is due by
+    itself, unless somebody else does it: `runs_jobs`.
     """
     services = Services(clock or SystemClock())
 
@@ -79,8 +85,9 @@ def create_app(
             services.open(opened, ledger, Holds(quick, opened.vault), desk, shelf)
             if prices_again:
                 await stack.enter_async_context(_running(repricer.run()))
-            bench = Bench(opened.db, opened.vault, shelf)
-            await stack.enter_async_context(scheduled(bench, services.clock))
+            if runs_jobs:
+                bench = Bench(opened.db, opened.vault, shelf)
+                await stack.enter_async_context(scheduled(bench, services.clock))
             await stack.enter_async_context(_running(incarnation.keep_witness(opened.db, opened.witness)))
             yield
 

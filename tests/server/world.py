@@ -158,7 +158,8 @@ def refusal(response: httpx2.Response) -> tuple[int, str]:
 async def open_world(ground: Ground, base: Base, settings: Settings, made: MadeNetwork) -> AsyncIterator[World]:
     """Run the application over this database, without a socket."""
     clock = FakeClock(at=from_ms(T0 + 300_000))
-    app = create_app(settings, base, clock)
+    # A test that takes longer than a minute would meet the hourly jobs: they are run where they are tested.
+    app = create_app(settings, base, clock, runs_jobs=False)
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://server") as client:
