@@ -23,7 +23,7 @@ from server.checks.pricing import told
 from server.checks.record import Paid
 from server.checks.schemas import CommitAnswer, CommitRequest, QuoteAnswer, QuoteRequest
 from server.kit.db import Database
-from server.kit.errors import ApiError, is_outage, outage, sqlstate
+from server.kit.errors import ApiError, is_conflict, is_outage, is_unfit, outage, sqlstate
 from server.ledger.online import OnlinePosting, Taken
 from server.ledger.store import Tools
 from server.systems.service import Asker
@@ -33,8 +33,6 @@ GATHER_S = 0.002
 MOST_AT_ONCE = 500
 MOST_WAITING = 5_000
 _TRIES = 4
-# Data that cannot be stored: out of range, or against a constraint.
-_POISON_CLASSES = frozenset({"22", "23"})
 
 
 @dataclass(slots=True)
@@ -111,7 +109,7 @@ class CheckDesk:
                 answers = await self._post(network, group)
             except Exception as failed:  # noqa: BLE001 - whoever waits is told, whatever it is
                 error = failed
-                if isinstance(failed, Taken) or (sqlstate(failed) or "").startswith("40"):
+                if isinstance(failed, Taken) or is_conflict(failed):
                     continue
                 break
             for one, said in zip(group, answers, strict=True):
@@ -123,7 +121,7 @@ class CheckDesk:
                 _tell(one, outage())
         elif len(group) == 1:
             _LOG.error("a check cannot be stored: %s %s", type(error).__name__, sqlstate(error) or "")
-            _tell(group[0], _unfit() if (sqlstate(error) or "")[:2] in _POISON_CLASSES else error)
+            _tell(group[0], _unfit() if is_unfit(error) else error)
         else:
             middle = len(group) // 2
             await self._settle(network, group[:middle])

@@ -16,7 +16,7 @@ from loyalty_desk.domain.days import day_of
 from server.jobs.bench import Bench, go_through, guests_behind, last_run
 from server.jobs.birthdays import birthdays_page
 from server.jobs.clock_watch import PATIENCE, ClockWatch
-from server.kit.errors import is_outage, sqlstate
+from server.kit.errors import is_conflict, is_outage, sqlstate
 from server.ledger import words
 from server.ledger.attention import put_forward
 from server.ledger.expiry import expire_due, show_points
@@ -106,7 +106,7 @@ async def _patiently[T](work: Callable[[], Awaitable[T]]) -> T:
         try:
             return await work()
         except Exception as error:
-            if not (sqlstate(error) or "").startswith("40"):
+            if not is_conflict(error):
                 raise
         await asyncio.sleep(_BETWEEN_TRIES_S)
     return await work()

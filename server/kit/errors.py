@@ -10,6 +10,10 @@ from loyalty_desk.wire.v1.errors import ErrorAnswer, ErrorCode
 
 # SQLSTATE classes that say the database is away, busy or ill, and nothing about the data (section 5).
 _OUTAGE_CLASSES = frozenset({"08", "40", "53", "57", "58", "XX"})
+# Two transactions met: a deadlock, or an order in which they cannot both have been.
+_CONFLICT_CLASS = "40"
+# Out of range, against a constraint, beyond what an index takes (a text of 3 KB).
+_UNFIT_CLASSES = frozenset({"22", "23", "54"})
 _READ_ONLY = "25006"
 _RETRY_AFTER_S = 5
 
@@ -55,3 +59,13 @@ def is_outage(error: BaseException) -> bool:
         return True
     state = sqlstate(error)
     return state is not None and (state[:2] in _OUTAGE_CLASSES or state == _READ_ONLY)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Return whether a transaction met another one: nothing of it was kept, and begun again it may go through."""
+    return (sqlstate(error) or "")[:2] == _CONFLICT_CLASS
+
+
+def is_unfit(error: BaseException) -> bool:
+    """Return whether an error is the data's own: it can never be stored as it is."""
+    return (sqlstate(error) or "")[:2] in _UNFIT_CLASSES

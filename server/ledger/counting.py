@@ -15,6 +15,7 @@ from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit.db import fetch
 from server.kit.feed import Change
+from server.kit.turns import take_turn
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ async def used_by(connection: AsyncConnection, network: UUID, guests: Iterable[U
 
 async def lock(connection: AsyncConnection, network: UUID) -> None:
     """Let whoever moves the counters of a network, or gives by what they say, take turns until the transaction ends."""
-    await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"counters {network}",))
+    await take_turn(connection, f"counters {network}")
 
 
 async def move(connection: AsyncConnection, network: UUID, by: Mapping[CounterKey, int]) -> list[Change]:

@@ -18,7 +18,7 @@ from loyalty_desk.domain.errors import Refused
 from loyalty_desk.wire.v1.sync import PushedRecord, PushRequest, QuarantineReason
 from server.kit import incarnation
 from server.kit.db import Database, fetch, fetch_one, fetch_value
-from server.kit.errors import outage, sqlstate
+from server.kit.errors import is_conflict, outage
 from server.ledger.attention import checked_note
 from server.ledger.awaiting import Ready
 from server.ledger.batch import Batch, Raced
@@ -60,7 +60,7 @@ async def release(
             async with db.begin(network) as connection:
                 await PostgresStore(connection, network, tools).guards.reinstate(late.wanted, now)
         except Exception as error:
-            if not (sqlstate(error) or "").startswith("40"):
+            if not is_conflict(error):
                 raise
     raise outage()
 

@@ -16,6 +16,7 @@ from loyalty_desk.domain.lots import Activity
 from loyalty_desk.domain.record import Record, Totals
 from server.kit.crypto import Vault
 from server.kit.db import fetch
+from server.kit.turns import turn_sql
 from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
@@ -70,6 +71,11 @@ class GuestAccount:
     merged_into: UUID | None = None
 
 
+def returns_turn(network: UUID) -> str:
+    """Return the name of the turn that those take who post what a return may wait for, or a return."""
+    return f"returns {network}"
+
+
 async def lock_device(
     connection: AsyncConnection, network: UUID, device: UUID, *, alone: bool = False
 ) -> DeviceRow | None:
@@ -78,7 +84,6 @@ async def lock_device(
     Then comes that of the network's returns: shared by those who may post a sale that somebody waits for, held alone by
     whoever brings a return, so that neither overlooks what the other has not committed yet.
     """
-    turn = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
     found = await fetch(
         connection,
         f"""
@@ -87,12 +92,12 @@ async def lock_device(
             where network_id = $1 and id = $2 for no key update
         )
         select mine.*, (select incarnation from server_meta order by number desc limit 1),
-            {turn}(hashtextextended($3, 0))
+            {turn_sql("$3", alone=alone)}
         from mine
         """,  # noqa: S608 - one of two names
         network,
         device,
-        f"returns {network}",
+        returns_turn(network),
     )
     if not found:
         return None

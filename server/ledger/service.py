@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from loyalty_desk.domain.clock import Clock
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import Hole, PushAnswer, PushRequest, QuarantineReason
-from server.kit.errors import ApiError, is_outage, outage, sqlstate
+from server.kit.errors import ApiError, is_conflict, is_outage, is_unfit, outage, sqlstate
 from server.ledger.batch import Batch, Done, Raced
 from server.ledger.intake import BadPush, ForgedPush, Incoming, read_part, require_whole
 from server.ledger.late import Reinstate
@@ -26,8 +26,6 @@ _TURN_TIMEOUT_S = 10.0
 _READ_AT_ONCE = 25
 _TRANSIENT_TRIES = 4
 _ALIKE = 2
-# Data that cannot be stored: out of range, against a constraint, or beyond what an index takes (a text of 3 KB).
-_POISON_CLASSES = frozenset({"22", "23", "54"})
 
 
 class Ledger:
@@ -119,14 +117,14 @@ class Ledger:
                     await store.guards.reinstate(late.wanted, self._clock.now())
             except Exception as error:
                 state = sqlstate(error)
-                if isinstance(error, Raced) or (state or "").startswith("40"):
+                if isinstance(error, Raced) or is_conflict(error):
                     transient += 1
                     if transient < _TRANSIENT_TRIES:
                         continue
                     raise outage() from error
                 if is_outage(error):
                     raise
-                if not incoming or (state is not None and state[:2] not in _POISON_CLASSES):
+                if not incoming or (state is not None and not is_unfit(error)):
                     raise
                 seen.append(state or type(error).__name__)
                 if seen.count(seen[-1]) == _ALIKE:

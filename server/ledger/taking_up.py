@@ -17,17 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.record import handle_text
 from loyalty_desk.wire.v1.sync import PushRequest
 from server.kit.db import fetch_one, fetch_value
-from server.kit.errors import outage, sqlstate
+from server.kit.errors import is_unfit, outage, sqlstate
+from server.kit.turns import take_turn
 from server.ledger.batch import Batch, Raced
 from server.ledger.late import Reinstate
-from server.ledger.repository import DeviceRow
+from server.ledger.repository import DeviceRow, returns_turn
 from server.ledger.store import PostgresStore, Tools
 
 _LOG = logging.getLogger(__name__)
 _TRIES = 4
 _NOBODY = UUID(int=0)
-# Data that cannot be stored: out of range, or against a constraint.
-_POISON_CLASSES = frozenset({"22", "23"})
 
 
 async def turn(connection: AsyncConnection, network: UUID, *, alone: bool) -> None:
@@ -35,12 +34,7 @@ async def turn(connection: AsyncConnection, network: UUID, *, alone: bool) -> No
 
     Before any account is locked.
     """
-    kind = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
-    await fetch_value(
-        connection,
-        f"select {kind}(hashtextextended($1, 0))",
-        f"returns {network}",
-    )
+    await take_turn(connection, returns_turn(network), alone=alone)
 
 
 async def take_up(
@@ -89,7 +83,7 @@ async def take_up(
         except Reinstate as late:
             await store.guards.reinstate(late.wanted, now)
         except DBAPIError as error:
-            if (sqlstate(error) or "")[:2] not in _POISON_CLASSES:
+            if not is_unfit(error):
                 raise
             # It waits on for a person; what has just come is not refused for it.
             _LOG.exception("what waited in network %s cannot be posted: %s", network, sqlstate(error))

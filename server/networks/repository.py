@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.kit.db import fetch, fetch_one
+from server.kit.turns import take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ async def signing_key_in_use(connection: AsyncConnection, network_id: UUID, at: 
 
 async def lock_keys(connection: AsyncConnection, network_id: UUID) -> None:
     """Let whoever changes the keys of a network take turns until the transaction ends."""
-    await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"keys {network_id}",))
+    await take_turn(connection, f"keys {network_id}")
 
 
 async def signing_keys(connection: AsyncConnection, network_id: UUID) -> list[SigningKey]:

@@ -7,11 +7,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.kit.db import fetch_value
+from server.kit.turns import take_turn
 
 
 async def lock(connection: AsyncConnection, network: UUID) -> None:
     """Let those who publish take turns."""
-    await connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"program {network}",))
+    await take_turn(connection, f"program {network}")
 
 
 async def insert(
