@@ -130,6 +130,8 @@ SENTENCES = {
     "file_unwritable": "The file {file} cannot be written ({reason}).",
     "file_exists": "There is a file {file} already. Choose another name.",
     "list_header": "The first line of the list names its columns, of these: {wants}. Not known: {found}.",
+    "list_too_long": "The list has more than {limit} guests. Import it in parts.",
+    "list_row": "Line {line} of the list is not understood: it should have {wants}.",
     "list_line": "Line {line} of the list is not understood: {column} should be {wants}.",
     "card_of_another": "The card {card} of the list is a guest's already who is not in it.",
     "member_no_taken": "Somebody else has the member number {number}.",

@@ -51,8 +51,8 @@ class Line:
 def read(path: Path) -> list[Line]:
     """Return the guests of a file, all of it checked before anything is done.
 
-    Raises `BadInput` `file_missing`, `file_too_large`, `file_not_text`, `list_header` and `list_line` with line and
-    column.
+    Raises `BadInput` `file_missing`, `file_too_large`, `file_not_text`, `list_header`, `list_too_long`, `list_row`
+    with the line, and `list_line` with line and column.
     """
     text = _text(path)
     header = text.partition("\n")[0]
@@ -66,9 +66,9 @@ def read(path: Path) -> list[Line]:
             raise BadInput("list_header", wants=", ".join(COLUMNS), found=", ".join(sorted(unknown))[:200] or "-")
         lines = [_line(rows.line_num, row) for row in rows]
     except csv.Error as error:
-        raise BadInput("list_line", line=rows.line_num + 1, column="it", wants="fields in closed quotes") from error
+        raise BadInput("list_row", line=rows.line_num + 1, wants="closed quotes") from error
     if len(lines) > MAX_LINES:
-        raise BadInput("list_line", line=lines[MAX_LINES].number, column="it", wants=f"one of {MAX_LINES} guests")
+        raise BadInput("list_too_long", limit=MAX_LINES)
     _require_once(lines)
     return lines
 
@@ -230,7 +230,7 @@ def _word(line: int, values: dict[str, str], name: str) -> str:
 
 def _line(number: int, row: dict[str, str]) -> Line:
     if None in row:
-        raise BadInput("list_line", line=number, column="it", wants="as many fields as the header")
+        raise BadInput("list_row", line=number, wants="as many fields as the header")
     values = {key: (value or "").strip() for key, value in row.items()}
     points, spend, visits = (_whole(number, values, name) for name in ("points", "spend", "visits"))
     handles: tuple[int, ...] = ()

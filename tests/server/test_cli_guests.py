@@ -10,11 +10,13 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import ld1
 from server.guests import lists
 from server.guests.leaving import LIST, erase_again
 from server.guests.service import Registered
 from server.kit.ground import ground as open_ground
+from server.sentences import sentence
 from tests.server.test_cli_operations import Commands, commands
 from tests.server.world import World
 
@@ -148,7 +150,7 @@ def test_a_list_is_taken_in_once_and_given_out_as_it_was(
         ("name,card\nA,LD1ZZ\n", "card should be"),
         ("name,member_no\nA,123\n", "member_no should be"),
         ("name\nA,B,C\n", "as many fields as the header"),
-        ('name,phone\n"A,\nB,\n', "Line 2 of the list is not understood: it should be fields in closed quotes."),
+        ('name,phone\n"A,\nB,\n', "Line 2 of the list is not understood: it should have closed quotes."),
         (f"name\n{'A' * 200_000}\n", "Line 2 of the list"),
         ("name\n" + "A\n" * 600 + "B" * 101 + "\n", "Line 602 of the list is not understood: name"),
         ("name\nA\x1b[31mB\n", "Line 2 of the list is not understood: name"),
@@ -167,6 +169,17 @@ def test_a_wrong_list_names_the_line_and_takes_nobody_in(
     file.write_text(text)
     assert said in commands.refused("guests", "import", str(file))
     assert admin.execute("select count(*) from guest").fetchone() == (0,)
+
+
+def test_a_list_of_too_many_guests_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "MAX_LINES", 2)
+    file = tmp_path / "guests.csv"
+    file.write_text("name\nA\nB\n")
+    assert len(lists.read(file)) == 2
+    file.write_text("name\nA\nB\nC\n")
+    with pytest.raises(BadInput, match="list_too_long") as refused:
+        lists.read(file)
+    assert sentence(refused.value) == "The list has more than 2 guests. Import it in parts."
 
 
 @pytest.mark.parametrize("text", ["name\nАнна\n".encode("cp1251"), "name\nАнна\n".encode("utf-16"), b"\xff\xfe"])
