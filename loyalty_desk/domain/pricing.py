@@ -240,8 +240,7 @@ def _earn(trace: Trace, earnings: Earnings) -> int:
             per = BASIS_POINTS * program.point_value
             excluded = tally.no_tier_points
             lines = [i for i in tally.all if i not in excluded] if excluded else tally.all
-            if not earnings.add_rate(TIER_RULE, lines, tier.earn_bp * program.point_unit, per):
-                trace.tier_earn_reason = Reason("earns_nothing")
+            earnings.add_rate(TIER_RULE, lines, tier.earn_bp * program.point_unit, per)
     return total_points(earnings, program)
 
 

@@ -45,6 +45,7 @@ def test_points_are_drawn_lot_by_lot_until_they_are_together():
     lots = [Lot(5), Lot(0), Lot(7), Lot(9)]
     assert list(drawn(lots, 8, lambda lot: lot.remaining)) == [(lots[0], 5), (lots[2], 3)]
     assert list(drawn(lots, 12, lambda lot: lot.remaining)) == [(lots[0], 5), (lots[2], 7)]
+    assert list(drawn(lots, 6, lambda lot: lot.remaining)) == [(lots[0], 5), (lots[2], 1)]
     assert list(drawn(lots, 0, lambda lot: lot.remaining)) == []
     assert sum(part for _, part in drawn(lots, 1_000, lambda lot: lot.remaining)) == 21
 
