@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from loyalty_desk.cli_till import DataDir, Lang, opened
+from loyalty_desk.domain.errors import Refused
 
 
 def mount(app: typer.Typer) -> None:
@@ -16,12 +17,13 @@ def mount(app: typer.Typer) -> None:
 
 def slip(
     receipt: Annotated[str | None, typer.Argument(help="Receipt number or id; absent: the last sale.")] = None,
+    z: Annotated[bool, typer.Option("--z", help="The Z report of the shift closed last, again.")] = False,
     x: Annotated[bool, typer.Option("--x", help="The X report of the open shift instead of a sale.")] = False,
     width: Annotated[int, typer.Option(min=24, max=80, help="Columns: 32 on 58 mm paper, 42 or 48 on 80 mm.")] = 32,
     data_dir: DataDir = None,
     lang: Lang = "",
 ) -> None:
-    """Print a guest's slip of a sale, or an X report, in as many columns as the paper has."""
+    """Print a guest's slip of a sale, or an X or Z report, in as many columns as the paper has."""
     from loyalty_desk.services.slips import Place, report_slip, sale_slip
 
     with opened(data_dir, lang) as (till, words):
@@ -29,6 +31,11 @@ def slip(
         place = Place("", "", "") if status is None else Place(status.network, status.store, status.till)
         if x:
             lines = report_slip(shifts.report(), place, words, width)
+        elif z:
+            last = shifts.last()
+            if last is None:
+                raise Refused("no_shift_closed")
+            lines = report_slip(last, place, words, width)
         else:
             sold = books.newest() if receipt is None else books.find(receipt)
             lines = sale_slip(sold, place, words, width)

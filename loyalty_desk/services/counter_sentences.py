@@ -21,6 +21,7 @@ COUNTER: Mapping[str, str] = {
     "not_a_manager": _("{name} is not a manager. Ask a manager to type a PIN."),
     "approval_needed": _("A manager has to approve this."),
     "shift_is_open": _("A shift is open already: number {number} of {day}, since {at}. Close it first."),
+    "no_shift_closed": _("No shift has been closed at this till yet."),
     "shift_is_closed": _("No shift is open. Open one first."),
     # returns
     "receipt_malformed": _("This is not a receipt number. Type it as it is printed, like DE71-000123."),

@@ -6,7 +6,7 @@ A shift is a Z-session: its business day is the day it was opened on, whatever m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -23,6 +23,8 @@ from loyalty_desk.services.staff import CASHIER_NOW
 from loyalty_desk.services.trusted_clock import TrustedClock
 
 _NUMBER = "shift_number"
+# The shift closed last and where its record is: its Z report is read there again, whoever has left the page too soon.
+_LAST = "last_shift"
 _PAGE = 500
 
 
@@ -132,16 +134,34 @@ class Shifts:
         """Close the shift and return its Z report; raises `Refused` `shift_is_closed` and as `Recorder.record`."""
         shift = self._required()
         totals = totals_of(self._records(shift))
-        cashier = self._journal.get(CASHIER_NOW)
+        cashier, head = self._journal.get(CASHIER_NOW), self._journal.head()
+        closed: dict[str, Json] = {"closed_epoch": head.epoch, "closed_seq": head.seq + 1}
         self._recorder.record(
             Fact(
                 RecordKind.SHIFT_CLOSE,
                 cashier=str(cashier[0]) if isinstance(cashier, list) and cashier else shift.cashier,
                 check=ShiftCloseContents(shift.id, shift.number, totals).to_check(),
-                settings={SHIFT: None, CASHIER_NOW: None},
+                settings={SHIFT: None, CASHIER_NOW: None, _LAST: shift.to_setting() | closed},
             )
         )
         return self._report(shift, totals, is_final=True)
+
+    def last(self) -> ShiftReport | None:
+        """Return the Z report of the shift that was closed last, None where none was or its record is pruned."""
+        kept = self._journal.get(_LAST)
+        shift = OpenShift.from_setting(kept)
+        if shift is None or not isinstance(kept, Mapping):
+            return None
+        epoch, seq = kept.get("closed_epoch"), kept.get("closed_seq")
+        if not isinstance(epoch, int) or not isinstance(seq, int):
+            return None
+        for one in self._journal.records(epoch, seq, 1):
+            record = Record.from_payload(one.payload)
+            if record.kind is RecordKind.SHIFT_CLOSE and record.seq == seq:
+                contents = ShiftCloseContents.from_check(record.check)
+                report = self._report(shift, contents.totals, is_final=True)
+                return replace(report, at=from_ms(record.occurred_at)) if contents.shift == shift.id else None
+        return None
 
     def _required(self) -> OpenShift:
         shift = self.current()

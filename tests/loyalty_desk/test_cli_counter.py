@@ -274,3 +274,17 @@ def test_bytes_that_are_no_text_are_one_sentence(
         cli.main()
     assert ended.value.code == 2
     assert capsys.readouterr().err == "This cannot be understood: loyalty-desk --help says what there is.\n"
+
+
+def test_slips_are_printed_of_a_sale_of_the_open_shift_and_of_the_one_before(till: Callable[..., Result]) -> None:
+    assert till("slip").output.strip() == "Nothing has been sold at this till yet."
+    assert till("slip", "--z").output.strip() == "No shift has been closed at this till yet."
+    assert till("shift", "open", "--cashier", "anna", pin="4711").exit_code == 0
+    assert till("sale", "--amount", "1240", "--code", CARD).exit_code == 0
+    assert till("slip", "--x").output.count("X report") == 1
+    sale = till("slip", "--width", "42").output
+    assert "1,240.00" in sale
+    assert max(map(len, sale.splitlines())) == 42
+    assert till("shift", "close").exit_code == 0
+    assert till("slip", "--z").output.count("Z report") == 1
+    assert till("slip", "--x").exit_code == 2

@@ -218,3 +218,23 @@ def test_every_record_of_a_shift_is_counted_once_in_a_long_one(counter: Counter)
     for _ in range(1_003):
         counter.parts.recorder.record(replace(fact))
     assert shifts.report().totals.whole.credited == 1_003
+
+
+def test_the_last_z_report_can_be_read_again(counter: Counter) -> None:
+    shifts = shifts_of(counter)
+    assert shifts.last() is None
+    shifts.open("anna.k", "4711")
+    counter.sell(CARD, 200)
+    z = shifts.close()
+    again = shifts_of(counter).last()
+    assert again is not None
+    assert (again.shift, again.totals, again.is_final) == (z.shift, z.totals, True)
+    shifts.open("anna.k", "4711")
+    counter.sell(None, 100)
+    still = shifts.last()
+    assert still is not None
+    assert (still.shift, still.at, still.totals) == (again.shift, again.at, again.totals), "whatever is open now"
+    assert shifts.close().totals.whole.money == 10_000
+    newest = shifts.last()
+    assert newest is not None
+    assert newest.shift.number == 2

@@ -469,3 +469,18 @@ def test_a_sale_that_has_come_back_asks_for_no_amount(pages: Pages) -> None:
     pages.choose("sale", str(done.record_id))
     assert pages.screen.fields == ()
     assert not pages.screen.button.enabled
+
+
+def test_whoever_left_the_page_too_soon_reads_the_last_z_report_again(pages: Pages) -> None:
+    pages.cases.shifts.open("anna.k", "4711")
+    pages.till.sell(CARD, 1240)
+    paid = pages.cases.shifts.close().totals.whole.money
+    pages.open("F10")
+    assert pages.screen.place == "closed"
+    assert pages.screen.facts_label.startswith("No shift is open.")
+    assert pages.fact("Z report").startswith("shift 1 of ")
+    assert pages.fact("Left after returns") == pages.words.money(paid)
+    pages.choose("who", "Anna K")
+    pages.type(pin="4711")
+    pages.enter()
+    assert pages.fact("X report").startswith("shift 2 of ")

@@ -26,12 +26,12 @@ class ShiftPage(Page):
         cases = self.around.cases
 
         def read() -> tuple[list[Member], ShiftReport | None]:
-            return cases.pins.members(), cases.shifts.report() if cases.shifts.current() is not None else None
+            shifts = cases.shifts
+            return cases.pins.members(), shifts.report() if shifts.current() is not None else shifts.last()
 
         def show(read: tuple[list[Member], ShiftReport | None]) -> None:
             self.take_staff(read[0])
-            if read[1] is not None or self._report is None or not self._report.is_final:
-                self._report = read[1]
+            self._report = read[1]
 
         self.work(read, show)
 
@@ -52,7 +52,11 @@ class ShiftPage(Page):
             text = t("Close shift {n}: Z report").format(n=report.shift.number)
             return CounterState(title, t("open"), facts=facts, button=self.go(text))
         groups = (self.who_group(t("Who takes over?") if self._is_open else t("Who opens the shift?")),)
-        label = "" if report is not None else t("No shift is open. Sales are recorded all the same, without a shift.")
+        label = (
+            ""
+            if self._is_open or self.is_busy
+            else t("No shift is open. Sales are recorded all the same, without a shift.")
+        )
         go = t("Hand the shift over") if self._is_open else t("Open the shift")
         side = (SideButton(CLOSE, t("Close the shift (Z)"), not self.is_busy),) if self._is_open else ()
         return CounterState(
