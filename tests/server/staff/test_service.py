@@ -15,7 +15,7 @@ from server.staff.service import Member
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
 
-async def test_a_pin_is_right_or_wrong_and_never_stored(
+async def test_a_pin_is_kept_as_a_hash_and_goes_to_the_tills_so(
     ground: Ground, made: MadeNetwork, admin: psycopg.Connection
 ) -> None:
     network, member = made.network.id, Member(uuid4(), "Анна", "cashier", (made.stores[0].id,))
