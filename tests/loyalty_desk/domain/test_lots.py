@@ -80,6 +80,14 @@ def test_a_check_that_gives_points_for_ever_ends_nothing():
     assert activity.end_of(5) == 5
 
 
+@pytest.mark.parametrize("ends", [(None, 40), (40, None)])
+def test_of_two_checks_of_one_moment_the_longer_life_counts(ends):
+    activity = Activity[int]()
+    for end in ends:
+        activity.note(10, end)
+    assert activity.spans == [(10, None)]
+
+
 def test_two_accounts_of_a_guest_are_one_life():
     one, other = Activity[int]([(10, 40)]), Activity[int]([(30, 60), (80, 90)])
     one.join(other.spans)
