@@ -16,6 +16,7 @@ from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.wire.v1.sheets import SheetKind, sheet_key
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, in_network, settings_of, with_ground, zone_of
 from server.cli_terminal import Terminal, moment
+from server.kit.errors import reason_of
 from server.kit.ground import Ground
 from server.networks.keys import KeySet
 
@@ -94,7 +95,7 @@ def _root(file: Path | None) -> bytes:
         except UnicodeDecodeError as error:
             raise BadInput("file_not_text", file=str(file)) from error
         except (OSError, ValueError) as error:
-            raise BadInput("file_missing", file=str(file), reason=getattr(error, "strerror", None) or "no") from error
+            raise BadInput("file_missing", file=str(file), reason=reason_of(error)) from error
     elif sys.stdin.isatty():
         text = typer.prompt("Text of the root sheet (LDSR-…)", hide_input=True, err=True)
     else:

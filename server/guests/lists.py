@@ -21,7 +21,9 @@ from server.guests.phones import e164
 from server.guests.service import MAX_NAME, NewGuest
 from server.kit import feed
 from server.kit.db import fetch
+from server.kit.errors import reason_of
 from server.kit.ground import Ground
+from server.kit.turns import take_turn
 from server.ledger.opening import Opening, credit_openings
 from server.ledger.store import Tools
 from server.ledger.taking_up import take_up, turn
@@ -71,11 +73,6 @@ def read(path: Path) -> list[Line]:
         raise BadInput("list_too_long", limit=MAX_LINES)
     _require_once(lines)
     return lines
-
-
-def reason_of(error: Exception) -> str:
-    """Return why a file cannot be used, as the system says it."""
-    return (error.strerror if isinstance(error, OSError) else None) or "its name is none"
 
 
 def _text(path: Path) -> str:
@@ -128,9 +125,7 @@ async def take_in(
     for start in range(0, len(lines), _PAGE):
         page = {_id(network, one, name): one for one in lines[start : start + _PAGE]}
         async with ground.db.begin(network) as connection:
-            await connection.exec_driver_sql(
-                "select pg_advisory_xact_lock(hashtextextended($1, 0))", (f"import {network}",)
-            )
+            await take_turn(connection, f"import {network}")
             here = await service.existing(connection, network, list(page))
             fresh = {guest: one for guest, one in page.items() if guest not in here}
             if not fresh:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from loyalty_desk.domain.errors import BadInput, Broken, Refused
 from server.kit.embedded import APP, DATABASE, OWNER, SUPERUSER, Embedded
+from server.kit.errors import reason_of
 from server.kit.new_cluster import clean_environment
 
 RESTORING = f"{DATABASE}_restoring"
@@ -29,7 +30,7 @@ _CHUNK = 1 << 20
 def dump(embedded: Embedded, file: Path) -> int:
     """Write a backup to a file that only its owner can read, and return its bytes.
 
-    It appears under its name when it is whole. Raises `BadInput` `file_exists` and `Broken`.
+    It appears under its name when it is whole. Raises `BadInput` `file_exists` and `file_unwritable`, and `Broken`.
     """
     if file.exists():
         raise BadInput("file_exists", file=str(file))
@@ -47,18 +48,21 @@ def dump(embedded: Embedded, file: Path) -> int:
     except FileExistsError as error:
         raise BadInput("file_exists", file=str(file)) from error
     except OSError as error:
-        raise BadInput("file_missing", file=str(file), reason=type(error).__name__) from error
+        raise BadInput("file_unwritable", file=str(file), reason=reason_of(error)) from error
     finally:
         half.unlink(missing_ok=True)
     return file.stat().st_size
 
 
 async def restore_beside(embedded: Embedded, file: Path) -> None:
-    """Restore a backup into a database of its own, all of it or nothing; raises `BadInput` `backup_malformed`."""
+    """Restore a backup into a database of its own, all of it or nothing.
+
+    Raises `BadInput` `file_missing` and `backup_malformed`.
+    """
     try:
         whole = _is_whole(file)
     except OSError as error:
-        raise BadInput("file_missing", file=str(file), reason=type(error).__name__) from error
+        raise BadInput("file_missing", file=str(file), reason=reason_of(error)) from error
     if not whole:
         raise BadInput("backup_malformed", file=str(file))
     await _admin(

@@ -1,4 +1,4 @@
-"""What may be wrong with a request or a database, as this server speaks of it; `kit.answers` says it."""
+"""What may be wrong with a request, a database or a file, as this server speaks of it; `kit.answers` says it."""
 
 from __future__ import annotations
 
@@ -69,3 +69,8 @@ def is_conflict(error: BaseException) -> bool:
 def is_unfit(error: BaseException) -> bool:
     """Return whether an error is the data's own: it can never be stored as it is."""
     return (sqlstate(error) or "")[:2] in _UNFIT_CLASSES
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a file cannot be used, as the system says it; what is no name of a file at all is no `OSError`."""
+    return (error.strerror if isinstance(error, OSError) else None) or "that is no name of a file"
