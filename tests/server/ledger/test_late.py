@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 from uuid import UUID
 
 import pytest
 
-from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.record import ExceptionKind
-from server.guests import merging, service
-from server.kit import feed
-from server.ledger.expiry import expire_due
+from server.guests import merging
 from server.ledger.late import Expired, Late, parts_back
 from server.ledger.posting import flag_bits
-from server.programs import defaults
-from server.programs import service as programs
 from server.verify import verify
 from tests.server.fake_till import T0, FakeTill
+from tests.server.ledger.expiring import DAY_MS, LATE_EXPIRY, expire, on_day, points_live
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
-DAY_MS = 86_400_000
-LATE_EXPIRY, OVERDRAFT = flag_bits([ExceptionKind.LATE_EXPIRY]), flag_bits([ExceptionKind.OVERDRAFT])
-
-
-async def ten_days(world: World) -> None:
-    """Let points live for ten days."""
-    async with world.ground.db.begin(world.network) as connection:
-        content = {**defaults.mixed("RUB"), "expiry": {"type": "days", "days": 10}}
-        published = await programs.publish(connection, world.network, content, "UTC")
-        await feed.record(connection, world.network, [published.change])
-
-
-async def expire(world: World) -> int:
-    """Run the nightly job."""
-
-    async def render(connection: Any, network: UUID, guests: Any) -> Any:
-        return await service.changes(connection, network, world.ground.vault, guests)
-
-    async with world.ground.db.begin(world.network) as connection:
-        return await expire_due(connection, world.network, render, world.clock.now())
-
-
-def on_day(world: World, day: int, *tills: FakeTill) -> None:
-    world.clock.at = from_ms(T0 + day * DAY_MS + 300_000)
-    for till in tills:
-        till.clock.now_ms = T0 + day * DAY_MS
+OVERDRAFT = flag_bits([ExceptionKind.OVERDRAFT])
 
 
 async def last(world: World, till: FakeTill) -> int:
@@ -62,7 +32,7 @@ async def sound(world: World) -> bool:
 
 async def lived(world: World, earned: int = 100) -> tuple[FakeTill, FakeTill, UUID]:
     """Return two tills and a guest who was given points on day 0."""
-    await ten_days(world)
+    await points_live(world, "days", 10)
     one, other, (guest,) = await world.till(), await world.till(), await world.guests()
     one.sale(guest.id, earned=earned, total=earned * 10_000)
     on_day(world, 0)

@@ -4,49 +4,19 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import pytest
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.clock import from_ms
-from loyalty_desk.domain.record import ExceptionKind
-from server.guests import merging, service
-from server.kit import feed
-from server.ledger.expiry import expire_due
-from server.ledger.posting import flag_bits
-from server.programs import defaults
-from server.programs import service as programs
+from server.guests import merging
 from server.verify import verify
-from tests.server.fake_till import T0, FakeTill
+from tests.server.fake_till import FakeTill
+from tests.server.ledger.expiring import LATE_EXPIRY, expire, on_day, points_live
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
-DAY_MS = 86_400_000
 LIVES, DAYS, GUESTS = 10, 60, 24
-LATE_EXPIRY = flag_bits([ExceptionKind.LATE_EXPIRY])
-
-
-async def ten_idle_days(world: World) -> None:
-    async with world.ground.db.begin(world.network) as connection:
-        content: dict[str, Json] = {**defaults.mixed("RUB"), "expiry": {"type": "inactivity", "days": LIVES}}
-        published = await programs.publish(connection, world.network, content, "UTC")
-        await feed.record(connection, world.network, [published.change])
-
-
-async def expire(world: World) -> int:
-    async def render(connection: Any, network: UUID, guests: Any) -> Any:
-        return await service.changes(connection, network, world.ground.vault, guests)
-
-    async with world.ground.db.begin(world.network) as connection:
-        return await expire_due(connection, world.network, render, world.clock.now())
-
-
-def on_day(world: World, day: int, *tills: FakeTill) -> None:
-    world.clock.at = from_ms(T0 + day * DAY_MS + 300_000)
-    for till in tills:
-        till.clock.now_ms = T0 + day * DAY_MS
 
 
 async def left(world: World) -> int:
@@ -57,7 +27,7 @@ async def left(world: World) -> int:
 
 
 async def earned_on_day_0(world: World) -> tuple[FakeTill, FakeTill, UUID]:
-    await ten_idle_days(world)
+    await points_live(world, "inactivity", LIVES)
     one, other, (guest,) = await world.till(), await world.till(), await world.guests()
     on_day(world, 0, one)
     one.sale(guest.id, earned=100, total=1_000_000)
@@ -167,7 +137,7 @@ def life(draw: random.Random) -> list[Check]:
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_late_tills_end_as_those_that_came_every_day(world: World, seed: int) -> None:
     draw = random.Random(seed)
-    await ten_idle_days(world)
+    await points_live(world, "inactivity", LIVES)
     lives = [life(draw) for _ in range(GUESTS)]
     punctual, late = await world.guests(GUESTS), await world.guests(GUESTS)
     daily, tills = await world.till(), [await world.till() for _ in range(3)]
