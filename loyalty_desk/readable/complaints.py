@@ -100,7 +100,7 @@ WANTS: Mapping[str, str] = {
 }
 # What would break the sentence's line or speak to the terminal: a name in a file may hold anything.
 _OF_NO_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-LONGEST = 200
+_LONGEST = 200
 UNKNOWN = _("this cannot be done ({code})")
 
 
@@ -137,4 +137,4 @@ def _shown(value: object, language: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 9_999:
         return formats.number(value, 0, language)
     text = _OF_NO_LINE.sub("?", str(value))
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -17,7 +17,6 @@ from loyalty_desk.services.wording import Words
 
 type Lines = list[tuple[str, str]]
 
-
 GAP = ("", "")
 
 

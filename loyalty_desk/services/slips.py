@@ -18,8 +18,6 @@ from loyalty_desk.services.shifts import ShiftReport
 from loyalty_desk.services.sold_checks import SoldCheck
 from loyalty_desk.services.wording import Words
 
-WIDTH = 32
-NARROWEST, WIDEST = 24, 80
 CODE_PAGE = "cp866"
 _PLAIN = str.maketrans({
     "\u00a0": " ", "\u202f": " ", "\u2212": "-", "\u2013": "-", "\u2014": "-", "\u2019": "'", "\u201c": '"',
@@ -36,8 +34,11 @@ class Place:
     till: str
 
 
-def sale_slip(sold: SoldCheck, place: Place, words: Words, width: int = WIDTH) -> list[str]:
-    """Return the slip of a sale or an exchange as it was recorded: money, and the points won, spent and left then."""
+def sale_slip(sold: SoldCheck, place: Place, words: Words, width: int) -> list[str]:
+    """Return the slip of a sale or an exchange as it was recorded: money, and the points won, spent and left then.
+
+    No line is longer than `width` columns.
+    """
     t, record, done = words.gettext, sold.record, sold.contents.claimed
     off = done.gross - done.total - done.redeemed_money
     money: Lines = [(t("Amount"), words.money(done.gross))]
@@ -74,8 +75,8 @@ def sale_slip(sold: SoldCheck, place: Place, words: Words, width: int = WIDTH) -
     return [_plain(one) for one in lines]
 
 
-def report_slip(report: ShiftReport, place: Place, words: Words, width: int = WIDTH) -> list[str]:
-    """Return an X or Z report."""
+def report_slip(report: ShiftReport, place: Place, words: Words, width: int) -> list[str]:
+    """Return an X or Z report in `width` columns."""
     return [_plain(one) for one in (*_head(place, width), *_pairs(report_lines(report, words), width))]
 
 

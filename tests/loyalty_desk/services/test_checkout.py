@@ -100,7 +100,7 @@ def test_a_sale_is_on_the_disk_and_prices_the_same_again(counter: Counter) -> No
     assert (record.known_balance, record.cache_feed_seq, record.decision_bits) == (400, 4, None)
     assert (record.business_day, record.clock_conf) == ("2026-03-02", ClockConfidence.GOOD)
     contents = check_from_payload(record.check)
-    again = check_from_payload(record.check).quoted(Program.from_dict(PROGRAM), from_ms(record.occurred_at))
+    again = contents.quoted(Program.from_dict(PROGRAM), from_ms(record.occurred_at))
     assert not drift(contents.claimed, again)
 
 
@@ -223,10 +223,8 @@ def test_while_guests_load_a_card_earns_by_its_handle(tmp_path: Path) -> None:
     assert (record.guest_id, record.credential) == (None, Credential(CodeKind.LD1, HANDLE))
     assert (record.points_earned, record.money_total) == (30, 1_000_00)
     contents = check_from_payload(record.check)
-    assert not drift(
-        contents.claimed,
-        check_from_payload(record.check).quoted(Program.from_dict(PROGRAM), from_ms(record.occurred_at)),
-    )
+    again = contents.quoted(Program.from_dict(PROGRAM), from_ms(record.occurred_at))
+    assert not drift(contents.claimed, again)
     counter.parts.journal.close()
     counter.cache.close()
 

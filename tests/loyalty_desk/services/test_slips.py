@@ -64,10 +64,10 @@ def test_a_sale_without_a_guest_has_no_points_on_it_and_what_came_back_is_said(c
     counter.sell(None, 100)
     books = SoldChecks(counter.parts.journal)
     sold = books.newest()
-    assert not any("oint" in one for one in sale_slip(sold, PLACE, words("en")))
+    assert not any("oint" in one for one in sale_slip(sold, PLACE, words("en"), 32))
     recorder: Recorder = counter.parts.recorder
     Returns(IDENTITY, books, recorder, counter.checkout, counter.parts.trusted, counter.cashier).refund(sold, (), 2_500)
-    assert value(sale_slip(books.newest(), PLACE, words("en")), "Came back so far") == "25.00"
+    assert value(sale_slip(books.newest(), PLACE, words("en"), 32), "Came back so far") == "25.00"
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])

@@ -177,14 +177,12 @@ class SalesPage(Page):
     # -- which sale it is of
 
     def _list(self, *, of_guest: bool) -> None:
-        guest, sold_checks = self.around.guest(), self.around.cases.sold_checks
+        guest, guests, sold_checks = self.around.guest(), self.around.cases.guests, self.around.cases.sold_checks
         whose = guest.guest_id if of_guest and guest is not None else None
-
-        guests = self.around.cases.guests
 
         def read() -> tuple[list[SoldCheck], dict[UUID, str]]:
             found = sold_checks.recent() if whose is None else sold_checks.of_guest(whose)
-            who = {one.record.guest_id for one in found} - {None}
+            who = {one.record.guest_id for one in found}
             return found, {one: guests.name_of(one) for one in who if one is not None}
 
         def show(read: tuple[list[SoldCheck], dict[UUID, str]]) -> None:

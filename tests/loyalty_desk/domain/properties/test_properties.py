@@ -157,7 +157,7 @@ def check_p04(case: Case) -> None:
     # The other side prices the record's check, which holds only the facts that the program can look at.
     payload = check_to_payload(case.basket, case.guest, case.choices, case.quote())
     contents = check_from_payload(payload)
-    assert check_from_payload(payload).quoted(again, case.at).to_bytes() == case.quote().to_bytes()
+    assert contents.quoted(again, case.at).to_bytes() == case.quote().to_bytes()
     assert contents.claimed.total == case.quote().total
 
 
