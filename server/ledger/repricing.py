@@ -132,7 +132,7 @@ class Repricer:
                 connection,
                 """
                 with oldest as (
-                    select q.tx_id, q.queued_at, x.reverses_id is not null as is_return
+                    select q.tx_id, q.queued_at, x.reverses_id is not null as is_return, x.reverses_id as sale
                     from reprice_queue q join ledger_tx x on x.network_id = q.network_id and x.id = q.tx_id
                     -- By the index, to where so many have been seen: a long queue is not sorted again at every step.
                     where q.network_id = $1 and q.queued_at <= coalesce((
@@ -146,6 +146,11 @@ class Repricer:
                 join ledger_tx x on x.network_id = $1 and x.id = q.tx_id
                 left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id
                 left join ledger_tx o on o.network_id = x.network_id and o.id = x.reverses_id
+                -- What a sale has used is not there to be counted back while another worker has the sale.
+                where not exists (
+                    select 1 from reprice_queue s where s.network_id = $1 and s.tx_id = q.sale
+                        and s.tx_id not in (select tx_id from oldest)
+                )
                 order by q.queued_at, q.is_return
                 """,
                 network,

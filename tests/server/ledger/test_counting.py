@@ -26,8 +26,10 @@ from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents
 from loyalty_desk.domain.uses import CounterKey
 from loyalty_desk.wire.v1 import rows
 from server.kit import feed
+from server.kit.db import fetch
 from server.ledger import counting
-from server.ledger.repricing import _price, _Queued
+from server.ledger.repricing import Repricer, _price, _Queued
+from server.ledger.shelf import ProgramShelf
 from server.programs import service as programs
 from tests.server.fake_till import FakeTill
 from tests.server.ledger.returns import register
@@ -207,6 +209,32 @@ async def test_two_tills_that_take_back_one_sale_free_its_uses_once(world: World
     sell(tills[1], program, anna.id)
     await world.push(tills[1])
     assert {used for *_, used in await drained_rows(world)} == {1, 300}
+
+
+@pytest.fixture
+def unpriced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application prices nothing again by itself."""
+    monkeypatch.setattr(Repricer, "run", lambda _: asyncio.Event().wait())
+
+
+@pytest.mark.usefixtures("unpriced")
+async def test_a_return_waits_for_the_worker_that_has_its_sale(world: World) -> None:
+    program, till = await published(world), await world.till()
+    (anna,) = await world.guests()
+    sell(till, program, anna.id)
+    sale = Record.from_payload(till.journal[-1].payload)
+    paid = sale.money_total or 0
+    contents = FollowContents("RUB", from_ms(till.clock.now_ms), paid).to_check()
+    till.write(RecordKind.REFUND, check=contents, reverses_id=sale.id, money_total=paid, guest_id=anna.id)
+    await world.push(till)
+    worker = Repricer(world.ground.db, ProgramShelf())
+    async with world.ground.db.begin(world.network) as other:
+        await fetch(other, "select 1 from reprice_queue where tx_id = $1 for update", sale.id)
+        assert await worker.step(world.network) == 0
+    while await worker.step(world.network):
+        pass
+    assert await world.sql("select count(*) from reprice_queue") == [(0,)]
+    assert not any(used for *_, used in await counters(world))
 
 
 async def test_points_moved_out_of_suspense_are_no_return_of_their_sale(world: World) -> None:
