@@ -107,11 +107,14 @@ def _rule(width: int) -> str:
 
 def _plain(text: str) -> str:
     """Return a text as a receipt printer can write it: letters it has not without their accents, else a `?`."""
-    return "".join(map(_letter, text.translate(_PLAIN)))
+    return "".join(map(_letter, normalize("NFC", text.translate(_PLAIN))))
 
 
 def _letter(letter: str) -> str:
-    for form in (letter, normalize("NFKD", letter)[:1]):
+    if letter.isspace():
+        return " "
+    # A code page has commands to the printer as well: a name must not cut the paper or open the drawer.
+    for form in (letter, normalize("NFKD", letter)[:1]) if letter.isprintable() else ():
         if form.encode(CODE_PAGE, "ignore"):
             return form
     return "?"

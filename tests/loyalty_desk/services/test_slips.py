@@ -83,6 +83,12 @@ def test_a_letter_that_no_printer_has_is_a_question_mark_not_a_fault() -> None:
     assert lines[0].strip() == "?? Cafe Йогурт и ёж"
 
 
+def test_a_name_gives_the_printer_no_commands_and_keeps_letters_of_two_parts() -> None:
+    lines = report_slip(REPORT, Place("A\x1b@\x07\x7fB\u202e", "\u0415\u0308лка\tи\x0bи\u0306од", ""), words("en"), 24)
+    assert [one.strip() for one in lines[:2]] == ["A?@??B?", "Ёлка и йод"]
+    assert all(one.isprintable() for one in lines)
+
+
 def test_an_exchange_says_what_came_back_and_the_points_as_they_are_after_both_halves(counter: Counter) -> None:
     first = counter.sell(CARD, 1_000)
     books = SoldChecks(counter.parts.journal)
