@@ -10,11 +10,10 @@ from loyalty_desk.services.pins import Member
 from loyalty_desk.services.sentences import sentence
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.counter.ports import Surroundings
-from loyalty_desk.ui.counter.state import CounterState, Fact, Field, Group, Option
+from loyalty_desk.ui.counter.state import MAX_TYPED, CounterState, Fact, Field, Group, Option
 from loyalty_desk.ui.sale.state import NO_MESSAGE, ButtonState, MessageState, Tone
 
 WHO, PIN = "who", "pin"
-MAX_TYPED = 200
 
 
 class Page:

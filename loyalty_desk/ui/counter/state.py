@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from loyalty_desk.ui.sale.state import NO_MESSAGE, ButtonState, MessageState
 
+MAX_TYPED = 200
 _NO_BUTTON = ButtonState()
 
 

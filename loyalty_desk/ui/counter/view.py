@@ -5,35 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import override
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QLineEdit,
-    QPushButton,
-    QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from loyalty_desk.ui import theme
-from loyalty_desk.ui.counter.state import CounterState, Fact, Field, Group, Option, SideButton
+from loyalty_desk.ui.counter.choices import STEPS, ChoiceButton, GroupBox
+from loyalty_desk.ui.counter.column import Column
+from loyalty_desk.ui.counter.facts import FactList
+from loyalty_desk.ui.counter.field_box import FieldBox
+from loyalty_desk.ui.counter.state import CounterState, Field, Group, SideButton
 from loyalty_desk.ui.widgets.buttons import KeyedButton
 from loyalty_desk.ui.widgets.labels import SHAPES, ElidedLabel, label, show_text
 
-MAX_TYPED = 200
-# Longer ones do not fit beside each other where the window is narrow.
-LONG_TITLE = 12
-MORE_HEIGHT = 34
 KEYS = {
     Qt.Key.Key_F5: "F5", Qt.Key.Key_F6: "F6", Qt.Key.Key_F7: "F7", Qt.Key.Key_F8: "F8", Qt.Key.Key_F9: "F9",
     Qt.Key.Key_F10: "F10", Qt.Key.Key_F12: "F12",
 }  # fmt: skip
-STEPS = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}
 PAGES = {Qt.Key.Key_PageDown: 1, Qt.Key.Key_PageUp: -1}
 
 
@@ -54,7 +49,7 @@ class CounterView(QWidget):
         self._state: CounterState | None = None
         self.title = ElidedLabel("name")
         self.place = label("tier")
-        self.left, self.right = _Column(), _Column()
+        self.left, self.right = Column(), Column()
         self.groups: dict[str, GroupBox] = {}
         self.fields: dict[str, FieldBox] = {}
         self.facts_label = label("label", wrap=True)
@@ -304,274 +299,3 @@ def _place(boxes: Sequence[tuple[bool, QWidget]], at: tuple[QVBoxLayout, QVBoxLa
                 at[1 - place].removeWidget(box)
                 layout.insertWidget(position, box)
                 box.show()
-
-
-class _Area(QScrollArea):
-    """Leaves the keys to the page: Qt's own would scroll where the page goes from choice to choice."""
-
-    @override
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        event.ignore()
-
-
-class _Column(QFrame):
-    """A white card that scrolls where it must, and says so: half a line at the bottom looks like a fault."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setProperty("panel", "true")
-        body = QWidget()
-        body.setObjectName("body")
-        self.rows = QVBoxLayout(body)
-        self.rows.setContentsMargins(0, 0, 6, 0)
-        self.rows.setSpacing(12)
-        self._area = area = _Area()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(body)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(16, 14, 10, 14)
-        outer.addWidget(area)
-        self.more = label("more", parent=self)
-        self.more.setText("▼  PgDn")
-        self.more.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom)
-        self.more.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.more.hide()
-        self._bar = bar = area.verticalScrollBar()
-        bar.rangeChanged.connect(self._mark)
-        bar.valueChanged.connect(self._mark)
-
-    def to_top(self) -> None:
-        """Show the beginning: whatever another page was scrolled to."""
-        self._bar.setValue(0)
-
-    def turn(self, step: int) -> bool:
-        """Scroll by what is in sight, less twice what covers the end; return whether that moved anything."""
-        before = self._bar.value()
-        self._bar.setValue(self._bar.value() + step * max(self._bar.pageStep() - 2 * MORE_HEIGHT, MORE_HEIGHT))
-        return self._bar.value() != before
-
-    def show_whole(self, part: QWidget) -> None:
-        """Scroll until a part is in sight, clear of what covers the end."""
-        body = self._area.widget()
-        if body is not None and body.isAncestorOf(part):
-            self._area.ensureWidgetVisible(part, 0, MORE_HEIGHT)
-
-    @override
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._mark()
-
-    def _mark(self) -> None:
-        """Say that there is more below, unless that is less than what would say so."""
-        is_more = self._bar.maximum() - self._bar.value() > 2
-        self.more.setVisible(is_more)
-        if is_more:
-            place = self._area.geometry()
-            width = place.width() - self._bar.width()
-            self.more.setGeometry(place.left(), place.bottom() + 1 - MORE_HEIGHT, width, MORE_HEIGHT)
-            self.more.raise_()
-
-
-class FieldBox(QWidget):
-    """A caption and a line to type into; Enter and Esc are the page's."""
-
-    typed = Signal(str, str)
-
-    def __init__(self, key: str) -> None:
-        super().__init__()
-        self._key = key
-        self.caption = label("field_label", wrap=True)
-        self.edit = QLineEdit()
-        self.edit.setObjectName("field")
-        self.edit.setMaxLength(MAX_TYPED)
-        self.edit.setMinimumHeight(48)
-        self.edit.setProperty("plain", "true")
-        self.edit.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
-        self.edit.textEdited.connect(self._on_edited)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
-        box.addWidget(self.caption)
-        box.addWidget(self.edit)
-
-    def set_field(self, field: Field) -> None:
-        show_text(self.caption, field.label)
-        if self.edit.text() != field.text:
-            self.edit.setText(field.text)
-        if self.edit.placeholderText() != field.placeholder:
-            self.edit.setPlaceholderText(field.placeholder)
-        mode = QLineEdit.EchoMode.Password if field.secret else QLineEdit.EchoMode.Normal
-        if self.edit.echoMode() != mode:
-            self.edit.setEchoMode(mode)
-        self.edit.setAccessibleName(field.label)
-
-    def _on_edited(self, text: str) -> None:
-        self.typed.emit(self._key, text)
-
-
-class GroupBox(QWidget):
-    """A caption and buttons of which one, or several, are chosen."""
-
-    chosen = Signal(str, str)
-
-    def __init__(self, key: str) -> None:
-        super().__init__()
-        self._key = key
-        self.caption = label("field_label", wrap=True)
-        self._keys = label("key_hint")
-        self._keys.setText("↑ ↓")
-        self._grid = QGridLayout()
-        self._grid.setSpacing(8)
-        self.buttons: list[ChoiceButton] = []
-        self._columns = 0
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
-        head = QHBoxLayout()
-        head.addWidget(self.caption, 1)
-        head.addWidget(self._keys, 0, Qt.AlignmentFlag.AlignBottom)
-        box.addLayout(head)
-        box.addLayout(self._grid)
-
-    def set_group(self, group: Group, *, narrow: bool) -> None:
-        show_text(self.caption, group.label)
-        self._keys.setVisible(any(one.enabled for one in group.options))
-        longest = max((len(one.title) for one in group.options), default=0)
-        columns = group.columns if not narrow else 1 if longest > LONG_TITLE else min(group.columns, 2)
-        while len(self.buttons) < len(group.options):
-            button = ChoiceButton()
-            button.clicked.connect(self._on_clicked)
-            self.buttons.append(button)
-            self._columns = 0
-        if columns != self._columns:
-            self._columns = columns
-            for position, button in enumerate(self.buttons):
-                self._grid.addWidget(button, position // columns, position % columns)
-        for position, button in enumerate(self.buttons):
-            button.setVisible(position < len(group.options))
-            if position < len(group.options):
-                button.set_option(group.options[position])
-
-    def _on_clicked(self) -> None:
-        button = self.sender()
-        if isinstance(button, ChoiceButton):
-            key, is_chosen = button.option_key, button.is_chosen
-            # What is chosen is the page's to say: a click shows nothing by itself.
-            button.setChecked(is_chosen)
-            self.chosen.emit(self._key, key)
-
-
-class ChoiceButton(QPushButton):
-    """Something to choose: a title, and a smaller line under it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setProperty("role", "choice")
-        self.setCheckable(True)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setMinimumHeight(48)
-        self.option_key = ""
-        self.is_chosen = False
-        self.title = label("line", wrap=True)
-        self.detail = label("why", wrap=True)
-        # A button's own policy takes the width its words would like for the least it needs: wider than its column.
-        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        policy.setHeightForWidth(True)
-        self.setSizePolicy(policy)
-        self._box = QVBoxLayout(self)
-        self._box.setContentsMargins(12, 4, 12, 4)
-        self._box.setSpacing(0)
-        for part in (self.title, self.detail):
-            part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-            self._box.addWidget(part)
-
-    def set_option(self, option: Option) -> None:
-        self.option_key, self.is_chosen = option.key, option.chosen
-        # A shape beside the colour says what is chosen.
-        show_text(self.title, f"{'●' if option.chosen else '○'}  {option.title}", "on" if option.enabled else "off")
-        show_text(self.detail, option.detail, "on" if option.enabled else "off")
-        self.setChecked(option.chosen)
-        self.setEnabled(option.enabled)
-        self.setAccessibleName(f"{option.title} {option.detail}".strip())
-
-    @override
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        # Qt's own way of arrows goes from any button to any other; the page's goes through its choices.
-        if event.key() in STEPS:
-            event.ignore()
-        else:
-            super().keyPressEvent(event)
-
-    @override
-    def hasHeightForWidth(self) -> bool:
-        return True
-
-    @override
-    def heightForWidth(self, width: int) -> int:
-        return max(self._box.heightForWidth(width), 48)
-
-    @override
-    def sizeHint(self) -> QSize:
-        inside = self._box.sizeHint()
-        return QSize(inside.width(), 48)
-
-    @override
-    def minimumSizeHint(self) -> QSize:
-        return QSize(80, 48)
-
-
-class FactList(QWidget):
-    """A report: captions left, values right; widgets are kept and used again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._rows: list[_FactRow] = []
-        self._shown: tuple[Fact, ...] = ()
-        self._box = QVBoxLayout(self)
-        self._box.setContentsMargins(0, 0, 0, 0)
-        self._box.setSpacing(6)
-
-    def set_facts(self, facts: tuple[Fact, ...]) -> None:
-        if facts == self._shown:
-            return
-        self._shown = facts
-        while len(self._rows) < len(facts):
-            self._rows.append(_FactRow())
-            self._box.addWidget(self._rows[-1])
-        for position, row in enumerate(self._rows):
-            row.setVisible(position < len(facts))
-            if position < len(facts):
-                row.set_fact(facts[position])
-
-
-class _FactRow(QWidget):
-    def __init__(self) -> None:
-        super().__init__()
-        self._caption = label("label", wrap=True)
-        self._alone = label("line", wrap=True)
-        self._value = label("line", wrap=True)
-        self._strong = label("line_amount")
-        for part in (self._caption, self._alone, self._value):
-            # In what scrolls the height for the width is what counts; a guess of it would be blank space at the end.
-            part.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
-        self._caption.setAlignment(Qt.AlignmentFlag.AlignTop)
-        for part in (self._value, self._strong):
-            part.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(12)
-        row.addWidget(self._caption, 1)
-        row.addWidget(self._alone, 1)
-        row.addWidget(self._value, 1)
-        row.addWidget(self._strong)
-
-    def set_fact(self, fact: Fact) -> None:
-        alone = not fact.value
-        show_text(self._caption, "" if alone else fact.caption)
-        show_text(self._alone, fact.caption if alone else "")
-        show_text(self._value, "" if fact.strong else fact.value)
-        show_text(self._strong, fact.value if fact.strong else "")
-        self.setMinimumHeight(10 if not fact.caption and alone else 0)

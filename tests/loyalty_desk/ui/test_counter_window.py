@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QScrollArea
 
 from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.ui import theme
-from loyalty_desk.ui.counter.view import ChoiceButton, CounterView
+from loyalty_desk.ui.counter.choices import ChoiceButton
+from loyalty_desk.ui.counter.view import CounterView
 from loyalty_desk.ui.window import MainWindow
 from tests.loyalty_desk.till_parts import ANNA_ROW, CARD, GUEST
 from tests.loyalty_desk.ui.pages import Pages, make_pages

@@ -1,0 +1,82 @@
+"""The two columns of a page, each a card that scrolls where it must."""
+
+from __future__ import annotations
+
+from typing import override
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from loyalty_desk.ui.widgets.labels import label
+
+MORE_HEIGHT = 34
+
+
+class _Area(QScrollArea):
+    """Leaves the keys to the page: Qt's own would scroll where the page goes from choice to choice."""
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        event.ignore()
+
+
+class Column(QFrame):
+    """A white card that scrolls where it must, and says so: half a line at the bottom looks like a fault."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("panel", "true")
+        body = QWidget()
+        body.setObjectName("body")
+        self.rows = QVBoxLayout(body)
+        self.rows.setContentsMargins(0, 0, 6, 0)
+        self.rows.setSpacing(12)
+        self._area = area = _Area()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(body)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(16, 14, 10, 14)
+        outer.addWidget(area)
+        self.more = label("more", parent=self)
+        self.more.setText("▼  PgDn")
+        self.more.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom)
+        self.more.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.more.hide()
+        self._bar = bar = area.verticalScrollBar()
+        bar.rangeChanged.connect(self._mark)
+        bar.valueChanged.connect(self._mark)
+
+    def to_top(self) -> None:
+        """Show the beginning: whatever another page was scrolled to."""
+        self._bar.setValue(0)
+
+    def turn(self, step: int) -> bool:
+        """Scroll by what is in sight, less twice what covers the end; return whether that moved anything."""
+        before = self._bar.value()
+        self._bar.setValue(self._bar.value() + step * max(self._bar.pageStep() - 2 * MORE_HEIGHT, MORE_HEIGHT))
+        return self._bar.value() != before
+
+    def show_whole(self, part: QWidget) -> None:
+        """Scroll until a part is in sight, clear of what covers the end."""
+        body = self._area.widget()
+        if body is not None and body.isAncestorOf(part):
+            self._area.ensureWidgetVisible(part, 0, MORE_HEIGHT)
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._mark()
+
+    def _mark(self) -> None:
+        """Say that there is more below, unless that is less than what would say so."""
+        is_more = self._bar.maximum() - self._bar.value() > 2
+        self.more.setVisible(is_more)
+        if is_more:
+            place = self._area.geometry()
+            width = place.width() - self._bar.width()
+            self.more.setGeometry(place.left(), place.bottom() + 1 - MORE_HEIGHT, width, MORE_HEIGHT)
+            self.more.raise_()
