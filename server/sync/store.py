@@ -231,22 +231,25 @@ class PostgresSyncStore:
     async def has_clones(self, device: UUID) -> bool:
         """Return whether two lines of a till grow in turns: one that was put back leaves its old line where it was.
 
-        What somebody else brought of it does not count, nor what came earlier than it could be posted.
+        What somebody else brought of it does not count, nor what came earlier than it could be posted. Nor what a
+        server that was put back gets of an old line again: that was made before the newer line began.
         """
         found = await fetch_value(
             self._connection,
             """
             with line as (
-                select e.epoch, e.branch, first.recorded_at as began, last.recorded_at as ended from device_epoch e
+                select e.epoch, e.branch, first.recorded_at as began, last.recorded_at as ended,
+                    first.occurred_at as first_made, last.occurred_at as last_made
+                from device_epoch e
                 cross join lateral (
-                    select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
+                    select x.recorded_at, x.occurred_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
                         and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
                         and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
                             and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
                     order by x.seq limit 1
                 ) first
                 cross join lateral (
-                    select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
+                    select x.recorded_at, x.occurred_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
                         and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
                         and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
                             and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
@@ -257,6 +260,8 @@ class PostgresSyncStore:
             select exists (
                 select 1 from line older join line newer on newer.began < older.ended and (newer.began > older.began
                     or (newer.began = older.began and newer.epoch = older.epoch and newer.branch > older.branch))
+                where newer.first_made < older.last_made or not exists (
+                    select 1 from server_meta where started_at > older.began and started_at <= older.ended)
             )
             """,
             self._network,

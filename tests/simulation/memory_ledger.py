@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -166,6 +167,7 @@ class Tables:
     tiers: list[TierUse] = field(default_factory=list)
     leasing: Leasing = field(default_factory=Leasing)
     unproved: dict[tuple[UUID, int], int] = field(default_factory=dict)
+    life_starts: list[int] = field(default_factory=list)
 
     def copy(self) -> Tables:
         """Return tables that can be changed without changing these."""
@@ -198,6 +200,7 @@ class Tables:
             self.tiers.copy(),
             self.leasing,
             self.unproved.copy(),
+            self.life_starts.copy(),
         )
 
     def new_guest(self, guest: UUID) -> None:
@@ -635,17 +638,23 @@ class MemoryStore:
         ]
 
     async def has_clones(self, device: UUID) -> bool:
-        lines: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        lines: dict[tuple[int, int], list[Tx]] = {}
         waited = {(one.id, one.hash) for one in self.tables.quarantine.values()}
-        for (owner, epoch, branch, seq), tx in self.tables.places.items():
+        for (owner, epoch, branch, _), tx in self.tables.places.items():
             if owner == device and (tx.id, tx.hash) not in waited:
-                lines.setdefault((epoch, branch), []).append((seq, tx.recorded_at))
-        spans = [(min(line)[1], max(line)[1], place) for place, line in lines.items()]
-        return any(
-            newer < ended and (older < newer or (older == newer and two[0] == one[0] and two[1] > one[1]))
-            for older, ended, one in spans
-            for newer, _, two in spans
-        )
+                lines.setdefault((epoch, branch), []).append(tx)
+        by_seq = attrgetter("seq")
+        spans = [(min(line, key=by_seq), max(line, key=by_seq)) for line in lines.values()]
+        return any(self._in_turns(*older, newer) for older in spans for newer, _ in spans)
+
+    def _in_turns(self, began: Tx, ended: Tx, newer: Tx) -> bool:
+        """Return whether a line goes on behind the beginning of a newer one, not only in a later life again."""
+        same = began.recorded_at == newer.recorded_at and began.epoch == newer.epoch and began.branch < newer.branch
+        if newer.recorded_at >= ended.recorded_at or not (began.recorded_at < newer.recorded_at or same):
+            return False
+        is_put_back = any(began.recorded_at < at <= ended.recorded_at for at in self.tables.life_starts)
+        made = [Record.from_payload(one.payload).occurred_at for one in (newer, ended)]
+        return not is_put_back or made[0] < made[1]
 
     async def mark_cloned(self, device: UUID) -> None:
         self.written = True

@@ -16,7 +16,7 @@ from loyalty_desk.domain.return_contents import ExchangeContents, ReturnContents
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from server.ledger.posting import AccountKind
 from server.ledger.returns import RETURNS, SALES
-from tests.simulation.faults import PUTS_BACK, REWINDS
+from tests.simulation.faults import REWINDS
 from tests.simulation.memory_ledger import Tables
 from tests.simulation.world import NETWORK, World
 
@@ -289,10 +289,7 @@ def _clones(world: World, tables: Tables, note: _Note) -> None:
     turns all by itself: the server cannot tell it from two.
     """
     machines = Counter(till.identity.device for till in world.tills)
-    # A till that sends an old epoch's end again, after a newer one, to a server that was put back is taken for two: a
-    # known fault (seed 504869), not looked for here until the server tells them apart.
-    judged = {} if world.plan.faults & PUTS_BACK else tables.devices
-    for device, found in judged.items():
+    for device, found in tables.devices.items():
         if found.state == "cloned" and machines[device] == 1 and device not in world.resumed:
             note("CLONE", f"{device} is one machine, and is taken for two")
     waited = {(one.id, one.hash) for one in tables.quarantine.values()}

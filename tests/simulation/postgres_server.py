@@ -205,9 +205,9 @@ class PostgresServer(SimServer):
                 return
             life = UUID(int=self._random.getrandbits(128), version=4)
             await connection.exec_driver_sql(
-                "insert into server_meta (incarnation, previous_incarnation, reason, system_identifier, timeline)"
-                " values ($1, $2, $3, 1, 1)",
-                (life, present, reason),
+                "insert into server_meta (incarnation, previous_incarnation, reason, system_identifier, timeline,"
+                " started_at) values ($1, $2, $3, 1, 1, $4)",
+                (life, present, reason, from_ms(self._now_ms())),
             )
         self._system_of_life[life] = self._system
 

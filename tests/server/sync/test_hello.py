@@ -17,6 +17,7 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import Acked, Command, Head
+from server.kit import incarnation
 from server.kit.db import fetch
 from tests.server.fake_till import FakeTill
 from tests.server.ledger.returns import give_back, said, whole
@@ -252,6 +253,36 @@ async def test_a_return_that_waited_for_its_sale_makes_no_clone_of_an_honest_til
         await world.push(one)
     assert await world.sql("select state from quarantine") == [("replayed",)]
     assert (await world.hello(till)).commands == []
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_an_old_epochs_end_sent_again_to_a_server_put_back_makes_no_clone(
+    world: World, admin: psycopg.Connection, goes_on: bool
+) -> None:
+    till = await world.till()
+    for _ in range(3):
+        till.sale()
+    kept, lost = till.journal[:2], till.journal[2:]
+    old = replace(till, journal=list(till.journal), clock=replace(till.clock), _ids=None)
+    await world.push(till, till.push(kept))
+    # What had come behind it is lost with the database; the till is put back from a copy and begins a new epoch.
+    async with world.ground.db.without_network() as connection:
+        life = await incarnation.rotate(connection, "restore")
+    world.clock.at += timedelta(minutes=1)
+    admin.execute("update server_meta set started_at = %s where incarnation = %s", (world.clock.at, life.id))
+    till.clock.now_ms += 60_000
+    till.incarnation = old.incarnation = life.id
+    world.clock.at += timedelta(minutes=1)
+    till.open_epoch(2, "rollback", till.journal[-1].hash)
+    await world.push(till, till.push(till.journal[-1:]))
+    world.clock.at += timedelta(minutes=1)
+    if goes_on:
+        # A second machine, that sells on in the old epoch.
+        old.clock.now_ms += 120_000
+        old.sale()
+        lost = old.journal[2:]
+    await world.push(old, old.push(lost))
+    assert (Command.SUSPEND in (await world.hello(till)).commands) == goes_on
 
 
 async def test_a_server_whose_clock_stands_before_its_network_says_so(
