@@ -122,7 +122,10 @@ async def write_pages(opened: Ground, signer: Signer, guests: int, folder: Path)
             if not page.has_more:
                 break
     took = time.perf_counter() - began
-    print(f"server: {pages} pages of the feed packed   {took:8.1f} s, {size / 1e6:.1f} MB, {size / guests:.0f} a guest")
+    print(
+        f"server: {pages} pages of the feed packed   {took:8.1f} s, {size / 1e6:.1f} MB, {size / guests:.0f} a guest",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from server.ledger.shelf import ProgramShelf
 from server.ledger.store import PostgresStore, Tools, postgres
 from server.ledger.storing import RaisedRow
 from server.networks.service import KEY_NAME, NewStore, changes_of, create_network
+from server.programs import service as programs
 from server.settings import Settings
 from server.sync.rows import rows_of
 from server.sync.store import PostgresSyncStores
@@ -253,8 +254,8 @@ class PostgresServer(SimServer):
         self._copies.append(copy)
         super().put_back(commits, told=told)
 
-    def set_up(self, keyset: dict[str, Any], program: Program, devices: dict[UUID, Device]) -> None:
-        async def make() -> None:
+    def set_up(self, keyset: dict[str, Any], program: Program, devices: dict[UUID, Device]) -> Program:
+        async def make() -> Program:
             opened, network = await self._ground(), self.network
             stores = [NewStore("Store", id=one.store) for one in devices.values()]
             then, content = from_ms(self._now_ms() - 1_000), canonical.decode_object(program.to_bytes())
@@ -284,10 +285,14 @@ class PostgresServer(SimServer):
                     )
                 changed = await changes_of(connection, network, FeedTable.KEYSET, ["current"])
                 await feed.record(connection, network, changed)
+                published = await programs.current(connection, network)
+            assert published is not None
+            return published
 
         self._ids = {device: one.public for device, one in devices.items()}
-        self._run(make())
+        published: Program = self._run(make())
         self._look()
+        return published
 
     def register(self, guest: UUID, handle: int, member_no: str) -> None:
         async def make() -> None:
@@ -382,7 +387,7 @@ async def _load_ledger(tables: Tables, rows: Callable[[str], Awaitable[list[Any]
     for row in await rows(
         "select id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, state from lot"
     ):
-        tables.lots[row[0]] = LotRow(*row[1:5], *(_ms(one) for one in row[5:8]), row[8] == "held")
+        tables.lots[row[0]] = LotRow(*row[1:5], *(_ms(one) for one in row[5:8]), row[8] in ("held", "reversed"))
     tables.uses = [LotUse(*row) for row in await rows("select tx_id, lot_id, amount from lot_use order by 1, 2")]
     for handle, guest in await rows("select handle, guest_id from credential"):
         tables.credentials[bytes(handle)] = guest

@@ -170,8 +170,8 @@ class SimServer:
         self.tables.lives[:] = [life]
         self._system_of_life[life] = self._system
 
-    def set_up(self, keyset: dict[str, Any], program: Program, devices: dict[UUID, Device]) -> None:
-        """Make the network."""
+    def set_up(self, keyset: dict[str, Any], program: Program, devices: dict[UUID, Device]) -> Program:
+        """Make the network; return its program as the server has published it."""
         self._programs[program.version] = program
 
         async def make() -> None:
@@ -190,6 +190,7 @@ class SimServer:
                     )
 
         self._run(make())
+        return program
 
     def register(self, guest: UUID, handle: int, member_no: str) -> None:
         """Make a guest with a card."""

@@ -136,7 +136,7 @@ class World:
         devices = {device: Device(stores[device], key.public_key()) for device, key in keys.items()}
         plain, gifts = (PRICED, PRICED_WITH_GIFTS) if self.priced else (PROGRAM, WITH_GIFTS)
         self.program = gifts if self.has_gifts else plain
-        self.server.set_up(self._keyset, self.program, devices)
+        self.program = self.server.set_up(self._keyset, self.program, devices)
         for number, (guest, handle) in enumerate(self.guests):
             self.server.register(guest, handle, f"{1_000_000_000 + number}")
         self.server.made_with = len(self.server.history)
