@@ -549,6 +549,7 @@ class World:
         set_aside = {one.id for one in tables.quarantine.values()}
         now = self.server.tables
         later = {one.id for one in now.quarantine.values()}
+        mine = {till.disk.journal.records[place].id for place in till.disk.journal.effects}
         for guest, handle in self.guests:
             found = till.cache.guest(guest)
             if found is None or guest not in tables.guests:
@@ -563,8 +564,10 @@ class World:
                 # A return that waits for its sale is counted until the next pull: the sale may come and bring it along.
                 is_past = row.feed_seq is not None and row.feed_seq <= state.cursor
                 # Where a server that was put back has lost it, the till knows that no sooner than by its next hello.
+                # But pushed with its sale it came to nothing, and so did both of them.
                 is_back = row.effect.reverses is not None
-                waits = is_past and (record.id in later or (is_back and record.id not in now.txs))
+                is_alone = row.effect.reverses in tables.txs or row.effect.reverses not in mine
+                waits = is_past and (record.id in later or (is_back and is_alone and record.id not in now.txs))
                 # The second return of a sale is the store's loss alone: its posting changes no row that a pull brings.
                 is_loss = is_past and is_back and not self._moved(record.id)
                 if not (waits or is_loss):
