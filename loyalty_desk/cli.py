@@ -20,6 +20,7 @@ from loyalty_desk import (
     cli_till_shift,
     cli_till_slip,
     log_file,
+    standard_output,
 )
 from loyalty_desk.cli_till import BAD_INPUT, AsJson, DataDir, Lang, fail, till_app
 from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
@@ -63,6 +64,10 @@ def main() -> None:
         fail(BadInput("usage_other", command=_PROGRAM), _language(sys.argv))
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        if not standard_output.takes_nothing():
+            raise
+        fail(Refused("output_not_written", why=os.strerror(error.errno or 0)), _language(sys.argv))
     sys.exit(done if isinstance(done, int) else 0)
 
 

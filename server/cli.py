@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from loyalty_desk import standard_output
 from loyalty_desk.domain.errors import Broken, ForPerson
 from server import (
     cli_attention,
@@ -54,6 +55,8 @@ def main() -> None:
     except UnicodeEncodeError:
         _fail("An argument holds bytes that are no text: type it anew.")
     except (SQLAlchemyError, OSError) as error:
+        if isinstance(error, OSError) and standard_output.takes_nothing():
+            _fail(f"What the command says could not be written: {error.strerror}. What it does is done.")
         _fail(f"The database does not answer, or not as expected: {type(error).__name__}: {_first_line(error)}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -86,6 +86,9 @@ SENTENCES: Mapping[str, str] = {
     "usage_missing": _("{name} is missing: {command} --help says what it is."),
     "usage_value": _("{name} cannot be this: {command} --help says what it is."),
     "usage_other": _("This cannot be understood: {command} --help says what there is."),
+    "output_not_written": _(
+        "What the command says could not be written: {why}. What it does is done: look before you do it again."
+    ),
     "nothing_done": _("Stopped. Nothing has been changed."),
     "exchange_elsewhere": _(
         "{receipt} was not sold at this till. Return it first, then sell the new goods as a sale of their own."

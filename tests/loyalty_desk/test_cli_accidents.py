@@ -57,6 +57,26 @@ def killed(folder: Path, moment: str, arguments: list[str], pin: str) -> None:
     assert process.stdout == "", "nothing is said to be done before its commit"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_sale_whose_output_cannot_be_written_is_done_and_that_is_said(
+    done: Callable[..., dict[str, Any]], folder: Path
+) -> None:
+    done("shift", "open", "--cashier", "Anna K", pin="4711")
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [sys.executable, "-c", "from loyalty_desk.cli import main; main()", "till", *SALE],
+            env={**os.environ, "LOYALTY_TILL_DIR": str(folder), "LOYALTY_KEYRING": "file"},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert (process.returncode, process.stderr.count("\n")) == (2, 1), process.stderr
+    assert "No space left" in process.stderr
+    assert done("x")["totals"]["sales"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "pin"),
     [

@@ -355,3 +355,18 @@ def test_every_sentence_can_be_filled() -> None:
         # A sentence ends as one, or in a command to type, after which a full stop would be typed too.
         assert text[-1] in ".?)}" or "loyalty-server " in text.rpartition(":")[2], code
         assert all(name is None or name.isidentifier() for _, name, _, _ in string.Formatter().parse(text)), code
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_cannot_be_written_is_no_fault_of_the_database() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "server.cli", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    said = "What the command says could not be written: No space left on device. What it does is done.\n"
+    assert (done.returncode, done.stderr) == (1, said)
