@@ -349,11 +349,12 @@ def _sale(document: Node) -> Sale:
 def _print(shown: RenderableType) -> None:
     from loyalty_desk.readable.tables import printed
 
-    sys.stdout.write(printed(shown, width=None if sys.stdout.isatty() else 100))
+    # Who closed the standard output is told nothing; there may be none to ask for its width.
+    typer.echo(printed(shown, width=None if sys.stdout and sys.stdout.isatty() else 100), nl=False)
 
 
 def _print_json(data: object) -> None:
-    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
+    typer.echo(json.dumps(data, ensure_ascii=False, indent=2, sort_keys=True))
 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

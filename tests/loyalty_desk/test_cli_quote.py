@@ -244,6 +244,17 @@ def test_a_closed_standard_input_is_empty(files):
     assert (said.returncode, said.stdout, said.stderr) == (2, b"", b"standard input: is empty.\n")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="closes a file descriptor between fork and exec")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_whoever_closed_the_standard_output_is_told_nothing(files, form):
+    asked = [sys.executable, "-m", "loyalty_desk.cli_quote", "quote", "--program", "p.toml", "--lang", "en", *form]
+    check = b'{"currency": "RUB", "amount": 5}'
+    said = subprocess.run(
+        ["sh", "-c", 'exec 1>&-; exec "$@"', "sh", *asked], input=check, stderr=subprocess.PIPE, check=False
+    )
+    assert (said.returncode, said.stderr) == (0, b"")
+
+
 def test_importing_the_commands_loads_neither_kernel_nor_tables():
     ask = "import sys, loyalty_desk.cli_quote; print([m for m in sys.modules if m.startswith('loyalty_desk.')])"
     loaded = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout
