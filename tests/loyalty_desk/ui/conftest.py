@@ -141,6 +141,7 @@ class FakeDesk:
             codes=draft.codes,
             redemption_cap=card.allowance.max_points if card else None,
             redemption_cap_reason=card.allowance.reason if card else None,
+            tier_withheld=card is not None and card.tier_room == 0,
         )
         return price_check(draft.basket, card.facts if card else None, self.in_force, draft.at, choices)
 

@@ -346,6 +346,23 @@ def test_a_guest_whose_data_has_not_arrived_earns_and_redeems_nothing(counter, c
     assert counter.screen.guest.note.startswith("The guest’s data has not arrived yet. The points of this check reach")
 
 
+def test_a_code_that_has_given_its_discounts_of_the_day_says_so_beside_the_guest(counter, card) -> None:
+    counter.clock.advance(seconds=3600)
+    counter.scan(MARIA)
+    counter.type("1240")
+    assert counter.screen.check.to_pay == "1,178.00\u00a0₽"
+    assert counter.screen.guest.note == ""
+    counter.presenter.cancelled()
+    counter.presenter.cancelled()
+    counter.desk.cards[MARIA] = card(tier_room=0)
+    counter.scan(MARIA)
+    assert counter.screen.guest.note == ""
+    counter.type("1240")
+    assert counter.screen.check.to_pay == "1,240.00\u00a0₽"
+    said = "The tier gives nothing more today with such a code: a manager can allow it."
+    assert counter.screen.guest.note == said
+
+
 def test_a_scan_during_the_commit_opens_the_next_guest_after_it(counter) -> None:
     counter.scan(MARIA)
     counter.type("1240")
