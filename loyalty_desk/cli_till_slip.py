@@ -1,4 +1,4 @@
-"""`loyalty-desk till slip`: what a receipt printer prints, as text; `| lp` or `> /dev/usb/lp0` brings it onto paper."""
+"""`loyalty-desk till slip`: what a receipt printer prints, as text of letters that its code page has."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def slip(
     data_dir: DataDir = None,
     lang: Lang = "",
 ) -> None:
-    """Print a guest's slip of a sale, or an X or Z report, in as many columns as the paper has."""
+    """Print a guest's slip of a sale, or an X or Z report, in as many columns as the paper has.
+
+    `| lp` brings it onto paper; a receipt printer without a queue reads it as `| iconv -t CP866 > /dev/usb/lp0`.
+    """
     from loyalty_desk.services.slips import Place, report_slip, sale_slip
 
     with opened(data_dir, lang) as (till, words):
