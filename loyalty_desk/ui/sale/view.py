@@ -9,31 +9,27 @@ from PySide6.QtGui import QGuiApplication, QImage, QKeyEvent, QKeySequence, QRes
 from PySide6.QtWidgets import (
     QApplication,
     QBoxLayout,
-    QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from loyalty_desk.ui import theme
 from loyalty_desk.ui.sale.header import Header
+from loyalty_desk.ui.sale.help_panel import HelpPanel
+from loyalty_desk.ui.sale.key_bar import KeyBar
 from loyalty_desk.ui.sale.panels import CheckPanel, GuestPanel
-from loyalty_desk.ui.sale.state import ButtonState, FieldMode, FieldState, HelpState, KeyState, MessageState, SaleState
+from loyalty_desk.ui.sale.state import ButtonState, FieldMode, FieldState, HelpState, MessageState, SaleState
 from loyalty_desk.ui.widgets.buttons import KeyedButton, plain_button
 from loyalty_desk.ui.widgets.labels import SHAPES, label, show_text
 from loyalty_desk.ui.widgets.preview import CameraPreview
 
-MANY_KEYS = 6
 MAX_TYPED = 512
 TOUCH = 48
 # What the other panel keeps where one needs nearly all the height: a name and a number.
 LEAST_PANEL = 104
-# Below this the help takes the whole height.
-LOW = 640
 _MODE_KEYS = {
     Qt.Key.Key_F2: FieldMode.GUEST,
     Qt.Key.Key_F3: FieldMode.AMOUNT,
@@ -347,112 +343,6 @@ class EntryField(QLineEdit):
             event.ignore()
         else:
             super().keyPressEvent(event)
-
-
-class KeyBar(QFrame):
-    """The function keys, each a button of 48 px with its key on it."""
-
-    pressed_key = Signal(str)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("keys")
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(8)
-        self._narrow = False
-        self.buttons: dict[str, KeyedButton] = {}
-
-    def set_keys(self, keys: tuple[KeyState, ...]) -> None:
-        for state in keys:
-            button = self.buttons.get(state.key)
-            if button is None:
-                button = KeyedButton("key")
-                button.setCheckable(True)
-                button.setMinimumHeight(48)
-                button.setProperty("key", state.key)
-                button.clicked.connect(self._on_clicked)
-                self.buttons[state.key] = button
-                self._place()
-            button.set_content(state.text, state.key, enabled=state.enabled, active=state.active, tip=state.tip)
-            button.setChecked(state.active)
-
-    def set_narrow(self, narrow: bool) -> None:
-        if narrow != self._narrow:
-            self._narrow = narrow
-            self._place()
-
-    def _place(self) -> None:
-        many = len(self.buttons) > MANY_KEYS
-        # Ten in one row, words under the keys, on any screen but the narrow one beside a POS: that takes two rows.
-        columns = max((len(self.buttons) + 1) // 2 if many and self._narrow else len(self.buttons), 1)
-        for position, button in enumerate(self.buttons.values()):
-            button.set_narrow(self._narrow or many)
-            button.setProperty("many", many)
-            self._grid.addWidget(button, position // columns, position % columns)
-
-    def _on_clicked(self) -> None:
-        button = self.sender()
-        if isinstance(button, KeyedButton):
-            button.setChecked(not button.isChecked())
-            self.pressed_key.emit(button.property("key"))
-
-
-class HelpPanel(QFrame):
-    """What F1 opens, over the screen."""
-
-    closed = Signal()
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setObjectName("help")
-        self.title = label("name")
-        self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(14)
-        self._grid.setVerticalSpacing(8)
-        self._grid.setColumnStretch(1, 1)
-        self._shown: HelpState | None = None
-        self.close_button = KeyedButton("key")
-        self.close_button.setMinimumHeight(48)
-        self.close_button.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.close_button.clicked.connect(self.closed)
-        self._box = box = QVBoxLayout(self)
-        box.addWidget(self.title)
-        box.addLayout(self._grid, 1)
-        box.addWidget(self.close_button)
-
-    def set_state(self, state: HelpState) -> None:
-        if state == self._shown:
-            return
-        self._shown = state
-        self.title.setText(state.title)
-        while (item := self._grid.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.deleteLater()
-        for row, (key, words) in enumerate(state.rows):
-            cap = label("keycap")
-            cap.setText(key)
-            cap.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            text = label("line", wrap=True)
-            text.setText(words)
-            self._grid.addWidget(cap, row, 0)
-            self._grid.addWidget(text, row, 1)
-        self.close_button.set_content(state.close, "F1", enabled=True)
-
-    def fit(self, around: QSize) -> None:
-        """Lie in the middle of the screen; on a low one with less air, so that every key is in sight."""
-        low = around.height() < LOW or theme.is_stacked(around.width())
-        self._box.setContentsMargins(*((14, 10, 14, 10) if low else (24, 20, 24, 20)))
-        self._box.setSpacing(6 if low else 12)
-        self._grid.setVerticalSpacing(2 if low else 8)
-        if self.property("low") != low:
-            self.setProperty("low", low)
-            self.style().unpolish(self)
-            self.style().polish(self)
-        width = min(around.width() - 32, 760)
-        height = min(around.height() - 32, max(self.heightForWidth(width), self.sizeHint().height()) + 8)
-        self.setGeometry((around.width() - width) // 2, (around.height() - height) // 2, width, height)
 
 
 def _show_message(widget: QLabel, state: MessageState) -> None:
