@@ -51,7 +51,7 @@ def staff_add(
         return member
 
     member = with_ground(settings_of(data_dir), terminal, work)
-    terminal.line(f"{member.name} is {member.role} and has a PIN.")
+    terminal.line(f"{member.name}: {member.role}, with a PIN.")
     terminal.result(id=member.id, name=member.name, role=member.role)
 
 

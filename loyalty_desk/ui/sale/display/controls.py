@@ -176,7 +176,7 @@ def help_panel(words: Words) -> HelpState:
             ("F3", t("The field takes an amount, even of six digits.")),
             ("F4", t("The field takes points to use.")),
             ("Esc", t("Takes back one step; at last, the whole check.")),
-            ("F6 F7", t("Sales of this till or guest; returns and cancelled sales.")),
+            ("F6 F7", t("Sales of this till or guest; returns, exchanges, cancelling.")),
             ("F8", t("Registers a new guest.")),
             ("F9", t("Points by hand, with a manager’s PIN.")),
             ("F10", t("Opens and closes the shift: X and Z reports.")),
