@@ -8,6 +8,8 @@ import sys
 
 def takes_nothing() -> bool:
     """Return whether standard output cannot be written to; nothing more is written there then, at the end neither."""
+    if sys.__stdout__ is None:
+        return False  # closed from the beginning: its number may be another file's by now
     try:
         os.write(sys.stdout.fileno(), b"\n")
     except OSError:
