@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from loyalty_desk.cli_till import DataDir, Lang, opened
-from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.errors import BadInput, Refused
 
 
 def mount(app: typer.Typer) -> None:
@@ -30,6 +30,8 @@ def slip(
     from loyalty_desk.services.slips import Place, report_slip, sale_slip
 
     with opened(data_dir, lang) as (till, words):
+        if sum((receipt is not None, z, x)) > 1:
+            raise BadInput("usage_other", command="loyalty-desk till slip")
         books, shifts, status = till.counter.sold_checks, till.counter.shifts, till.status()
         place = Place("", "", "") if status is None else Place(status.network, status.store, status.till)
         if x:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-LIMIT_S = 180
+LIMIT_S = 600
 
 
 @pytest.mark.parametrize(

@@ -288,3 +288,6 @@ def test_slips_are_printed_of_a_sale_of_the_open_shift_and_of_the_one_before(til
     assert till("shift", "close").exit_code == 0
     assert till("slip", "--z").output.count("Z report") == 1
     assert till("slip", "--x").exit_code == 2
+    for two in (("--x", "--z"), ("1", "--x"), ("1", "--z")):
+        refused = till("slip", *two)
+        assert (refused.exit_code, "--help" in refused.output) == (2, True)

@@ -52,3 +52,9 @@ def test_a_scenario_without_tests_is_missing_and_fails(capsys: pytest.CaptureFix
     assert run.run(()).word == "MISSING"
     assert run.main(["N=99"]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "0 of 1"
+
+
+@pytest.mark.parametrize("argument", ["--help", "17", "n=17", "NUMBER=3"])
+def test_what_it_does_not_know_runs_nothing(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main([argument]) == 2
+    assert capsys.readouterr().out.startswith("Only N=17")
