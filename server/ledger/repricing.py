@@ -128,6 +128,8 @@ class Repricer:
     async def step(self, network: UUID, limit: int = _AT_ONCE) -> int:
         """Price up to `limit` queued sales of a network again and return how many there were."""
         async with self._db.begin(network) as connection:
+            # A plan kept from when the queue was short reads all of a long one.
+            await connection.exec_driver_sql("set local plan_cache_mode = force_custom_plan")
             rows = await fetch(
                 connection,
                 """
