@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -153,17 +154,11 @@ def guests_block(
     """Make a lost card worth nothing; the points stay the guest's. `guests unblock` is the way back."""
     from server.guests import codes
 
-    terminal = Terminal(as_json)
-
-    async def work(opened: Ground) -> int:
-        chosen = await chosen_network(opened, network)
-        handle, who = await _holder(opened, chosen, guest)
-        if not yes:
-            what = "all codes" if handle is None else "this card"
-            await agreed(f"Block {what} of {await _masked(opened, chosen, who)}?")
+    async def block(opened: Ground, chosen: UUID, who: UUID, handle: int | None) -> int:
         return await codes.block(opened, chosen, who, handle, datetime.now(UTC))
 
-    blocked = with_ground(settings_of(data_dir), terminal, work)
+    terminal = Terminal(as_json)
+    blocked = _changed(guest, block, None if yes else ("Block", "all codes"), network, data_dir, terminal)
     if not blocked:
         raise Refused("card_missing" if _handle(guest) is None else "card_blocked")
     said = (
@@ -187,16 +182,8 @@ def guests_unblock(
     from server.guests import codes
 
     terminal = Terminal(as_json)
-
-    async def work(opened: Ground) -> int:
-        chosen = await chosen_network(opened, network)
-        handle, who = await _holder(opened, chosen, guest)
-        if not yes:
-            what = "what was blocked last" if handle is None else "this card"
-            await agreed(f"Unblock {what} of {await _masked(opened, chosen, who)}?")
-        return await codes.unblock(opened, chosen, who, handle)
-
-    freed = with_ground(settings_of(data_dir), terminal, work)
+    asked = None if yes else ("Unblock", "what was blocked last")
+    freed = _changed(guest, codes.unblock, asked, network, data_dir, terminal)
     if not freed:
         raise Refused("card_not_blocked")
     said = "From their next sync on tills take it. What was signed for it before stays void: make it anew."
@@ -245,6 +232,31 @@ def guests_code(
         # On a screen the size of a module counts for more than error correction (guest-code.md).
         terminal.code(text, "m" if kind == "ld1" else "l")
     terminal.result(codes=[text for text, _ in found], until=[until for _, until in found if until is not None])
+
+
+def _changed(
+    guest: str,
+    change: Callable[[Ground, UUID, UUID, int | None], Awaitable[int]],
+    asked: tuple[str, str] | None,
+    network: UUID | None,
+    data_dir: Path | None,
+    terminal: Terminal,
+) -> int:
+    """Block or unblock one card of a guest, or those that a phone, number or id stands for; return how many.
+
+    `asked` is the verb of the question and what all of them are called; None asks nothing.
+    """
+
+    async def work(opened: Ground) -> int:
+        chosen = await chosen_network(opened, network)
+        handle, who = await _holder(opened, chosen, guest)
+        if asked is not None:
+            verb, several = asked
+            what = several if handle is None else "this card"
+            await agreed(f"{verb} {what} of {await _masked(opened, chosen, who)}?")
+        return await change(opened, chosen, who, handle)
+
+    return with_ground(settings_of(data_dir), terminal, work)
 
 
 async def _named(opened: Ground, network: UUID, text: str) -> UUID:
