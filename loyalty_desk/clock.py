@@ -1,4 +1,4 @@
-"""The machine's clock; the kernel and the services are given it."""
+"""The machine's clock; the kernel, the services and the server are given it."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from loyalty_desk import __version__
+from loyalty_desk.clock import SystemClock
 from loyalty_desk.domain.clock import Clock
 from loyalty_desk.wire.v1 import codec
 from server import metrics
@@ -24,7 +25,6 @@ from server.holds.service import Holds
 from server.jobs.bench import Bench
 from server.jobs.schedule import scheduled
 from server.kit import answers, incarnation, schema
-from server.kit.clock import SystemClock
 from server.kit.db import Database, fetch_value
 from server.kit.documented import schemas
 from server.kit.ground import Base, ground, running
