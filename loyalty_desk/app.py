@@ -286,6 +286,7 @@ class TillApp:
             has_pages=True,
         )
         view.page_asked.connect(self._on_page_asked)
+        view.key_refused.connect(presenter.key_refused)
         view.field_changed.connect(presenter.field_changed)
         view.submitted.connect(presenter.submitted)
         view.cancelled.connect(presenter.cancelled)

@@ -15,6 +15,7 @@ class KeyBar(QFrame):
     """The function keys, each a button of 48 px with its key on it."""
 
     pressed_key = Signal(str)
+    refused_key = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,6 +35,7 @@ class KeyBar(QFrame):
                 button.setMinimumHeight(48)
                 button.setProperty("key", state.key)
                 button.clicked.connect(self._on_clicked)
+                button.refused.connect(self._on_refused)
                 self.buttons[state.key] = button
                 self._place()
             button.set_content(state.text, state.key, enabled=state.enabled, active=state.active, tip=state.tip)
@@ -58,3 +60,8 @@ class KeyBar(QFrame):
         if isinstance(button, KeyedButton):
             button.setChecked(not button.isChecked())
             self.pressed_key.emit(button.property("key"))
+
+    def _on_refused(self) -> None:
+        button = self.sender()
+        if isinstance(button, KeyedButton):
+            self.refused_key.emit(button.property("key"))

@@ -154,9 +154,11 @@ class SalePresenter:
             return
         if self._model.done is not None:
             self._next_sale()
-        if mode is FieldMode.POINTS and not self._can_use_points():
-            self._set(message=self._display.no_points(self._model))
-            return
+        if mode is FieldMode.POINTS and mode is not self._model.mode:
+            refusal = self._display.no_points(self._model)
+            if refusal.text:
+                self._set(message=refusal)
+                return
         if mode is FieldMode.POINTS and mode is self._model.mode and self._model.kept is not None:
             # Digits typed after it are still points: given back, the field would take them for another amount.
             return
@@ -170,6 +172,11 @@ class SalePresenter:
         self._read()
         self._reprice()
         self._show()
+
+    def key_refused(self, key: str) -> None:
+        """Say why a key of the bar does nothing now."""
+        if self._model.busy is not Busy.RECORDING:
+            self._set(message=self._display.why_not(self._model, key))
 
     def points_chosen(self, points: int | None) -> None:
         """Take a chip: points, all of them (-1), or None to type another number."""
@@ -387,9 +394,6 @@ class SalePresenter:
 
     def _keep_amount(self) -> None:
         self._model = amount_kept(self._model)
-
-    def _can_use_points(self) -> bool:
-        return self._model.guest is not None and self._model.guest.guest_id is not None
 
     # -- confirm
 

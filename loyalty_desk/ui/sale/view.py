@@ -60,6 +60,7 @@ class SaleView(QWidget):
     language_asked = Signal()
     theme_asked = Signal()
     page_asked = Signal(str)
+    key_refused = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -143,6 +144,7 @@ class SaleView(QWidget):
         self.header.language_asked.connect(self.language_asked)
         self.header.theme_asked.connect(self.theme_asked)
         self.keys.pressed_key.connect(self._on_key_button)
+        self.keys.refused_key.connect(self.key_refused)
         self.help.closed.connect(self.help_toggled)
 
     # -- in: what to show
@@ -317,9 +319,11 @@ class SaleView(QWidget):
             self.copied.emit()
 
     def _ask_page(self, key: str) -> None:
-        """Ask for a page only where its key may be used: the bar says which, and why not."""
-        if self._state is not None and any(one.key == key and one.enabled for one in self._state.keys):
-            self.page_asked.emit(key)
+        """Ask for a page where its key may be used, else for why it may not; F7 is another way to the page of F6."""
+        shown = "F6" if key == "F7" else key
+        state = next((one for one in self._state.keys if one.key == shown), None) if self._state is not None else None
+        if state is not None:
+            (self.page_asked if state.enabled else self.key_refused).emit(key)
 
     def _on_key_button(self, key: str) -> None:
         if key == "F1":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import override
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from loyalty_desk.ui.widgets.labels import label, show_text
@@ -13,8 +13,10 @@ from loyalty_desk.ui.widgets.labels import label, show_text
 class KeyedButton(QPushButton):
     """A button whose words and key are labels, so that both can be styled and measured.
 
-    It never takes the focus by a click: the one field keeps it.
+    It never takes the focus by a click: the one field keeps it. `refused` is a touch while it is disabled.
     """
+
+    refused = Signal()
 
     def __init__(self, role: str, *, centred: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,6 +69,13 @@ class KeyedButton(QPushButton):
             middle, left = Qt.AlignmentFlag.AlignCenter, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
             self.words.setAlignment(middle if narrow else left)
             self._row.setAlignment(self.keycap, middle if narrow else Qt.AlignmentFlag.AlignVCenter)
+
+    @override
+    def event(self, event: QEvent) -> bool:
+        # Qt lets a disabled button swallow what touches it: a finger would never learn why.
+        if event.type() is QEvent.Type.MouseButtonRelease and not self.isEnabled():
+            self.refused.emit()
+        return super().event(event)
 
     @override
     def sizeHint(self) -> QSize:

@@ -314,12 +314,64 @@ def test_points_that_cannot_be_used_say_why(counter, card) -> None:
     counter.desk.cards[MARIA] = card(allowance=stale)
     counter.scan(MARIA)
     counter.type("1240")
+    assert not f4(counter).enabled
+    counter.presenter.mode_requested(FieldMode.POINTS)
+    assert counter.screen.entry.mode is FieldMode.AUTO
+    said = "Points cannot be used now: the till has not reached the server for 24 hours."
+    assert (counter.screen.message.text, f4(counter).tip, counter.screen.guest.limit) == (said,) * 3
+
+
+def test_points_typed_while_the_limits_shrink_to_nothing_are_not_taken(counter, card, status) -> None:
+    from loyalty_desk.services.checkout import Allowance
+
+    counter.scan(MARIA)
+    counter.type("1240")
     counter.presenter.mode_requested(FieldMode.POINTS)
     counter.type("50")
+    stale = card(allowance=Allowance(max_points=0, reason="stale_data", facts={"limit_hours": 24}))
+    counter.desk.refresh = lambda _: stale
+    counter.presenter.status_changed(status(synced_at=counter.clock.now()))
     assert counter.screen.button.text == "Points cannot be used on this check"
     assert "has not reached the server for 24 hours" in counter.screen.guest.limit
     counter.presenter.submitted()
     assert counter.desk.sales == []
+
+
+def f4(counter):
+    return next(one for one in counter.screen.keys if one.key == "F4")
+
+
+@pytest.mark.parametrize(
+    ("changes", "program", "amount", "said"),
+    [
+        ({}, {"redemption": None}, "", "Points cannot be used: the program does not pay with points."),
+        ({}, {"redemption": None}, "1240", "Points cannot be used: the program does not pay with points."),
+        ({}, {"point_value": 0}, "", "Points cannot be used: the program does not pay with points."),
+        ({"points": 0}, {}, "", "There are no points to use yet."),
+        ({"points": 9}, {}, "", "Points can be used from 10\u00a0points on."),
+        ({"guest_id": None}, {}, "", "The guest’s data has not arrived yet, so points cannot be used now."),
+        ({}, {}, "20", "Points can be used from 10\u00a0points on."),
+        ({}, None, "", "The rules of the program have not arrived yet. They come with the first connection."),
+    ],
+)
+def test_f4_says_why_no_points_can_be_used_and_takes_none(counter, card, changes, program, amount, said) -> None:
+    counter.desk.in_force = None if program is None else replace(counter.desk.in_force, **program)
+    counter.presenter.start()
+    counter.desk.cards[MARIA] = card(**changes)
+    counter.scan(MARIA)
+    counter.type(amount)
+    assert (f4(counter).enabled, f4(counter).tip) == (False, said)
+    counter.presenter.mode_requested(FieldMode.POINTS)
+    assert (counter.screen.message.text, counter.screen.entry.mode) == (said, FieldMode.AUTO)
+    counter.presenter.field_changed(amount)
+    counter.presenter.key_refused("F4")
+    assert counter.screen.message.text == said
+
+
+def test_f4_is_lit_where_points_can_be_used(counter) -> None:
+    assert not f4(counter).enabled
+    counter.scan(MARIA)
+    assert (f4(counter).enabled, f4(counter).tip) == (True, "")
 
 
 def test_points_need_a_guest(counter) -> None:

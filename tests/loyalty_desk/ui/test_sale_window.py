@@ -54,6 +54,7 @@ class Window:
             (self.view.fold_toggled, presenter.fold_toggled),
             (self.view.help_toggled, presenter.help_toggled),
             (self.view.copied, presenter.copied),
+            (self.view.key_refused, presenter.key_refused),
         ):
             signal.connect(slot)
         self.view.show()
@@ -164,6 +165,21 @@ def test_function_keys_and_their_buttons_do_the_same(window: Window) -> None:
     window.press(Qt.Key.Key_Escape)
     assert not window.view.help.isVisible()
     assert not window.view.keys.buttons["F4"].isEnabled()
+
+
+def test_a_key_that_does_nothing_now_says_why_to_hand_and_finger(window: Window) -> None:
+    asked = []
+    window.view.page_asked.connect(asked.append)
+    for key in ("F4", "F9"):
+        QTest.mouseClick(window.view.keys.buttons[key], Qt.MouseButton.LeftButton)
+        assert window.screen.message.text.startswith("Points belong to a guest."), key
+        window.keys("1")
+        assert window.screen.message.text == ""
+    window.press(Qt.Key.Key_F9)
+    assert window.screen.message.text.startswith("Points belong to a guest.")
+    assert asked == []
+    window.press(Qt.Key.Key_F7)
+    assert asked == ["F7"]
 
 
 def test_ctrl_c_copies_the_discount(window: Window) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.services.sentences import sentence
 from loyalty_desk.services.wording import Words
+from loyalty_desk.ui.sale.display.points import why_no_points
 from loyalty_desk.ui.sale.entry import Reading
 from loyalty_desk.ui.sale.model import Action, SaleModel
 from loyalty_desk.ui.sale.ports import ScannerHealth
@@ -121,14 +122,12 @@ def _why_nothing(model: SaleModel, words: Words) -> str:
 def keys(model: SaleModel, words: Words) -> tuple[KeyState, ...]:
     """Return the bar of keys."""
     t = words.gettext
-    points = model.guest is not None and model.guest.guest_id is not None and model.done is None
+    no_points = why_no_points(model, words)
     return (
         KeyState("F1", t("Help"), active=model.help_open),
         KeyState("F2", t("Guest"), active=model.mode is FieldMode.GUEST),
         KeyState("F3", t("Amount"), active=model.mode is FieldMode.AMOUNT),
-        KeyState(
-            "F4", t("Points"), points, model.mode is FieldMode.POINTS, "" if points else t("Points belong to a guest.")
-        ),
+        KeyState("F4", t("Points"), not no_points, model.mode is FieldMode.POINTS, no_points),
         KeyState("Esc", t("Cancel")),
         *_pages(model, words),
     )

@@ -18,8 +18,23 @@ def _most_points(model: SaleModel) -> int:
     """Return the most points that can be used as far as is known: by the quote, else by guest and limits."""
     if model.quote is not None:
         return model.quote.redemption.max_points
-    card = model.guest
-    return max(0, min(card.points, card.allowance.max_points)) if card else 0
+    card, policy = model.guest, model.program.redemption if model.program else None
+    most = min(card.points, card.allowance.max_points) if card else 0
+    return most if most > 0 and (policy is None or most >= policy.minimum) else 0
+
+
+def why_no_points(model: SaleModel, words: Words) -> str:
+    """Return why no points can be used now, empty where some can: what F4 says instead of taking a number."""
+    t, card, program = words.gettext, model.guest, model.program
+    if card is None or model.done is not None:
+        return t("Points belong to a guest. Scan the guest’s code first.")
+    if card.guest_id is None:
+        return t("The guest’s data has not arrived yet, so points cannot be used now.")
+    if program is None:
+        return sentence_of("program_missing", {}, words)
+    if program.redemption is None or program.point_value == 0:
+        return t("Points cannot be used: {why}").format(why=limit_reason("not_offered", {}, words))
+    return "" if _most_points(model) > 0 else point_limit(model, words)[0]
 
 
 def point_chips(model: SaleModel, words: Words) -> tuple[Chip, ...]:
@@ -61,6 +76,9 @@ def point_limit(model: SaleModel, words: Words) -> tuple[str, Tone]:
             return words.gettext("There are no points to use yet."), Tone.PLAIN
         if card.allowance.max_points < card.points:
             return _cap(card, card.allowance.max_points, words), Tone.PLAIN
+        least = model.program.redemption.minimum
+        if card.points < least:
+            return words.gettext("Points can be used from {points} on.").format(points=words.points(least)), Tone.PLAIN
         return "", Tone.PLAIN
     note = quote.redemption
     t = words.gettext

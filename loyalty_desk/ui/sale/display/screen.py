@@ -17,7 +17,7 @@ from loyalty_desk.ui.sale.display.controls import button, field, help_panel, key
 from loyalty_desk.ui.sale.display.guest import guest
 from loyalty_desk.ui.sale.display.header import header, notice, notice_to_read
 from loyalty_desk.ui.sale.display.names import guest_name
-from loyalty_desk.ui.sale.display.points import limit_reason
+from loyalty_desk.ui.sale.display.points import limit_reason, why_no_points
 from loyalty_desk.ui.sale.model import SaleModel
 from loyalty_desk.ui.sale.state import MessageState, SaleState, Tone
 
@@ -69,11 +69,13 @@ class Display:
     # -- sentences the presenter asks for
 
     def no_points(self, model: SaleModel) -> MessageState:
-        """Return why points cannot be typed now."""
-        t = self.words(model).gettext
-        if model.guest is None:
-            return MessageState(t("Points belong to a guest. Scan the guest’s code first."), Tone.INFO)
-        return MessageState(t("The guest’s data has not arrived yet, so points cannot be used now."), Tone.INFO)
+        """Return why points cannot be typed now, empty where they can."""
+        return MessageState(why_no_points(model, self.words(model)), Tone.INFO)
+
+    def why_not(self, model: SaleModel, key: str) -> MessageState:
+        """Return why a key of the bar does nothing now; its tip is seen by no finger."""
+        tip = next((one.tip for one in keys(model, self.words(model)) if one.key == key and not one.enabled), "")
+        return MessageState(tip, Tone.INFO)
 
     def guest_changed(self, model: SaleModel, card: GuestCard) -> MessageState:
         """Return the sentence for another guest's card on an open check."""
