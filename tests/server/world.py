@@ -34,6 +34,7 @@ from server.networks import repository
 from server.networks import service as networks
 from server.networks.service import MadeNetwork
 from server.settings import Settings
+from server.verify import verify
 from tests.fake_clock import FakeClock
 from tests.server.fake_till import T0, FakeTill
 
@@ -102,6 +103,11 @@ class World:
         """Return the rows of a statement in a transaction of the network, by the application's own role."""
         async with self.ground.db.begin(self.network) as connection:
             return [tuple(row) for row in await fetch(connection, statement, *parameters)]
+
+    async def require_sound(self) -> None:
+        """Fail where the audit of the ledger finds anything."""
+        (made,) = await verify(self.ground)
+        assert made.findings == [], made.findings
 
     async def balance(self, guest: UUID) -> int:
         """Return what the ledger has posted for a guest."""

@@ -8,7 +8,6 @@ from loyalty_desk.domain.record import ExceptionKind
 from loyalty_desk.wire.v1.rows import ProfileRow
 from server.ledger.ceiling import OLDEST
 from server.ledger.posting import flag_bits
-from server.verify import verify
 from tests.server.ledger.returns import register, whole
 from tests.server.ledger.test_returns import exchange
 from tests.server.world import World
@@ -23,12 +22,6 @@ async def shown(world: World) -> int:
     return int((await world.sql("select points from guest_state"))[0][0])
 
 
-async def sound(world: World) -> bool:
-    (made,) = await verify(world.ground)
-    assert made.findings == []
-    return True
-
-
 async def test_what_one_sale_mints_above_the_cap_of_the_day_is_held(world: World) -> None:
     till, (guest,) = await world.till(), await world.guests()
     till.sale(guest.id, earned=POINTS_A_DAY + 70)
@@ -39,7 +32,7 @@ async def test_what_one_sale_mints_above_the_cap_of_the_day_is_held(world: World
         ("VELOCITY", {"earned": POINTS_A_DAY + 70, "held": 70})
     ]
     assert await world.sql("select l.state from entry e join lot l on l.id = e.lot_id") == [("open",)]
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_the_cap_counts_over_pushes_and_tills_and_held_points_pay_for_nothing(world: World) -> None:
@@ -55,7 +48,7 @@ async def test_the_cap_counts_over_pushes_and_tills_and_held_points_pay_for_noth
     assert await world.sql("select posted, debt from account where kind = 'guest'") == [(12, 8)]
     assert await world.sql("select sum(remaining) from lot where state = 'held'") == [(20,)]
     assert await shown(world) == -8
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_held_points_do_not_use_up_the_next_guests_or_days_allowance(world: World) -> None:
@@ -67,7 +60,7 @@ async def test_held_points_do_not_use_up_the_next_guests_or_days_allowance(world
     till.clock.now_ms += 86_400_000
     till.sale(first.id, earned=POINTS_A_DAY)
     assert (await world.push(till)).results[-1].flags == 0
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_days_long_ago_cannot_be_invented_for_more(world: World) -> None:
@@ -89,7 +82,7 @@ async def test_what_waited_for_its_guest_counts_in_their_day(world: World) -> No
     assert [found.flags for found in (await world.push(two)).results][-1] == VELOCITY
     assert await world.sql("select amount from lot where state = 'held'") == [(15,)]
     assert await shown(world) == POINTS_A_DAY
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_points_that_a_claimed_exchange_gave_back_are_not_of_the_day(world: World) -> None:
@@ -104,4 +97,4 @@ async def test_points_that_a_claimed_exchange_gave_back_are_not_of_the_day(world
     assert [found.flags for found in (await world.push(two)).results][-1] == VELOCITY
     # The sale's own points came back, and stand in its day as those of any sale that came back.
     assert await world.sql("select amount from lot where state = 'held'") == [(20,)]
-    assert await sound(world)
+    await world.require_sound()

@@ -18,7 +18,6 @@ from loyalty_desk.wire.v1.rows import CredentialRow
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.guests import codes, merging
 from server.ledger.posting import flag_bits
-from server.verify import verify
 from tests.server.asking import guest_with, hold, hold_of
 from tests.server.fake_till import FakeTill
 from tests.server.ledger.returns import give_back, whole
@@ -71,12 +70,6 @@ async def posted(world: World, kind: str) -> int:
     return int(found[0][0])
 
 
-async def sound(world: World) -> bool:
-    (made,) = await verify(world.ground)
-    assert made.findings == []
-    return True
-
-
 async def test_a_good_code_pays_from_the_guest_and_tills_are_told_of_its_step(world: World) -> None:
     till, (guest,) = await world.till(), await world.guests()
     till.sale(guest.id, earned=500)
@@ -88,7 +81,7 @@ async def test_a_good_code_pays_from_the_guest_and_tills_are_told_of_its_step(wo
     rows = [one.row for one in (await world.pull(till)).rows if one.table == FeedTable.CREDENTIAL]
     (row,) = [msgspec.convert(one, CredentialRow) for one in rows if one is not None and one["kind"] == "phone"]
     assert (row.guest, row.step, bool(row.root)) == (str(guest.id), 1, True)
-    assert await sound(world)
+    await world.require_sound()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +111,7 @@ async def test_scenario_68_forged_or_missing_evidence_is_charged_to_the_store(
     # What is not proved uses nothing up: the real code pays still.
     redeem(till, guest.id, 100, code)
     assert (await flags(world, till))[-1] == 0
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_a_code_of_somebody_else_or_of_another_hour_bears_nothing(world: World) -> None:
@@ -150,7 +143,7 @@ async def test_what_the_store_paid_comes_back_to_the_store(world: World, at_once
     assert (await world.push(till)).results[-1].status == "posted"
     assert (await world.balance(guest.id), await posted(world, "offline_loss")) == (500, 0)
     assert await posted(world, "liability") == 0
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_an_old_picture_is_not_made_good_by_an_old_time_of_the_till(world: World) -> None:
@@ -230,7 +223,7 @@ async def test_a_step_pays_once_at_a_till_and_never_where_the_till_had_been_told
     redeem(other, guest.id, 100, code, cache_feed_seq=(await world.pull(other)).next)
     assert (await flags(world, other))[-1] == REPLAY | EVIDENCE
     assert (await world.balance(guest.id), await posted(world, "offline_loss")) == (400, -200)
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_an_old_chain_that_comes_late_does_not_hide_the_new_one(world: World) -> None:
@@ -266,7 +259,7 @@ async def test_a_sale_of_a_hold_needs_no_other_proof_and_says_when_the_hold_had_
     assert (await world.balance(guest), await posted(world, "offline_loss")) == (400, -100)
     states = await world.sql("select state, tx_id is not null from hold order by made_at")
     assert states == [("posted", True), ("expired", True)]
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_a_hold_bears_no_more_than_it_held_and_for_nobody_else(world: World) -> None:
@@ -349,7 +342,7 @@ async def test_a_sale_by_a_blocked_card_is_told_of_and_what_came_before_stands(w
     rows = {row.key: row.row for row in (await world.pull(till)).rows if row.table == FeedTable.CREDENTIAL}
     assert {(row["state"], row["generation"]) for row in rows.values() if row} == {("blocked", 1)}
     assert await codes.block(world.ground, world.network, guest, card, world.clock.now()) == 0
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_a_till_that_claims_card_after_card_is_held_to_what_four_outages_may_cost(world: World) -> None:
@@ -375,7 +368,7 @@ async def test_a_till_that_claims_card_after_card_is_held_to_what_four_outages_m
     set_clock(world, till)
     till.sale(guest.id, redeemed=100)
     assert not (await flags(world, till))[-1] & EVIDENCE
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_what_the_server_has_held_points_for_counts_for_no_day(world: World) -> None:

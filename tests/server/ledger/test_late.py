@@ -11,7 +11,6 @@ from loyalty_desk.domain.record import ExceptionKind
 from server.guests import merging
 from server.ledger.late import Expired, Late, parts_back
 from server.ledger.posting import flag_bits
-from server.verify import verify
 from tests.server.fake_till import T0, FakeTill
 from tests.server.ledger.expiring import DAY_MS, LATE_EXPIRY, expire, on_day, points_live
 from tests.server.world import World
@@ -22,12 +21,6 @@ OVERDRAFT = flag_bits([ExceptionKind.OVERDRAFT])
 
 async def last(world: World, till: FakeTill) -> int:
     return (await world.push(till)).results[-1].flags
-
-
-async def sound(world: World) -> bool:
-    (made,) = await verify(world.ground)
-    assert made.findings == []
-    return True
 
 
 async def lived(world: World, earned: int = 100) -> tuple[FakeTill, FakeTill, UUID]:
@@ -51,7 +44,7 @@ async def test_scenario_27_within_the_grace_a_redemption_uses_the_lot_itself(wor
     on_day(world, 20)
     assert await expire(world) == 1
     assert await world.balance(guest) == 0
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_scenario_28_long_after_it_the_points_come_back_for_it_and_the_rest_stays_dead(world: World) -> None:
@@ -73,7 +66,7 @@ async def test_scenario_28_long_after_it_the_points_come_back_for_it_and_the_res
     assert await last(world, other) == 0  # a duplicate
     on_day(world, 30)
     assert await expire(world) == 0
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_more_than_had_expired_is_taken_from_what_there_is_and_two_sales_share(world: World) -> None:
@@ -86,7 +79,7 @@ async def test_more_than_had_expired_is_taken_from_what_there_is_and_two_sales_s
     assert [one.flags for one in (await world.push(other)).results][1:] == [LATE_EXPIRY, LATE_EXPIRY | OVERDRAFT]
     assert await world.balance(guest) == -20
     assert await world.sql("select posted from account where kind = 'breakage'") == [(0,)]
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_what_was_redeemed_after_its_end_brings_nothing_back(world: World) -> None:
@@ -109,7 +102,7 @@ async def test_points_of_a_guest_merged_since_come_back_to_the_survivor(world: W
     await merging.merge(world.ground, world.network, guest, survivor.id, world.clock.now())
     assert await last(world, other) == LATE_EXPIRY
     assert (await world.balance(guest), await world.balance(survivor.id)) == (0, 0)
-    assert await sound(world)
+    await world.require_sound()
 
 
 async def test_two_late_tills_at_once_share_what_had_expired(world: World) -> None:
@@ -122,7 +115,7 @@ async def test_two_late_tills_at_once_share_what_had_expired(world: World) -> No
     found = await asyncio.gather(last(world, one), last(world, other))
     assert sorted(found) == [LATE_EXPIRY, LATE_EXPIRY | OVERDRAFT]
     assert await world.balance(guest) == -60
-    assert await sound(world)
+    await world.require_sound()
 
 
 def test_the_earliest_to_die_comes_back_first_and_only_what_lived_then() -> None:

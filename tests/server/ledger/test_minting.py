@@ -17,7 +17,6 @@ from server.kit import feed
 from server.ledger.posting import flag_bits
 from server.programs import defaults
 from server.programs import service as programs
-from server.verify import verify
 from tests.server.asking import hold, hold_of
 from tests.server.fake_till import FakeTill
 from tests.server.world import World
@@ -83,8 +82,7 @@ async def test_a_modified_till_mints_a_million_points_and_spends_no_more_than_th
         till.sale(guest.id, earned=MILLION, total=10_000, occurred_at=moment)
     await world.push(till)
     assert got + await spendable(world, other, guest.id) <= CAP + 4 * 7
-    (made,) = await verify(world.ground)
-    assert made.findings == []
+    await world.require_sound()
 
 
 async def test_minted_points_pay_no_debt_that_the_till_makes_offline(world: World) -> None:
@@ -132,5 +130,4 @@ async def test_a_modified_till_spends_nothing_of_a_guest_by_a_code_that_proves_n
     assert [one.flags for one in answer.results[1:]] == [0, 0, *[evidence] * 4]
     assert await world.balance(guest.id) == 3_900
     assert await world.sql("select posted from account where kind = 'offline_loss'") == [(-3_103,)]
-    (made,) = await verify(world.ground)
-    assert made.findings == []
+    await world.require_sound()

@@ -12,7 +12,6 @@ from loyalty_desk.domain.record import RecordKind
 from server.ledger.release import Released, release
 from server.ledger.shelf import ProgramShelf
 from server.services import ledger_tools
-from server.verify import verify
 from tests.server.fake_till import FakeTill
 from tests.server.ledger.returns import give_back, whole
 from tests.server.world import World
@@ -54,8 +53,7 @@ async def test_scenario_44_of_300_set_aside_the_first_100_are_released(world: Wo
     assert await world.sql(named) == [(MANAGER, "The till was found")]
     answer = await world.push(till, till.push(till.of_epoch[190:210]))
     assert [one.status for one in answer.results] == ["duplicate"] * 10 + ["quarantined"] * 10
-    (made,) = await verify(world.ground)
-    assert made.findings == []
+    await world.require_sound()
 
 
 async def test_the_rest_is_released_later_and_nothing_twice(world: World) -> None:
@@ -122,5 +120,4 @@ async def test_a_store_that_the_network_has_not_is_charged_by_no_release(world: 
     assert await world.sql(kept) == [("BAD_SCHEMA", "its store is none of this network")]
     with pytest.raises(Refused, match="quarantine_kept"):
         await let_go(world, await row_of(world, till, 3))
-    (made,) = await verify(world.ground)
-    assert made.findings == []
+    await world.require_sound()
