@@ -95,7 +95,7 @@ def _root(file: Path | None) -> bytes:
         except UnicodeDecodeError as error:
             raise BadInput("file_not_text", file=str(file)) from error
         except (OSError, ValueError) as error:
-            raise BadInput("file_missing", file=str(file), reason=reason_of(error)) from error
+            raise BadInput("file_unreadable", file=str(file), reason=reason_of(error)) from error
     elif sys.stdin.isatty():
         text = typer.prompt("Text of the root sheet (LDSR-…)", hide_input=True, err=True)
     else:

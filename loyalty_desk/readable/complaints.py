@@ -16,7 +16,7 @@ def _(sentence: str) -> str:
 
 
 COMPLAINTS: Mapping[str, str] = {
-    "file_unreadable": _("cannot be read: {why}"),
+    "file_unreadable": _("cannot be read: {reason}"),
     "file_too_large": _("is larger than 1 MB"),
     "file_not_text": _("is not a text in UTF-8"),
     "file_empty": _("is empty"),

@@ -259,8 +259,8 @@ def _bytes(path: str, name: str) -> bytes:
                 os.set_blocking(handle, True)
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise BadInput("file_unreadable", file=name, why=why) from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise BadInput("file_unreadable", file=name, reason=reason) from error
 
 
 def _guess(text: str) -> str:

@@ -53,7 +53,7 @@ class Line:
 def read(path: Path) -> list[Line]:
     """Return the guests of a file, all of it checked before anything is done.
 
-    Raises `BadInput` `file_missing`, `file_too_large`, `file_not_text`, `list_header`, `list_too_long`, `list_row`
+    Raises `BadInput` `file_unreadable`, `file_too_large`, `file_not_text`, `list_header`, `list_too_long`, `list_row`
     with the line, and `list_line` with line and column.
     """
     text = _text(path)
@@ -81,12 +81,12 @@ def _text(path: Path) -> str:
         if path.stat().st_size > MAX_BYTES:
             raise BadInput("file_too_large", file=str(path), limit=MAX_BYTES)
         if not path.is_file():
-            raise BadInput("file_missing", file=str(path), reason="it is no file")
+            raise BadInput("file_unreadable", file=str(path), reason="it is no file")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             raise BadInput("file_not_text", file=str(path)) from error
-        raise BadInput("file_missing", file=str(path), reason=reason_of(error)) from error
+        raise BadInput("file_unreadable", file=str(path), reason=reason_of(error)) from error
     if "\0" in text:
         raise BadInput("file_not_text", file=str(path))
     return text

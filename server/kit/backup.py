@@ -57,12 +57,12 @@ def dump(embedded: Embedded, file: Path) -> int:
 async def restore_beside(embedded: Embedded, file: Path) -> None:
     """Restore a backup into a database of its own, all of it or nothing.
 
-    Raises `BadInput` `file_missing` and `backup_malformed`.
+    Raises `BadInput` `file_unreadable` and `backup_malformed`.
     """
     try:
         whole = _is_whole(file)
     except OSError as error:
-        raise BadInput("file_missing", file=str(file), reason=reason_of(error)) from error
+        raise BadInput("file_unreadable", file=str(file), reason=reason_of(error)) from error
     if not whole:
         raise BadInput("backup_malformed", file=str(file))
     await _admin(
