@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from loyalty_desk.domain.basket import MILLI, WHOLE_CHECK, Basket
+from loyalty_desk.domain.basket import WHOLE_CHECK, Basket
 from loyalty_desk.domain.points import PointsLedger
 from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE, Quote
 from loyalty_desk.domain.refund import Refund
@@ -65,14 +65,16 @@ class Tables:
     def quote(self, quoted: Quote, basket: Basket) -> RenderableType:
         """Return lines, totals, points, what applied and what did not and why."""
         say, money = self.say, self.words.money
-        lines = self._table((_("Line"), _("Quantity"), _("Price"), _("Discount"), _("Points"), _("To pay")), left=1)
+        headings = (_("Line"), _("Quantity"), _("Price"), _("Amount"), _("Discount"), _("Points"), _("To pay"))
+        lines = self._table(headings, left=1)
         for position, (line, priced) in enumerate(zip(basket.lines, quoted.lines, strict=True)):
             name = line.product or (
                 say(_("The whole check")) if line.id == WHOLE_CHECK else line.id or str(position + 1)
             )
             lines.add_row(
                 Text(name),
-                self._quantity(line.quantity_milli),
+                self.words.quantity(line.quantity_milli),
+                money(line.unit_price + line.charge),
                 money(priced.gross + priced.charge),
                 money(-priced.discount) if priced.discount else "",
                 money(-priced.points_money) if priced.points_money else "",
@@ -132,7 +134,7 @@ class Tables:
         for line in back.lines:
             lines.add_row(
                 Text(self.say(_("The whole check")) if line.line == WHOLE_CHECK else line.line),
-                self._quantity(line.quantity_milli),
+                self.words.quantity(line.quantity_milli),
                 money(line.money),
                 points(-line.earned_reversed),
                 points(line.spent_returned),
@@ -227,10 +229,6 @@ class Tables:
             if shown:
                 table.add_row(self.say(heading), Text(shown))
         return Padding(table, (1, 0))
-
-    def _quantity(self, milli: int) -> str:
-        whole, rest = divmod(milli, MILLI)
-        return str(whole) if rest == 0 else formats.number(milli, 3, self.words.language).rstrip("0")
 
     def _signed_points(self, units: int) -> str:
         if not units:

@@ -51,6 +51,11 @@ def plural_of(units: int, decimals: int, language: str) -> int:
     return 2 if rest else whole if language == "ru" or whole else 0
 
 
+def quantity(milli: int, language: str) -> str:
+    """Return thousandths of a piece or a kilogram, whole ones without decimals: 345 is `0,345` in Russian."""
+    return number(milli // 1000, 0, language) if milli % 1000 == 0 else number(milli, 3, language).rstrip("0")
+
+
 def percent(basis_points: int, language: str) -> str:
     """Return a rate: 1050 bp is `10,5 %` in Russian and `10.5%` in English."""
     whole, rest = divmod(abs(basis_points), 100)

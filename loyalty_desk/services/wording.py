@@ -37,6 +37,10 @@ class Words:
         """Return a count, grouped as this language does."""
         return formats.number(count, 0, self.language)
 
+    def quantity(self, milli: int) -> str:
+        """Return how much of a line, given in thousandths."""
+        return formats.quantity(milli, self.language)
+
     def number_of_points(self, units: int) -> str:
         """Return the bare number of points, units being the program's smallest."""
         return formats.points(units, self.point_decimals, self.language)

@@ -102,3 +102,11 @@ def test_russian_points_take_the_right_form(units: int, decimals: int, shown: st
 )
 def test_english_points(units: int, decimals: int, shown: str) -> None:
     assert Words("en", point_decimals=decimals).points(units).replace("\u00a0", " ") == shown
+
+
+@pytest.mark.parametrize(
+    ("milli", "ru", "en"),
+    [(1000, "1", "1"), (345, "0,345", "0.345"), (1500, "1,5", "1.5"), (1_234_000, "1\u00a0234", "1,234")],
+)
+def test_a_quantity_has_no_decimals_that_say_nothing(milli: int, ru: str, en: str) -> None:
+    assert (formats.quantity(milli, "ru"), formats.quantity(milli, "en")) == (ru, en)
