@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from loyalty_desk.ui.counter.presenter import CounterPresenter
     from loyalty_desk.ui.counter.view import CounterView
     from loyalty_desk.ui.pairing.presenter import PairingPresenter
-    from loyalty_desk.ui.sale.model import PastSale
+    from loyalty_desk.ui.sale.past_sale import PastSale
     from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
     from loyalty_desk.ui.sale.presenter import SalePresenter
     from loyalty_desk.ui.sale.state import SaleState
@@ -388,9 +388,10 @@ class TillApp:
         self._refresh_status()
 
     def _after_page(self) -> None:
-        """Hear that a page has recorded something: perhaps who sells now."""
+        """Hear that a page has recorded something: perhaps who sells now, or what was sold last."""
         self._after_sale()
         if self._till is not None:
+            self.runner.run(partial(_past_sale, self._till), self._on_past_sale, self._report)
             self.runner.run(self._till.note_cashier, lambda _: self._refresh_status(), self._report)
 
     def _refresh_status(self) -> None:
@@ -527,17 +528,15 @@ class TillApp:
 
 def _past_sale(till: Till) -> PastSale | None:
     """Return the last sale in the journal, None where it has none; db thread."""
-    from loyalty_desk.domain.clock import from_ms
     from loyalty_desk.domain.errors import Refused
-    from loyalty_desk.ui.sale.model import PastSale
+    from loyalty_desk.ui.sale.past_sale import past_sale
 
     try:
         sold = till.counter.sold_checks.newest()
     except Refused:
         return None
-    record, total = sold.record, sold.contents.claimed.total
-    off = sold.contents.basket.gross - total
-    return PastSale(from_ms(record.occurred_at), total, off, record.receipt_no or "")
+    guest = sold.record.guest_id
+    return past_sale(sold, "" if guest is None else till.counter.guests.name_of(guest))
 
 
 def _import_pages() -> None:
@@ -554,4 +553,4 @@ def _is_online(till: Till) -> bool:
 
 def _answers(till: Till) -> bool:
     status = till.status()
-    return status is not None and (status.offline_since is None or status.loading_percent is not None)
+    return status is not None and status.answers

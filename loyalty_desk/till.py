@@ -51,7 +51,8 @@ class Till:
         self._loop: SyncLoop | None = None
         self._stopped = False
         self._online = False
-        self._offline_since: datetime | None = datetime.now(UTC)
+        self._offline_since: datetime | None = None
+        self._tried = False
         self._sync_error: str | None = None
         self._loading: int | None = None
         self.enrolment = Enrolment(_connect, self._keep)
@@ -113,6 +114,7 @@ class Till:
             currency=identity.currency,
             zone=identity.zone,
             point_decimals=0 if program is None else program.point_decimals,
+            tried=self._tried,
         )
 
     def note_cashier(self) -> None:
@@ -249,6 +251,7 @@ class Till:
         self._loading = None if there >= whole else 100 * there // whole
 
     def _note(self, outcome: SyncOutcome) -> None:
+        self._tried = True
         if outcome.online:
             self._offline_since = None
         elif self._offline_since is None:

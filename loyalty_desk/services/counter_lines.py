@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from loyalty_desk.domain.clock import from_ms
+from loyalty_desk.domain.quote import TIER_RULE, Quote
 from loyalty_desk.domain.refund import Refund
 from loyalty_desk.domain.shift_totals import Sums
 from loyalty_desk.services.approvals import ByHand
@@ -186,6 +187,12 @@ def tier_withheld_line(guest: GuestCard | None, words: Words) -> str:
     if guest is not None and guest.guest_id is None:
         return words.gettext("The guest’s data has not arrived yet, so there is no discount of the tier.")
     return words.gettext("The tier gives nothing more today with such a code: a manager can allow it.")
+
+
+def withheld_line(quote: Quote, guest: GuestCard | None, words: Words) -> str:
+    """Return why a quote has no discount of the tier, empty where nothing is withheld: no list of offers says it."""
+    withheld = any(note.rule == TIER_RULE and note.code == "tier_withheld" for note in quote.explanation)
+    return tier_withheld_line(guest, words) if withheld else ""
 
 
 def allowed_line(words: Words) -> str:

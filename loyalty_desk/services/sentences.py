@@ -6,6 +6,7 @@ without a sentence here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -58,6 +59,11 @@ SENTENCES: Mapping[str, str] = {
     "card_blocked": _("This card is blocked. The guest can get a new one."),
     "card_kind": _("This code is no longer valid on its own. Ask the guest to open the card on the phone."),
     "number_unknown": _("There is no guest with this number. Check the digits."),
+    "number_nobody": _("There is no guest with the number {number}. Check the digits."),
+    "number_not_found": _("There is no guest with the number or phone {number}. Check the digits, or register them."),
+    "number_is_phone": _(
+        "{number} is no card number. If it is a phone, only the server can find it, and it does not answer."
+    ),
     "guests_loading": _("The list of guests is still loading. Scan the card, or wait a minute."),
     # selling
     "program_missing": _("The rules of the program have not arrived yet. They come with the first connection."),
@@ -189,6 +195,16 @@ SENTENCES: Mapping[str, str] = {
     "journal_rolled_back": _("The till’s journal is older than it was: was a backup put back? Call the manager."),
     "disk_nearly_full": _("The disk of this computer is nearly full. Call the manager."),
 }
+# What is said instead where digits were typed: which ones.
+_OF_DIGITS = {
+    "code_foreign": "number_nobody",
+    "number_unknown": "number_nobody",
+    "guest_not_found": "number_not_found",
+    "needs_server": "number_is_phone",
+}
+_GROUPING = re.compile(r"[\s-]")
+PHONE_DIGITS = (10, 11)
+MOST_DIGITS = 20
 # Facts that are points in smallest units, whatever the code.
 _POINTS = frozenset({"points", "used", "minimum", "block"})
 _UNKNOWN_REASON = _("for a reason that this version does not know")
@@ -198,6 +214,15 @@ _UNKNOWN = _("This cannot be done now. Tell the manager this word: {code}")
 def sentence(error: ForPerson, words: Words) -> str:
     """Return what to say about an error, never a traceback and never a code alone."""
     return sentence_of(error.code, error.facts, words)
+
+
+def nobody_found(error: ForPerson, typed: str, words: Words) -> str:
+    """Return what to say where what was typed names nobody: digits are said back, to be compared with the card."""
+    digits = _GROUPING.sub("", typed)
+    code = _OF_DIGITS.get(error.code) if digits.isascii() and digits.isdecimal() else None
+    if code is None or (code == "number_is_phone" and len(digits) not in PHONE_DIGITS):
+        return sentence(error, words)
+    return sentence_of(code, {"number": f"{digits[:MOST_DIGITS]}{'…' if len(digits) > MOST_DIGITS else ''}"}, words)
 
 
 def sentence_of(code: str, facts: Mapping[str, object], words: Words) -> str:

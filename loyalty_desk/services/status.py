@@ -23,7 +23,7 @@ class TillStatus:
 
     `online` means that the last exchange with the server came to its end, `synced_at` is when one last did;
     `sync_error` is the code of why the last one did not. Where the server answered all the same, `offline_since` is
-    None.
+    None. Until the first exchange since the start has been `tried` to its end, nobody knows which of these holds.
     """
 
     network: str
@@ -49,8 +49,14 @@ class TillStatus:
     loading_percent: int | None = None
     clock_known: bool = True
     disk_full: bool = False
+    tried: bool = True
 
     @property
     def refused(self) -> bool:
         """Return whether the server answers and will not exchange with this till: neither online nor offline."""
-        return not self.online and self.offline_since is None and self.sync_error is not None
+        return self.tried and not self.online and self.offline_since is None and self.sync_error is not None
+
+    @property
+    def answers(self) -> bool:
+        """Return whether a server is known to answer, whatever it says: also while the guests are still loading."""
+        return self.loading_percent is not None or (self.tried and self.offline_since is None)

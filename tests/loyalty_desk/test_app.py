@@ -370,7 +370,7 @@ def test_a_phone_is_asked_of_the_server(start, qtbot, files_till: FilesTill, tmp
     QTest.keyClicks(field, "89161234567", delay=60)
     qtbot.waitUntil(lambda: app.state.entry.text == "89161234567", timeout=WAIT)
     QTest.keyClick(field, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: "no such guest" in app.state.message.text, timeout=WAIT)
+    qtbot.waitUntil(lambda: "no guest with the number or phone 89161234567" in app.state.message.text, timeout=WAIT)
 
 
 def test_after_a_crash_the_last_sale_is_shown_as_done(start, qtbot, files_till: FilesTill, tmp_path: Path) -> None:
@@ -380,3 +380,20 @@ def test_after_a_crash_the_last_sale_is_shown_as_done(start, qtbot, files_till: 
     qtbot.waitUntil(lambda: app.state is not None and done.receipt_no in app.state.check.last, timeout=WAIT)
     assert "1,116.00" in app.state.check.last
     assert app.state.phase is Phase.IDLE
+
+
+def test_after_an_exchange_the_last_sale_is_the_exchange(start, qtbot, files_till: FilesTill, tmp_path: Path) -> None:
+    files_till.parts.sell(None, 1240)
+    app = start(tmp_path)
+    qtbot.waitUntil(lambda: app.state is not None and "Last sale" in app.state.check.last, timeout=WAIT)
+    QTest.keyClick(app.window.sale.field, Qt.Key.Key_F6)
+    view = app.window.front()
+    qtbot.waitUntil(lambda: "sale" in view.groups and bool(view.groups["sale"].buttons), timeout=WAIT)
+    view.groups["sale"].buttons[0].click()
+    qtbot.waitUntil(lambda: len(view.side) == 2 and view.side[0].isEnabled(), timeout=WAIT)
+    QTest.keyClick(view, Qt.Key.Key_F8)
+    QTest.keyClicks(view.fields["new"].edit, "1000", delay=60)
+    qtbot.waitUntil(view.go.isEnabled, timeout=WAIT)
+    QTest.keyClick(view, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: app.state.check.last.startswith("Last exchange"), timeout=WAIT)
+    assert "240.00 back" in app.state.check.last

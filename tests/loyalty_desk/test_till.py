@@ -322,6 +322,27 @@ def test_a_server_that_answers_and_refuses_is_not_online(tmp_path: Path, code: s
         assert well.status().sync_error is None
 
 
+def test_before_the_first_answer_nobody_says_that_the_till_is_offline(tmp_path: Path) -> None:
+    enrolled(tmp_path)
+    with open_till(tmp_path) as till:
+        status = till.status()
+        assert (status.tried, status.offline_since, status.refused, status.answers) == (False, None, False, False)
+        till._note(SyncOutcome(online=False, done=False, error="server_silent"))
+        status = till.status()
+        assert (status.tried, status.offline_since is None, status.refused, status.answers) == (
+            True,
+            False,
+            False,
+            False,
+        )
+    with open_till(tmp_path) as again:
+        assert (again.status().refused, again.status().offline_since) == (False, None)
+        again._note_loading(1, 2)
+        assert again.status().answers
+        again._note(SyncOutcome(online=True, done=True))
+        assert (again.status().online, again.status().answers) == (True, True)
+
+
 def test_a_journal_begun_anew_does_not_blame_the_clock(tmp_path: Path) -> None:
     enrolled(tmp_path)
     for known, shown in ((False, "not synced yet"), (True, "right")):

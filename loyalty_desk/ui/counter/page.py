@@ -120,9 +120,13 @@ class Page:
         """Say why something was not done; a PIN is typed anew."""
         self.texts.pop(PIN, None)
         if isinstance(error, ForPerson):
-            self.say(sentence(error, self.words), Tone.WARN)
+            self.say(self.sentence_of(error), Tone.WARN)
         else:
             self.say(self.words.gettext("Something went wrong in the program; a report is saved. Try again."), Tone.BAD)
+
+    def sentence_of(self, error: ForPerson) -> str:
+        """Return why something was not done."""
+        return sentence(error, self.words)
 
     def say(self, text: str, tone: Tone = Tone.GOOD) -> None:
         """Show one sentence."""

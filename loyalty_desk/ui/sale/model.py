@@ -12,6 +12,7 @@ from loyalty_desk.domain.quote import Quote
 from loyalty_desk.services.checkout import GuestCard, SaleDone
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Entry, Reading
+from loyalty_desk.ui.sale.past_sale import PastSale
 from loyalty_desk.ui.sale.ports import ScannerHealth
 from loyalty_desk.ui.sale.state import NO_MESSAGE, FieldMode, MessageState, Phase
 
@@ -36,16 +37,6 @@ class Action(StrEnum):
     KEEP_CHECK = "keep_check"
     RECORD = "record"
     RECORD_WITHOUT_GUEST = "record_without_guest"
-
-
-@dataclass(frozen=True, slots=True)
-class PastSale:
-    """The last sale of an earlier run of the till, as the journal has it: minor units, when, the receipt's number."""
-
-    at: datetime
-    due: int
-    off: int
-    receipt: str
 
 
 @dataclass(frozen=True, slots=True)

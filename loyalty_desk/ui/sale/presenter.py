@@ -13,7 +13,7 @@ from datetime import timedelta
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.services.checkout import GuestCard, SaleDone
 from loyalty_desk.services.ports.scan import Scan
-from loyalty_desk.services.sentences import sentence
+from loyalty_desk.services.sentences import nobody_found, sentence
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.header import notice_to_read
@@ -21,7 +21,8 @@ from loyalty_desk.ui.sale.display.names import tier_name
 from loyalty_desk.ui.sale.display.points import ALL_POINTS
 from loyalty_desk.ui.sale.display.screen import Display
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Reading
-from loyalty_desk.ui.sale.model import Action, Busy, PastSale, SaleModel
+from loyalty_desk.ui.sale.model import Action, Busy, SaleModel
+from loyalty_desk.ui.sale.past_sale import PastSale
 from loyalty_desk.ui.sale.ports import Desk, ScannerHealth, Sound, TaskRunner, WallClock
 from loyalty_desk.ui.sale.pricing import Pricing, amount_kept, figures
 from loyalty_desk.ui.sale.state import NO_MESSAGE, FieldMode, MessageState, SaleState, Tone
@@ -269,8 +270,10 @@ class SalePresenter:
         self._guest_found(card)
 
     def sold_before(self, past: PastSale) -> None:
-        """Take the last sale that the journal has from before this start: after a crash it is there exactly once."""
-        self._set(past=past)
+        """Take the last sale of the journal: after a crash it is there exactly once, after an exchange it is that."""
+        last = self._model.last
+        same = last is not None and last.record_id == past.id and not past.came_back
+        self._set(past=past, last=last if same else None)
 
     def told(self, text: str) -> None:
         """Say what a page of the counter has come to."""
@@ -352,7 +355,9 @@ class SalePresenter:
             self._ours(error)
         elif error.code != "code_foreign" or not self._try_promo_code(data):
             self._sound(Sound.REFUSED)
-            self._say(sentence(error, self._words()), Tone.WARN)
+            words = self._words()
+            said = nobody_found(error, data, words) if isinstance(data, str) else sentence(error, words)
+            self._say(said, Tone.WARN)
 
     def _try_promo_code(self, data: bytes | str) -> bool:
         """Add the text as a promo code if the program knows it; return whether it does."""

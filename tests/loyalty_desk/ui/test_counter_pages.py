@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from loyalty_desk.domain.contents import AdjustReason
 from loyalty_desk.domain.guest_code import ld1
 from loyalty_desk.domain.record import RecordKind, handle_text
 from loyalty_desk.ui.sale.state import Tone
-from tests.loyalty_desk.till_parts import CARD, NUMBER
+from loyalty_desk.wire.v1.lookup import FoundGuest
+from tests.loyalty_desk.till_parts import ANNA_ROW, CARD, GUEST, NUMBER
 from tests.loyalty_desk.ui.pages import Pages, make_pages
 
 PETRS = 0x1111111111111111
@@ -397,6 +399,76 @@ def test_an_exchange_waits_for_the_guest_of_the_sale_and_takes_nobody_else(pages
     pages.type(new="1500")
     pages.enter()
     assert len(pages.records(RecordKind.EXCHANGE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("1000000024", "There is no guest with the number 1000000024. Check the digits."),
+        ("100 000 0024", "There is no guest with the number 1000000024. Check the digits."),
+        ("123", "There is no guest with the number 123. Check the digits."),
+        ("9" * 60, f"There is no guest with the number {'9' * 20}…. Check the digits."),
+        (
+            "1000000017",
+            "1000000017 is no card number. If it is a phone, only the server can find it, and it does not answer.",
+        ),
+        ("hello", "This code is not one of ours. Ask the guest to open our card."),
+    ],
+)
+def test_who_types_a_number_that_names_nobody_is_told_which(pages: Pages, typed: str, said: str) -> None:
+    done = pages.till.sell(CARD, 1000)
+    pages.server.is_away = True
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    pages.presenter.pressed("F8")
+    pages.type(guest=typed)
+    pages.enter()
+    assert pages.screen.message.text == said
+    pages.scan("https://example.com/menu")
+    assert pages.screen.message.text == "This code is not one of ours. Ask the guest to open our card."
+
+
+def test_the_guest_of_an_exchange_is_found_by_phone_too(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1000)
+    pages.server.found = [FoundGuest(GUEST, {**ANNA_ROW}, "phone", None)]
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    pages.presenter.pressed("F8")
+    pages.type(guest="8 916 123-45-67")
+    pages.enter()
+    assert (pages.screen.message.text, [one.key for one in pages.screen.fields]) == ("", ["new"])
+
+
+def test_an_exchange_says_that_it_takes_no_points_and_why_the_tier_gave_nothing(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1000)
+    pages.guest = replace(pages.till.checkout.identify(CARD), tier_room=0)
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    withheld = "The tier gives nothing more today with such a code: a manager can allow it."
+    pages.presenter.pressed("F8")
+    said = [one.caption for one in pages.screen.facts]
+    assert said[-1].startswith("Points and promo codes are not used in an exchange.")
+    assert withheld not in said
+    pages.type(new="1500")
+    said = [one.caption for one in pages.screen.facts]
+    assert said[-1].startswith("Points and promo codes are not used in an exchange.")
+    assert said[said.index("To pay") + 1] == withheld
+    pages.guest = replace(pages.guest, tier_room=None)
+    pages.type(new="1501")
+    assert withheld not in [one.caption for one in pages.screen.facts]
+
+
+def test_money_is_written_in_one_way_and_read_in_every_one(tmp_path: Path) -> None:
+    pages = make_pages(tmp_path, "ru")
+    done = pages.till.sell(None, 12_345)
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    (field,) = pages.screen.fields
+    assert (field.placeholder, field.label) == ("12\u00a0345,00", "Вернуть денег, не больше 12\u00a0345,00")
+    for typed in ("1500,00", "1500.00", "1 500,00", "1\u00a0500,00", "1,500.00", "1500"):
+        pages.type(amount=typed)
+        assert "1\u00a0500,00\u00a0₽" in pages.screen.button.text, typed
+    pages.close()
 
 
 def test_a_sale_without_a_guest_is_exchanged_without_one_whoever_stands_there(pages: Pages) -> None:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.guest import GuestFacts
+from loyalty_desk.ui.sale.past_sale import PastSale
 from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
 from loyalty_desk.ui.sale.state import FieldMode, Phase, Tone
 
@@ -192,7 +194,7 @@ def test_typed_card_number_finds_the_guest(counter) -> None:
 def test_a_number_typed_wrong_stays_to_be_corrected(counter) -> None:
     counter.type("1000000024")
     counter.presenter.submitted()
-    assert counter.screen.message.text == "There is no guest with this number. Check the digits."
+    assert counter.screen.message.text == "There is no guest with the number 1000000024. Check the digits."
     assert counter.screen.entry.text == "1000000024"
 
 
@@ -200,7 +202,10 @@ def test_a_number_typed_wrong_stays_to_be_corrected(counter) -> None:
     ("typed", "sentence"),
     [
         ("123456", "This needs the server, which does not answer. Use the card or its number."),
-        ("9161234567", "This needs the server, which does not answer. Use the card or its number."),
+        (
+            "9161234567",
+            "9161234567 is no card number. If it is a phone, only the server can find it, and it does not answer.",
+        ),
     ],
 )
 def test_what_comes_later_says_so(counter, typed: str, sentence: str) -> None:
@@ -590,6 +595,39 @@ def test_the_header_says_offline_since_when_and_how_many_wait(counter, status) -
     assert "14:05" in header.waiting.tip
     counter.presenter.status_changed(status())
     assert (counter.screen.header.link.text, counter.screen.header.waiting.text) == ("online", "0 waiting")
+
+
+def test_before_the_first_answer_the_badge_says_that_it_is_connecting(counter, status) -> None:
+    for error in (None, "server_silent", "till_suspended"):
+        counter.presenter.status_changed(status(online=False, tried=False, sync_error=error, synced_at=None))
+        assert counter.screen.header.link.text == "connecting…"
+        assert counter.screen.notice.text == ""
+
+
+def test_the_last_sale_is_what_the_journal_has_last(counter) -> None:
+    counter.scan(MARIA)
+    counter.type("1240")
+    counter.presenter.submitted()
+    counter.runner.fire()
+    assert counter.screen.check.last == "Last sale 14:32: to pay 1,116.00, discount 124.00, Мария Соколова"
+    sold = counter.presenter.model.last
+    own = PastSale(sold.record_id, sold.committed_at, 111_600, 12_400, "A-00001", "Мария Соколова")
+    counter.presenter.sold_before(own)
+    assert counter.screen.check.last == "Last sale 14:32: to pay 1,116.00, discount 124.00, Мария Соколова"
+    counter.presenter.sold_before(replace(own, came_back=111_600))
+    assert counter.screen.check.last.endswith("Мария Соколова, receipt A-00001, 1,116.00 came back")
+    later = counter.clock.now() + timedelta(minutes=1)
+    swap = PastSale(UUID(int=9), later, 5_000, 1_000, "A-00002", "Мария Соколова", is_exchange=True)
+    counter.presenter.sold_before(swap)
+    said = "Last exchange 14:33: to pay 50.00, discount 10.00, Мария Соколова, receipt A-00002"
+    assert counter.screen.check.last == said
+    counter.presenter.sold_before(replace(swap, due=-5_000))
+    assert counter.screen.check.last.startswith("Last exchange 14:33: 50.00 back, ")
+    counter.scan(PETR)
+    counter.type("100")
+    counter.presenter.submitted()
+    counter.runner.fire()
+    assert counter.screen.check.last.endswith("Пётр Иванов")
 
 
 def test_a_journal_that_cannot_be_written_disables_the_sale_and_stays_in_sight(counter, status) -> None:

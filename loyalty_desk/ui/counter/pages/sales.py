@@ -16,6 +16,7 @@ from loyalty_desk.services.checkout import CheckDraft, GuestCard
 from loyalty_desk.services.counter_lines import Lines, exchange_lines, return_lines
 from loyalty_desk.services.pins import Member
 from loyalty_desk.services.returns import ExchangeDone, ReturnDone
+from loyalty_desk.services.sentences import nobody_found
 from loyalty_desk.services.sold_checks import SoldCheck
 from loyalty_desk.ui.counter.page import Page
 from loyalty_desk.ui.counter.pages.quantities import thousandths
@@ -81,6 +82,8 @@ class SalesPage(Page):
             self.texts[RECEIPT] = text
             self._find(text)
         elif self._model.guest_missing:
+            # What is said of it is said of the code, not of digits typed before.
+            self.texts.pop(GUEST, None)
             self._bring_guest(text)
 
     def press(self, key: str) -> None:
@@ -223,7 +226,7 @@ class SalesPage(Page):
 
     def _bring_guest(self, text: str) -> None:
         """Take the code of the sale's guest: an exchange stays with them, and they may not be on the sale screen."""
-        guests, sold = self.around.cases.guests, self._model.one
+        cases, sold, status = self.around.cases, self._model.one, self.around.status()
 
         def take(card: GuestCard) -> None:
             if card.guest_id != sold.record.guest_id:
@@ -234,7 +237,11 @@ class SalesPage(Page):
             self._reckon()
 
         self.message = NO_MESSAGE
-        self.work(lambda: guests.identify(text), take)
+        answers = status is not None and status.answers
+        self.work(lambda: cases.online.identified(cases.guests.identify, text, answers=answers), take)
+
+    def sentence_of(self, error: ForPerson) -> str:
+        return nobody_found(error, self.text(GUEST), self.words)
 
     def _forget(self) -> None:
         of_guest = self._model.of_guest

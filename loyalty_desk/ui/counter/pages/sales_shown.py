@@ -7,11 +7,11 @@ from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.domain.refund.left import LineLeft
 from loyalty_desk.domain.return_contents import ExchangeContents
-from loyalty_desk.services.counter_lines import Lines, exchanged_line, return_lines
+from loyalty_desk.services.counter_lines import Lines, exchanged_line, return_lines, withheld_line
 from loyalty_desk.services.sold_checks import SoldCheck
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.counter.page import Page, facts_of
-from loyalty_desk.ui.counter.pages.quantities import each, quantity
+from loyalty_desk.ui.counter.pages.quantities import each
 from loyalty_desk.ui.counter.pages.sales_model import (
     AMOUNT,
     EXCHANGE,
@@ -117,7 +117,7 @@ def _fields(page: Page, model: SalesModel) -> tuple[Field, ...]:
         return (page.pin_field(),) if model.needs_manager else ()
     fields: list[Field] = []
     if model.single is not None and model.single.left_milli > MILLI and not sold.is_bare:
-        left = quantity(model.single.left_milli)
+        left = words.quantity(model.single.left_milli)
         fields.append(page.field(QUANTITY, t("How many of {left}").format(left=left), left))
     if model.guest_missing:
         fields.append(page.field(GUEST, t("The guest’s card or number")))
@@ -129,7 +129,7 @@ def _fields(page: Page, model: SalesModel) -> tuple[Field, ...]:
 
 
 def _amount(page: Page, money_left: int, words: Words) -> Field:
-    left = words.bare_money(money_left)
+    left = words.money(money_left)
     return page.field(AMOUNT, words.gettext("Money back, at most {left}").format(left=left), left)
 
 
@@ -164,8 +164,13 @@ def _outcome(model: SalesModel, words: Words) -> tuple[Fact, ...]:
     if model.guest_missing:
         said = t("The exchange stays with the guest of the sale: scan the code of {name}.")
         return Fact(""), Fact(said.format(name=model.name_of(sold.record.guest_id) or t("this guest")))
-    if model.swap is not None:
-        return Fact(""), Fact(t("The exchange")), *_swap_facts(model.swap, words)
+    if model.step is Step.EXCHANGE:
+        alone = t(
+            "Points and promo codes are not used in an exchange. Where the guest wants to use them, return the goods "
+            "first, then sell the new ones as a sale."
+        )
+        swapped = (Fact(""), Fact(t("The exchange")), *_swap_facts(model.swap, words)) if model.swap is not None else ()
+        return *swapped, Fact(""), Fact(alone)
     if model.preview is not None:
         moved = facts_of(return_lines(model.preview, words), t("Money back"))
         halved: tuple[Fact, ...] = ()
@@ -192,7 +197,9 @@ def _swap_facts(swap: Swap, words: Words) -> tuple[Fact, ...]:
         lines.append((t("The new check, to pay"), words.money(quote.total)))
     if quote.earned_points:
         lines.append((t("Points earned"), words.points(quote.earned_points)))
-    return facts_of([*lines, (last, words.money(abs(swap.difference)))], last)
+    withheld = withheld_line(quote, swap.draft.guest, words)
+    facts = facts_of([*lines, (last, words.money(abs(swap.difference)))], last)
+    return (*facts, Fact(withheld)) if withheld else facts
 
 
 def _other_till(page: Page, model: SalesModel, found: SaleFound, *, enabled: bool) -> CounterState:
@@ -215,12 +222,12 @@ def _other_till(page: Page, model: SalesModel, found: SaleFound, *, enabled: boo
 
 def _line(line: LineLeft, model: SalesModel, words: Words) -> Option:
     t = words.gettext
-    title = f"{line.product or line.line}   {quantity(line.quantity_milli)} × {words.money(each(line))}"
+    title = f"{line.product or line.line}   {words.quantity(line.quantity_milli)} × {words.money(each(line))}"
     detail = ""
     if line.left_milli == 0:
         detail = t("has come back")
     elif line.left_milli < line.quantity_milli:
-        detail = t("{left} left").format(left=quantity(line.left_milli))
+        detail = t("{left} left").format(left=words.quantity(line.left_milli))
     return Option(line.line, title, detail, line.line in model.lines, line.left_milli > 0)
 
 

@@ -13,7 +13,8 @@ from loyalty_desk.services.explanation import explain, explain_hint
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.guest import way_to_next_tier
 from loyalty_desk.ui.sale.display.names import MINUS, as_sentence, guest_name, rule_name
-from loyalty_desk.ui.sale.model import PastSale, SaleModel
+from loyalty_desk.ui.sale.model import SaleModel
+from loyalty_desk.ui.sale.past_sale import PastSale
 from loyalty_desk.ui.sale.state import CheckState, DoneState, SumLine
 
 
@@ -82,15 +83,19 @@ def last_sale(model: SaleModel, words: Words, now: datetime) -> str:
 
 
 def _past_sale(past: PastSale, words: Words, now: datetime) -> str:
-    parts = [
-        words.gettext("Last sale {time}: to pay {total}").format(
-            time=words.moment(past.at, now), total=words.money(past.due)
-        )
-    ]
+    t = words.gettext
+    text = t("Last sale {time}: to pay {total}")
+    if past.is_exchange:
+        text = t("Last exchange {time}: to pay {total}") if past.due >= 0 else t("Last exchange {time}: {total} back")
+    parts = [text.format(time=words.moment(past.at, now), total=words.money(abs(past.due)))]
     if past.off:
-        parts.append(words.gettext("discount {amount}").format(amount=words.money(past.off)))
+        parts.append(t("discount {amount}").format(amount=words.money(past.off)))
+    if past.guest:
+        parts.append(past.guest)
     if past.receipt:
-        parts.append(words.gettext("receipt {number}").format(number=past.receipt))
+        parts.append(t("receipt {number}").format(number=past.receipt))
+    if past.came_back:
+        parts.append(t("{amount} came back").format(amount=words.money(past.came_back)))
     return ", ".join(parts)
 
 

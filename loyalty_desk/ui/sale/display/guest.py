@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import TIER_RULE
 from loyalty_desk.services.checkout import GuestCard
-from loyalty_desk.services.counter_lines import tier_withheld_line
+from loyalty_desk.services.counter_lines import withheld_line
 from loyalty_desk.services.explanation import explain
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.names import guest_name, rule_name, tier_name
@@ -30,12 +30,14 @@ def guest(model: SaleModel, words: Words, now: datetime) -> GuestState:
         empty = t("No guest yet. Hold the code before the camera, use the scanner, or type the card’s number.")
         return with_left_out(GuestState(title=t("GUEST"), empty=empty), model, words)
     known = card.guest_id is not None
+    withheld = withheld_line(model.quote, card, words) if model.quote else ""
+    note = withheld if known else not_here_yet(card, words)
     state = GuestState(
         title=t("GUEST"),
         name=guest_name(card, words),
         tier=tier_name(card, model.program, words) if known else "",
         member=t("No. {number}").format(number=card.member_no) if card.member_no else "",
-        note=_tier_withheld(model, words) if known else not_here_yet(card, words),
+        note=note,
     )
     state = with_left_out(state, model, words)
     if not known:
@@ -58,13 +60,6 @@ def guest(model: SaleModel, words: Words, now: datetime) -> GuestState:
         limit=limit,
         limit_tone=tone,
     )
-
-
-def _tier_withheld(model: SaleModel, words: Words) -> str:
-    """Return why this check has no discount of the tier where the day's bound of the code is all: nobody else says."""
-    notes = model.quote.explanation if model.quote else ()
-    withheld = any(note.rule == TIER_RULE and note.code == "tier_withheld" for note in notes)
-    return tier_withheld_line(model.guest, words) if withheld else ""
 
 
 def not_here_yet(card: GuestCard, words: Words) -> str:
