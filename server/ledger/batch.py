@@ -47,7 +47,7 @@ from server.ledger.returns import NOTHING_BACK, RETURNS, SALES, Returning, came_
 from server.ledger.store import LedgerStore
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
 from server.ledger.terms import program_version, terms_of, tier_of
-from server.ledger.timing import effective_at
+from server.ledger.timing import Effective, Place, behind_others, in_turn
 from server.ledger.words import Words, words_of
 
 _QUARTER_MS = 15 * 60 * 1000
@@ -96,6 +96,7 @@ class Batch:
         self._registrar = Registrar(store.registers)
         self._words: dict[UUID, Words] = {}
         self._here: Sequence[UUID] = ()
+        self._counted: dict[Place, int] = {}
         self._results: dict[int, PushResult] = {}
         self._ids = {one.seq: one.id for one in push.records}
 
@@ -115,6 +116,9 @@ class Batch:
             feed_seq = await store.feed_length()
             return Done([self._results[one.seq] for one in incoming], feed_seq)
         epoch = next((one for one in epochs if one.branch.number == placed.branch), None)
+        if epoch is not None:
+            held = epoch.counted.items()
+            self._counted = {Place(push.device, push.epoch, placed.branch, seq + 1): at for seq, at in held}
         sorted_out = await self._sort(placed, device)
         totals = await self._check_totals(placed, epoch, sorted_out)
         await self._store_head(placed, epoch, sorted_out, totals)
@@ -324,7 +328,7 @@ class Batch:
         alive = await store.survivors(named) if named else {}
         cursors = {one.cache_feed_seq for one in records if one.cache_feed_seq}
         reached = await store.feed_times(list(cursors)) if cursors else {}
-        now = to_ms(self._now)
+        effective = await self._times(arranged.ready, device, reached)
         for of, owner in self._registrar.claimed().items():
             if of in arranged.originals:
                 arranged.originals[of].guest = owner
@@ -344,9 +348,6 @@ class Batch:
             if record.id in arranged.originals:
                 arranged.originals[record.id].guest = guest
                 arranged.originals[record.id].who = who(record) if returning is None else returning.who
-            published = reached.get(record.cache_feed_seq or 0)
-            sight = device.sight if record.device == self._push.device else None
-            effective = effective_at(record, sight, 0 if published is None else to_ms(published), now)
             raised = tuple(sorted_out.raised.get(record.seq, ())) if one.number is None else ()
             raised += self._registrar.raised.get(record.id, ())
             if record.kind in BY_HAND:
@@ -357,15 +358,26 @@ class Batch:
                     record,
                     guest,
                     unknown,
-                    effective.at,
-                    effective.clock_off,
+                    effective[record.id].at,
+                    effective[record.id].clock_off,
                     raised,
                     returning,
                     receiver=receiver,
                 )
             )
-        await self._guards.look(facts, reached)
+        await self._guards.look(facts, {of: one.earliest for of, one in effective.items()})
         return facts
+
+    async def _times(
+        self, ready: Sequence[Ready], device: DeviceRow, reached: Mapping[int, datetime]
+    ) -> dict[UUID, Effective]:
+        """Return when records count, by the feed they had seen and by what stands before them in their tills."""
+        records = [(Place(r.record.device, r.record.epoch, r.branch, r.record.seq), r.record) for r in ready]
+        unknown = [one for one in behind_others(one for one, _ in records) if one not in self._counted]
+        before = {**self._counted, **(await self._store.counted_before(unknown) if unknown else {})}
+        sights = {} if device.sight is None else {self._push.device: device.sight}
+        published = {seq: to_ms(at) for seq, at in reached.items()}
+        return in_turn(records, sights, published, before, to_ms(self._now))
 
     def _read_words(self, one: Ready) -> tuple[Raised, ...]:
         """Note what a manager wrote beside a record, and return that it is not what the record was made with."""

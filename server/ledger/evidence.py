@@ -53,8 +53,8 @@ def doubts(
 ) -> dict[UUID, Doubt]:
     """Return why the evidence of facts fails, by the record's id; holds are not looked at.
 
-    `earliest` is when each was recorded at the earliest, by the feed it had seen; times are milliseconds UTC. Some
-    hashing each: not for the event loop.
+    `earliest` is when each was recorded at the earliest, by the feed it had seen and by what its till wrote down before
+    it; times are milliseconds UTC. Some hashing each: not for the event loop.
     """
     chains = SeenChains()
     found: dict[UUID, Doubt] = {}

@@ -43,19 +43,14 @@ class Guards:
         self._profiles: dict[UUID, ProfileRow] = {}
         self.changes: list[Change] = []
 
-    async def look(self, facts: Sequence[Fact], reached: Mapping[int, datetime]) -> None:
-        """Check the evidence of redemptions; `reached` is when the server reached feed numbers that records name."""
+    async def look(self, facts: Sequence[Fact], earliest: Mapping[UUID, int]) -> None:
+        """Check the evidence of redemptions; `earliest` is before when records cannot have been made, by their ids."""
         spent = [fact for fact in facts if needs_proof(fact.record)]
         if not spent:
             return
         handles = {one.record.credential.handle for one in spent if one.record.credential is not None} - {None}
         self._cards = await self._store.cards(sorted(handle for handle in handles if handle is not None))
         keys = await self._store.key_set()
-        earliest = {
-            one.record.id: to_ms(reached[cursor])
-            for one in spent
-            if (cursor := one.record.cache_feed_seq or 0) in reached
-        }
         # Following a chain to its root is some 20 000 hashes: others are answered meanwhile.
         self._doubts = await asyncio.to_thread(doubts, spent, keys, self._cards, earliest, to_ms(self._now))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot
 from server.ledger.posting import AccountKey, AccountKind, GuestState, is_stores
 from server.ledger.returns import Original, Source, who
-from server.ledger.timing import ClockSight
+from server.ledger.timing import ClockSight, Place
 
 UNIT = "points"
 
@@ -40,12 +40,16 @@ class DeviceRow:
 
 @dataclass(frozen=True, slots=True)
 class EpochRow:
-    """A branch of an epoch with its length, the running totals of its head, and which records it holds unposted."""
+    """A branch of an epoch with its length, the running totals of its head, and which records it holds unposted.
+
+    `counted` says of posted records around the push when they count, milliseconds UTC, by their number.
+    """
 
     branch: Branch
     count: int
     totals: Totals
     unposted: Mapping[int, str]
+    counted: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +126,16 @@ async def epoch_branches(
     )
     held: dict[int, dict[int, bytes]] = {row[0]: {} for row in heads}
     unposted: dict[int, dict[int, str]] = {row[0]: {} for row in heads}
+    counted: dict[int, dict[int, int]] = {row[0]: {} for row in heads}
     next_prevs: dict[int, bytes] = {}
-    for branch, seq, digest, prev, reason in await fetch(
+    for branch, seq, digest, prev, reason, at in await fetch(
         connection,
         """
-        select branch, seq, hash, prev_hash, null from ledger_tx
+        select branch, seq, hash, prev_hash, null, effective_at from ledger_tx
         where network_id = $1 and device_id = $2 and epoch = $3 and branch = any($4::int[]) and seq between $5 and $6
             and origin = 'till'
         union all
-        select branch, seq, hash, prev_hash, reason from quarantine
+        select branch, seq, hash, prev_hash, reason, null from quarantine
         where network_id = $1 and device_id = $2 and epoch = $3 and seq between $5 and $6 and state <> 'replayed'
         """,
         network,
@@ -145,15 +150,57 @@ async def epoch_branches(
             next_prevs[branch] = prev
         if reason is not None:
             unposted[branch][seq] = reason
+        if at is not None:
+            counted[branch][seq] = to_ms(at)
     return [
         EpochRow(
             Branch(branch, seq, digest, held[branch], forked_at or 1, next_prevs.get(branch)),
             count,
             Totals(*totals),
             unposted[branch],
+            counted[branch],
         )
         for branch, seq, digest, forked_at, count, *totals in heads
     ]
+
+
+async def counted_before(connection: AsyncConnection, network: UUID, places: Sequence[Place]) -> dict[Place, int]:
+    """Return when what stands before these places counts, milliseconds UTC.
+
+    Where a line begins it is whatever else the till has written down, or its enrolment: a till with no past to its
+    journal could claim any.
+    """
+    found = await fetch(
+        connection,
+        """
+        select t.device, t.epoch, t.branch, t.seq, coalesce(mine.at, greatest(others.at, d.created_at))
+        from unnest($2::uuid[], $3::bigint[], $4::int[], $5::bigint[]) as t (device, epoch, branch, seq)
+        join device d on d.network_id = $1 and d.id = t.device
+        left join lateral (
+            select x.effective_at as at from ledger_tx x
+            where x.network_id = $1 and x.device_id = t.device and x.epoch = t.epoch and x.branch = t.branch
+                and x.seq < t.seq and x.origin = 'till'
+            order by x.seq desc limit 1
+        ) mine on true
+        left join lateral (
+            select max(last.at) as at from device_epoch e
+            cross join lateral (
+                select x.effective_at as at from ledger_tx x
+                where x.network_id = $1 and x.device_id = e.device_id and x.epoch = e.epoch and x.branch = e.branch
+                    and x.origin = 'till'
+                order by x.seq desc limit 1
+            ) last
+            where e.network_id = $1 and e.device_id = t.device and (e.epoch, e.branch) <> (t.epoch, t.branch)
+                and mine.at is null
+        ) others on true
+        """,
+        network,
+        [one.device for one in places],
+        [one.epoch for one in places],
+        [one.branch for one in places],
+        [one.seq for one in places],
+    )
+    return {Place(*row[:4]): to_ms(row[4]) for row in found}
 
 
 async def parent_of(

@@ -26,6 +26,7 @@ from server.ledger.register_store import Admit, PostgresRegisters, RegisterStore
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
+from server.ledger.timing import Place
 from server.ledger.words import Words, keep
 
 GuestRows = Callable[[AsyncConnection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
@@ -54,6 +55,10 @@ class LedgerStore(Protocol):
 
     async def epoch_branches(self, device: UUID, epoch: int, first: int, last: int) -> list[EpochRow]:
         """Return the branches of an epoch, each with the hashes it holds of the records `first` to `last`."""
+        ...
+
+    async def counted_before(self, places: Sequence[Place]) -> dict[Place, int]:
+        """Return when what stands before these places of tills' journals counts, milliseconds UTC."""
         ...
 
     async def parent_of(self, device: UUID, prev: bytes) -> tuple[int, Totals | bytes] | None:
@@ -246,6 +251,10 @@ class PostgresStore:
     async def epoch_branches(self, device: UUID, epoch: int, first: int, last: int) -> list[EpochRow]:
         """As `repository.epoch_branches`."""
         return await repository.epoch_branches(*self._at, device, epoch, first, last)
+
+    async def counted_before(self, places: Sequence[Place]) -> dict[Place, int]:
+        """As `repository.counted_before`."""
+        return await repository.counted_before(*self._at, places)
 
     async def parent_of(self, device: UUID, prev: bytes) -> tuple[int, Totals | bytes] | None:
         """As `repository.parent_of`."""

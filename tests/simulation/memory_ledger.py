@@ -33,7 +33,7 @@ from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted, i
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original, Source, who
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
-from server.ledger.timing import ClockSight
+from server.ledger.timing import ClockSight, Place
 from server.ledger.words import Words
 from server.sync.store import BranchHead, LifeClaim
 from tests.simulation.memory_guards import MemoryGuards
@@ -49,6 +49,7 @@ class Device:
     public: Any
     state: str = "active"
     sight: ClockSight | None = None
+    enrolled_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,18 +271,20 @@ class MemoryStore:
             row = tables.epochs[device, epoch, branch]
             held: dict[int, bytes] = {}
             unposted: dict[int, str] = {}
+            counted: dict[int, int] = {}
             next_prev = None
             for seq in range(first, last + 2):
                 tx = tables.places.get((device, epoch, branch, seq))
                 if tx is not None:
                     held[seq] = tx.hash
+                    counted[seq] = tx.effective_at
                     next_prev = tx.prev if seq == last + 1 else None
             for (d, e, seq, _), one in tables.quarantine.items():
                 if (d, e, one.branch) == (device, epoch, branch) and first <= seq <= last + 1 and one.state != REPLAYED:
                     held[seq], unposted[seq] = one.hash, one.reason
                     next_prev = one.prev if seq == last + 1 else next_prev
             found = Branch(branch, row.head_seq, row.head_hash, held, row.forked_at or 1, next_prev)
-            made.append(EpochRow(found, row.count, row.totals, unposted))
+            made.append(EpochRow(found, row.count, row.totals, unposted, counted))
         return made
 
     def _branches(self, device: UUID, epoch: int) -> list[int]:
@@ -289,6 +292,24 @@ class MemoryStore:
         while (device, epoch, count) in self.tables.epochs:
             count += 1
         return list(range(count))
+
+    async def counted_before(self, places: Sequence[Place]) -> dict[Place, int]:
+        made = {}
+        for one in places:
+            found = self._last_before(*one.line, one.seq)
+            if found is None:
+                lines = [line for line in self.tables.epochs if line[0] == one.device and line != one.line]
+                ends = [self._last_before(*line, self.tables.epochs[line].head_seq + 1) for line in lines]
+                found = max((at for at in ends if at is not None), default=self.tables.devices[one.device].enrolled_at)
+            made[one] = found
+        return made
+
+    def _last_before(self, device: UUID, epoch: int, branch: int, seq: int) -> int | None:
+        for number in range(seq - 1, 0, -1):
+            tx = self.tables.places.get((device, epoch, branch, number))
+            if tx is not None:
+                return tx.effective_at
+        return None
 
     async def parent_of(self, device: UUID, prev: bytes) -> tuple[int, Totals | bytes] | None:
         for (owner, epoch, _), row in self.tables.epochs.items():
