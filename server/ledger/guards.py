@@ -85,7 +85,8 @@ class Guards:
     async def late(self, facts: list[Fact], terms_of: TermsOf) -> list[Fact]:
         """Flag sales for which expired points came back; raises `Reinstate` where some still have to.
 
-        `facts` are weighed; `terms_of` says how long a sale keeps points alive.
+        `facts` are weighed; `terms_of` says how long a sale keeps points alive. The others that are late are marked:
+        what they do to points that another one has brought back shows when they are posted.
         """
         wanted = late_sales(facts, terms_of, to_ms(self._now))
         if not wanted:
@@ -93,14 +94,14 @@ class Guards:
         missing, done = await self._store.late(wanted)
         if missing:
             raise Reinstate(missing)
-        return [
-            replace(
-                fact, raised=(*fact.raised, Raised(ExceptionKind.LATE_EXPIRY, fact.guest, {"at": fact.effective_at}))
-            )
-            if fact.record.id in done
-            else fact
-            for fact in facts
-        ]
+        made, late, now = [], {one.sale for one in wanted}, to_ms(self._now)
+        for fact in facts:
+            if fact.record.id in done:
+                woken = Raised(ExceptionKind.LATE_EXPIRY, fact.guest, {"at": fact.effective_at})
+                made.append(replace(fact, raised=(*fact.raised, woken)))
+            else:
+                made.append(replace(fact, late_at=now) if fact.record.id in late else fact)
+        return made
 
     async def _end_holds(self, facts: Iterable[Fact]) -> dict[UUID, Settled]:
         """End the holds that sales name and return what became of each, by sale; it is the first one's alone."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from uuid import UUID, uuid5
 
-from loyalty_desk.domain.lots import Activity, drawn, is_spendable, spending_order
+from loyalty_desk.domain.lots import Activity, drawn, is_live, is_spendable, spending_order
 
 _REMAINING = attrgetter("remaining")
 
@@ -138,22 +138,33 @@ class Holdings:
         lot.remaining = 0
         self.touched[lot.id] = lot
 
-    def restart(self, at: int, expires_at: int | None) -> None:
-        """Lengthen the life of every lot alive at `at`: a paid check, which shortens nothing when it comes late."""
+    def restart(self, at: int, expires_at: int | None) -> int | None:
+        """Lengthen the life of every lot alive at `at`: a paid check, which shortens nothing when it comes late.
+
+        Returns the first end that it moved.
+        """
         self.activity.note(at, expires_at)
-        self._lengthen()
+        return self._lengthen()
 
     def join(self, other: Holdings) -> None:
         """Let the checks of an account merged into this one count here; its lots are credited each by itself."""
         self.activity.join(other.activity.spans)
         self._lengthen()
 
-    def _lengthen(self) -> None:
+    def has_spent(self, tx_id: UUID, dead_by: int) -> bool:
+        """Return whether a posting has taken points that were dead by then."""
+        used = {use.lot_id for use in self.used if use.tx_id == tx_id}
+        return any(lot.id in used and not is_live(lot, dead_by) for lot in self.lots)
+
+    def _lengthen(self) -> int | None:
+        first: int | None = None
         for lot in (*self.lots, *self.waiting):
             ends = self._ends(lot.expires_at, own_expiry=lot.own_expiry)
-            if lot.remaining and ends != lot.expires_at:
+            if lot.remaining and lot.expires_at is not None and ends != lot.expires_at:
+                first = lot.expires_at if first is None else min(first, lot.expires_at)
                 lot.expires_at = ends
                 self.touched[lot.id] = lot
+        return first
 
     def _ends(self, expires_at: int | None, *, own_expiry: bool) -> int | None:
         return expires_at if own_expiry else self.activity.end_of(expires_at)

@@ -99,7 +99,8 @@ class Fact:
 
     `guest` is whose points move, after aliases; None is nobody or somebody unknown, told apart by `unknown_guest`.
     `returning` is what a return brings back, and whose guest is that of the sale. `is_stores`: nothing bears what was
-    redeemed, so the store that took it is charged and no guest. A `claim` moves a record's points from suspense; the
+    redeemed, so the store that took it is charged and no guest. `late_at` is when a sale came that is older than the
+    grace of dead points, milliseconds UTC. A `claim` moves a record's points from suspense; the
     record's id is that of the transaction which does, and `returning` what came back of it meanwhile. `receiver` gets
     what a transfer takes.
     """
@@ -114,6 +115,7 @@ class Fact:
     is_stores: bool = False
     claim: Claim | None = None
     receiver: UUID | None = None
+    late_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -252,8 +254,8 @@ def plan(
             if owed:
                 raised.append(Raised(ExceptionKind.OVERDRAFT, fact.guest, {"points": owed}))
             _visit(states[fact.guest], fact, tier_of)
-            if terms.restarts and fact.record.kind in SALES:
-                holdings[fact.guest].restart(fact.effective_at, terms.expires_at)
+            if _wakes(fact, holdings[fact.guest], terms):
+                raised.append(Raised(ExceptionKind.LATE_EXPIRY, fact.guest, {"at": fact.effective_at}))
         over = _excess(fact)
         if over is not None:
             raised.append(over)
@@ -389,6 +391,16 @@ def _drawn_by(held: Holdings, tx: UUID) -> list[Source]:
     lots = {lot.id: lot for lot in held.lots}
     used = [(lots[one.lot_id], one.amount) for one in held.used if one.tx_id == tx and one.lot_id in lots]
     return [Source(points, lot.expires_at, lot.own_expiry) for lot, points in reversed(used) if lot.tx_id != tx]
+
+
+def _wakes(fact: Fact, held: Holdings, terms: Terms) -> bool:
+    """Let a check keep points alive, and return whether it came late and spent or kept some that were dead by then."""
+    late_at = fact.late_at
+    spends = late_at is not None and held.has_spent(fact.record.id, late_at)
+    if not terms.restarts or fact.record.kind not in SALES:
+        return spends
+    moved = held.restart(fact.effective_at, terms.expires_at)
+    return spends or (late_at is not None and moved is not None and moved <= late_at)
 
 
 def _excess(fact: Fact) -> Raised | None:

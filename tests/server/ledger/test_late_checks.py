@@ -78,6 +78,20 @@ async def test_a_check_made_after_their_end_brings_nothing_back(world: World) ->
     assert await world.balance(guest) == 0
 
 
+async def test_each_late_check_that_spends_or_keeps_what_was_dead_shows(world: World) -> None:
+    _, other, guest = await earned_on_day_0(world)
+    for day, redeemed in ((9, 0), (18, 0), (18, 30), (5, 0), (26, 0), (30, 10), (38, 0)):
+        on_day(world, day, other)
+        other.sale(guest, redeemed=redeemed)
+    on_day(world, 40)
+    assert await expire(world) == 1
+    # The clock of day 5 ran backwards, and the check of day 38 is no older than any till may be.
+    flags = [one.flags & LATE_EXPIRY for one in (await world.push(other)).results[1:]]
+    assert flags == [LATE_EXPIRY, LATE_EXPIRY, LATE_EXPIRY, 0, LATE_EXPIRY, LATE_EXPIRY, 0]
+    assert await world.balance(guest) == 60
+    assert await world.sql("select count(*) from exception where kind = 'LATE_EXPIRY'") == [(5,)]
+
+
 async def test_points_with_an_end_of_their_own_stay_dead(world: World) -> None:
     one, other, guest = await earned_on_day_0(world)
     on_day(world, 2, one)
@@ -89,7 +103,7 @@ async def test_points_with_an_end_of_their_own_stay_dead(world: World) -> None:
         other.sale(guest)
     on_day(world, 22)
     assert await expire(world) == 2
-    assert [one.flags for one in (await world.push(other)).results] == [0, LATE_EXPIRY, 0]
+    assert [one.flags for one in (await world.push(other)).results] == [0, LATE_EXPIRY, LATE_EXPIRY]
     assert await world.balance(guest) == 100
 
 
