@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ from server.cli_ground import DataDir, Json, NetworkId, chosen_network, in_netwo
 from server.cli_terminal import Terminal, moment
 from server.kit.errors import reason_of
 from server.kit.ground import Ground
-from server.networks.keys import KeySet
+from server.networks.keys import SigningKeys
 
 app = typer.Typer(no_args_is_help=True, help="The keys by which a network signs guests' codes and its answers.")
 RootFile = Annotated[
@@ -33,8 +34,8 @@ def keys_show(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
 
     terminal = Terminal(as_json)
 
-    async def work(connection: AsyncConnection, of: UUID) -> tuple[KeySet, ZoneInfo]:
-        return await keys.key_set(connection, of), await zone_of(connection, of)
+    async def work(connection: AsyncConnection, of: UUID) -> tuple[SigningKeys, ZoneInfo]:
+        return await keys.signing_keys(connection, of), await zone_of(connection, of)
 
     _print(terminal, *in_network(data_dir, network, terminal, work))
 
@@ -52,13 +53,12 @@ def keys_publish(
 
     terminal = Terminal(as_json)
     root = _root(root_file)
-
-    async def work(opened: Ground) -> tuple[KeySet, ZoneInfo]:
-        chosen = await chosen_network(opened, network)
-        made = await keys.publish(opened, chosen, root, datetime.now(UTC), at_once=at_once)
-        return made, await _zone(opened, chosen)
-
-    _print(terminal, *with_ground(settings_of(data_dir), terminal, work))
+    _change(
+        lambda opened, chosen: keys.publish(opened, chosen, root, datetime.now(UTC), at_once=at_once),
+        network,
+        data_dir,
+        terminal,
+    )
 
 
 @app.command("revoke")
@@ -74,18 +74,24 @@ def keys_revoke(
 
     terminal = Terminal(as_json)
     root = _root(root_file)
+    _change(
+        lambda opened, chosen: keys.revoke(opened, chosen, root, kid, datetime.now(UTC)), network, data_dir, terminal
+    )
 
-    async def work(opened: Ground) -> tuple[KeySet, ZoneInfo]:
+
+def _change(
+    change: Callable[[Ground, UUID], Awaitable[SigningKeys]],
+    network: UUID | None,
+    data_dir: Path | None,
+    terminal: Terminal,
+) -> None:
+    async def work(opened: Ground) -> tuple[SigningKeys, ZoneInfo]:
         chosen = await chosen_network(opened, network)
-        made = await keys.revoke(opened, chosen, root, kid, datetime.now(UTC))
-        return made, await _zone(opened, chosen)
+        made = await change(opened, chosen)
+        async with opened.db.begin(chosen) as connection:
+            return made, await zone_of(connection, chosen)
 
     _print(terminal, *with_ground(settings_of(data_dir), terminal, work))
-
-
-async def _zone(opened: Ground, network: UUID) -> ZoneInfo:
-    async with opened.db.begin(network) as connection:
-        return await zone_of(connection, network)
 
 
 def _root(file: Path | None) -> bytes:
@@ -103,7 +109,7 @@ def _root(file: Path | None) -> bytes:
     return sheet_key(SheetKind.ROOT, text)
 
 
-def _print(terminal: Terminal, found: KeySet, zone: ZoneInfo) -> None:
+def _print(terminal: Terminal, found: SigningKeys, zone: ZoneInfo) -> None:
     terminal.line(f"key set {found.version}")
     for one in found.keys:
         state = f"revoked {moment(one.revoked_at, zone)}" if one.revoked_at else f"from {moment(one.not_before, zone)}"

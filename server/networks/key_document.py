@@ -9,8 +9,8 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk.domain import canonical
-from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.key_set import CodeKey, KeySet
 from loyalty_desk.wire.v1 import rows
 from server.networks.repository import SigningKey
 
@@ -19,18 +19,10 @@ def signed_document(
     network: UUID, version: int, keys: Sequence[SigningKey], root: Ed25519PrivateKey, now: datetime
 ) -> tuple[bytes, bytes]:
     """Return the document of a key set and the root's signature of it; private halves are not in it."""
-    document: dict[str, Json] = {
-        "network": str(network),
-        "version": version,
-        "issued": to_ms(now),
-        "keys": [_named(one) for one in keys],
-    }
+    document = KeySet(network, version, to_ms(now), tuple(_public(one) for one in keys)).to_document()
     return canonical.encode(document), root.sign(rows.keyset_message(document))
 
 
-def _named(key: SigningKey) -> dict[str, Json]:
-    named: dict[str, Json] = {"kid": key.kid, "public": bytes_to_text(key.public), "not_before": to_ms(key.not_before)}
-    for name, moment in (("not_after", key.not_after), ("revoked_at", key.revoked_at)):
-        if moment is not None:
-            named[name] = to_ms(moment)
-    return named
+def _public(key: SigningKey) -> CodeKey:
+    ends = (None if moment is None else to_ms(moment) for moment in (key.not_after, key.revoked_at))
+    return CodeKey(key.kid, key.public, to_ms(key.not_before), *ends)

@@ -27,20 +27,20 @@ _MOST = 256
 
 
 @dataclass(frozen=True, slots=True)
-class KeySet:
+class SigningKeys:
     """The newest set and the keys it names; private halves are sealed."""
 
     version: int
     keys: Sequence[SigningKey]
 
 
-async def key_set(connection: AsyncConnection, network: UUID) -> KeySet:
+async def signing_keys(connection: AsyncConnection, network: UUID) -> SigningKeys:
     """Return the network's keys, oldest first."""
     found = await repository.keyset(connection, network)
-    return KeySet(0 if found is None else found[0], await repository.signing_keys(connection, network))
+    return SigningKeys(0 if found is None else found[0], await repository.signing_keys(connection, network))
 
 
-async def publish(ground: Ground, network: UUID, root: bytes, now: datetime, *, at_once: bool = False) -> KeySet:
+async def publish(ground: Ground, network: UUID, root: bytes, now: datetime, *, at_once: bool = False) -> SigningKeys:
     """Make a signing key, and a new set with it that tills get by the feed; `root` is the private key of the sheet.
 
     Raises `Refused` `root_other` and `keys_exhausted` (ids are never used twice).
@@ -59,7 +59,7 @@ async def publish(ground: Ground, network: UUID, root: bytes, now: datetime, *, 
         return await _announce(connection, network, signer, now)
 
 
-async def revoke(ground: Ground, network: UUID, root: bytes, kid: int, now: datetime) -> KeySet:
+async def revoke(ground: Ground, network: UUID, root: bytes, kid: int, now: datetime) -> SigningKeys:
     """Revoke a key: what it has signed is worth no more than the identity in it, once a till has pulled.
 
     Raises `Refused` `root_other`, `key_unknown`, `key_last` (nothing would sign for the network).
@@ -88,7 +88,7 @@ async def _locked(connection: AsyncConnection, network: UUID) -> Sequence[Signin
     return await repository.signing_keys(connection, network)
 
 
-async def _announce(connection: AsyncConnection, network: UUID, root: Ed25519PrivateKey, now: datetime) -> KeySet:
+async def _announce(connection: AsyncConnection, network: UUID, root: Ed25519PrivateKey, now: datetime) -> SigningKeys:
     keys = await repository.signing_keys(connection, network)
     before = await repository.keyset(connection, network)
     version = 1 if before is None else before[0] + 1
@@ -96,4 +96,4 @@ async def _announce(connection: AsyncConnection, network: UUID, root: Ed25519Pri
     await repository.insert_keyset(connection, network, version, document, signature)
     changes = await service.changes_of(connection, network, FeedTable.KEYSET, [service.CURRENT])
     await feed.record(connection, network, changes)
-    return KeySet(version, keys)
+    return SigningKeys(version, keys)
