@@ -43,7 +43,6 @@ SENTENCES = {
     "code_kind_unknown": "That code is of a newer kind than this version reads.",
     "code_foreign": "That is no card, member number or id of a guest.",
     "code_malformed": "That card code is damaged: type it again.",
-    "verify_failed": "The ledger is not in order: {findings} findings, the first: {first}",
     "file_too_large": "The file {file} is larger than {limit} bytes.",
     "file_malformed": "The file {file} is not understood: it is no {kind}, see line {line}.",
     "file_not_object": "The file {file} must hold one object with named fields.",

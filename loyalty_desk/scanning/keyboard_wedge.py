@@ -88,10 +88,6 @@ class KeyboardWedge[Key]:
         self._last = 0.0
         self._prefixed = False
 
-    @property
-    def holding(self) -> bool:
-        return bool(self._keys)
-
     def key(
         self, text: str, key: Key, now: float, *, enter: bool = False, plain: bool = True, modifier: bool = False
     ) -> list[Action[Key]]:

@@ -121,7 +121,6 @@ SENTENCES: Mapping[str, str | Counted] = {
     "insufficient_points": _("costs {cost} points, the guest has {has}"),
     "not_claimed": _("a reward for {cost} points, only when asked for"),
     "declined": _("declined"),
-    "stamps_collected": n_("a stamp: {missing} more to go", "a stamp: {missing} more to go", "missing"),
     # us
     "unknown_parts": _("needs a newer version of this till, because of: {names}"),
 }

@@ -35,10 +35,9 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What became of it. `is_new`: nobody had this id; `phone_of` and `card_of` are those who have them already."""
+    """What became of it: `phone_of` and `card_of` are those who have the phone and the card already."""
 
     guest: UUID
-    is_new: bool
     phone_of: UUID | None = None
     card_of: UUID | None = None
 
@@ -72,7 +71,7 @@ async def _admit(connection: AsyncConnection, network: UUID, vault: Vault, wante
     elif handles:
         card = repository.Credential(handles[0].to_bytes(HANDLE_BYTES, "big"), wanted.guest, "card")
         await repository.insert_credentials(connection, network, [card])
-    return Admitted(wanted.guest, is_new, phone_of, None if card_of == wanted.guest else card_of)
+    return Admitted(wanted.guest, phone_of, None if card_of == wanted.guest else card_of)
 
 
 def _phone(text: str) -> str:

@@ -121,6 +121,5 @@ async def _sale(services: Services, signer: Signer, asked: SaleLookup) -> SaleFo
         guest=found.guest,
         guest_name="" if who is None else who.name,
         points_earned=record.points_earned,
-        points_spent=record.points_redeemed,
         voided=found.is_voided,
     )

@@ -29,7 +29,6 @@ from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
 from server.ledger.timing import Place
 from server.ledger.words import Words, keep
 
-GuestRows = Callable[[AsyncConnection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
 ProgramOf = Callable[[AsyncConnection, UUID, int | None], Awaitable[Program | None]]
 
 

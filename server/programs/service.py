@@ -31,7 +31,6 @@ class Published:
 
     program: Program
     change: Change
-    warnings: tuple[Finding, ...] = ()
 
 
 async def publish(
@@ -49,9 +48,9 @@ async def publish(
     program = Program.from_dict({**content, **own, "version": version})
     if present is not None and {**present.to_dict(), "version": version} == program.to_dict():
         return Published(present, _change(present))
-    warnings = checked(program)
+    checked(program)
     await repository.insert(connection, network, version, program.to_bytes(), program.hash, by)
-    return Published(program, _change(program), warnings)
+    return Published(program, _change(program))
 
 
 def checked(program: Program) -> tuple[Finding, ...]:

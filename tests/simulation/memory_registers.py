@@ -46,7 +46,7 @@ class MemoryRegisters:
             tables.credentials[card] = guest
             row = rows.write(rows.CredentialRow(str(guest), "card"))
             tables.documents[FeedTable.CREDENTIAL.value, handle_text(wanted.handle or 0)] = row
-        return Admitted(guest, is_new, phone_of, None if card_of == guest else card_of)
+        return Admitted(guest, phone_of, None if card_of == guest else card_of)
 
     async def suspended(self, guests: Sequence[UUID], handles: Sequence[int]) -> list[Suspended]:
         """Return what waits in suspense."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -82,12 +81,6 @@ class Keys:
 
     def ignore(self, *keys: str) -> None:
         self._read.update(keys)
-
-    @contextmanager
-    def all_read(self) -> Iterator[Keys]:
-        """Yield the object; at the end every key must have been read."""
-        yield self
-        self.must_be_read()
 
     def must_be_read(self) -> None:
         for key in self.left():

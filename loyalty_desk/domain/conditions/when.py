@@ -11,7 +11,6 @@ from loyalty_desk.domain.conditions.base import NO_GUEST, Chooser, Condition, Re
 from loyalty_desk.domain.fields import Fields, minutes
 from loyalty_desk.domain.tally import Tally
 
-DAY = 24 * 60
 MONDAY, SUNDAY = 1, 7
 
 

@@ -94,5 +94,4 @@ class SaleFound(msgspec.Struct, frozen=True, omit_defaults=True):
     guest: UUID | None = None
     guest_name: str = ""
     points_earned: Natural = 0
-    points_spent: Natural = 0
     voided: bool = False
