@@ -38,37 +38,33 @@ class Services:
     @property
     def ground(self) -> Ground:
         """Return database and vault."""
-        if self._ground is None:
-            raise RuntimeError("the application has not been started")
-        return self._ground
+        return _started(self._ground)
 
     @property
     def ledger(self) -> Ledger:
         """Return the ledger."""
-        if self._ledger is None:
-            raise RuntimeError("the application has not been started")
-        return self._ledger
+        return _started(self._ledger)
 
     @property
     def holds(self) -> Holds:
         """Return the holds."""
-        if self._holds is None:
-            raise RuntimeError("the application has not been started")
-        return self._holds
+        return _started(self._holds)
 
     @property
     def checks(self) -> CheckDesk:
         """Return the desk for checks of other systems."""
-        if self._checks is None:
-            raise RuntimeError("the application has not been started")
-        return self._checks
+        return _started(self._checks)
 
     @property
     def shelf(self) -> ProgramShelf:
         """Return the programs that this process has read."""
-        if self._shelf is None:
-            raise RuntimeError("the application has not been started")
-        return self._shelf
+        return _started(self._shelf)
+
+
+def _started[T](part: T | None) -> T:
+    if part is None:
+        raise RuntimeError("the application has not been started")
+    return part
 
 
 def ledger_tools(ground: Ground, shelf: ProgramShelf) -> Tools:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,17 +23,16 @@ from uuid import uuid4
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-import msgspec  # noqa: E402 - after the path is set
-from pydantic import SecretStr  # noqa: E402
+import bench_posting  # noqa: E402 - after the path is set
+import msgspec  # noqa: E402
 
 from loyalty_desk.wire.v1 import codec  # noqa: E402
 from loyalty_desk.wire.v1.bootstrap import PART_BYTES  # noqa: E402
 from loyalty_desk.wire.v1.sync import cursor_text  # noqa: E402
 from server.guests import service as guests_of  # noqa: E402
 from server.guests.service import NewGuest  # noqa: E402
-from server.kit import feed, incarnation, schema  # noqa: E402
+from server.kit import feed, incarnation  # noqa: E402
 from server.kit.auth import Signer  # noqa: E402
-from server.kit.embedded import APP, OWNER, Embedded  # noqa: E402
 from server.kit.errors import ApiError  # noqa: E402
 from server.kit.ground import Base, Ground, ground  # noqa: E402
 from server.ledger.shelf import ProgramShelf  # noqa: E402
@@ -50,26 +48,11 @@ BATCH = 5_000
 
 def main(guests: int) -> None:
     """Make the guests and the snapshot, then load it in a child."""
-    folder = Path(tempfile.mkdtemp(prefix="ld-bench-"))
-    folder.chmod(0o711)
-    embedded = Embedded(folder / "data")
-    try:
-        embedded.start()
-        schema.upgrade(embedded.url(OWNER), APP)
-        settings = Settings(
-            data_dir=folder / "data",
-            witness_dir=folder / "witness",
-            master_key=SecretStr("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
-        )
-        base = Base(embedded.url(), embedded.url(OWNER), folder / "data", embedded)
-        asyncio.run(serve(settings, base, guests, folder))
-    finally:
-        embedded.stop(wait_for_others=False)
-    try:
+    with tempfile.TemporaryDirectory(prefix="ld-bench-") as name:
+        with bench_posting.database() as (settings, base):
+            asyncio.run(serve(settings, base, guests, Path(name)))
         for way in ("load", "follow"):
-            subprocess.run([sys.executable, TILL, way, str(folder)], check=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run([sys.executable, TILL, way, name], check=True)
 
 
 async def serve(settings: Settings, base: Base, count: int, folder: Path) -> None:

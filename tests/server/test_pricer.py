@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import psutil
 import pytest
@@ -18,7 +15,7 @@ from server.kit.ground import Base, Ground
 from server.kit.process import command_line
 from server.ledger.repricing import Repricer
 from server.networks.service import MadeNetwork
-from server.settings import PARENT, Settings
+from server.settings import Settings
 from tests.server.world import World, open_world
 
 WITHIN_S = 60
@@ -82,16 +79,3 @@ async def test_what_waits_is_priced_and_a_killed_process_begins_again(
         await until(done)
     assert not started()
     assert len(await world.sql("select 1 from exception where kind = 'RULE_DRIFT'")) == 2
-
-
-def test_one_whose_server_is_gone_ends_at_once(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "server.pricer"],
-        env=os.environ | {PARENT: "1", "LOYALTY_DATA_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "has ended" in done.stderr
