@@ -1,6 +1,6 @@
 """The window's checkout where the server answers: it finds guests by phone or 6-digit code, and holds points.
 
-A link that answers makes every redemption a request that may be declined (ledger-and-sync.md, section 6).
+A link that answers makes every redemption a request that may be declined.
 """
 
 from __future__ import annotations

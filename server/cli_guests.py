@@ -229,7 +229,7 @@ def guests_code(
         raise Refused("card_missing")
     for text, until in found:
         terminal.line(text if until is None else f"{text}  until {until.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}")
-        # On a screen the size of a module counts for more than error correction (guest-code.md).
+        # On a screen the size of a module counts for more than error correction.
         terminal.code(text, "m" if kind == "ld1" else "l")
     terminal.result(codes=[text for text, _ in found], until=[until for _, until in found if until is not None])
 

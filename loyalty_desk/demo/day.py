@@ -1,7 +1,7 @@
 """A day of the second store, whose network is cut at noon, and the statement that proves it afterwards.
 
 Two tills sell through a cable that is pulled. One guest walks from one to the other with the phone and pays with the
-same points at both: neither till can know. What that may cost is bounded (ledger-and-sync.md, section 6), it comes out
+same points at both: neither till can know. What that may cost is bounded (INV-14), it comes out
 when the tills are back, and the statement holds what it cost against the bound.
 """
 

@@ -1,4 +1,4 @@
-"""What a program gives outside a check: `bonuses: {birthday: {points, days_before, lives_days}}` (rule 14)."""
+"""What a program gives outside a check: `bonuses: {birthday: {points, days_before, lives_days}}`."""
 
 from __future__ import annotations
 

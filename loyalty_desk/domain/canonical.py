@@ -1,4 +1,4 @@
-r"""Canonical JSON: one value, one sequence of bytes, on every machine (ledger-and-sync.md, section 4).
+r"""Canonical JSON: one value, one sequence of bytes, on every machine.
 
 UTF-8, keys ASCII ``[a-z0-9_]`` sorted by byte, no spaces, integers within int64, no floats, strings NFC without
 NUL or lone surrogates, escaped only ``\"`` ``\\`` and below U+0020 as ``\u00xx`` in lower case.

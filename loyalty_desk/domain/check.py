@@ -1,7 +1,7 @@
 """The `check` of a journal record: what was sold, to whom and for how much, complete enough to be priced again.
 
 No personal datum is in it: of the birthday only which rules it satisfied, of tags only those that a rule asks for, no
-name, no reason typed by a cashier (ledger-and-sync.md, section 4).
+name, no reason typed by a cashier.
 """
 
 from __future__ import annotations

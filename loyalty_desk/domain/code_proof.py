@@ -1,7 +1,6 @@
 """What a guest's code is worth: whether it is proved, why not, and what may be done with it.
 
-A doubt never stops a sale: whoever can be named earns. It stops points from being spent, and says why. Sources:
-guest-code.md; ledger-and-sync.md, sections 6 (CVM) and 9.
+A doubt never stops a sale: whoever can be named earns. It stops points from being spent, and says why.
 """
 
 from __future__ import annotations

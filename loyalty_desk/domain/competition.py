@@ -1,4 +1,4 @@
-"""Rules take their turns: alone, against the others of their group, or alone in the check (rules 5 and 6)."""
+"""Rules take their turns: alone, against the others of their group, or alone in the check."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class AdjustReason(StrEnum):
 
 
 class Overridden(StrEnum):
-    """What a manager let through: the limit's row of section 6 by its name, or the cap of tier discounts."""
+    """What a manager let through: a limit of an offline redemption by its name, or the cap of tier discounts."""
 
     UPPER_CONSECUTIVE = "upper_consecutive"
     TIER_DISCOUNT = "tier_discount"

@@ -1,4 +1,4 @@
-"""What a check earns: exact sums per rule and line, multiplied, and rounded once (rules 2 and 10)."""
+"""What a check earns: exact sums per rule and line, multiplied, and rounded once."""
 
 from __future__ import annotations
 

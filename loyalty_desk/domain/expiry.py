@@ -1,4 +1,4 @@
-"""When points die and when they come alive: a program's policy, as instants (pricing.md, rules 10 and 13)."""
+"""When points die and when they come alive: a program's policy, as instants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a guest shows and what a till accepts (guest-code.md): any kind of code, from any scanner, or typed.
+"""What a guest shows and what a till accepts: any kind of code, from any scanner, or typed.
 
 Parsing never decides who somebody is or what is allowed: it says what kind of code this is and what is in it
 (`code_proof` says what it is worth).

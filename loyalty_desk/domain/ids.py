@@ -43,5 +43,5 @@ def _uuid7(milliseconds: int, tail: int) -> UUID:
 
 
 def derived_id(network: UUID, name: str) -> UUID:
-    """Return the id of a server-born fact, the same however often it is made (ledger-and-sync.md, section 2)."""
+    """Return the id of a server-born fact, the same however often it is made."""
     return uuid5(network, name)

@@ -1,4 +1,4 @@
-"""The keys by which a network signs its guests' codes, as plain values (guest-code.md, Keys).
+"""The keys by which a network signs its guests' codes, as plain values.
 
 Whether the network's root signed the set is for whoever receives it: a `KeySet` is what is left afterwards.
 """

@@ -1,4 +1,4 @@
-"""The arithmetic of lots, for whoever keeps them: the kernel with times, the server with milliseconds (rule 13).
+"""The arithmetic of lots, for whoever keeps them: the kernel with times, the server with milliseconds.
 
 Which lot can be spent, which goes first, what dies next, and how paid checks lengthen lives under `inactivity`.
 """

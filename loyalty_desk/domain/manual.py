@@ -1,4 +1,4 @@
-"""What the cashier takes off by hand, before any rule and never below a floor price (rule 5)."""
+"""What the cashier takes off by hand, before any rule and never below a floor price."""
 
 from __future__ import annotations
 

@@ -101,12 +101,12 @@ def divide_half_up(numerator: int, denominator: int) -> int:
 
 
 def percent_off(amount: int, rate_bp: int) -> int:
-    """Return the discount in minor units of `rate_bp` off `amount` so that the price left rounds half up (rule 2)."""
+    """Return the discount in minor units of `rate_bp` off `amount` so that the price left rounds half up."""
     return amount - divide_half_up(amount * (BASIS_POINTS - rate_bp), BASIS_POINTS)
 
 
 def allocate(amount: int, weights: Sequence[int], ceilings: Sequence[int] | None = None) -> list[int]:
-    """Split `amount` (any integer unit) over `weights` by largest remainder, ties to the earlier part (rule 3).
+    """Split `amount` (any integer unit) over `weights` by largest remainder, ties to the earlier part.
 
     No part exceeds its ceiling: what does not fit is spread over the others by the same weights until nothing is left
     or all are full, so the parts sum to the smaller of `amount` and the ceilings. Negative amounts split as their

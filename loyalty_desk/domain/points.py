@@ -1,4 +1,4 @@
-"""A guest's points as lots: what came when, what it was spent on, what is dead, owed or held (pricing.md, rule 13).
+"""A guest's points as lots: what came when, what it was spent on, what is dead, owed or held.
 
 All points are smallest point units, all times aware. Every movement is an entry with an id of its own; the same id a
 second time changes nothing and returns the first entry. At all times `balance` is the sum of the entries, and lots with

@@ -1,7 +1,7 @@
 """Pricing: one pure function from a check, a guest, a program, a moment and choices to a quote.
 
 Manual discounts, then rules by group, then the tier's discount, then points, then payments; earning is worked out on
-what is left (pricing.md, rules 5 to 12). The same code runs at the till and, to verify, on the server.
+what is left. The same code runs at the till and, to verify, on the server.
 """
 
 from __future__ import annotations

@@ -220,7 +220,7 @@ class Program:
         return {tier.code: tier for tier in self.tiers}
 
     def points_money(self, points: int) -> int:
-        """Return what points are worth in minor units, rounded down (rule 1)."""
+        """Return what points are worth in minor units, rounded down."""
         return points * self.point_value // self.point_unit
 
 

@@ -1,7 +1,8 @@
 """The till's journal record: its exact bytes, hash chain, running totals and signature.
 
-Layout: ledger-and-sync.md, section 4. `payload` is produced once, as canonical JSON; everything afterwards handles
-those bytes. Frozen vectors: ``tests/loyalty_desk/domain/test_record.py``.
+`payload` is produced once, as canonical JSON; everything afterwards handles those bytes. Frozen vectors:
+``tests/loyalty_desk/domain/test_record.py``; another reading, for verifiers of other languages:
+``tests/scenarios/independent_verify.py``.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class RecordKind(StrEnum):
 
 
 class ClockConfidence(StrEnum):
-    """How far the till's clock may be trusted (section 7)."""
+    """How far the till's clock may be trusted."""
 
     GOOD = "good"
     FAIR = "fair"
@@ -50,7 +51,7 @@ class ClockConfidence(StrEnum):
 
 
 class Decision(IntEnum):
-    """The rows of section 6's table: bit i of `decision_bits` is set where row i refused or fired."""
+    """The limits of an offline redemption: bit i of `decision_bits` is set where row i refused or fired."""
 
     FLOOR_LIMIT = 0
     SPLIT_SALE = 1
@@ -65,7 +66,7 @@ class Decision(IntEnum):
 
 
 class ExceptionKind(StrEnum):
-    """Why a posted record needs attention; bit i of `flags` is the i-th kind (section 2)."""
+    """Why a posted record needs attention; bit i of `flags` is the i-th kind."""
 
     OVERDRAFT = "OVERDRAFT"
     FORK = "FORK"
@@ -282,7 +283,7 @@ def head_is_signed(
 
 
 def block_digest(members: list[tuple[UUID, bytes]]) -> bytes:
-    """Return a reconcile block's 16 bytes: xor over (id, hash) of SHA-256(id ‖ hash)[:16] (section 5)."""
+    """Return a reconcile block's 16 bytes: xor over (id, hash) of SHA-256(id ‖ hash)[:16]."""
     total = 0
     for record_id, digest in members:
         total ^= int.from_bytes(sha256(record_id.bytes + digest).digest()[:16], "big")

@@ -1,4 +1,4 @@
-"""Points that pay: how many may, how many do, and which limit binds (rule 12)."""
+"""Points that pay: how many may, how many do, and which limit binds."""
 
 from __future__ import annotations
 

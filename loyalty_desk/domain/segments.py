@@ -1,4 +1,4 @@
-"""Groups of guests by what they did: the automatic ones, and own ones by saved filter (pricing.md, rule 16)."""
+"""Groups of guests by what they did: the automatic ones, and own ones by saved filter."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ class Tally:
         return came
 
     def take_split(self, positions: Sequence[int], rule: str, amount: int) -> int:
-        """Split an amount over lines by what each still costs, none below its floor; return what was taken (rule 3)."""
+        """Split an amount over lines by what each still costs, none below its floor; return what was taken."""
         left, cuts = self.left, self.cuts
         if len(positions) == 1:
             (i,) = positions

@@ -1,4 +1,4 @@
-"""The guest's tier discount: before the rules, after them, or per line where it is more than they gave (rule 5)."""
+"""The guest's tier discount: before the rules, after them, or per line where it is more than they gave."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def take_tier(trace: Trace) -> None:
 def best_of_tier(trace: Trace) -> None:
     """Put the tier's share in the place of the promotions on every line where it is larger.
 
-    The tier's discount is that of the whole check at its prices before rules, rounded once and split (rule 2).
+    The tier's discount is that of the whole check at its prices before rules, rounded once and split.
     """
     rate = _rate(trace)
     if not rate:

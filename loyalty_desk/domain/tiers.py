@@ -1,4 +1,4 @@
-"""Which tier a guest has and why: windows, upgrades at once, downgrades with grace, manual tiers (pricing.md, rule 15).
+"""Which tier a guest has and why: windows, upgrades at once, downgrades with grace, manual tiers.
 
 `standing` replays a guest's paid checks. What it says depends on its arguments alone: the same checks give the
 same history on every machine, whenever they are asked about.

@@ -25,7 +25,7 @@ made: Callable[[tuple[int, int, bool]], Run] = partial(tuple.__new__, Run)
 
 
 def spread(runs: Runs, amount: int, floor: int = 0) -> Runs:
-    """Return the runs after `amount` (minor units) is split over their units as `money.allocate` would (rule 3).
+    """Return the runs after `amount` (minor units) is split over their units as `money.allocate` would.
 
     Weights are the units' prices, no unit falls below `floor`; the amount must fit.
     """

@@ -1,4 +1,4 @@
-"""Which counters a priced check moves, so that limits hold for the next one (rule 9).
+"""Which counters a priced check moves, so that limits hold for the next one.
 
 A counter belongs to a guest or, for totals and budgets, to the program; its period is named as in `GuestFacts.uses`.
 """

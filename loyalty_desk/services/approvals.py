@@ -1,4 +1,4 @@
-"""What a manager's PIN allows: points by hand, a transfer, and a limit lifted once (till.md, 6; section 6).
+"""What a manager's PIN allows: points by hand, a transfer, and a limit lifted once.
 
 Every one is a record with both names: who stood at the till and who approved.
 """

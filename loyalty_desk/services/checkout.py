@@ -123,8 +123,8 @@ class Checkout:
         guest = draft.guest
         if guest is None or guest.tier_room is None or tier_discount(priced.quote) <= guest.tier_room:
             return priced
-        # What is beyond a code that anybody may have copied is a manager's word: section 6 of ledger-and-sync.md. Only
-        # the discount is: earning is never limited.
+        # What is beyond a code that anybody may have copied is a manager's word. Only the discount is: earning
+        # is never limited.
         return self._priced(draft, program, with_limits=with_limits, tier_withheld=True)
 
     def _priced(

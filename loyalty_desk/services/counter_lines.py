@@ -138,7 +138,7 @@ def exchange_lines(done: ExchangeDone, words: Words) -> Lines:
 
 
 def exchanged_line(words: Words) -> str:
-    """Return what cancelling an exchange leaves as it is: no return is ever undone (ledger-and-sync.md, section 6)."""
+    """Return what cancelling an exchange leaves as it is: no return is ever undone."""
     return words.gettext(
         "This was an exchange: only what was sold in it comes back. What the guest gave back then stays returned; "
         "where they keep it, sell it again."

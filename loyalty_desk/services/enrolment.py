@@ -1,4 +1,4 @@
-"""How this till joins a network (ledger-and-sync.md, section 8)."""
+"""How this till joins a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this till may still give of rules that are limited for all guests together (pricing.md, rule 9).
+"""What this till may still give of rules that are limited for all guests together.
 
 The server names a sum that this epoch may give of each, the journal keeps the sum that it has given; what is left is
 one taken from the other, whether the server has seen those sales or not. The answer in force lies in the journal too,

@@ -1,6 +1,6 @@
 """Asking the server while the guest waits: points held for a check, whose a code is, what is left of a sale.
 
-A link that answers makes every redemption a request that may be declined (ledger-and-sync.md, section 6); silence falls
+A link that answers makes every redemption a request that may be declined; silence falls
 back to the till's own limits. Every outcome is journalled, so that a server that lost its last minutes can be told.
 """
 

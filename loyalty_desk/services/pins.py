@@ -1,4 +1,4 @@
-"""Who somebody at the till is: staff of this store, their PINs, and the pause after wrong ones (till.md, 7)."""
+"""Who somebody at the till is: staff of this store, their PINs, and the pause after wrong ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many points a guest may redeem at this till now: the rows of ledger-and-sync.md, section 6."""
+"""How many points a guest may redeem at this till now: each limit of a store's profile, and the lowest that binds."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def allowance(profile: ProfileRow, basis: Basis) -> Allowance:
 def allowance_online(profile: ProfileRow, points: int, code: CodeKind) -> Allowance:
     """Return what the server may be asked to hold of `points` for such a code: it decides, this is what it can grant.
 
-    The till's own limits are for redemptions that nobody can decline (section 6).
+    The till's own limits are for redemptions that nobody can decline.
     """
     limit, known = profile.online_cvm.get(code.value, 0), max(0, points)
     rows = (
@@ -110,7 +110,7 @@ def allowance_online(profile: ProfileRow, points: int, code: CodeKind) -> Allowa
 def overdraft_bound(profile: ProfileRow, points: int, balance: int) -> int:
     """Return how far a guest's `balance` can be overdrawn by `points` tills (or hubs) that are all cut off.
 
-    The exposure bound of section 6: N · min(C, U · F) less the balance in floor mode; each till in turn the whole
+    The bound of INV-14: N · min(C, U · F) less the balance in floor mode; each till in turn the whole
     balance where what is known may be spent; nothing where nothing is redeemed offline.
     """
     if profile.mode == "floor":

@@ -1,4 +1,4 @@
-"""Registering a guest at the counter, with the server or without (till.md, 5).
+"""Registering a guest at the counter, with the server or without.
 
 The till makes the guest's id and records the fact; the fields go beside it. Until the server has it the guest is
 provisional: earns, spends nothing. A phone that somebody has already gives no right over their points, here or there.

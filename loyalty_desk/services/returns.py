@@ -1,4 +1,4 @@
-"""Voids, refunds and exchanges by the original check (till.md, 4; pricing.md, rules 17 and 18).
+"""Voids, refunds and exchanges by the original check.
 
 A sale of this till's own journal is worked out here in full, with its own program. Of another till's sale only goods
 and money are recorded; the server computes the points, which follow at sync.

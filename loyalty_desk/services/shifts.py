@@ -1,4 +1,4 @@
-"""Shifts: who stands at the till, since when, and what the shift has come to (till.md, 7).
+"""Shifts: who stands at the till, since when, and what the shift has come to.
 
 A shift is a Z-session: its business day is the day it was opened on, whatever midnight says meanwhile.
 """

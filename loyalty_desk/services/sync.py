@@ -145,7 +145,7 @@ class SyncEngine:
         return self._outcome(online=True, error=code, retry_after=said.retry_after)
 
     def _give_up_data(self) -> str:
-        """Be a revoked till: it keeps its facts and gives up everybody's data (section 8)."""
+        """Be a revoked till: it keeps its facts and gives up everybody's data."""
         self._cache.wipe(None)
         self._recorder.leases.give_up()
         self._notify("till_revoked")

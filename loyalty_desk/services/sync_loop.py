@@ -61,7 +61,7 @@ class SyncLoop:
             _LOG.exception("what listens to sync failed; sync goes on")
 
     def delay(self, outcome: SyncOutcome) -> float:
-        """Return the seconds to wait after an attempt: full jitter from 1 s, doubling up to 5 min (section 5)."""
+        """Return the seconds to wait after an attempt: full jitter from 1 s, doubling up to 5 min."""
         if outcome.done or outcome.pushed:
             # Ten thousand records go out in twenty pushes, each of which a busy server or a bad link may be the last to
             # let through: who gets on is not kept waiting longer each time. Rows pulled prove nothing: a cache that

@@ -1,4 +1,4 @@
-"""Whose word the till takes: the network's keys, vouched for by its root (guest-code.md, Keys)."""
+"""Whose word the till takes: the network's keys, vouched for by its root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the till's clock may be trusted, and what time it most likely is (ledger-and-sync.md, section 7)."""
+"""How far the till's clock may be trusted, and what time it most likely is."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def renew(journal: SqliteJournal, key: bytes, witness: Witness) -> Finding:
 
 
 def examine(journal: SqliteJournal, witness: Witness, aside: Path | None) -> Finding:
-    """Compare the journal with its witness and its own chain (section 3, Boot)."""
+    """Compare the journal with its witness and its own chain."""
     seen = witness.read()
     if journal.is_empty or aside is not None:
         # A till that has joined a network has had an epoch: an empty journal is a lost one, with or without a witness.

@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 def connect(path: Path, key: bytes, *, durable: bool, cache_kib: int, vfs: str | None = None) -> apsw.Connection:
-    """Return a connection with the settings of ledger-and-sync.md, section 3.
+    """Return a connection with the settings that the till's files are kept by.
 
     `durable` means `synchronous=FULL`: a returned COMMIT is on the disk. `vfs` names another file layer, for tests.
     Raises `Unreadable`; `Refused` `data_folder_readonly`, `data_folder_unusable`, `disk_full`, `journal_unavailable`.

@@ -1,4 +1,4 @@
-"""What is done for the journal every night: a copy, and room made of what the server has held for long (section 3)."""
+"""What is done for the journal every night: a copy, and room made of what the server has held for long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a guest has shown, checked by the server again: who it is and what it may spend (guest-code.md).
+"""What a guest has shown, checked by the server again: who it is and what it may spend.
 
 A code names somebody or nobody; whatever else is wrong with it is a doubt, which stops points and not the guest.
 """

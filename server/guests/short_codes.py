@@ -1,4 +1,4 @@
-"""Short codes: six digits that a guest reads out, one at a time, for five minutes (guest-code.md)."""
+"""Short codes: six digits that a guest reads out, one at a time, for five minutes."""
 
 from __future__ import annotations
 

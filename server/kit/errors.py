@@ -8,7 +8,7 @@ import sqlalchemy.exc
 
 from loyalty_desk.wire.v1.errors import ErrorAnswer, ErrorCode
 
-# SQLSTATE classes that say the database is away, busy or ill, and nothing about the data (section 5).
+# SQLSTATE classes that say the database is away, busy or ill, and nothing about the data.
 _OUTAGE_CLASSES = frozenset({"08", "40", "53", "57", "58", "XX"})
 # Two transactions met: a deadlock, or an order in which they cannot both have been.
 _CONFLICT_CLASS = "40"

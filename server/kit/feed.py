@@ -1,4 +1,4 @@
-"""The change feed: one dense counter a network, handed out in the order of commits (ledger-and-sync.md, 2 and 5).
+"""The change feed: one dense counter a network, handed out in the order of commits.
 
 A row of the feed is a row of some table as a till may see it. Here stand only its number and the digest of its present
 state, in one table for all of them: one index to page by, a tombstone is a row without a digest, and the tables

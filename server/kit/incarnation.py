@@ -1,4 +1,4 @@
-"""One unbroken life of the server database, and noticing that another one has begun (ledger-and-sync.md, section 1).
+"""One unbroken life of the server database, and noticing that another one has begun.
 
 A database that was put back to an earlier state has forgotten what tills were told it holds. Three things tell: another
 system identifier or timeline (a restore into a new cluster, a failover), a feed shorter than the witness file says, or

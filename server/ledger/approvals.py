@@ -1,4 +1,4 @@
-"""Points that wait for a manager (section 6): seen, let go, or taken back, by somebody named and with a reason.
+"""Points that wait for a manager: seen, let go, or taken back, by somebody named and with a reason.
 
 What was granted above what a day may give lies in a held lot: it is the guest's and pays for nothing. The exception
 that told of it is settled with the last of its lots, and keeps who decided and why.

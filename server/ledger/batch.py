@@ -1,4 +1,4 @@
-"""One push in one transaction: sort its records, plan their postings, write the plan (ledger-and-sync.md, section 5).
+"""One push in one transaction: sort its records, plan their postings, write the plan.
 
 Lock order: the device, which makes its pushes take turns; guests' accounts by id, with their states; system accounts by
 id; the feed's counter. The last two in the last statements before the commit.

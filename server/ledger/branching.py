@@ -1,4 +1,4 @@
-"""Where a push belongs in the life of a till's journal: appended, seen before, after a gap, or forked (section 5)."""
+"""Where a push belongs in the life of a till's journal: appended, seen before, after a gap, or forked."""
 
 from __future__ import annotations
 

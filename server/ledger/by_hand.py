@@ -1,4 +1,4 @@
-"""How many points a till may give by hand before a manager looks (section 6): so many each time, so many a day."""
+"""How many points a till may give by hand before a manager looks: so many each time, so many a day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many points one check and one day may give a guest before a manager looks (section 6, settlement).
+"""How many points one check and one day may give a guest before a manager looks.
 
 A till with its own key can claim any points of any check, and pricing again cannot see an invented one. What is above
 the program's highest rate on what was paid, or above the profile's cap of a day, is posted, so nothing is lost. It lies

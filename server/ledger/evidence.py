@@ -1,4 +1,4 @@
-"""Whether what a till kept of a guest's code bears the points that were spent with it (section 6, settlement).
+"""Whether what a till kept of a guest's code bears the points that were spent with it.
 
 A redemption is a fact and is posted whatever comes of this. Where its evidence fails the guest is not charged: the
 store that took it is.

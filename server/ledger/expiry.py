@@ -1,4 +1,4 @@
-"""Dead points leave the ledger once their grace is over, and shown points follow the calendar (pricing.md, rule 13).
+"""Dead points leave the ledger once their grace is over, and shown points follow the calendar.
 
 A lot is dead at its end whether or not this has run: what a guest can spend never counts it. The grace is for facts
 that a till recorded in time and could not send.

@@ -1,6 +1,6 @@
 """What is looked at beside a batch's postings: evidence, steps shown twice, lapsed holds, what weak codes gave.
 
-Nothing here refuses a record (section 6, settlement). What does not hold becomes an exception, and an offline
+Nothing here refuses a record. What does not hold becomes an exception, and an offline
 redemption that nothing bears is charged to the store that took it instead of the guest.
 """
 

@@ -1,7 +1,7 @@
 """Reading a push in memory, before anything is written: which records are what they claim to be.
 
 A record is what it claims when its bytes hash to its hash and its successor in the push is chained to it; the
-signature of the last one then vouches for all of them (ledger-and-sync.md, section 4).
+signature of the last one then vouches for all of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sales made while points were alive, that came after these had died and their grace was over (section 6).
+"""Sales made while points were alive, that came after these had died and their grace was over.
 
 The points come back first, in a transaction of their own that reverses their expiry, dead but there; the sale is then
 posted as if it had come in time, by the same arithmetic of lots. What is left of them dies again at the next run. Of a

@@ -1,4 +1,4 @@
-"""A guest's lots as the ledger stores them: what a posting makes, uses and touches (section 2; pricing.md, rule 13).
+"""A guest's lots as the ledger stores them: what a posting makes, uses and touches.
 
 Which lot is alive, goes first and lives on is the kernel's arithmetic, and a property holds the kernel's own ledger and
 this one to each other. `sum(remaining) - debt` is what the account has posted, and never are both above zero (INV-15).

@@ -1,4 +1,4 @@
-"""What was set aside, posted after all: a manager names the last record that is believed (section 8).
+"""What was set aside, posted after all: a manager names the last record that is believed.
 
 Of a revoked till everything of that line up to it is posted as if it had just been pushed; what comes after it stays in
 quarantine. So are records that a later program wrote, once this server has been upgraded and can read them.

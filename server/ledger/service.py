@@ -1,4 +1,4 @@
-"""Posting pushes: who may, how many at once, what is tried again and what is set aside (section 5)."""
+"""Posting pushes: who may, how many at once, what is tried again and what is set aside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each night: what counts in a guest's window today, and the tier that follows from it (pricing.md, rule 15).
+"""Each night: what counts in a guest's window today, and the tier that follows from it.
 
 Nothing is added up from night to night: a guest's checks are replayed by `loyalty_desk.domain.tiers`, so late facts,
 refunds and nights without a review change nothing. What a guest brought along counts as paid on the day it came.

@@ -1,4 +1,4 @@
-"""When a fact happened, for whatever depends on dates: its own clock, corrected and held within bounds (section 7)."""
+"""When a fact happened, for whatever depends on dates: its own clock, corrected and held within bounds."""
 
 from __future__ import annotations
 

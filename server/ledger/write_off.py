@@ -1,4 +1,4 @@
-"""What guests owe after two offline tills spent the same points, and when a store bears it (sections 6 and 10).
+"""What guests owe after two offline tills spent the same points, and when a store bears it.
 
 A debt belongs to the postings that nothing covered; credits repay the eldest first, so what is still owed belongs to
 the latest. After 90 days it is written off to the store that accepted the redemption. Where the program says

@@ -1,7 +1,7 @@
 """A network's signing keys and the set that names them, signed by the root whose private half is on paper alone.
 
 A new key is published seven days before it is used, so that a till that was offline for a week still knows it; the
-first, and one that replaces a stolen key, at once (guest-code.md, Keys).
+first, and one that replaces a stolen key, at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The first load of tills: one snapshot a network, made once and served to all of them (section 5).
+"""The first load of tills: one snapshot a network, made once and served to all of them.
 
 It is made in a thread with a connection and an event loop of its own, in one REPEATABLE READ transaction: requests go
 on meanwhile, and a till that asks is told to come back.

@@ -1,4 +1,4 @@
-"""Hello: who lives here, what time it is, how far each epoch has come (ledger-and-sync.md, section 5)."""
+"""Hello: who lives here, what time it is, how far each epoch has come."""
 
 from __future__ import annotations
 

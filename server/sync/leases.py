@@ -1,4 +1,4 @@
-"""Leases: what a till may give of rules that are limited for all guests together (pricing.md, rule 9).
+"""Leases: what a till may give of rules that are limited for all guests together.
 
 A limit is never given more often than it says, for what every till may have given or may still give is out of the pool
 before anybody else gets it. A till names what it has given in all and which answer is in force there: only that word

@@ -1,4 +1,4 @@
-"""Pull: the changes a till has not seen, in the order of their commits, and a digest of the whole (section 5)."""
+"""Pull: the changes a till has not seen, in the order of their commits, and a digest of the whole."""
 
 from __future__ import annotations
 

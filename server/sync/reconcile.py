@@ -1,4 +1,4 @@
-"""Reconcile: what the server holds of an epoch, block by block, whatever heads and acknowledgements say (section 5)."""
+"""Reconcile: what the server holds of an epoch, block by block, whatever heads and acknowledgements say."""
 
 from __future__ import annotations
 

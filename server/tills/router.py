@@ -1,4 +1,4 @@
-"""The two paths by which a till joins a network (ledger-and-sync.md, section 8)."""
+"""The two paths by which a till joins a network."""
 
 from __future__ import annotations
 

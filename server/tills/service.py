@@ -1,4 +1,4 @@
-"""How a till joins a network (ledger-and-sync.md, section 8): a one-time code, eight characters compared, a token.
+"""How a till joins a network: a one-time code, eight characters compared, a token.
 
 Of codes and tokens only hashes are kept. Each step is a transaction of its own, so that voiding a code that was used
 twice is committed although its user gets an error.

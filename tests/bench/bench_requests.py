@@ -41,7 +41,7 @@ from tests.server.fake_till import Clock, FakeTill
 
 GUESTS, POINTS, CONNECTIONS, TILLS = 1_000, 4_000, 32, 8
 BEFORE, SHARE = 200, 0.7
-# Of the limit: quality.md asks 30 % of the echo's rate, 20 % for what is committed.
+# Of the limit: asked for are 30 % of the echo's rate, 20 % for what is committed.
 REACH = {"guest lookup": 30, "hold": 30, "quote": 30, "commit": 20}
 
 

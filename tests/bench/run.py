@@ -1,6 +1,6 @@
 """`make bench`: runs every bench in a process of its own and says what machine this is.
 
-`make bench BENCH=till` runs `bench_till.py` alone. Figures are ratios within one run (`quality.md` of the design);
+`make bench BENCH=till` runs `bench_till.py` alone. Figures are ratios within one run;
 absolute times are printed beside them and depend on the machine and on what else it does.
 """
 

@@ -202,7 +202,7 @@ def refused_redemption(till: Callable[..., Result], *arguments: str) -> str:
 def test_each_limit_of_a_redemption_without_the_server_says_why(
     till: Callable[..., Result], done: Callable[..., dict[str, Any]]
 ) -> None:
-    """Section 6, in the order in which a counter meets them; earning is never refused."""
+    """All of them, in the order in which a counter meets them; earning is never refused."""
     assert refused_redemption(till, "--code", "1000000016", "--points", "10").endswith(
         "a number is not enough to use points. Ask the guest for the card."
     )

@@ -1,4 +1,4 @@
-"""How often a scenario is tried: a few times in `make test`, as often as the design says in `make scenarios`."""
+"""How often a scenario is tried: a few times in `make test`, in full in `make scenarios`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another reading of section 4, sharing no line with ours: prove an exported journal with hashlib and json alone.
+"""Another reading of records, sharing no line with ours: prove an exported journal with hashlib and json alone.
 
     python tests/scenarios/independent_verify.py FILE.ldx KEY_HEX
 

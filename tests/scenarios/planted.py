@@ -1,4 +1,4 @@
-"""The nine defects of the design, each with the test that has to fail on it.
+"""Nine defects that such a ledger could have, each with the test that has to fail on it.
 
     ack before commit              caught   4.1 s  tests/simulation/test_simulation.py::…
 
@@ -31,7 +31,7 @@ _POWER = "tests/scenarios/test_power.py::"
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A name of the design, what puts it in, and the test that catches it."""
+    """A name, what puts it in, and the test that catches it."""
 
     name: str
     put_in: Callable[[], AbstractContextManager[object]]

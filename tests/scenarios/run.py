@@ -1,4 +1,4 @@
-"""`make scenarios [N=17]`: every fault scenario of the design by its test or harness, a line each; `N=1,4-7` some.
+"""`make scenarios [N=17]`: every fault scenario by its test or harness, a line each; `N=1,4-7` some.
 
     17  D   3.4 s  PASS     Two tills offline redeem the same 500 of 500 points
 
@@ -39,7 +39,7 @@ class Outcome:
 
 
 def run(tests: Sequence[str]) -> Outcome:
-    """Run tests by their node ids, in the counts of the design."""
+    """Run tests by their node ids, in full."""
     if not tests:
         return Outcome("MISSING", 0.0)
     started = time.monotonic()
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run what is asked for, print a line each; return the exit code."""
     given = dict(one.split("=", 1) for one in arguments if "=" in one)
     if given.keys() - {"N"} or {one for one in arguments if "=" not in one} - {"README"}:
-        print("Only N=17 (or N=1,4-7), or README, is understood; nothing runs all 72 as often as the design says.")
+        print("Only N=17 (or N=1,4-7), or README, is understood; nothing runs all 72 in full.")
         return 2
     if "README" in arguments:
         from tests.scenarios.readme import write

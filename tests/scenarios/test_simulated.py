@@ -339,7 +339,7 @@ def test_two_tills_offline_redeem_the_same_points(make: Make) -> None:
 
 @pytest.mark.parametrize("tills", range(1, 21))
 def test_offline_redemption_stays_within_the_bound(make: Make, tills: int) -> None:
-    """Section 6: what a guest may come to owe is N times the offline limit, less what is there."""
+    """INV-14: what a guest may come to owe is N times the offline limit, less what is there."""
     profile, points = ProfileRow(), 150
     world = make(tills=tills, points=points)
     for _ in range(4):

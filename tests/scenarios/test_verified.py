@@ -1,4 +1,4 @@
-"""An export is proved record by record, by us and by a reading of the design that shares no code with ours."""
+"""An export is proved record by record, by us and by a reading that shares no code with ours."""
 
 from __future__ import annotations
 

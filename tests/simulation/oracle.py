@@ -1,4 +1,4 @@
-"""What must hold when a run has come to rest: nothing lost, nothing doubled, the invariants of section 10."""
+"""What must hold when a run has come to rest: nothing lost, nothing doubled, the invariants of docs/invariants.md."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ def _balances(world: World, tables: Tables, note: _Note) -> None:
 
 
 def _priced(world: World, tables: Tables, note: _Note) -> None:
-    """Section 5: a posted sale, priced again with the program it names, comes to what the till has charged."""
+    """A posted sale, priced again with the program it names, comes to what the till has charged."""
     for tx in tables.txs.values():
         record = _read(tx.payload)
         if record.kind is not RecordKind.SALE or record.check is None or "program_hash" not in record.check:
@@ -282,7 +282,7 @@ def _heads(world: World, tables: Tables, note: _Note) -> None:
 
 
 def _clones(world: World, tables: Tables, note: _Note) -> None:
-    """Section 8: where two tills went on with one journal, in turns, a person is told to enrol both anew; else nobody.
+    """Where two tills went on with one journal, in turns, a person is told to enrol both anew; else nobody.
 
     What waited was posted later than it was sold: nobody's turn. A machine that is put back to an epoch before its own,
     with records there that nobody has seen, or of whose lost journal a push arrives late, goes on with two epochs in
@@ -306,7 +306,7 @@ def _clones(world: World, tables: Tables, note: _Note) -> None:
 
 
 def _exposure(world: World, tables: Tables, note: _Note) -> None:
-    """INV-14: with honest tills a guest owes at most what section 6 allows: N times the offline limit of a code."""
+    """INV-14: with honest tills a guest owes at most what the bound allows: N times the offline limit of a code."""
     if world.plan.faults & REWINDS:
         return
     bound = len(world.tills) * 200  # U redemptions of at most the 100 points that LD1 may redeem

@@ -66,7 +66,7 @@ def payable(tally: Tally, acting: Acting, positions: Sequence[int], *, delivery:
 
 
 def cut(amounts: list[int], cap: int | None) -> list[int]:
-    """Return the amounts cut to `cap` in all, split by what it cuts (rule 2)."""
+    """Return the amounts cut to `cap` in all, split by what it cuts."""
     if cap is None or sum(amounts) <= cap:
         return amounts
     # No share of what does not suffice exceeds its weight, so the ceilings need not be looked at.

@@ -1,4 +1,4 @@
-"""Money, points and counters that come back of a sale (pricing.md, rules 17 and 18)."""
+"""Money, points and counters that come back of a sale."""
 
 from __future__ import annotations
 

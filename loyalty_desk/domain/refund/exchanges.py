@@ -1,4 +1,4 @@
-"""A return and a sale in one, and what a return leaves a guest with (rule 17)."""
+"""A return and a sale in one, and what a return leaves a guest with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points taken back by the earning rule on the returned price (`points_reversal: formula`, rule 17)."""
+"""Points taken back by the earning rule on the returned price (`points_reversal: formula`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Returns of a sale: by lines and units, by amount, whole (rules 17 and 18).
+"""Returns of a sale: by lines and units, by amount, whole.
 
 Everything is worked out from the start of the sale to the state after the return, less what came back before: however a
 guest returns a check piece by piece, the pieces sum to the whole, and none exceeds what was paid or spent.

@@ -1,4 +1,4 @@
-"""A check as it was sold, line by line and unit by unit: what each unit paid, earned and spent (rule 17)."""
+"""A check as it was sold, line by line and unit by unit: what each unit paid, earned and spent."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True)
 class OfflineUse:
-    """Redemptions since the last sync (ledger-and-sync.md, section 6): of one guest, and of the whole till."""
+    """Redemptions since the last sync: of one guest, and of the whole till."""
 
     guest_points: int = 0
     guest_count: int = 0

@@ -1,4 +1,4 @@
-"""How what is typed into the one field is read (till.md, section 1): card, number, phone, code, or amount."""
+"""How what is typed into the one field is read: card, number, phone, code, or amount."""
 
 from __future__ import annotations
 

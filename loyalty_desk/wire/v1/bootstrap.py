@@ -1,4 +1,4 @@
-"""The first load of a till: a SQLite file of all that the feed says at one moment (ledger-and-sync.md, section 5).
+"""The first load of a till: a SQLite file of all that the feed says at one moment.
 
 The tables here are the till's own: a file that has arrived whole only has to be encrypted. They and the order of the
 values in a guest's body may only be added to; anything else is another `FORMAT`.

@@ -1,4 +1,4 @@
-"""How bodies travel: msgpack, ids as 16 raw bytes, optionally zstd (ledger-and-sync.md, section 5)."""
+"""How bodies travel: msgpack, ids as 16 raw bytes, optionally zstd."""
 
 from __future__ import annotations
 

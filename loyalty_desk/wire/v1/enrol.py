@@ -1,4 +1,4 @@
-"""How a till joins a network (ledger-and-sync.md, section 8), and the pairing text that starts it."""
+"""How a till joins a network, and the pairing text that starts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Online redemption: points held for a check before it is recorded (ledger-and-sync.md, section 5).
+"""Online redemption: points held for a check before it is recorded.
 
 ``POST /holds`` with `HoldRequest` → `HoldAnswer`; the same id again answers `exists` with the hold as it is.
 ``POST /holds/void`` with `HoldVoid` → `HoldAnswer`: a check that is not paid gives its points back at once.

@@ -1,4 +1,4 @@
-"""What a till asks the server about one guest or one sale (ledger-and-sync.md, sections 5 and 6).
+"""What a till asks the server about one guest or one sale.
 
 ``POST /guests/lookup`` with `GuestLookup` → `GuestsFound`; ``POST /sales/lookup`` with `SaleLookup` → `SaleFound`.
 Bodies, never addresses: a phone number must not be left in a log. Both are limited to 60 a minute and 2 000 a day a

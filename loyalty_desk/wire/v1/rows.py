@@ -112,7 +112,7 @@ class KeysetRow(msgspec.Struct, frozen=True):
 
 
 class ProfileRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Offline limits of section 6; key: the profile's name. Amounts in smallest point units.
+    """Limits of redemption without the server and with it; key: the profile's name. Amounts in smallest point units.
 
     `mode`: deny, floor or known_balance. `cvm` maps a code's kind to the points it may redeem offline, `online_cvm`
     to those of one online redemption; above `confirm_points` a day the guest confirms with a short code.

@@ -1,4 +1,4 @@
-"""`POST /sync/salvage`: somebody else brings the records of a till that cannot push them itself (section 4)."""
+"""`POST /sync/salvage`: somebody else brings the records of a till that cannot push them itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hello, push, reconcile and pull (ledger-and-sync.md, section 5). Times are milliseconds UTC."""
+"""Hello, push, reconcile and pull. Times are milliseconds UTC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks, stores, tills, guests, programs, the ledger and the feed (ledger-and-sync.md, section 2)."""
+"""Networks, stores, tills, guests, programs, the ledger and the feed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # The monotonic clock of one boot tells when a record was made, whatever the wall clock said (section 7).
+    # The monotonic clock of one boot tells when a record was made, whatever the wall clock said.
     op.execute("alter table device add column clock_boot uuid, add column clock_ms bigint, add column clock_at bigint")
     op.execute("alter table quarantine add column private_sealed bytea")
     op.execute("alter table exception drop constraint exception_kind_check")

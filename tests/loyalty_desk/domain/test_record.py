@@ -120,7 +120,7 @@ SALE_SIG = (
 
 
 def verify_by_the_document(records: list[SealedRecord], public: bytes) -> None:
-    """Section 4 in its own words, with hashlib and json alone; raises AssertionError at the first bad place."""
+    """The format in its own words, with hashlib and json alone; raises AssertionError at the first bad place."""
     first = json.loads(records[0].payload)
     raw_network = bytes.fromhex(first["network"].replace("-", ""))
     raw_device = bytes.fromhex(first["device"].replace("-", ""))

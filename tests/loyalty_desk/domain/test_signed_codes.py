@@ -32,7 +32,7 @@ u8, u16, u32 = st.integers(0, 255), st.integers(0, 65_535), st.integers(0, (1 <<
 handles = st.integers(0, (1 << 64) - 1)
 
 
-# The independent reader: strings of bits, slices and hashlib, written from guest-code.md and nothing else.
+# The independent reader: strings of bits, slices and hashlib, sharing no line with the kernel.
 
 
 def bits_of(text: str) -> str:

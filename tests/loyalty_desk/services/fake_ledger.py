@@ -1,4 +1,4 @@
-"""A ledger in memory that obeys section 5 of the contract, and a network that fails as told."""
+"""A ledger in memory that obeys the contract of `wire.v1`, and a network that fails as told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A till that was tampered with dates sales back, to wake points that died long ago: section 7 holds it to its past."""
+"""A till that was tampered with dates sales back to wake points that died long ago: the server holds it to its past."""
 
 from __future__ import annotations
 

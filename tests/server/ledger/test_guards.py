@@ -177,7 +177,7 @@ async def test_an_ld3_and_a_code_that_only_the_server_can_check(world: World) ->
     (card,) = await codes.issued(world.ground, world.network, guest.id, world.clock.now(), timedelta(days=1))
     code = _read(card.text)
     redeem(till, guest.id, 50, code)
-    redeem(till, guest.id, 50, code)  # it turns over nothing: what bounds it is section 6
+    redeem(till, guest.id, 50, code)  # it turns over nothing: the limits bound it
     for kind in (CodeKind.LD2, CodeKind.SHORT):
         redeem(till, guest.id, 50, None, credential=Credential(kind, None))
     assert await flags(world, till) == [0, 0, 0, EVIDENCE, EVIDENCE]

@@ -1,6 +1,6 @@
 """Settings, from F12: language, theme, sounds, camera, scanner, which network this is, and leaving it.
 
-Behind a manager's PIN (till.md, 11). Every choice holds at once, so that a scanner is tried where it is chosen: what
+Behind a manager's PIN. Every choice holds at once, so that a scanner is tried where it is chosen: what
 is read while the page is in front is shown on it and is nobody's sale.
 """
 

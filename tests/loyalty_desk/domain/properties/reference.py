@@ -1,4 +1,4 @@
-"""A slow model of stacking and splitting, written from pricing.md (rules 2, 3, 5 to 8) and not from the kernel.
+"""A slow model of stacking and splitting, written from what a program means and not from the kernel.
 
 Every unit is an entry of a list, every share a Fraction, every rule is tried on a copy of everything. It knows
 percentages and fixed amounts, thresholds, groups, exclusivity, floors, caps, manual and tier discounts.
@@ -22,12 +22,12 @@ def half_up(value: Fraction) -> int:
 
 
 def percent_of(amount: int, rate_bp: int) -> int:
-    """The discount that leaves the price rounded half up (rule 2)."""
+    """The discount that leaves the price rounded half up."""
     return amount - half_up(amount * (1 - Fraction(rate_bp, 10_000)))
 
 
 def split(amount: int, weights: list[int], room: list[int]) -> list[int]:
-    """Largest remainder, ties to the earlier; a full part leaves and the excess is spread over the others (rule 3)."""
+    """Largest remainder, ties to the earlier; a full part leaves and the excess is spread over the others."""
     parts = [0] * len(weights)
     while amount > 0:
         takers = [k for k in range(len(weights)) if parts[k] < room[k]]
