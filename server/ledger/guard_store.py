@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -25,6 +25,9 @@ from server.ledger import late
 from server.ledger.evidence import Card
 from server.ledger.late import Late
 from server.networks import service as networks
+
+# A day's sales that come later than this begin it anew: no more than another day allows a till anyhow.
+_UNPROVED_KEPT = timedelta(days=35)
 
 Rows = Callable[[AsyncConnection, UUID, Sequence[UUID], Sequence[int]], Awaitable[list[Change]]]
 
@@ -50,6 +53,16 @@ class TierUse:
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class UnprovedUse:
+    """That a sale redeemed `points` > 0 with a code that proves nothing, on a day since 1970 UTC."""
+
+    device: UUID
+    day: int
+    tx: UUID
+    points: int
+
+
 class GuardStore(Protocol):
     """Within the posting's transaction; what writes is called with the guests' accounts locked."""
 
@@ -69,6 +82,10 @@ class GuardStore(Protocol):
         """Return the limits that hold in a store."""
         ...
 
+    async def past_profiles(self, store: UUID) -> list[tuple[datetime, ProfileRow]]:
+        """Return the limits that held before in a store, with when they were replaced."""
+        ...
+
     async def end_holds(self, sales: Mapping[UUID, UUID], now: datetime) -> dict[UUID, Settled]:
         """End holds by the sales that name them."""
         ...
@@ -85,8 +102,16 @@ class GuardStore(Protocol):
         """Note discounts, and return all of each guest's day, the elder sale first."""
         ...
 
-    async def add_unproved(self, points: Mapping[tuple[UUID, int], int]) -> dict[tuple[UUID, int], int]:
-        """Add what tills redeemed without proof, by till and day since 1970 UTC, and return the sums with it."""
+    async def unproved(self, days: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], int]:
+        """Return what tills have redeemed without proof, by till and day; days without are left out."""
+        ...
+
+    async def take_unproved(self, sales: Iterable[UUID]) -> list[UnprovedUse]:
+        """Forget what these sales redeemed without proof, and return it."""
+        ...
+
+    async def put_unproved(self, uses: Sequence[UnprovedUse], now: datetime) -> None:
+        """Note what sales redeemed without proof."""
         ...
 
     async def late(self, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
@@ -153,6 +178,10 @@ class PostgresGuards:
     async def profile(self, store: UUID) -> ProfileRow:
         """Return the limits that hold in a store."""
         return await networks.profile_of(self._connection, self._network, store)
+
+    async def past_profiles(self, store: UUID) -> list[tuple[datetime, ProfileRow]]:
+        """Return the limits that held before in a store."""
+        return await networks.past_profiles_of(self._connection, self._network, store)
 
     async def end_holds(self, sales: Mapping[UUID, UUID], now: datetime) -> dict[UUID, Settled]:
         """End holds by the sales that name them."""
@@ -229,21 +258,45 @@ class PostgresGuards:
             made.setdefault((row.guest_id, row.business_day), []).append(TierUse(*row))
         return made
 
-    async def add_unproved(self, points: Mapping[tuple[UUID, int], int]) -> dict[tuple[UUID, int], int]:
-        """Add what tills redeemed without proof, and return the sums with it."""
-        keys = sorted(points)
+    async def unproved(self, days: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], int]:
+        """Return what tills have redeemed without proof."""
+        keys = list(days)
         found = await fetch(
             self._connection,
-            "insert into unproved_use as u (network_id, device_id, day, points)"
-            " select $1, * from unnest($2::uuid[], $3::integer[], $4::bigint[])"
-            " on conflict (network_id, device_id, day) do update set points = u.points + excluded.points"
-            " returning device_id, day, points",
+            "select u.device_id, u.day, sum(u.points)::bigint from unproved_use u"
+            " join unnest($2::uuid[], $3::integer[]) as t (device, day) on t.device = u.device_id and t.day = u.day"
+            " where u.network_id = $1 group by u.device_id, u.day",
             self._network,
             [device for device, _ in keys],
             [day for _, day in keys],
-            [points[key] for key in keys],
         )
-        return {(row.device_id, row.day): int(row.points) for row in found}
+        return {(device, day): points for device, day, points in found}
+
+    async def take_unproved(self, sales: Iterable[UUID]) -> list[UnprovedUse]:
+        """Forget what these sales redeemed without proof, and return it."""
+        found = await fetch(
+            self._connection,
+            "delete from unproved_use where network_id = $1 and tx_id = any($2::uuid[])"
+            " returning device_id, day, tx_id, points",
+            self._network,
+            list(sales),
+        )
+        return [UnprovedUse(*row) for row in found]
+
+    async def put_unproved(self, uses: Sequence[UnprovedUse], now: datetime) -> None:
+        """Note what sales redeemed without proof."""
+        await self._connection.exec_driver_sql(
+            "insert into unproved_use (network_id, noted_at, device_id, day, tx_id, points)"
+            " select $1, $2, * from unnest($3::uuid[], $4::integer[], $5::uuid[], $6::bigint[])",
+            (
+                self._network,
+                now,
+                [one.device for one in uses],
+                [one.day for one in uses],
+                [one.tx for one in uses],
+                [one.points for one in uses],
+            ),
+        )
 
     async def late(self, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
         """As `late.look`."""
@@ -256,6 +309,16 @@ class PostgresGuards:
             return await self._rows(connection, network, guests, [])
 
         await late.reinstate(self._connection, self._network, wanted, render, now)
+
+
+async def forget_unproved(connection: AsyncConnection, network: UUID, now: datetime, limit: int = 5_000) -> int:
+    """Forget up to `limit` sales that redeemed without proof so long ago that no day is counted on; return how many."""
+    done = await connection.exec_driver_sql(
+        "delete from unproved_use where network_id = $1 and tx_id in"
+        " (select tx_id from unproved_use where network_id = $1 and noted_at < $2 limit $3)",
+        (network, now - _UNPROVED_KEPT, limit),
+    )
+    return int(done.rowcount)
 
 
 def _columns(uses: Sequence[StepUse]) -> tuple[list[bytes], list[bytes], list[int]]:

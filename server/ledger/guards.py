@@ -7,9 +7,11 @@ redemption that nothing bears is charged to the store that took it instead of th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,12 +23,12 @@ from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.quote import TIER_RULE
-from loyalty_desk.domain.record import ExceptionKind, Record
+from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind
 from loyalty_desk.wire.v1.rows import ProfileRow
 from server.holds.service import Settled
 from server.kit.feed import Change
 from server.ledger.evidence import Card, doubts, needs_proof, step_shown
-from server.ledger.guard_store import GuardStore, StepUse, TierUse
+from server.ledger.guard_store import GuardStore, StepUse, TierUse, UnprovedUse
 from server.ledger.late import Reinstate, late_sales
 from server.ledger.posting import Fact, Raised, TermsOf
 from server.ledger.returns import SALES
@@ -41,6 +43,7 @@ class Guards:
         self._cards: Mapping[int, Card] = {}
         self._doubts: Mapping[UUID, Doubt] = {}
         self._profiles: dict[UUID, ProfileRow] = {}
+        self._past: dict[UUID, list[tuple[datetime, ProfileRow]]] = {}
         self.changes: list[Change] = []
 
     async def look(self, facts: Sequence[Fact], earliest: Mapping[UUID, int]) -> None:
@@ -69,8 +72,8 @@ class Guards:
                 if not held.in_time:
                     details: dict[str, Json] = {"hold": str(held.hold), "state": held.state}
                     found.setdefault(fact.record.id, []).append(Raised(ExceptionKind.HOLD_EXPIRED, fact.guest, details))
-        unproved = [fact for fact in facts if _is_unproved(fact.record) and fact.record.id not in doubts.keys() | borne]
-        for tx, raised in (await self._too_much_a_day(unproved)).items():
+        unproved = {fact.record.id for fact in facts if _is_unproved(fact.record)} - doubts.keys() - borne
+        for tx, raised in (await self._too_much_a_day(facts, unproved)).items():
             doubts[tx] = Doubt.MISSING
             found.setdefault(tx, []).append(raised)
         for tx, raised in (await self._steps(facts, holds, doubts)).items():
@@ -178,34 +181,66 @@ class Guards:
             record = fact.record
             if record.kind in SALES and record.points_redeemed and not needs_proof(record):
                 shown = "" if record.credential is None else record.credential.code.value
-                if record.points_redeemed > (await self._profile(record.store)).cvm.get(shown, 0):
+                limit, wanted = partial(_of_a_sale, shown), record.points_redeemed
+                if wanted > await self._most(record.store, fact.effective_at, wanted, limit):
                     made[record.id] = Doubt.MISSING
         return made
 
-    async def _too_much_a_day(self, facts: Sequence[Fact]) -> dict[UUID, Raised]:
+    async def _too_much_a_day(self, facts: Sequence[Fact], unproved: Iterable[UUID]) -> dict[UUID, Raised]:
         """Return the redemptions by which a till has taken more in a day than several outages allow, none of it proved.
 
         An honest till takes `device_points` between two pulls at most, and asks the server while that answers. One that
-        was tampered with pulls as often as it likes and names any guest, so it is held to the day.
+        was tampered with pulls as often as it likes and names any guest, so it is held to the day. What the till itself
+        has voided since counts no more: its own journal has one order, so whatever way it comes, the same are charged.
         """
-        if not facts:
+        wanted = set(unproved)
+        uses = {
+            one.record.id: UnprovedUse(
+                one.record.device, one.effective_at // _DAY_MS, one.record.id, one.record.points_redeemed
+            )
+            for one in facts
+            if one.record.id in wanted
+        }
+        voided = {of for one in facts if (of := _voids_own(one)) is not None}
+        gone = {one.tx: one for one in await self._store.take_unproved(voided - uses.keys())} if voided else {}
+        if not uses:
             return {}
-        taken: dict[tuple[UUID, int], list[Fact]] = {}
-        for fact in facts:
-            taken.setdefault((fact.record.device, fact.effective_at // _DAY_MS), []).append(fact)
-        sums = {key: sum(one.record.points_redeemed for one in of) for key, of in taken.items()}
-        after = await self._store.add_unproved(sums)
+        so_far = Counter(await self._store.unproved({(one.device, one.day) for one in uses.values()}))
+        for one in gone.values():
+            so_far[one.device, one.day] += one.points
         made: dict[UUID, Raised] = {}
-        for key, of in taken.items():
-            so_far = after[key] - sums[key]
-            for fact in of:
-                so_far += fact.record.points_redeemed
-                # Several outages in a day are no fraud, and no store is charged for having set little for each.
-                most = _OUTAGES_A_DAY * max((await self._profile(fact.record.store)).device_points, _LEAST_AN_OUTAGE)
-                if so_far > most:
-                    details: dict[str, Json] = {"unproved": so_far, "limit": most}
-                    made[fact.record.id] = Raised(ExceptionKind.VELOCITY, fact.guest, details)
+        standing = {**uses, **gone}
+        for fact in facts:
+            of = _voids_own(fact)
+            undone = None if of is None else standing.pop(of, None)
+            if undone is not None:
+                so_far[undone.device, undone.day] -= undone.points
+            use = uses.get(fact.record.id)
+            if use is None:
+                continue
+            so_far[use.device, use.day] += use.points
+            taken = so_far[use.device, use.day]
+            most = await self._most(fact.record.store, use.day * _DAY_MS, taken, _of_a_day)
+            if taken > most:
+                details: dict[str, Json] = {"unproved": taken, "limit": most}
+                made[use.tx] = Raised(ExceptionKind.VELOCITY, fact.guest, details)
+        left = [one for one in uses.values() if one.tx not in voided]
+        if left:
+            await self._store.put_unproved(left, self._now)
         return made
+
+    async def _most(self, store: UUID, at: int, wanted: int, limit: Callable[[ProfileRow], int]) -> int:
+        """Return the limit that `wanted` is held to: where it is above the present one, the highest known at `at`.
+
+        A till redeems by limits that are up to `max_age_hours` old: nobody is charged for what was allowed at the time.
+        """
+        most = limit(await self._profile(store))
+        if wanted <= most:
+            return most
+        if store not in self._past:
+            self._past[store] = await self._store.past_profiles(store)
+        known = (one for until, one in self._past[store] if at < to_ms(until) + one.max_age_hours * _HOUR_MS)
+        return max([most, *map(limit, known)])
 
     async def _profile(self, store: UUID) -> ProfileRow:
         if store not in self._profiles:
@@ -242,7 +277,8 @@ class Guards:
 
 
 _SHOWN = 20
-_DAY_MS = 24 * 60 * 60 * 1000
+_HOUR_MS = 60 * 60 * 1000
+_DAY_MS = 24 * _HOUR_MS
 _OUTAGES_A_DAY, _LEAST_AN_OUTAGE = 4, ProfileRow().device_points
 
 
@@ -267,6 +303,23 @@ def _is_unproved(record: Record) -> bool:
     shown = record.credential
     spends = record.kind in SALES and record.points_redeemed > 0
     return spends and (shown is None or shown.code is not CodeKind.LD4)
+
+
+def _of_a_sale(code: str, profile: ProfileRow) -> int:
+    return profile.cvm.get(code, 0)
+
+
+def _of_a_day(profile: ProfileRow) -> int:
+    # Several outages in a day are no fraud, and no store is charged for having set little for each.
+    return _OUTAGES_A_DAY * max(profile.device_points, _LEAST_AN_OUTAGE)
+
+
+def _voids_own(fact: Fact) -> UUID | None:
+    """Return the sale that a till has voided itself, None where it has not."""
+    back = fact.returning
+    if fact.record.kind is not RecordKind.VOID or back is None or back.original.device != fact.record.device:
+        return None
+    return back.original.id
 
 
 def _hold(record: Record) -> UUID | None:

@@ -119,12 +119,33 @@ async def zone_and_profile(
     return None if row is None else (row[0], {} if row[1] is None else json.loads(row[1]))
 
 
-async def put_profile(connection: AsyncConnection, network_id: UUID, name: str, settings: dict[str, Any]) -> None:
+async def put_profile(
+    connection: AsyncConnection, network_id: UUID, name: str, settings: dict[str, Any], now: datetime | None = None
+) -> None:
+    """Write a profile, and keep what held until `now` (the database's own clock where it is None)."""
     await connection.exec_driver_sql(
-        "insert into profile (network_id, name, settings) values ($1, $2, $3::text::jsonb)"
+        "with past as (insert into profile_past (network_id, name, replaced_at, settings)"
+        " select network_id, name, coalesce($4::timestamptz, now()), settings from profile"
+        " where network_id = $1 and name = $2 and settings <> $3::text::jsonb)"
+        " insert into profile (network_id, name, settings) values ($1, $2, $3::text::jsonb)"
         " on conflict (network_id, name) do update set settings = excluded.settings",
-        (network_id, name, json.dumps(settings)),
+        (network_id, name, json.dumps(settings), now),
     )
+
+
+async def past_profiles(
+    connection: AsyncConnection, network_id: UUID, store_id: UUID
+) -> list[tuple[datetime, dict[str, Any]]]:
+    """Return what held before in a store by its profile, with when it was replaced, the latest first."""
+    found = await fetch(
+        connection,
+        "select o.replaced_at, o.settings::text from store s"
+        " join profile_past o on o.network_id = s.network_id and o.name = s.profile"
+        " where s.network_id = $1 and s.id = $2 order by o.replaced_at desc, o.id desc",
+        network_id,
+        store_id,
+    )
+    return [(row[0], json.loads(row[1])) for row in found]
 
 
 async def profiles(connection: AsyncConnection, network_id: UUID, names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -217,6 +217,14 @@ async def profile_of(connection: AsyncConnection, network_id: UUID, store: UUID)
     return (await limits_in(connection, network_id, store)).profile
 
 
+async def past_profiles_of(
+    connection: AsyncConnection, network_id: UUID, store: UUID
+) -> list[tuple[datetime, rows.ProfileRow]]:
+    """Return the limits that held before in a store, with when they were replaced, the latest first."""
+    found = await repository.past_profiles(connection, network_id, store)
+    return [(replaced_at, rows.read(rows.ProfileRow, settings)) for replaced_at, settings in found]
+
+
 async def changes_of(
     connection: AsyncConnection, network_id: UUID, table: FeedTable, keys: Sequence[str]
 ) -> list[Change]:

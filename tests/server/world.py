@@ -95,7 +95,7 @@ class World:
         """Change the stores' profile."""
         async with self.ground.db.begin(self.network) as connection:
             found = (await repository.profiles(connection, self.network, ["default"]))["default"]
-            await repository.put_profile(connection, self.network, "default", found | limits)
+            await repository.put_profile(connection, self.network, "default", found | limits, self.clock.now())
             changes = await networks.changes_of(connection, self.network, FeedTable.PROFILE, ["default"])
             await feed.record(connection, self.network, changes)
 

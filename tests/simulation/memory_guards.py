@@ -18,7 +18,7 @@ from loyalty_desk.wire.v1.sync import FeedTable
 from server.holds.service import Settled
 from server.kit.feed import Change
 from server.ledger.evidence import Card
-from server.ledger.guard_store import StepUse, TierUse
+from server.ledger.guard_store import StepUse, TierUse, UnprovedUse
 from server.ledger.late import Late
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class MemoryGuards:
 
     async def profile(self, store: UUID) -> ProfileRow:
         return rows.read(ProfileRow, self._tables.documents.get((FeedTable.PROFILE.value, "default"), {}))
+
+    async def past_profiles(self, store: UUID) -> list[tuple[datetime, ProfileRow]]:
+        return []
 
     async def end_holds(self, sales: Mapping[UUID, UUID], now: datetime) -> dict[UUID, Settled]:
         return {hold: Settled(hold, "unknown", in_time=False) for hold in sales}
@@ -90,10 +93,15 @@ class MemoryGuards:
             for day in days
         }
 
-    async def add_unproved(self, points: Mapping[tuple[UUID, int], int]) -> dict[tuple[UUID, int], int]:
-        for key, amount in points.items():
-            self._tables.unproved[key] = self._tables.unproved.get(key, 0) + amount
-        return {key: self._tables.unproved[key] for key in points}
+    async def unproved(self, days: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], int]:
+        found = self._tables.unproved.values()
+        return {day: sum(one.points for one in found if (one.device, one.day) == day) for day in days}
+
+    async def take_unproved(self, sales: Iterable[UUID]) -> list[UnprovedUse]:
+        return [self._tables.unproved.pop(one) for one in sales if one in self._tables.unproved]
+
+    async def put_unproved(self, uses: Sequence[UnprovedUse], now: datetime) -> None:
+        self._tables.unproved |= {one.tx: one for one in uses}
 
     async def late(self, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
         return [], set()

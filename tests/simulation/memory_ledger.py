@@ -26,7 +26,7 @@ from loyalty_desk.wire.v1.sync import Block, FeedTable
 from server.kit import feed
 from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
-from server.ledger.guard_store import StepUse, TierUse
+from server.ledger.guard_store import StepUse, TierUse, UnprovedUse
 from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot, LotUse
 from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted, is_stores
@@ -167,7 +167,7 @@ class Tables:
     steps: list[StepUse] = field(default_factory=list)
     tiers: list[TierUse] = field(default_factory=list)
     leasing: Leasing = field(default_factory=Leasing)
-    unproved: dict[tuple[UUID, int], int] = field(default_factory=dict)
+    unproved: dict[UUID, UnprovedUse] = field(default_factory=dict)
     life_starts: list[int] = field(default_factory=list)
 
     def copy(self) -> Tables:
