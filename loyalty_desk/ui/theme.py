@@ -105,6 +105,8 @@ DARK = Colours(
 SMALLEST = (420, 480)
 STACKED_BELOW = 640
 TIGHT_BELOW = (860, 700)
+# A report without anything to choose beside it is no wider: captions and values must be found for each other.
+FACTS_ALONE = 640
 THEMES = {"light": LIGHT, "dark": DARK}
 # (text, background) as the style sheet uses them.
 PAIRS = (

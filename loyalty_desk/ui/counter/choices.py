@@ -24,7 +24,7 @@ class GroupBox(QWidget):
     def __init__(self, key: str) -> None:
         super().__init__()
         self._key = key
-        self.caption = label("field_label", wrap=True)
+        self.caption = label("field_label", scrolled=True)
         self._keys = label("key_hint")
         self._keys.setText("↑ ↓")
         self._grid = QGridLayout()
@@ -79,8 +79,8 @@ class ChoiceButton(QPushButton):
         self.setMinimumHeight(48)
         self.option_key = ""
         self.is_chosen = False
-        self.title = label("line", wrap=True)
-        self.detail = label("why", wrap=True)
+        self.title = label("line", scrolled=True)
+        self.detail = label("why", scrolled=True)
         # A button's own policy takes the width its words would like for the least it needs: wider than its column.
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)

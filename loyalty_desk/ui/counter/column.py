@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import override
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from loyalty_desk.ui.widgets.labels import label
 
@@ -15,6 +15,13 @@ MORE_HEIGHT = 34
 
 class _Area(QScrollArea):
     """Leaves the keys to the page: Qt's own would scroll where the page goes from choice to choice."""
+
+    resized = Signal()
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
 
     @override
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -38,7 +45,9 @@ class Column(QFrame):
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidget(body)
-        outer = QVBoxLayout(self)
+        # Its height is what there is and what `CounterView` shares out: never what the words would like.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+        self._outer = outer = QVBoxLayout(self)
         outer.setContentsMargins(16, 14, 10, 14)
         outer.addWidget(area)
         self.more = label("more", parent=self)
@@ -47,8 +56,19 @@ class Column(QFrame):
         self.more.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.more.hide()
         self._bar = bar = area.verticalScrollBar()
+        area.resized.connect(self._mark)
         bar.rangeChanged.connect(self._mark)
         bar.valueChanged.connect(self._mark)
+
+    def wanted_height(self) -> int:
+        """Return how high the column would have to be for nothing in it to scroll."""
+        body, width = self._area.widget(), self._area.viewport().width()
+        if body is None:
+            return 0
+        self.rows.activate()
+        inside = max(body.heightForWidth(width), body.minimumSizeHint().height())
+        edges = self.contentsMargins() + self._outer.contentsMargins()
+        return inside + edges.top() + edges.bottom()
 
     def to_top(self) -> None:
         """Show the beginning: whatever another page was scrolled to."""
@@ -65,11 +85,6 @@ class Column(QFrame):
         body = self._area.widget()
         if body is not None and body.isAncestorOf(part):
             self._area.ensureWidgetVisible(part, 0, MORE_HEIGHT)
-
-    @override
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._mark()
 
     def _mark(self) -> None:
         """Say that there is more below, unless that is less than what would say so."""

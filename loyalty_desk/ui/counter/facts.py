@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from loyalty_desk.ui.counter.state import Fact
 from loyalty_desk.ui.widgets.labels import label, show_text
@@ -36,13 +36,10 @@ class FactList(QWidget):
 class _FactRow(QWidget):
     def __init__(self) -> None:
         super().__init__()
-        self._caption = label("label", wrap=True)
-        self._alone = label("line", wrap=True)
-        self._value = label("line", wrap=True)
+        self._caption = label("label", scrolled=True)
+        self._alone = label("line", scrolled=True)
+        self._value = label("line", scrolled=True)
         self._strong = label("line_amount")
-        for part in (self._caption, self._alone, self._value):
-            # In what scrolls the height for the width is what counts; a guess of it would be blank space at the end.
-            part.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self._caption.setAlignment(Qt.AlignmentFlag.AlignTop)
         for part in (self._value, self._strong):
             part.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)

@@ -17,7 +17,7 @@ class FieldBox(QWidget):
     def __init__(self, key: str) -> None:
         super().__init__()
         self._key = key
-        self.caption = label("field_label", wrap=True)
+        self.caption = label("field_label", scrolled=True)
         self.edit = QLineEdit()
         self.edit.setObjectName("field")
         self.edit.setMaxLength(MAX_TYPED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import override
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -29,6 +29,7 @@ KEYS = {
     Qt.Key.Key_F5: "F5", Qt.Key.Key_F6: "F6", Qt.Key.Key_F7: "F7", Qt.Key.Key_F8: "F8", Qt.Key.Key_F9: "F9",
     Qt.Key.Key_F10: "F10", Qt.Key.Key_F12: "F12",
 }  # fmt: skip
+NO_WIDER = 16_777_215
 PAGES = {Qt.Key.Key_PageDown: 1, Qt.Key.Key_PageUp: -1}
 
 
@@ -76,8 +77,12 @@ class CounterView(QWidget):
         self.go.clicked.connect(self.submitted)
         self.close_button = KeyedButton("key")
         self.close_button.setMinimumHeight(48)
+        self.close_button.setProperty("many", True)
         self.close_button.clicked.connect(self.cancelled)
         self.side: list[KeyedButton] = []
+        # What a text needs is known once the layouts under it have run, at the event loop's next turn.
+        self._sharing = QTimer(self, singleShot=True, interval=0)
+        self._sharing.timeout.connect(self._share_height)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -119,6 +124,8 @@ class CounterView(QWidget):
         self.facts.set_facts(state.facts)
         on_left = [not one.is_right for one in state.groups] + [not one.is_right for one in state.fields]
         self.left.setVisible(any(on_left))
+        # Alone they would stand a whole screen apart from what they are called.
+        self.facts.setMaximumWidth(NO_WIDER if any(on_left) else theme.FACTS_ALONE)
         shape = SHAPES[state.message.tone.value]
         text = f"{shape}  {state.message.text}".strip() if state.message.text else ""
         show_text(self.message, text, state.message.tone.value)
@@ -130,6 +137,7 @@ class CounterView(QWidget):
                 column.to_top()
         if before is None or before.title != state.title or before.focus != state.focus:
             self.take_focus()
+        self._sharing.start()
 
     def take_focus(self) -> None:
         """Put the keyboard where the page wants it."""
@@ -193,7 +201,9 @@ class CounterView(QWidget):
         if theme.is_tight(self.width(), self.height()) and side > 1:
             columns = 2 if self._is_narrow else min(columns, 3)
         for position, button in enumerate((self.close_button, *self.side[:side])):
-            self._below.addWidget(button, position // columns, position % columns)
+            # The last one takes what is left of its row.
+            span = columns - position % columns if position == side else 1
+            self._below.addWidget(button, position // columns, position % columns, 1, span)
 
     # -- out: what the cashier wants
 
@@ -267,7 +277,7 @@ class CounterView(QWidget):
         self._outer.setSpacing(6 if tight else 10)
         for button in (self.close_button, *self.side):
             button.set_narrow(self._is_narrow)
-        self.go.set_narrow(tight, bare=tight)
+        self.go.set_narrow(tight)
         if self.go.property("narrow") != tight:
             self.go.setProperty("narrow", tight)
             self.go.style().unpolish(self.go)
@@ -275,6 +285,18 @@ class CounterView(QWidget):
         if self._state is not None:
             self._show_groups(self._state.groups)
             self._place_keys(len(self._state.side))
+        self._sharing.start()
+
+    def _share_height(self) -> None:
+        """Give each column what it needs where they stand under each other; the left one no more than half at need."""
+        if not self._is_narrow or not self.left.isVisibleTo(self):
+            self._columns.setStretch(0, 1)
+            self._columns.setStretch(1, 1)
+            return
+        room = self.left.height() + self.right.height()
+        wanted = min(self.left.wanted_height(), max(room - self.right.wanted_height(), room // 2))
+        self._columns.setStretch(0, max(wanted, 1))
+        self._columns.setStretch(1, max(room - wanted, 1))
 
     @property
     def _is_narrow(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
@@ -62,8 +64,8 @@ class SumRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._title = label("line", wrap=True)
-        self._why = label("why", wrap=True)
+        self._title = label("line", scrolled=True)
+        self._why = label("why", scrolled=True)
         self._amount = label("line_amount")
         self._amount.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
         words = QVBoxLayout()
@@ -132,11 +134,11 @@ class CheckPanel(Panel):
         self.to_pay_label = label("label")
         self.to_pay = label("pay")
         self.earns = label("earns")
-        self.hint = label("hint", wrap=True)
-        self.last = label("muted", wrap=True)
-        self.title = label("done_title", wrap=True)
+        self.hint = label("hint", scrolled=True)
+        self.last = label("muted", scrolled=True)
+        self.title = label("done_title", scrolled=True)
         self.receipt = label("muted")
-        self.key_in_label = label("label", wrap=True)
+        self.key_in_label = label("label", scrolled=True)
         self.key_in = label("huge")
         self.copy = plain_button("copy")
         self.copy.clicked.connect(self.copy_asked)
@@ -179,7 +181,10 @@ class CheckPanel(Panel):
         self.empty.say("" if done else state.empty, picture=self.roomy)
         show_text(self.amount_label, "" if done else state.amount_label)
         show_text(self.amount, "" if done else state.amount)
-        self.lines.set_lines(done.details if done else state.lines)
+        details = done.details if done else ()
+        # The other panel says how many points; here the money must not be scrolled to.
+        lines = details if self.roomy else tuple(replace(one, why="") for one in details)
+        self.lines.set_lines(lines if done else state.lines)
         to_pay = done.to_pay if done else state.to_pay
         self.rule.setVisible(bool(to_pay))
         show_text(self.to_pay_label, done.to_pay_label if done else state.to_pay_label)
@@ -246,18 +251,18 @@ class GuestPanel(Panel):
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setRange(0, 100)
-        self.progress_text = label("why", wrap=True)
+        self.progress_text = label("why", scrolled=True)
         self.member = label("why")
-        self.note = label("message", wrap=True)
-        self.redeem_label = label("label", wrap=True)
+        self.note = label("message", scrolled=True)
+        self.redeem_label = label("label", scrolled=True)
         self.chips = ChipRow()
         self.chips.chosen.connect(self.points_chosen)
-        self.limit = label("why", wrap=True)
+        self.limit = label("why", scrolled=True)
         self.fold = plain_button("link")
         self.fold.clicked.connect(self.fold_toggled)
-        self.left_out = label("why", wrap=True)
-        self.tell_title = label("done_title", wrap=True)
-        self.tell = [label("tell", wrap=True) for _ in range(TELL_LINES)]
+        self.left_out = label("why", scrolled=True)
+        self.tell_title = label("done_title", scrolled=True)
+        self.tell = [label("tell", scrolled=True) for _ in range(TELL_LINES)]
         head = QHBoxLayout()
         head.setSpacing(10)
         head.addWidget(self.name, 1)
@@ -307,8 +312,7 @@ class GuestPanel(Panel):
         self.progress.setValue(state.progress)
         show_text(self.progress_text, progress_text)
         show_text(self.note, state.note, "warn")
-        typing = deciding and any(one.chosen and one.points is None for one in state.chips)
-        show_text(self.redeem_label, "" if typing else state.redeem_label)
+        show_text(self.redeem_label, "" if deciding else state.redeem_label)
         self.chips.set_chips(state.chips)
         show_text(self.limit, state.limit, state.limit_tone.value)
         if self.fold.text() != state.left_out_label:

@@ -242,7 +242,7 @@ class SaleView(QWidget):
         self.guest.set_narrow(tight)
         self.header.set_narrow(stacked)
         self.keys.set_narrow(tight and self.width() < theme.TIGHT_BELOW[0])
-        self.go.set_narrow(tight, bare=tight)
+        self.go.set_narrow(tight)
         self._under_field.removeWidget(self.message)
         self._inside.removeWidget(self.message)
         self._entry.removeWidget(self.go)

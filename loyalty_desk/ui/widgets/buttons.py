@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import override
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QPushButton, QSizePolicy, QWidget
 
+from loyalty_desk.ui import theme
 from loyalty_desk.ui.widgets.labels import label, show_text
+
+# What stands on the key itself, where there is no room for its name.
+ENTER_SIGN = "↵"
+AROUND_WORDS_AND_KEY = 48
 
 
 class KeyedButton(QPushButton):
@@ -22,7 +28,8 @@ class KeyedButton(QPushButton):
         super().__init__(parent)
         self.setProperty("role", role)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._bare = False
+        self._key = ""
+        self._spares = False
         self.words = label("words")
         self.keycap = label("keycap")
         self._centred = centred
@@ -45,23 +52,33 @@ class KeyedButton(QPushButton):
         """Show what the button does and by which key."""
         tone = "active" if active else "on" if enabled else "off"
         show_text(self.words, words, tone)
-        show_text(self.keycap, "" if self._bare else key, tone)
+        self._key = key
+        theme.set_tone(self.keycap, tone)
+        self._show_key()
         self.setAccessibleName(f"{words} ({key})")
         self.setEnabled(enabled)
         if self.toolTip() != tip:
             self.setToolTip(tip)
 
-    def set_narrow(self, narrow: bool, *, bare: bool = False) -> None:
-        """Put the words under the key, with less air around them; `bare` leaves the key away as well."""
-        self._bare = bare
+    def _show_key(self) -> None:
+        """Show the key beside the words; where they need the room, what stands on it instead of its name."""
+        words, cap = (part.fontMetrics().horizontalAdvance for part in (self.words, self.keycap))
+        fits = words(self.words.text()) + cap(self._key) + AROUND_WORDS_AND_KEY <= self.width()
+        show_text(self.keycap, ENTER_SIGN if self._spares and self._key == "Enter" and not fits else self._key)
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Put the words under the key, with less air around them; in the big button, leave them what room there is."""
         side = 2 if narrow else 12
         self._row.setContentsMargins(side, 4, side, 4)
         self._row.setSpacing(2 if narrow else 10)
         if self._centred:
-            # Without the key beside them the words have the whole width, and a second line where that is not enough.
-            self.words.setWordWrap(bare)
+            # The words take all the width that the key's sign leaves, and a second line where that is not enough.
+            self._spares = narrow
+            self._row.setContentsMargins(side, 4, 8 if narrow else side, 4)
+            self._show_key()
+            self.words.setWordWrap(narrow)
             self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            for place, stretch in enumerate((0, 1, 0, 0) if bare else (1, 0, 0, 1)):
+            for place, stretch in enumerate((0, 1, 0, 0) if narrow else (1, 0, 0, 1)):
                 self._row.setStretch(place, stretch)
         else:
             across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
@@ -69,6 +86,11 @@ class KeyedButton(QPushButton):
             middle, left = Qt.AlignmentFlag.AlignCenter, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
             self.words.setAlignment(middle if narrow else left)
             self._row.setAlignment(self.keycap, middle if narrow else Qt.AlignmentFlag.AlignVCenter)
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_key()
 
     @override
     def event(self, event: QEvent) -> bool:

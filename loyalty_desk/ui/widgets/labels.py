@@ -14,13 +14,18 @@ from loyalty_desk.ui import theme
 SHAPES = {"plain": "", "good": "●", "warn": "▲", "bad": "■", "info": "○"}
 
 
-def label(role: str, *, wrap: bool = False, parent: QWidget | None = None) -> QLabel:
-    """Return an empty label that the style sheet knows by `role`."""
+def label(role: str, *, wrap: bool = False, scrolled: bool = False, parent: QWidget | None = None) -> QLabel:
+    """Return an empty label that the style sheet knows by `role`; `scrolled` is one of several lines in what scrolls.
+
+    There the height for its width is what counts: Qt's guess of it would be blank space to scroll to.
+    """
     made = QLabel(parent)
     made.setProperty("role", role)
     made.setTextFormat(Qt.TextFormat.PlainText)
-    made.setWordWrap(wrap)
-    if wrap:
+    made.setWordWrap(wrap or scrolled)
+    if scrolled:
+        made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+    elif wrap:
         made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
     return made
 

@@ -257,3 +257,57 @@ def test_long_names_and_amounts_stay_inside_the_list_of_sales(open_window, size:
         if button.isVisible():
             for part in (button.title, button.detail):
                 assert part.height() >= part.heightForWidth(part.width()), part.text()
+
+
+SMALL = pytest.mark.parametrize("size", [(420, 768), (683, 512), (800, 600)], ids=["420", "683", "800"])
+
+
+@SMALL
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_whoever_registers_sees_the_text_and_the_yes_to_it(open_window, language: str, size: tuple[int, int]) -> None:
+    window = open_window(language, size)
+    window.pages.open("F8")
+    window.settle()
+    column = window.view.right
+    assert not column.more.isVisible()
+    assert not window.view.groups["consent"].buttons[0].visibleRegion().isEmpty()
+
+
+@SMALL
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_what_an_exchange_comes_to_is_in_sight(open_window, language: str, size: tuple[int, int]) -> None:
+    window = open_window(language, size)
+    done = window.pages.till.sell(CARD, 12_400)
+    window.pages.guest = window.pages.till.checkout.identify(CARD)
+    window.pages.open("F6")
+    window.pages.presenter.chosen("sale", str(done.record_id))
+    window.pages.presenter.pressed("F8")
+    window.pages.type(new="15000")
+    window.settle()
+    strong = next(row._strong for row in window.view.facts._rows if row._strong.isVisible())
+    assert strong.visibleRegion().boundingRect().size() == strong.size()
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("step", ["return", "void", "exchange"])
+def test_docked_a_page_scrolls_only_where_both_halves_have_no_room(open_window, language: str, step: str) -> None:
+    window = open_window(language, (420, 768))
+    window.pages.till.sell(CARD, 12_400)
+    window.pages.till.sell(CARD, 10)
+    window.pages.open("F6")
+    window.pages.presenter.chosen("sale", window.pages.screen.groups[0].options[1].key)
+    window.settle()
+    window.pages.presenter.pressed({"return": "", "void": "F9", "exchange": "F8"}[step])
+    window.settle()
+    assert [one.more.isVisible() for one in (window.view.left, window.view.right)] == [False, False]
+    assert window.view.left._bar.maximum() == 0
+
+
+def test_a_report_alone_keeps_its_captions_near_its_values(open_window) -> None:
+    window = open_window("en", (1920, 1080))
+    window.pages.open("F12")
+    window.settle()
+    assert window.view.facts.width() <= theme.FACTS_ALONE
+    window.pages.open("F10")
+    window.settle()
+    assert window.view.facts.width() > theme.FACTS_ALONE

@@ -548,6 +548,37 @@ def test_what_is_touched_is_large_enough(counter, qtbot, size: tuple[int, int]) 
     assert window.view.field.height() >= 48
 
 
+@pytest.mark.parametrize(
+    "size",
+    [(420, 768), (640, 480), (683, 512), (800, 600), (819, 614), (1024, 768)],
+    ids=["420", "640", "683", "800", "819", "1024"],
+)
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("state", [check, quote, large, points, done, short_code], ids=lambda state: state.__name__)
+def test_the_big_button_says_which_key_it_is(
+    make, qtbot, state: Callable, language: str, size: tuple[int, int]
+) -> None:
+    window = Window(make(language), qtbot, size=size)
+    state(window.counter)
+    window.settle()
+    go = window.view.go
+    assert go.isEnabled()
+    assert go.keycap.text() in ("Enter", "↵")
+    assert wholly_seen(go.keycap, window.view)
+    assert go.words.height() >= go.words.heightForWidth(go.words.width())
+    assert not go.words.geometry().intersects(go.keycap.geometry())
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("size", [(420, 768), (683, 512), (800, 600)], ids=["420", "683", "800"])
+def test_what_a_sale_has_come_to_ends_in_no_half_line(make, qtbot, language: str, size: tuple[int, int]) -> None:
+    window = Window(make(language), qtbot, size=size)
+    done(window.counter)
+    window.settle()
+    for panel in (window.view.check, window.view.guest):
+        assert panel.area.verticalScrollBar().maximum() == 0
+
+
 def test_money_is_at_least_28_pixels(counter, qtbot) -> None:
     window = Window(counter, qtbot)
     quote(counter)

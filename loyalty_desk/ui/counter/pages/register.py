@@ -37,7 +37,8 @@ class RegisterPage(Page):
         ).format(network=(status.network if status else "") or t("this network"))
         return CounterState(
             t("New guest"),
-            groups=(Group(CONSENT, t("The guest has read the text or heard it"), (agrees,), 1),),
+            # Under the text itself, and in sight where the fields scroll.
+            groups=(Group(CONSENT, t("The guest has read the text or heard it"), (agrees,), 1, is_right=True),),
             fields=(
                 self.field(PHONE, t("Phone"), "+7 916 123-45-67"),
                 self.field(NAME, t("Name")),

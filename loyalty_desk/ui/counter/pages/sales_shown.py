@@ -103,12 +103,30 @@ def _one(page: Page, model: SalesModel, *, enabled: bool) -> CounterState:
         t("Sale {receipt}").format(receipt=sold.record.receipt_no or ""),
         groups=groups,
         fields=fields,
-        facts_label=t("The sale"),
-        facts=(*_sale_facts(page, sold, model), *_outcome(model, page.words)),
+        facts_label=t("The exchange") if model.swap is not None else t("The sale"),
+        facts=_facts(page, sold, model),
         button=page.go(_button(model, page.words), enabled=enabled),
         side=side,
         focus=fields[-1].key if model.step is Step.EXCHANGE else fields[0].key if fields else "",
     )
+
+
+def _facts(page: Page, sold: SoldCheck, model: SalesModel) -> tuple[Fact, ...]:
+    """Return the sale and what would come of it; an exchange, which is long, stands before the sale known already."""
+    sale = _sale_facts(page, sold, model)
+    if model.swap is None:
+        return *sale, *_outcome(model, page.words)
+    about = Fact(""), Fact(page.words.gettext("The sale"))
+    return *_swap_facts(model.swap, page.words), *_alone(page.words), *about, *sale
+
+
+def _alone(words: Words) -> tuple[Fact, ...]:
+    """Return what an exchange does not do."""
+    said = words.gettext(
+        "Points and promo codes are not used in an exchange. Where the guest wants to use them, return the goods "
+        "first, then sell the new ones as a sale."
+    )
+    return Fact(""), Fact(said)
 
 
 def _fields(page: Page, model: SalesModel) -> tuple[Field, ...]:
@@ -165,12 +183,7 @@ def _outcome(model: SalesModel, words: Words) -> tuple[Fact, ...]:
         said = t("The exchange stays with the guest of the sale: scan the code of {name}.")
         return Fact(""), Fact(said.format(name=model.name_of(sold.record.guest_id) or t("this guest")))
     if model.step is Step.EXCHANGE:
-        alone = t(
-            "Points and promo codes are not used in an exchange. Where the guest wants to use them, return the goods "
-            "first, then sell the new ones as a sale."
-        )
-        swapped = (Fact(""), Fact(t("The exchange")), *_swap_facts(model.swap, words)) if model.swap is not None else ()
-        return *swapped, Fact(""), Fact(alone)
+        return _alone(words)
     if model.preview is not None:
         moved = facts_of(return_lines(model.preview, words), t("Money back"))
         halved: tuple[Fact, ...] = ()
