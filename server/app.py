@@ -8,14 +8,13 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 
 from loyalty_desk import __version__
 from loyalty_desk.clock import SystemClock
 from loyalty_desk.domain.clock import Clock
 from loyalty_desk.wire.v1 import codec
-from server import metrics
+from server import health
 from server.checks import router as checks
 from server.checks.desk import CheckDesk
 from server.guests import router as lookups
@@ -25,7 +24,7 @@ from server.holds.service import Holds
 from server.jobs.bench import Bench
 from server.jobs.schedule import scheduled
 from server.kit import answers, incarnation, schema
-from server.kit.db import Database, fetch_value
+from server.kit.db import Database
 from server.kit.documented import schemas
 from server.kit.ground import Base, ground, running
 from server.kit.proxies import BehindProxies
@@ -41,11 +40,7 @@ from server.sync import snapshot_router as snapshots
 from server.tills import router as tills
 
 _LOG = logging.getLogger(__name__)
-_READY_WITHIN_S = 2.0
 _HOLDS_AT_ONCE = 6
-_THIS_MACHINE = ("127.0.0.1", "::1")
-# What a proxy on this machine adds when it speaks for somebody elsewhere.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
@@ -66,29 +61,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            found = base or stack.enter_context(running(settings, role="command"))
-            opened = await stack.enter_async_context(ground(settings, found))
-            async with opened.db.without_network() as connection:
-                await schema.require_head(connection)
-            await incarnation.at_start(opened.db, opened.witness)
-            # A database that was put back knows people again who were promised to be forgotten.
-            await erase_again(opened)
-            shelf = ProgramShelf()
-            repricer = Repricer(opened.db, shelf)
-            tools = ledger_tools(opened, shelf)
-            ledger = Ledger(postgres(opened.db, tools), services.clock, repricer.wake)
-            desk = CheckDesk(opened.db, tools, services.clock)
-            stack.push_async_callback(desk.close)
-            quick = Database(found.app, pool_size=_HOLDS_AT_ONCE)
-            stack.push_async_callback(quick.close)
-            services.open(opened, ledger, Holds(quick, opened.vault), desk, shelf)
-            if prices_again:
-                await stack.enter_async_context(_running(repricer.run()))
-            if runs_jobs:
-                bench = Bench(opened.db, opened.vault, shelf)
-                await stack.enter_async_context(scheduled(bench, services.clock))
-            await stack.enter_async_context(_running(incarnation.keep_witness(opened.db, opened.witness)))
+        async with _opened(services, settings, base, prices_again=prices_again, runs_jobs=runs_jobs):
             yield
 
     app = FastAPI(
@@ -113,9 +86,40 @@ def create_app(
     app.include_router(holds.make_router(services))
     app.include_router(checks.make_router(services))
     app.include_router(lookups.make_router(services))
-    _add_health(app, services)
+    app.include_router(health.make_router(services))
     _describe_bodies(app)
     return app
+
+
+@contextlib.asynccontextmanager
+async def _opened(
+    services: Services, settings: Settings, base: Base | None, *, prices_again: bool, runs_jobs: bool
+) -> AsyncIterator[None]:
+    """Fill the services over the database, and keep running what works by itself; all of it ends in turn."""
+    async with contextlib.AsyncExitStack() as stack:
+        found = base or stack.enter_context(running(settings, role="command"))
+        opened = await stack.enter_async_context(ground(settings, found))
+        async with opened.db.without_network() as connection:
+            await schema.require_head(connection)
+        await incarnation.at_start(opened.db, opened.witness)
+        # A database that was put back knows people again who were promised to be forgotten.
+        await erase_again(opened)
+        shelf = ProgramShelf()
+        repricer = Repricer(opened.db, shelf)
+        tools = ledger_tools(opened, shelf)
+        ledger = Ledger(postgres(opened.db, tools), services.clock, repricer.wake)
+        desk = CheckDesk(opened.db, tools, services.clock)
+        stack.push_async_callback(desk.close)
+        quick = Database(found.app, pool_size=_HOLDS_AT_ONCE)
+        stack.push_async_callback(quick.close)
+        services.open(opened, ledger, Holds(quick, opened.vault), desk, shelf)
+        if prices_again:
+            await stack.enter_async_context(_running(repricer.run()))
+        if runs_jobs:
+            bench = Bench(opened.db, opened.vault, shelf)
+            await stack.enter_async_context(scheduled(bench, services.clock))
+        await stack.enter_async_context(_running(incarnation.keep_witness(opened.db, opened.witness)))
+        yield
 
 
 def _describe_bodies(app: FastAPI) -> None:
@@ -145,28 +149,3 @@ async def _running(work: Any) -> AsyncIterator[None]:
 def _say_if_early(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         _LOG.error("a background task has ended early: %s", task.get_coro(), exc_info=task.exception())
-
-
-def _add_health(app: FastAPI, services: Services) -> None:
-    @app.get("/healthz", tags=["health"])
-    async def healthz() -> dict[str, str]:
-        """Say that the process answers."""
-        return {"status": "ok"}
-
-    @app.get("/metrics", tags=["health"], responses={403: {"description": "Asked from another machine"}})
-    async def get_metrics(request: Request) -> Response:
-        """Give Prometheus its figures; to this machine alone, for they say how business goes."""
-        is_forwarded = any(name in request.headers for name in _FORWARDED)
-        if request.client is None or request.client.host not in _THIS_MACHINE or is_forwarded:
-            return JSONResponse({"code": "LOCAL_ONLY", "text": "Metrics are read on the server's own machine."}, 403)
-        return Response(await metrics.exposition(services.ground.db), media_type=metrics.CONTENT_TYPE)
-
-    @app.get("/readyz", tags=["health"], responses={503: {"description": "The database does not answer"}})
-    async def readyz() -> Response:
-        """Say whether the database answers."""
-        try:
-            async with asyncio.timeout(_READY_WITHIN_S), services.ground.db.without_network() as connection:
-                await fetch_value(connection, "select 1")
-        except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready
-            return JSONResponse({"status": "not ready", "reason": type(error).__name__}, 503)
-        return JSONResponse({"status": "ready"})
