@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWi
 from loyalty_desk.ui.widgets.labels import label
 
 MORE_HEIGHT = 34
+AIR = 6
 
 
 class _Area(QScrollArea):
@@ -37,7 +38,8 @@ class Column(QFrame):
         body = QWidget()
         body.setObjectName("body")
         self.rows = QVBoxLayout(body)
-        self.rows.setContentsMargins(0, 0, 6, 0)
+        self.rows.setContentsMargins(0, 0, AIR, 0)
+        self._most: int | None = None
         self.rows.setSpacing(12)
         self._area = area = _Area()
         area.setWidgetResizable(True)
@@ -56,7 +58,7 @@ class Column(QFrame):
         self.more.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.more.hide()
         self._bar = bar = area.verticalScrollBar()
-        area.resized.connect(self._mark)
+        area.resized.connect(self._fit)
         bar.rangeChanged.connect(self._mark)
         bar.valueChanged.connect(self._mark)
 
@@ -69,6 +71,12 @@ class Column(QFrame):
         inside = max(body.heightForWidth(width), body.minimumSizeHint().height())
         edges = self.contentsMargins() + self._outer.contentsMargins()
         return inside + edges.top() + edges.bottom()
+
+    def keep_to(self, most: int | None) -> None:
+        """Let no row be wider than so many pixels."""
+        if most != self._most:
+            self._most = most
+            self._fit()
 
     def to_top(self) -> None:
         """Show the beginning: whatever another page was scrolled to."""
@@ -85,6 +93,12 @@ class Column(QFrame):
         body = self._area.widget()
         if body is not None and body.isAncestorOf(part):
             self._area.ensureWidgetVisible(part, 0, MORE_HEIGHT)
+
+    def _fit(self) -> None:
+        # A margin, not a greatest width: lines would have the height that they need at the column's.
+        spare = 0 if self._most is None else self._area.viewport().width() - self._most
+        self.rows.setContentsMargins(0, 0, max(spare, AIR), 0)
+        self._mark()
 
     def _mark(self) -> None:
         """Say that there is more below, unless that is less than what would say so."""

@@ -29,7 +29,6 @@ KEYS = {
     Qt.Key.Key_F5: "F5", Qt.Key.Key_F6: "F6", Qt.Key.Key_F7: "F7", Qt.Key.Key_F8: "F8", Qt.Key.Key_F9: "F9",
     Qt.Key.Key_F10: "F10", Qt.Key.Key_F12: "F12",
 }  # fmt: skip
-NO_WIDER = 16_777_215
 PAGES = {Qt.Key.Key_PageDown: 1, Qt.Key.Key_PageUp: -1}
 
 
@@ -125,7 +124,7 @@ class CounterView(QWidget):
         on_left = [not one.is_right for one in state.groups] + [not one.is_right for one in state.fields]
         self.left.setVisible(any(on_left))
         # Alone they would stand a whole screen apart from what they are called.
-        self.facts.setMaximumWidth(NO_WIDER if any(on_left) else theme.FACTS_ALONE)
+        self.right.keep_to(None if any(on_left) else theme.FACTS_ALONE)
         shape = SHAPES[state.message.tone.value]
         text = f"{shape}  {state.message.text}".strip() if state.message.text else ""
         show_text(self.message, text, state.message.tone.value)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import override
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
+from loyalty_desk.ui import theme
 from loyalty_desk.ui.pairing.state import PairingState, PairingStep
 from loyalty_desk.ui.widgets.buttons import KeyedButton, plain_button
 from loyalty_desk.ui.widgets.labels import SHAPES, label, show_text
@@ -100,6 +101,11 @@ class PairingView(QWidget):
         self.back.set_content(state.back, "Esc", enabled=True)
         self.language.setText(state.language_label)
         self.language.setToolTip(state.language_tip)
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.go.set_narrow(theme.is_tight(self.width(), self.height()))
 
     @override
     def keyPressEvent(self, event: QKeyEvent) -> None:

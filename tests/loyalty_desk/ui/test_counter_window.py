@@ -308,6 +308,8 @@ def test_a_report_alone_keeps_its_captions_near_its_values(open_window) -> None:
     window.pages.open("F12")
     window.settle()
     assert window.view.facts.width() <= theme.FACTS_ALONE
+    for part in window.view.facts.findChildren(QLabel):
+        assert not part.isVisible() or part.height() >= part.heightForWidth(part.width()), part.text()
     window.pages.open("F10")
     window.settle()
     assert window.view.facts.width() > theme.FACTS_ALONE

@@ -183,7 +183,7 @@ def test_it_speaks_russian(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
-@pytest.mark.parametrize("size", [(1024, 768), (420, 800)])
+@pytest.mark.parametrize("size", [(1024, 768), (683, 512), (420, 800)])
 def test_the_screen_fits_and_enter_submits(counter, qtbot, language: str, size: tuple[int, int]) -> None:
     app = QApplication.instance()
     assert isinstance(app, QApplication)
@@ -213,6 +213,9 @@ def test_the_screen_fits_and_enter_submits(counter, qtbot, language: str, size: 
     for _ in range(3):
         app.processEvents()
     assert view.characters.sizeHint().width() <= view.characters.width()
+    words = view.go.words
+    needs = words.heightForWidth(words.width()) if words.wordWrap() else words.sizeHint().height()
+    assert (words.minimumSizeHint().width() <= words.width(), needs <= words.height()) == (True, True)
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
