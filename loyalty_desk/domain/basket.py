@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
-from typing import NamedTuple
 
 from loyalty_desk.domain.canonical import is_text
 from loyalty_desk.domain.errors import BadInput
@@ -85,12 +84,8 @@ class Line:
         return divide_half_up(self.charge * self.quantity_milli, MILLI)
 
 
-class Read(NamedTuple):
-    """The ids and the gross of all lines, in their order, and whether every line is plain."""
-
-    ids: list[str]
-    gross: list[int]
-    all_plain: bool
+type Read = tuple[list[str], list[int], bool]
+"""The ids and the gross of all lines, in their order, and whether every line is plain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +126,7 @@ class Basket:
     def read(self) -> Read:
         """Return what pricing needs of all lines, for a check is gone through once; raises what `validated` raises."""
         lines = self.lines
-        limit = LARGEST[currency(self.currency).code]
+        limit = LARGEST.get(self.currency) or LARGEST[currency(self.currency).code]
         if len(lines) > MAX_LINES:
             raise BadInput("lines_too_many", lines=len(lines), limit=MAX_LINES)
         gross = [line.gross for line in lines]
@@ -150,7 +145,7 @@ class Basket:
             for position, line in enumerate(lines, start=1):
                 _validate_line(line, position, limit)
             raise BadInput("amount_too_large", limit=MAX_MAJOR)
-        return Read(ids, gross, all_plain)
+        return ids, gross, all_plain
 
 
 def _validate_line(line: Line, position: int, limit: int | None) -> None:

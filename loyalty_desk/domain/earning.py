@@ -97,7 +97,7 @@ def total_points(earnings: Earnings, program: Program) -> int:
     shares = [share for share in earnings.shares if not share.bonus]
     points, per = exact_sum(shares)
     if earnings.multipliers:
-        for part, whole in multiplier(earnings, program):
+        for part, whole in multiplier(earnings.multipliers, program):
             points, per = points * part, per * whole
     earned = rounded(points, per, program.settings.points_rounding)
     if len(shares) < len(earnings.shares):
@@ -113,9 +113,9 @@ def exact_sum(shares: Sequence[Share]) -> tuple[int, int]:
     return sum([share.points * (per // share.per) for share in shares]), per
 
 
-def multiplier(earnings: Earnings, program: Program) -> list[tuple[int, int]]:
+def multiplier(multipliers: Sequence[tuple[str, int]], program: Program) -> list[tuple[int, int]]:
     """Return the factors that the sum is multiplied by, no more in all than the program's most."""
-    factors = [(rate_bp, BASIS_POINTS) for _, rate_bp in earnings.multipliers]
+    factors = [(rate_bp, BASIS_POINTS) for _, rate_bp in multipliers]
     most = program.settings.max_multiplier_bp
     if most and prod([part for part, _ in factors]) * BASIS_POINTS > most * prod([whole for _, whole in factors]):
         return [(most, BASIS_POINTS)]

@@ -117,8 +117,7 @@ class Note(NamedTuple):
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class RedemptionNote:
+class RedemptionNote(NamedTuple):
     """Points on this check, smallest point units: asked, taken, the most that can be taken, and which limit binds.
 
     `binding`: `not_offered`, `no_guest`, `available`, `share`, `check`, `minimum`, `block` or `cap` (with `reason`).

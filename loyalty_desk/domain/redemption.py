@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from loyalty_desk.domain.basket import LineFlag
+from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.money import BASIS_POINTS, allocate, largest_remainder
 from loyalty_desk.domain.program import Program, RedemptionPolicy
-from loyalty_desk.domain.quote import NOT_OFFERED, RedemptionNote
+from loyalty_desk.domain.quote import NOT_OFFERED, Choices, RedemptionNote
 from loyalty_desk.domain.tally import GOODS, Tally, left_out
 
 
@@ -14,23 +15,43 @@ def redeem(tally: Tally, asked: int, at_hand: int, cap: int | None) -> tuple[Red
 
     `at_hand` are the guest's points, `cap` the till's own limit, both in smallest units and less what rewards cost.
     """
-    nothing = [0] * len(tally.lines)
     program = tally.program
+    lines: list[int] = []
+    if program.redemption is not None and tally.guest is not None:
+        excluded = program.exclusions.redemption
+        lines = [
+            i
+            for i, line in enumerate(tally.lines)
+            if tally.may[i] == GOODS and LineFlag.NO_REDEEM not in line.flags and not left_out(line, excluded)
+        ]
+    costs, total = sum([tally.room(i) for i in lines]), sum(tally.left)
+    note = paying(program, tally.guest, tally.choices, asked, at_hand, cap, costs=costs, total=total)
+    return note, _take(tally, lines, note.money) if note.money else [0] * len(tally.lines)
+
+
+def paying(
+    program: Program,
+    guest: GuestFacts | None,
+    choices: Choices,
+    asked: int,
+    at_hand: int,
+    cap: int | None,
+    *,
+    costs: int,
+    total: int,
+) -> RedemptionNote:
+    """Return how many of the points `asked` for pay, and how many may, as `redeem` is told them.
+
+    What can be paid with points `costs` so many minor units, the whole check `total`.
+    """
     asked = max(0, asked)
     policy = program.redemption
     if policy is None or program.point_value == 0:
-        return RedemptionNote(asked=asked) if asked else NOT_OFFERED, nothing
-    if tally.guest is None:
-        return _note(policy, asked, binding="no_guest"), nothing
-    excluded = program.exclusions.redemption
-    lines = [
-        i
-        for i, line in enumerate(tally.lines)
-        if tally.may[i] == GOODS and LineFlag.NO_REDEEM not in line.flags and not left_out(line, excluded)
-    ]
+        return RedemptionNote(asked=asked) if asked else NOT_OFFERED
+    if guest is None:
+        return _note(policy, asked, binding="no_guest")
     available = max(0, at_hand)
-    costs = sum([tally.room(i) for i in lines])
-    share = sum(tally.left) * policy.max_share_bp // BASIS_POINTS
+    share = total * policy.max_share_bp // BASIS_POINTS
     limits = [
         (available, "available"),
         (_points_for(costs, program), "check"),
@@ -43,12 +64,8 @@ def redeem(tally: Tally, asked: int, at_hand: int, cap: int | None) -> tuple[Red
     if max_points == 0 and most > 0:
         binding = "minimum" if most < policy.minimum else "block"
     points = _usable(min(asked, most), policy, program)
-    money = program.points_money(points)
-    reason = (tally.choices.redemption_cap_reason or "") if binding == "cap" else ""
-    parts = nothing
-    if money:
-        parts = _take(tally, lines, money)
-    return _note(policy, asked, points, money, max_points, binding, reason, available), parts
+    reason = (choices.redemption_cap_reason or "") if binding == "cap" else ""
+    return _note(policy, asked, points, program.points_money(points), max_points, binding, reason, available)
 
 
 def _take(tally: Tally, lines: list[int], money: int) -> list[int]:

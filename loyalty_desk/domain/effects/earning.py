@@ -11,6 +11,7 @@ from loyalty_desk.domain.earning import Earnings, Share
 from loyalty_desk.domain.effects.base import EarningEffect
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import BASIS_POINTS, allocate
+from loyalty_desk.domain.program import Program
 
 EARNS_NOTHING = Reason("earns_nothing")
 ZERO_DIVISOR = Reason("zero_divisor")
@@ -28,14 +29,16 @@ class EarnRate(EarningEffect):
 
     def earn(self, earnings: Earnings, rule: str, positions: Sequence[int]) -> Reason | None:
         """Add the rate on what is paid for the lines."""
-        if self.rate_bp is not None:
-            program = earnings.tally.program
-            points, per = self.rate_bp * program.point_unit, BASIS_POINTS * program.point_value
-        else:
-            points, per = self.points, self.per
+        points, per = self.rate(earnings.tally.program)
         if per == 0:
             return ZERO_DIVISOR
         return None if earnings.add_rate(rule, positions, points, per) else EARNS_NOTHING
+
+    def rate(self, program: Program) -> tuple[int, int]:
+        """Return the points for how many minor units."""
+        if self.rate_bp is None:
+            return self.points, self.per
+        return self.rate_bp * program.point_unit, BASIS_POINTS * program.point_value
 
 
 class EarnBlocks(EarningEffect):
