@@ -112,13 +112,15 @@ class CompiledRule:
 class CompiledProgram:
     """A program's rules by rank, what of a guest they look at, and the plans of which of them can matter when.
 
-    `counted` are the ranks of the rules whose uses are counted, with one use as a quote lists it.
+    `counted` are the ranks of the rules whose uses are counted, with one use as a quote lists it. To a program that
+    `is_plain` all goods are alike that say nothing of themselves, and points count for a later check.
     """
 
     program: Program
     rules: tuple[CompiledRule, ...]
     counted: Mapping[int, tuple[str, int]]
     plans: Plans
+    is_plain: bool
 
     @cached_property
     def segments(self) -> frozenset[str]:
@@ -170,6 +172,18 @@ def compile_program(program: Program, *, tolerant: bool = False) -> CompiledProg
         rules=tuple(rules),
         counted={rule.rank: (rule.rule.id, 1) for rule in rules if rule.names("usage", "birthday")},
         plans=Plans(rules),
+        is_plain=_is_plain(program),
+    )
+
+
+def _is_plain(program: Program) -> bool:
+    settings, excluded = program.settings, program.exclusions
+    return not (
+        settings.earning_base == "before_redemption"
+        or settings.no_points_on_discounted
+        or settings.points_usable == "at_once"
+        or settings.tier_counts_current
+        or any(x.products or x.categories for x in (excluded.earning, excluded.discounts, excluded.redemption))
     )
 
 

@@ -11,11 +11,12 @@ one `or` for each of its goods, and the next rule is the highest bit.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.conditions import Chooser, Condition
+from loyalty_desk.domain.conditions.base import Test
 from loyalty_desk.domain.conditions.goods import Categories, Products
 from loyalty_desk.domain.conditions.keys import PromoCode
 from loyalty_desk.domain.conditions.usage import Usage
@@ -27,7 +28,12 @@ from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.turns import EarningTurn, Turn, earning_written_out, written_out
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from loyalty_desk.domain.basket import Basket
     from loyalty_desk.domain.compiled import CompiledRule
+    from loyalty_desk.domain.guest import GuestFacts
+    from loyalty_desk.domain.plain import PlainPlan
     from loyalty_desk.domain.tally import Tally
 
 _SETTLED = (AnyGuest, Channels, DateWindow, Segments, Stores, Tags, Tiers, Weekdays)
@@ -46,10 +52,10 @@ type Pick = Callable[[Tally], Sequence[int]]
 class Plans:
     """The plans of one program, made when first asked for; what they are made of is the same whoever asks."""
 
-    __slots__ = ("_bounds", "_made", "_rules", "_segments", "_tags", "_tiers")
+    __slots__ = ("_bounds", "_rules", "_segments", "_tags", "_tiers", "made")
 
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
-        self._made: dict[Circumstances, Plan] = {}
+        self.made: dict[Circumstances, Plan] = {}
         self._rules: list[tuple[CompiledRule, list[Named]]] = []
         # What a rule names is taken as it stands in the snapshot; too many names and hours do no harm.
         found: dict[str, set[str]] = {kind: set() for kind in _NAMING}
@@ -70,30 +76,39 @@ class Plans:
 
     def plan(self, tally: Tally) -> Plan:
         """Return the plan for a check's circumstances."""
-        guest, local, basket = tally.guest, tally.local, tally.basket
+        by_hours = bool(tally.lines) and (tally.all_plain or not any(line.added_at for line in tally.lines))
+        key = self.circumstances(tally.basket, tally.guest, tally.local, by_hours)
+        found = self.made.get(key)
+        if found is None:
+            if len(self.made) >= MOST_PLANS:
+                self.made.clear()
+            found = self.made[key] = Plan(self._rules, tally, by_hours=by_hours and bool(self._bounds))
+        return found
+
+    def circumstances(self, basket: Basket, guest: GuestFacts | None, local: datetime, by_hours: bool) -> Circumstances:
+        """Return what decides which of the rules can matter; `by_hours` where all lines count by the quote's hour."""
         stretch = NOT_BY_HOURS
-        if self._bounds and tally.lines and (tally.all_plain or not any(line.added_at for line in tally.lines)):
+        if by_hours and self._bounds:
             stretch = bisect_right(self._bounds, local.hour * 60 + local.minute)
         if guest is None:
-            tier, segments, tags = None, _NONE, _NONE
-        else:
-            tier = guest.tier if guest.tier in self._tiers else ""
-            segments = guest.segments & self._segments if self._segments else _NONE
-            tags = guest.tags & self._tags if self._tags else _NONE
-        key = (basket.store, basket.channel, tier, segments, tags, local.toordinal(), stretch)
-        found = self._made.get(key)
-        if found is None:
-            if len(self._made) >= MOST_PLANS:
-                self._made.clear()
-            found = self._made[key] = Plan(self._rules, tally, by_hours=stretch != NOT_BY_HOURS)
-        return found
+            return (basket.store, basket.channel, None, _NONE, _NONE, local.toordinal(), stretch)
+        return (
+            basket.store,
+            basket.channel,
+            guest.tier if guest.tier in self._tiers else "",
+            guest.segments & self._segments if self._segments else _NONE,
+            guest.tags & self._tags if self._tags else _NONE,
+            local.toordinal(),
+            stretch,
+        )
 
 
 class PlannedRule:
     """A rule of a plan: what is still open of its conditions, made ready to be asked.
 
     `bit` stands for it in a set of rules. `pick` returns the lines that it acts on, `tests` are all its other
-    conditions but a limit for one guest, which no candidate has reached. Its whole turn may be `written_out`. A rule
+    `conditions` but a limit for one guest, which no candidate has reached. `categories` are those it acts on, empty for
+    all goods, None where it takes more to tell. Its whole turn may be `written_out`. A rule
     that `claims` lowers only `goods` (categories or products) that no rule has lowered: where those are all lowered,
     its turn comes to nothing.
     """
@@ -102,7 +117,9 @@ class PlannedRule:
         "acting",
         "bit",
         "budgets",
+        "categories",
         "claims",
+        "conditions",
         "earning",
         "earning_written_out",
         "effects",
@@ -140,10 +157,19 @@ class PlannedRule:
         self.has_choosers = bool(choosers)
         self.pick = picker(choosers)
         conditions = [c for c in (*self.fixed, *self.moving) if not (isinstance(c, Usage) and c.of_one_guest)]
-        self.tests = [test for test in [c.test() for c in conditions] if test is not None]
+        self.tests: list[Test] = []
+        self.conditions: list[Condition] = []
+        for c in conditions:
+            test = c.test()
+            if test is not None:
+                self.tests.append(test)
+                self.conditions.append(c)
         self.sole_effect = self.effects[0] if len(self.effects) == 1 and not self.budgets else None
         self.written_out: Turn | None = None
         only = choosers[0] if len(choosers) == 1 else None
+        # Of none, nothing can be shown: that is for the turn to say.
+        named = only.categories if type(only) is Categories else _NONE
+        self.categories = named or None if choosers else _NONE
         if type(only) is Categories and self.sole_effect is not None and not self.earning and self.acting.cap is None:
             spares = self.acting.skip_discounted
             self.written_out = written_out(self.id, only.categories, conditions, self.sole_effect, spares=spares)
@@ -178,6 +204,7 @@ class Plan:
         "exclusions",
         "groups",
         "limits",
+        "plain",
         "rewards",
         "rules",
         "soles",
@@ -198,6 +225,7 @@ class Plan:
         self.groups: dict[int, Bits] = {}
         # By the key of a guest's uses, how many one guest may have, of a rule.
         self.limits: dict[tuple[str, str], tuple[int, Bits]] = {}
+        self.plain: PlainPlan | None = None
         shown = _shown(tally)
         kept: list[tuple[CompiledRule, list[Hours]]] = []
         for rule, named in rules:
@@ -213,25 +241,24 @@ class Plan:
 
     def candidates(self, tally: Tally) -> Bits:
         """Return the rules that can matter to a check."""
-        found = self.always
-        for index, shown in (
-            (self.by_category, tally.by_category),
-            (self.by_product, tally.by_product if self.by_product else ()),
-            (self.by_code, tally.codes),
-        ):
-            if index:
-                for name in shown:
-                    if name in index:
-                        found |= index[name]
-        if self.limits and tally.guest is not None and tally.guest.uses:
-            uses, limits = tally.guest.uses, self.limits
-            few, many = (uses, limits) if len(uses) < len(limits) else (limits, uses)
-            for key in few:
-                if key in many:
-                    limit, bit = limits[key]
-                    if uses[key] >= limit:
-                        found &= ~bit
-        return found
+        found = self.always | brought_up(self.by_category, tally.by_category)
+        if self.by_product:
+            found |= brought_up(self.by_product, tally.by_product)
+        if self.by_code:
+            found |= brought_up(self.by_code, tally.codes)
+        guest = tally.guest
+        return self.not_used_up(found, guest.uses) if self.limits and guest is not None and guest.uses else found
+
+    def not_used_up(self, rules: Bits, uses: Mapping[tuple[str, str], int]) -> Bits:
+        """Return those of the rules of which a guest of these uses may have one more."""
+        limits = self.limits
+        few, many = (uses, limits) if len(uses) < len(limits) else (limits, uses)
+        for key in few:
+            if key in many:
+                limit, bit = limits[key]
+                if uses[key] >= limit:
+                    rules &= ~bit
+        return rules
 
     def listed(self, bits: Bits) -> list[PlannedRule]:
         """Return a set of rules in the order they run."""
@@ -277,6 +304,15 @@ class Plan:
         if planned.claims and index is not self.by_code:
             self.claims |= bit
             planned.goods, planned.goods_are_products = names, index is self.by_product
+
+
+def brought_up(index: Mapping[str, Bits], shown: Iterable[str]) -> Bits:
+    """Return the rules that what a check shows brings up by an index."""
+    found = 0
+    for name in shown:
+        if name in index:
+            found |= index[name]
+    return found
 
 
 def picker(choosers: Sequence[Chooser]) -> Pick:

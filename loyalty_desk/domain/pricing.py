@@ -23,6 +23,7 @@ from loyalty_desk.domain.explain import amounts_by_rule, explained, points_by_ru
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.manual import take_manual
 from loyalty_desk.domain.money import BASIS_POINTS, allocate
+from loyalty_desk.domain.plain import plain_fields
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import (
     NO_CHOICES,
@@ -60,6 +61,10 @@ __all__ = [
 ]
 
 
+type Asked = tuple[Basket, GuestFacts | None, Program, datetime, Choices]
+"""All that a quote is a function of."""
+
+
 def quote(
     basket: Basket, guest: GuestFacts | None, program: Program, at: datetime, choices: Choices = NO_CHOICES
 ) -> Quote:
@@ -72,8 +77,19 @@ def quote(
         raise BadInput("currency_differs", basket=basket.currency, program=program.currency)
     if at.tzinfo is None:
         raise ValueError("a naive time has no place here")
-    trace = _worked_out(basket, guest, program, at, choices)
-    tally, note = trace.tally, trace.redemption
+    fields, trace = plain_fields(basket, guest, program, at, choices), None
+    if fields is None:
+        trace = _worked_out(basket, guest, program, at, choices)
+        fields = _fields(trace)
+    if choices.payments:
+        fields["payments"] = _payments(choices.payments, fields["total"])
+    fields["working"] = _Worked((basket, guest, program, at, choices), trace)
+    return Quote.made(fields)
+
+
+def _fields(trace: Trace) -> dict[str, Any]:
+    """Return the fields of a quote but its payments and its working."""
+    tally, note, program = trace.tally, trace.redemption, trace.tally.program
     total = sum(tally.left)
     lines = _lines(trace)
     gross = sum(tally.gross)
@@ -84,7 +100,7 @@ def quote(
         "currency": program.currency,
         "program_version": program.version,
         "program_hash": program.hash_text,
-        "at": at,
+        "at": tally.at,
         "lines": lines,
         "gross": gross,
         "discount_total": gross - total - note.money,
@@ -94,12 +110,9 @@ def quote(
         "earned_points": trace.earned,
         "earning_base": sum(trace.earnings.base),
         "redemption": note,
-        "working": _Traced(basket, guest, trace),
     }
     if tally.guest is not None:
         fields["tier"] = tally.guest.tier
-    if choices.payments:
-        fields["payments"] = _payments(choices.payments, total)
     if trace.compiled.counted:
         fields["uses"] = _uses(trace)
     if tally.has_given:
@@ -118,33 +131,37 @@ def quote(
         if share.expires_days is not None:
             named = (share.rule, share.points, share.expires_days)
             fields["own_expiry"] = (*fields.get("own_expiry", ()), named)
-    return Quote.made(fields)
+    return fields
 
 
-class _Traced(Working):
-    """The trace of a quote, read when somebody asks. The basket and the guest are as the caller gave them."""
+class _Worked(Working):
+    """How a quote came about, worked out when somebody asks where that was not needed for its numbers."""
 
-    __slots__ = ("_basket", "_guest", "_trace")
+    __slots__ = ("_asked", "_trace")
 
-    def __init__(self, basket: Basket, guest: GuestFacts | None, trace: Trace) -> None:
-        self._basket, self._guest, self._trace = basket, guest, trace
+    def __init__(self, asked: Asked, trace: Trace | None) -> None:
+        self._asked, self._trace = asked, trace
 
     def explained(self) -> Explanation:
         """Return why each rule applied or did not; where rules were passed over, with every rule at its turn."""
-        trace = self._trace
-        if trace.passed_over:
-            tally = trace.tally
-            trace = _worked_out(self._basket, self._guest, tally.program, tally.at, tally.choices, every_rule=True)
-        return explained(trace)
+        if self._trace is None or self._trace.passed_over:
+            self._trace = _worked_out(*self._asked, every_rule=True)
+        return explained(self._trace)
 
     def facts(self) -> GuestFacts | None:
         """Return the guest's facts that the program can look at."""
-        return None if self._guest is None else facts_used(self._guest, self._trace)
+        guest = self._asked[1]
+        return None if guest is None else facts_used(guest, self._traced())
 
     def units(self, position: int) -> Runs:
         """Return what each unit of a line costs, by the line's place in the basket."""
-        tally = self._trace.tally
+        tally = self._traced().tally
         return tally.runs(position if tally.order is None else tally.order.index(position))
+
+    def _traced(self) -> Trace:
+        if self._trace is None:
+            self._trace = _worked_out(*self._asked)
+        return self._trace
 
 
 def _worked_out(
