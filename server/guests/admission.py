@@ -35,17 +35,24 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What became of it: `phone_of` and `card_of` are those who have the phone and the card already."""
+    """What became of it: `phone_of` and `card_of` are those who have the phone and the card already.
+
+    Where `was_known` somebody was registered under this id before: the card is nobody's.
+    """
 
     guest: UUID
     phone_of: UUID | None = None
     card_of: UUID | None = None
+    was_known: bool = False
 
 
 async def admit(
     connection: AsyncConnection, network: UUID, vault: Vault, admissions: Sequence[Admission]
 ) -> list[Admitted]:
-    """Register guests, in the order given; who is registered already stays as they are, cards handed out are added."""
+    """Register guests, in the order given; who is registered already stays as they are, and gets no card by it.
+
+    Every till makes ids of its own: one that names a guest whom it knows would hand out a card to their points.
+    """
     return [await _admit(connection, network, vault, one) for one in admissions]
 
 
@@ -68,10 +75,7 @@ async def _admit(connection: AsyncConnection, network: UUID, vault: Vault, wante
         )
         await service.register(connection, network, vault, [guest])
         await _keep_rest(connection, network, vault, wanted.guest, fields)
-    elif handles:
-        card = repository.Credential(handles[0].to_bytes(HANDLE_BYTES, "big"), wanted.guest, "card")
-        await repository.insert_credentials(connection, network, [card])
-    return Admitted(wanted.guest, phone_of, None if card_of == wanted.guest else card_of)
+    return Admitted(wanted.guest, phone_of, None if card_of == wanted.guest else card_of, not is_new)
 
 
 def _phone(text: str) -> str:

@@ -142,21 +142,25 @@ async def void(connection: AsyncConnection, network: UUID, hold: UUID, device: U
     return bool(done.rowcount == 1)
 
 
-async def post(connection: AsyncConnection, network: UUID, holds: Mapping[UUID, UUID], now: datetime) -> set[UUID]:
-    """End holds by the transactions that spend them and return those that were still in time.
+async def post(
+    connection: AsyncConnection, network: UUID, holds: Mapping[UUID, tuple[UUID, UUID]], now: datetime
+) -> set[UUID]:
+    """End holds by the transactions that spend them, of the tills that they are of; return those still in time.
 
-    One that ran out is the first sale's that names it: it proved who spends all the same.
+    One that ran out is the first sale's that names it: it proved who spends all the same. Another till ends none.
     """
     found = await fetch(
         connection,
         "update hold h set state = case when h.state = 'pending' and h.expires_at > $4 then 'posted' else 'expired'"
-        " end, settled_at = coalesce(h.settled_at, $4), tx_id = t.tx from unnest($2::uuid[], $3::uuid[]) as t (id, tx)"
-        " where h.network_id = $1 and h.id = t.id and h.state in ('pending', 'expired') and h.tx_id is null"
-        " returning h.id, h.state",
+        " end, settled_at = coalesce(h.settled_at, $4), tx_id = t.tx"
+        " from unnest($2::uuid[], $3::uuid[], $5::uuid[]) as t (id, tx, device)"
+        " where h.network_id = $1 and h.id = t.id and h.device_id = t.device"
+        " and h.state in ('pending', 'expired') and h.tx_id is null returning h.id, h.state",
         network,
         list(holds),
-        list(holds.values()),
+        [sale for sale, _ in holds.values()],
         now,
+        [till for _, till in holds.values()],
     )
     return {row.id for row in found if row.state == "posted"}
 

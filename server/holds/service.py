@@ -168,19 +168,20 @@ class Holds:
 
 
 async def post_holds(
-    connection: AsyncConnection, network: UUID, holds: Mapping[UUID, UUID], now: datetime
+    connection: AsyncConnection, network: UUID, holds: Mapping[UUID, tuple[UUID, UUID]], now: datetime
 ) -> dict[UUID, Settled]:
-    """End the holds that sales name, in the transaction that posts the sales; `holds` gives each hold's sale.
+    """End the holds that sales name, in the transaction that posts the sales; `holds` gives each one's sale and till.
 
     The sale is a fact and is posted either way: where `in_time` is false the hold had run out, was voided, had paid
-    for another sale or is not known, which is for HOLD_EXPIRED. Call it with the guests' accounts locked.
+    for another sale, is another till's or is not known, which is for HOLD_EXPIRED. Call it with the guests' accounts
+    locked.
     """
     if not holds:
         return {}
     in_time = await repository.post(connection, network, holds, now)
     found = await repository.known(connection, network, list(holds))
     made: dict[UUID, Settled] = {}
-    for hold, sale in holds.items():
+    for hold, (sale, _) in holds.items():
         one = found.get(hold)
         is_posted = one is not None and one.state == HoldState.POSTED and one.tx == sale
         made[hold] = Settled(hold, "unknown" if one is None else one.state, hold in in_time or is_posted, one)

@@ -50,6 +50,8 @@ from server.ledger.terms import program_version, terms_of, tier_of
 from server.ledger.timing import Effective, Place, behind_others, in_turn
 from server.ledger.words import Words, words_of
 
+# A staff id is no longer, and what a till made up need not be.
+_SHOWN = 40
 _QUARTER_MS = 15 * 60 * 1000
 # What others may be about to post another way, not having seen it.
 _ALONE = RETURNS | {RecordKind.REGISTER, RecordKind.TRANSFER}
@@ -333,6 +335,7 @@ class Batch:
             if of in arranged.originals:
                 arranged.originals[of].guest = owner
         back = await self._back(arranged)
+        forged = await self._approved_by_nobody(records)
         facts: list[Fact] = []
         for one in arranged.ready:
             record = one.record
@@ -351,7 +354,7 @@ class Batch:
             raised = tuple(sorted_out.raised.get(record.seq, ())) if one.number is None else ()
             raised += self._registrar.raised.get(record.id, ())
             if record.kind in BY_HAND:
-                raised += self._read_words(one)
+                raised += self._read_words(one) or forged.get(record.id, ())
             receiver = alive[moved_between(record)[1]] if record.kind is RecordKind.TRANSFER else None
             facts.append(
                 Fact(
@@ -378,6 +381,16 @@ class Batch:
         sights = {} if device.sight is None else {self._push.device: device.sight}
         published = {seq: to_ms(at) for seq, at in reached.items()}
         return in_turn(records, sights, published, before, to_ms(self._now))
+
+    async def _approved_by_nobody(self, records: Sequence[Record]) -> dict[UUID, tuple[Raised, ...]]:
+        """Return the points by hand that no manager of the network approved, whatever the till says."""
+        approved = {one.id: str((one.check or {}).get("approved_by")) for one in records if one.kind in BY_HAND}
+        known = await self._store.guards.may_approve(set(approved.values())) if approved else set()
+        return {
+            one.id: (Raised(ExceptionKind.EVIDENCE, one.guest_id, {"approved_by": approved[one.id][:_SHOWN]}),)
+            for one in records
+            if one.id in approved and approved[one.id] not in known
+        }
 
     def _read_words(self, one: Ready) -> tuple[Raised, ...]:
         """Note what a manager wrote beside a record, and return that it is not what the record was made with."""

@@ -78,6 +78,10 @@ class GuardStore(Protocol):
         """Return when those credentials that are blocked were, milliseconds UTC."""
         ...
 
+    async def may_approve(self, staff: Iterable[str]) -> set[str]:
+        """Return who of these is no cashier but of the staff, or was; all where a network has no staff."""
+        ...
+
     async def profile(self, store: UUID) -> ProfileRow:
         """Return the limits that hold in a store."""
         ...
@@ -86,8 +90,8 @@ class GuardStore(Protocol):
         """Return the limits that held before in a store, with when they were replaced."""
         ...
 
-    async def end_holds(self, sales: Mapping[UUID, UUID], now: datetime) -> dict[UUID, Settled]:
-        """End holds by the sales that name them."""
+    async def end_holds(self, sales: Mapping[UUID, tuple[UUID, UUID]], now: datetime) -> dict[UUID, Settled]:
+        """End holds by the sales that name them, each with its till."""
         ...
 
     async def put_steps(self, uses: Sequence[StepUse]) -> dict[ShownStep, list[tuple[UUID, UUID]]]:
@@ -175,6 +179,18 @@ class PostgresGuards:
         )
         return {int.from_bytes(bytes(row.handle), "big"): to_ms(row.stopped_at) for row in found}
 
+    async def may_approve(self, staff: Iterable[str]) -> set[str]:
+        """Return who of these is no cashier but of the staff, or was."""
+        asked = list(staff)
+        found = await fetch(
+            self._connection,
+            "select t.id from unnest($2::text[]) as t (id) where not exists (select 1 from staff where network_id = $1)"
+            " or exists (select 1 from staff s where s.network_id = $1 and s.id::text = t.id and s.role <> 'cashier')",
+            self._network,
+            asked,
+        )
+        return {str(row.id) for row in found}
+
     async def profile(self, store: UUID) -> ProfileRow:
         """Return the limits that hold in a store."""
         return await networks.profile_of(self._connection, self._network, store)
@@ -183,8 +199,8 @@ class PostgresGuards:
         """Return the limits that held before in a store."""
         return await networks.past_profiles_of(self._connection, self._network, store)
 
-    async def end_holds(self, sales: Mapping[UUID, UUID], now: datetime) -> dict[UUID, Settled]:
-        """End holds by the sales that name them."""
+    async def end_holds(self, sales: Mapping[UUID, tuple[UUID, UUID]], now: datetime) -> dict[UUID, Settled]:
+        """End holds by the sales that name them, each with its till."""
         return await holds.post_holds(self._connection, self._network, sales, now)
 
     async def put_steps(self, uses: Sequence[StepUse]) -> dict[ShownStep, list[tuple[UUID, UUID]]]:

@@ -108,15 +108,17 @@ class Guards:
 
     async def _end_holds(self, facts: Iterable[Fact]) -> dict[UUID, Settled]:
         """End the holds that sales name and return what became of each, by sale; it is the first one's alone."""
-        named = {fact.record.id: hold for fact in facts if (hold := _hold(fact.record)) is not None}
+        named = {
+            (fact.record.id, fact.record.device): hold for fact in facts if (hold := _hold(fact.record)) is not None
+        }
         if not named:
             return {}
-        first: dict[UUID, UUID] = {}
+        first: dict[UUID, tuple[UUID, UUID]] = {}
         for sale, hold in named.items():
             first.setdefault(hold, sale)
         ended = await self._store.end_holds(first, self._now)
         return {
-            sale: ended[hold] if first[hold] == sale else replace(ended[hold], in_time=False)
+            sale[0]: ended[hold] if first[hold] == sale else replace(ended[hold], in_time=False)
             for sale, hold in named.items()
         }
 

@@ -7,6 +7,7 @@ signature of the last one then vouches for all of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from uuid import UUID
 
@@ -119,6 +120,10 @@ def _unreadable(record: Record) -> str:
         return str(error)[:200]
     if record.reverses_id == record.id:
         return "it takes back itself"
+    try:
+        date.fromisoformat(record.business_day)
+    except ValueError:
+        return "its business day is none"
     if isinstance(found, ExchangeContents):
         back = found.returned
         if max(back.money, back.earned_reversed, back.spent_returned) > MAX_AMOUNT:

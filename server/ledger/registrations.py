@@ -48,7 +48,10 @@ class Registrar:
         owners: dict[str, UUID] = {}
         for one, asked, made in zip(found, wanted, await self.store.admit(wanted), strict=True):
             self.guests.append(made.guest)
-            if asked.handle is not None and made.card_of is None:
+            if made.was_known:
+                known = Raised(ExceptionKind.EVIDENCE, made.guest, {"guest": "registered before"})
+                self.raised[one.record.id] = (known,)
+            elif asked.handle is not None and made.card_of is None:
                 self.handles.append(asked.handle)
                 owners[handle_text(asked.handle)] = made.guest
             taken: dict[str, Json] = {

@@ -51,13 +51,16 @@ class MemoryGuards:
     async def stopped(self, handles: Iterable[int]) -> dict[int, int]:
         return {}
 
+    async def may_approve(self, staff: Iterable[str]) -> set[str]:
+        return set(staff)
+
     async def profile(self, store: UUID) -> ProfileRow:
         return rows.read(ProfileRow, self._tables.documents.get((FeedTable.PROFILE.value, "default"), {}))
 
     async def past_profiles(self, store: UUID) -> list[tuple[datetime, ProfileRow]]:
         return []
 
-    async def end_holds(self, sales: Mapping[UUID, UUID], now: datetime) -> dict[UUID, Settled]:
+    async def end_holds(self, sales: Mapping[UUID, tuple[UUID, UUID]], now: datetime) -> dict[UUID, Settled]:
         return {hold: Settled(hold, "unknown", in_time=False) for hold in sales}
 
     async def put_steps(self, uses: Sequence[StepUse]) -> dict[ShownStep, list[tuple[UUID, UUID]]]:

@@ -42,11 +42,11 @@ class MemoryRegisters:
             tables.new_guest(guest)
             if phone and phone_of is None:
                 tables.phones[phone] = guest
-        if card is not None and card_of is None:
+        if is_new and card is not None and card_of is None:
             tables.credentials[card] = guest
             row = rows.write(rows.CredentialRow(str(guest), "card"))
             tables.documents[FeedTable.CREDENTIAL.value, handle_text(wanted.handle or 0)] = row
-        return Admitted(guest, phone_of, None if card_of == guest else card_of)
+        return Admitted(guest, phone_of, None if card_of == guest else card_of, not is_new)
 
     async def suspended(self, guests: Sequence[UUID], handles: Sequence[int]) -> list[Suspended]:
         """Return what waits in suspense."""

@@ -88,8 +88,10 @@ async def test_a_void_gives_the_points_back_once(world: World) -> None:
 
 
 async def settled(world: World, holds: dict[UUID, UUID]) -> dict[UUID, service.Settled]:
+    tills = dict(await world.sql("select id, device_id from hold"))
+    named = {one: (sale, tills.get(one, uuid4())) for one, sale in holds.items()}
     async with world.ground.db.begin(world.network) as connection:
-        return await service.post_holds(connection, world.network, holds, world.clock.now())
+        return await service.post_holds(connection, world.network, named, world.clock.now())
 
 
 async def test_of_a_post_and_a_void_exactly_one_wins(world: World) -> None:

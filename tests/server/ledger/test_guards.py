@@ -274,7 +274,7 @@ async def test_a_hold_bears_no_more_than_it_held_and_for_nobody_else(world: Worl
     redeem(till, stranger.id, 50, None, check={"hold": str(theirs.id)})
     assert (await flags(world, till))[-2:] == [EVIDENCE, EVIDENCE]
     redeem(other, guest, 50, None, check={"hold": str(elsewhere.id)})
-    assert (await flags(world, other))[-1] == EVIDENCE
+    assert (await flags(world, other))[-1] == EVIDENCE | HOLD_EXPIRED
     assert await world.balance(guest) == 500
 
 
