@@ -25,6 +25,9 @@ _LONGEST = str(INT64_MAX).encode()
 _AS_LONG = b"0" * len(_LONGEST)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _C_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
+_TEXT = {str}
+_SCALARS = {str, int, bool, type(None)}
+_NESTED = {dict, list, tuple}
 _ESCAPED = re.compile(r'["\\\x00-\x1f]')
 
 
@@ -34,12 +37,12 @@ class NotCanonical(ValueError):
 
 def encode(value: Json) -> bytes:
     """Return the canonical bytes of `value`; raises `NotCanonical` where it has none."""
-    parts: list[str] = []
-    _write(value, parts, 0)
     try:
-        return "".join(parts).encode()
-    except UnicodeEncodeError as error:
-        raise NotCanonical("a lone surrogate") from error
+        if _is_simple(value) and is_plain(quick := _C_ENCODER.encode(value).encode()):
+            return quick
+    except (UnicodeEncodeError, RecursionError):
+        pass
+    return _written(value)
 
 
 def decode(data: bytes) -> Json:
@@ -48,7 +51,7 @@ def decode(data: bytes) -> Json:
         value = cast("Json", json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float))
     except (ValueError, RecursionError) as error:
         raise NotCanonical("not JSON") from error
-    if not (is_plain(data) and _C_ENCODER.encode(value).encode() == data) and encode(value) != data:
+    if not (is_plain(data) and _C_ENCODER.encode(value).encode() == data) and _written(value) != data:
         raise NotCanonical("not in canonical form")
     return value
 
@@ -119,8 +122,34 @@ def _fits(data: bytes) -> bool:
     return True
 
 
+def _is_simple(value: object) -> bool:
+    """Return whether a value is of texts, integers, lists and objects keyed by text alone.
+
+    The standard library's encoder also takes floats, and makes texts of other keys.
+    """
+    kind = type(value)
+    if kind not in _NESTED:
+        return kind in _SCALARS
+    if isinstance(value, dict):
+        if not {*map(type, value)} <= _TEXT:
+            return False
+        value = value.values()
+    kinds = {*map(type, value)}  # type: ignore[call-overload]  # all that is nested is iterable
+    return kinds <= _SCALARS or all(_is_simple(one) for one in value if type(one) not in _SCALARS)  # type: ignore[attr-defined]
+
+
 def _no_float(text: str) -> Json:
     raise NotCanonical(f"not an integer: {text[:40]}")
+
+
+def _written(value: Json) -> bytes:
+    """Return what `encode` returns, written in Python: what decides where the short cut does not know."""
+    parts: list[str] = []
+    _write(value, parts, 0)
+    try:
+        return "".join(parts).encode()
+    except UnicodeEncodeError as error:
+        raise NotCanonical("a lone surrogate") from error
 
 
 def _write(value: Json, parts: list[str], depth: int) -> None:

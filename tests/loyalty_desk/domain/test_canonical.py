@@ -1,11 +1,13 @@
 import json
 import time
 import unicodedata
+from types import MappingProxyType
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import NotCanonical, bytes_to_text, decode, decode_object, encode, text_to_bytes
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")).map(
@@ -104,6 +106,37 @@ def test_bytes_have_one_text(data):
 def test_a_second_spelling_of_bytes_is_refused(text):
     with pytest.raises(ValueError):
         text_to_bytes(text)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 65), 1 << 65) | st.floats() | st.text() | st.binary(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(keys | st.text(max_size=2) | st.integers(0, 9) | st.none() | st.booleans(), inner, max_size=4)
+        | st.dictionaries(keys, inner, max_size=4).map(MappingProxyType)
+    ),
+    max_leaves=8,
+)
+
+
+@given(anything | values)
+@example({1: 1})
+@example([{"a": {True: 1}}])
+@example({"1": 1.5})
+@example(-1e20)
+@example([float("nan")])
+@example(({"a": (1, 2)},))
+def test_the_short_cut_of_writing_writes_what_writing_letter_by_letter_does(value):
+    try:
+        expected = canonical._written(value)
+    except (NotCanonical, TypeError):
+        expected = None
+    try:
+        found = encode(value)
+    except (NotCanonical, TypeError):
+        found = None
+    assert found == expected
 
 
 @given(values, st.integers(0, 200), st.sampled_from(b'"\\:,[]{}0123456789-.eE aZ_\xcc\x81\x00\x1f'), st.booleans())
