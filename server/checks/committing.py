@@ -9,15 +9,15 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty_desk.domain.errors import ForPerson, Refused
+from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
 from loyalty_desk.domain.record import TooLarge
 from loyalty_desk.wire.v1.errors import ErrorCode
 from server.checks.moment import Moment
 from server.checks.pricing import Priced, told
 from server.checks.record import Paid, answered_before, record_of
-from server.checks.schemas import CommitAnswer
+from server.checks.schemas import CommitAnswer, QuoteRequest
 from server.guests import service as guests
-from server.guests.proof import Proved, prove, remember
+from server.guests.proof import Proved, prove_all, remember
 from server.holds import service as holds
 from server.kit.errors import ApiError
 from server.ledger import counting
@@ -43,31 +43,29 @@ async def commit(
     if program is None:
         return [Refused("program_missing") for _ in group]
     known = await stored(connection, network, [one.asked.id for one in group])
-    shown: list[Proved | Exception | None] = []
-    for one in group:
-        try:
-            shown.append(
-                None if one.asked.id in known else await shown_by(connection, tools, one.asker, one.asked.guest, now)
-            )
-        except ForPerson as error:
-            shown.append(error)
+    new = [(one.asker, one.asked) for one in group if one.asked.id not in known]
+    shown = await shown_by(connection, network, tools, new, now)
     wanted = {one.guest for one in shown if isinstance(one, Proved) and one.guest is not None}
     stores = {one.asker.store or one.asked.store for one in group}
     posting = await OnlinePosting.lock(connection, network, tools, wanted, program, stores, now)
     sitting = _Sitting(await Moment.of(posting, tools.vault, alone=True), known)
-    answers = [await sitting.answer(one, proved) for one, proved in zip(group, shown, strict=True)]
+    proofs = iter(shown)
+    answers = [await sitting.answer(one, None if one.asked.id in known else next(proofs)) for one in group]
     await sitting.write(tools)
     return answers
 
 
-async def shown_by(connection: AsyncConnection, tools: Tools, asker: Asker, shown: str, now: datetime) -> Proved | None:
-    """Return whom a guest's code names, None where none was shown. Raises `ForPerson`: nobody, or not a code."""
-    if not shown:
-        return None
-    proved = await prove(connection, asker.network, tools.vault, shown, now, asker.id)
-    if proved.guest is None:
-        raise Refused("guest_unknown")
-    return proved
+async def shown_by(
+    connection: AsyncConnection, network: UUID, tools: Tools, asked: Sequence[tuple[Asker, QuoteRequest]], now: datetime
+) -> list[Proved | ForPerson | None]:
+    """Return whom the guests' codes of checks name, None where none was shown, why not where one names nobody."""
+    codes = [(one.guest, asker.id) for asker, one in asked if one.guest]
+    found = iter(await prove_all(connection, network, tools.vault, codes, now))
+    return [_named(next(found)) if one.guest else None for _, one in asked]
+
+
+def _named(proved: Proved | BadInput) -> Proved | ForPerson:
+    return Refused("guest_unknown") if isinstance(proved, Proved) and proved.guest is None else proved
 
 
 class _Sitting:
@@ -117,13 +115,13 @@ class _Sitting:
             raise ApiError(409, ErrorCode.PRICE_CHANGED, text)
         record = record_of(paid, priced, proved, posting.now)
         try:
-            record.to_payload()
+            payload = record.to_payload()
         except TooLarge as error:
             text = "The check has too many lines to be stored. Commit it in parts."
             raise ApiError(413, ErrorCode.TOO_LARGE, text) from error
         if proved is not None:
             await self._spend(paid.asker, priced, proved)
-        posting.add(record, priced.guest)
+        posting.add(record, payload, priced.guest)
         self._moment.count(priced)
         available = None if priced.guest is None else self._moment.available(priced.guest)
         return CommitAnswer(

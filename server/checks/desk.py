@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from loyalty_desk.domain.clock import Clock
-from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.errors import ForPerson, Refused
 from loyalty_desk.wire.v1.errors import ErrorCode
 from server.checks.committing import Said, commit, shown_by
 from server.checks.moment import Moment
@@ -63,7 +63,9 @@ class CheckDesk:
             program = await self._tools.program_of(connection, asker.network, None)
             if program is None:
                 raise Refused("program_missing")
-            proved = await shown_by(connection, self._tools, asker, asked.guest, now)
+            [proved] = await shown_by(connection, asker.network, self._tools, [(asker, asked)], now)
+            if isinstance(proved, ForPerson):
+                raise proved
             shown = [] if proved is None or proved.guest is None else [proved.guest]
             posting = await OnlinePosting.look(connection, asker.network, self._tools, shown, program, now)
             moment = await Moment.of(posting, self._tools.vault, alone=False)

@@ -39,6 +39,7 @@ class Moment:
     _pending: Mapping[UUID, int]
     _guests: Mapping[str, Mapping[str, Json]]
     _stores: dict[UUID, StoreLimits] = field(default_factory=dict)
+    _spent: dict[str, Mapping[int, int]] = field(default_factory=dict)
 
     @classmethod
     async def of(cls, posting: OnlinePosting, vault: Vault, *, alone: bool) -> Moment:
@@ -105,9 +106,16 @@ class Moment:
         if not limit or proved.kind is CodeKind.SHORT:
             return limit
         posting = self.posting
-        account = posting.accounts[guest].account_id
-        spent = await holds.spent_today(posting.connection, posting.network, account, store.zone, posting.now)
+        spent = (await self._spent_today(store.zone))[posting.accounts[guest].account_id]
         return min(limit, max(0, store.profile.confirm_points - spent - posting.redeemed(guest)))
+
+    async def _spent_today(self, zone: str) -> Mapping[int, int]:
+        """Return what each account had spent before these checks, by the days of a zone."""
+        if zone not in self._spent:
+            posting = self.posting
+            numbers = [account.account_id for account in posting.accounts.values()]
+            self._spent[zone] = await holds.spent_today(posting.connection, posting.network, numbers, zone, posting.now)
+        return self._spent[zone]
 
     async def _store(self, store: UUID) -> StoreLimits:
         if store not in self._stores:

@@ -16,7 +16,7 @@ from loyalty_desk.domain.hash_chain import STEP_SECONDS, VALUE_BYTES, ChainOwner
 from loyalty_desk.domain.signed_codes import NO_TIER, begin_chain, chain_values, code_text, issue, shown
 from server.guests import repository, service
 from server.guests.repository import Credential, State
-from server.guests.shown import shown as shown_of
+from server.guests.shown import credentials
 from server.kit import feed
 from server.kit.ground import Ground
 from server.networks import service as networks
@@ -91,7 +91,8 @@ async def of_code(ground: Ground, network: UUID, code: GuestCode) -> UUID | None
     async with ground.db.begin(network) as connection:
         if code.handle is None:
             return await service.find(connection, network, ground.vault, code)
-        found = await shown_of(connection, network, code.handle.to_bytes(HANDLE_BYTES, "big"))
+        handle = code.handle.to_bytes(HANDLE_BYTES, "big")
+        found = (await credentials(connection, network, [handle])).get(handle)
     return None if found is None else found.guest
 
 

@@ -6,6 +6,7 @@ A code names somebody or nobody; whatever else is wrong with it is a doubt, whic
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -61,15 +62,39 @@ async def prove(
     A short code may be followed by the last four digits of the phone: without them it names the guest and spends
     nothing. Raises `BadInput` as `guest_code.parse` does.
     """
-    typed = _SHORT.fullmatch(text.decode("ascii", "replace").strip() if isinstance(text, bytes) else text.strip())
-    if typed:
-        return await _short(connection, network, vault, typed[1], typed[2] or "", now, device)
-    return await prove_code(connection, network, vault, parse(text), now)
+    [found] = await prove_all(connection, network, vault, [(text, device)], now)
+    if isinstance(found, BadInput):
+        raise found
+    return found
+
+
+async def prove_all(
+    connection: AsyncConnection,
+    network: UUID,
+    vault: Vault,
+    shown: Sequence[tuple[bytes | str, UUID | None]],
+    now: datetime,
+) -> list[Proved | BadInput]:
+    """Return what each text proves, shown by the device beside it; cards are read together."""
+    read = [_typed(text) or _parsed(text) for text, _ in shown]
+    cards = await stored.credentials(
+        connection, network, {_handle(one) for one in read if isinstance(one, GuestCode)} - {b""}
+    )
+    found: list[Proved | BadInput] = []
+    for one, (_, device) in zip(read, shown, strict=True):
+        match one:
+            case GuestCode():
+                found.append(await _prove(connection, network, vault, one, cards, now))
+            case BadInput():
+                found.append(one)
+            case _:
+                found.append(await _short(connection, network, vault, one[1], one[2] or "", now, device))
+    return found
 
 
 def is_short(text: str) -> bool:
     """Return whether a text is a short code, with the last digits of a phone or without."""
-    return _SHORT.fullmatch(text.strip()) is not None
+    return _typed(text) is not None
 
 
 async def prove_evidence(
@@ -93,19 +118,8 @@ async def prove_code(
     connection: AsyncConnection, network: UUID, vault: Vault, code: GuestCode, now: datetime
 ) -> Proved:
     """Return what a code other than a short one proves at `now`."""
-    if code.handle is None:
-        return Proved(code.kind, await service.find(connection, network, vault, code))
-    handle = code.handle.to_bytes(HANDLE_BYTES, "big")
-    shown = await stored.shown(connection, network, handle)
-    if shown is None:
-        return Proved(code.kind, handle=handle)
-    if shown.state != "active":
-        return Proved(code.kind, shown.guest, handle, Doubt.REVOKED)
-    if code.kind is CodeKind.LD1:
-        return Proved(code.kind, shown.guest, handle, None if shown.kind in _CARDS else Doubt.SIGNATURE)
-    if code.kind is CodeKind.LD2:
-        return _wallet(network, vault, code, handle, shown, now)
-    return await _signed(connection, network, code, handle, shown, now)
+    cards = await stored.credentials(connection, network, {_handle(code)} - {b""})
+    return await _prove(connection, network, vault, code, cards, now)
 
 
 async def remember(connection: AsyncConnection, network: UUID, proved: Proved, by: UUID, now: datetime) -> bool:
@@ -130,6 +144,44 @@ def wallet_secret(vault: Vault, network: UUID, handle: bytes) -> bytes:
 def short_hash(vault: Vault, network: UUID, digits: str) -> bytes:
     """Return what is kept of a short code."""
     return vault.lookup_hash(network, f"short {digits}")
+
+
+def _typed(text: bytes | str) -> re.Match[str] | None:
+    return _SHORT.fullmatch((text.decode("ascii", "replace") if isinstance(text, bytes) else text).strip())
+
+
+def _parsed(text: bytes | str) -> GuestCode | BadInput:
+    try:
+        return parse(text)
+    except BadInput as error:
+        return error
+
+
+def _handle(code: GuestCode) -> bytes:
+    return b"" if code.handle is None else code.handle.to_bytes(HANDLE_BYTES, "big")
+
+
+async def _prove(
+    connection: AsyncConnection,
+    network: UUID,
+    vault: Vault,
+    code: GuestCode,
+    cards: Mapping[bytes, Shown],
+    now: datetime,
+) -> Proved:
+    if code.handle is None:
+        return Proved(code.kind, await service.find(connection, network, vault, code))
+    handle = _handle(code)
+    shown = cards.get(handle)
+    if shown is None:
+        return Proved(code.kind, handle=handle)
+    if shown.state != "active":
+        return Proved(code.kind, shown.guest, handle, Doubt.REVOKED)
+    if code.kind is CodeKind.LD1:
+        return Proved(code.kind, shown.guest, handle, None if shown.kind in _CARDS else Doubt.SIGNATURE)
+    if code.kind is CodeKind.LD2:
+        return _wallet(network, vault, code, handle, shown, now)
+    return await _signed(connection, network, code, handle, shown, now)
 
 
 def _wallet(network: UUID, vault: Vault, code: GuestCode, handle: bytes, shown: Shown, now: datetime) -> Proved:

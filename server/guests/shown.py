@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -35,21 +36,31 @@ class ShortCode:
     phone_last4: str
 
 
-async def shown(connection: AsyncConnection, network: UUID, handle: bytes) -> Shown | None:
-    """Return a credential by its handle."""
-    row = await fetch_one(
+async def credentials(connection: AsyncConnection, network: UUID, handles: Collection[bytes]) -> dict[bytes, Shown]:
+    """Return those credentials that there are, by their handles."""
+    if not handles:
+        return {}
+    found = await fetch(
         connection,
-        "select coalesce(s.merged_into, s.guest_id) as guest, c.kind, c.state, c.generation, c.last_root, c.last_step,"
-        " c.last_counter from credential c"
+        "select c.handle, coalesce(s.merged_into, s.guest_id) as guest, c.kind, c.state, c.generation, c.last_root,"
+        " c.last_step, c.last_counter from credential c"
         " join guest_state s on s.network_id = c.network_id and s.guest_id = c.guest_id"
-        " where c.network_id = $1 and c.handle = $2 and not s.deleted",
+        " where c.network_id = $1 and c.handle = any($2::bytea[]) and not s.deleted",
         network,
-        handle,
+        list(handles),
     )
-    if row is None:
-        return None
-    root = None if row.last_root is None else bytes(row.last_root)
-    return Shown(row.guest, row.kind, row.state, row.generation, root, row.last_step, row.last_counter)
+    return {
+        bytes(row.handle): Shown(
+            row.guest,
+            row.kind,
+            row.state,
+            row.generation,
+            None if row.last_root is None else bytes(row.last_root),
+            row.last_step,
+            row.last_counter,
+        )
+        for row in found
+    }
 
 
 async def put_counter(connection: AsyncConnection, network: UUID, handle: bytes, counter: int) -> bool:

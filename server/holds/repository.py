@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -103,25 +103,27 @@ async def pending_all(connection: AsyncConnection, network: UUID, accounts: list
     return dict.fromkeys(accounts, 0) | {row[0]: row[1] for row in found}
 
 
-async def spent_since(connection: AsyncConnection, network: UUID, account: int, since: datetime, now: datetime) -> int:
-    """Return the points of an account that were asked of the server since then and are spent, or still held for it.
+async def spent_since(
+    connection: AsyncConnection, network: UUID, accounts: Collection[int], since: datetime, now: datetime
+) -> dict[int, int]:
+    """Return the points of accounts that were asked of the server since then and are spent, or still held for it.
 
     A hold that ran out counts where a sale paid with it all the same; so does what other systems' checks took.
     """
-    found = await fetch_value(
+    found = await fetch(
         connection,
-        "select (select coalesce(sum(amount), 0) from hold where network_id = $1 and account_id = $2 and made_at >= $3"
-        " and (tx_id is not null or (state = 'pending' and expires_at > $4)))::bigint"
-        " - (select coalesce(sum(e.amount), 0) from account a join ledger_tx x on x.network_id = a.network_id"
-        " and x.guest_id = a.guest_id and x.recorded_at >= $3 and x.origin = 'online'"
+        "select a.id, (select coalesce(sum(h.amount), 0) from hold h where h.network_id = $1 and h.account_id = a.id"
+        " and h.made_at >= $3 and (h.tx_id is not null or (h.state = 'pending' and h.expires_at > $4)))::bigint"
+        " - (select coalesce(sum(e.amount), 0) from ledger_tx x"
         " join entry e on e.network_id = x.network_id and e.tx_id = x.id and e.account_id = a.id and e.amount < 0"
-        " where a.network_id = $1 and a.id = $2)::bigint",
+        " where x.network_id = $1 and x.guest_id = a.guest_id and x.recorded_at >= $3 and x.origin = 'online')::bigint"
+        " from account a where a.network_id = $1 and a.id = any($2::bigint[])",
         network,
-        account,
+        list(accounts),
         since,
         now,
     )
-    return int(found)
+    return {row[0]: row[1] for row in found}
 
 
 async def highest_step(connection: AsyncConnection, network: UUID, root: bytes) -> int:

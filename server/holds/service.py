@@ -6,7 +6,7 @@ that push do not make a guest wait. What is held ends by the server's clock, whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -143,7 +143,7 @@ class Holds:
         if asked.amount > available:
             return HoldAnswer(asked.id, HoldDecision.INSUFFICIENT, available)
         if asked.code != CodeKind.SHORT:
-            spent = await spent_today(connection, network, account, limits.zone, now)
+            spent = (await spent_today(connection, network, [account], limits.zone, now))[account]
             if spent + asked.amount > limits.profile.confirm_points:
                 return replace_available(_refused(asked, HoldRefusal.CONFIRMATION_NEEDED), available)
         if not await _use(connection, network, asked.device, proved, now):
@@ -195,10 +195,12 @@ async def held_all(
     return await repository.pending_all(connection, network, list(accounts), now)
 
 
-async def spent_today(connection: AsyncConnection, network: UUID, account: int, zone: str, now: datetime) -> int:
-    """Return how many points of a locked account this day of `zone` has spent or holds, asked of the server."""
+async def spent_today(
+    connection: AsyncConnection, network: UUID, accounts: Collection[int], zone: str, now: datetime
+) -> dict[int, int]:
+    """Return how many points of locked accounts this day of `zone` has spent or holds, asked of the server."""
     today = now.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return await repository.spent_since(connection, network, account, today.astimezone(UTC), now)
+    return await repository.spent_since(connection, network, accounts, today.astimezone(UTC), now)
 
 
 async def is_unspent(connection: AsyncConnection, network: UUID, proved: Proved) -> bool:

@@ -63,6 +63,7 @@ class OnlinePosting:
     _store: PostgresStore
     _ceiling: Ceiling
     _planned: Plan = field(default_factory=Plan)
+    _payloads: list[bytes] = field(default_factory=list)
 
     @classmethod
     async def lock(
@@ -118,8 +119,8 @@ class OnlinePosting:
         """Return a locked guest's figures, checks added here already counted."""
         return self.accounts[guest].state
 
-    def add(self, record: Record, guest: UUID | None) -> None:
-        """Plan one check; `record` is a sale whose guest is `guest`, locked."""
+    def add(self, record: Record, payload: bytes, guest: UUID | None) -> None:
+        """Plan one check; `record`, in the bytes of `payload`, is a sale whose guest is `guest`, locked."""
         fact = Fact(record, guest, unknown_guest=False, effective_at=to_ms(self.now), clock_off=False)
 
         def terms(_: Record, at: int) -> Terms:
@@ -137,6 +138,7 @@ class OnlinePosting:
             self._ceiling.held,
         )
         self._planned.posted += made.posted
+        self._payloads.append(payload)
         for account, amount in made.moved.items():
             self._planned.moved[account] = self._planned.moved.get(account, 0) + amount
 
@@ -191,7 +193,6 @@ class OnlinePosting:
     async def _insert(self) -> None:
         rows = self._planned.posted
         records = [one.fact.record for one in rows]
-        payloads = [one.to_payload() for one in records]
         found = await fetch(
             self.connection,
             "insert into ledger_tx (network_id, id, kind, origin, payload, payload_hash, occurred_at, effective_at,"
@@ -205,8 +206,8 @@ class OnlinePosting:
             self.now,
             [one.id for one in records],
             [one.kind.value for one in records],
-            payloads,
-            [sha256(one).digest() for one in payloads],
+            self._payloads,
+            [sha256(one).digest() for one in self._payloads],
             [one.occurred_at for one in records],
             [from_ms(one.fact.effective_at) for one in rows],
             [one.fact.guest for one in rows],
