@@ -6,9 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from loyalty_desk.domain.basket import Basket, Line
+from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.quote import Note, Quote
 
 AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
+GUEST = GuestFacts(tier="GOLD", points=1_000)
+TIERS = [{"code": "BRONZE", "discount_bp": 500, "earn_bp": 300}, {"code": "GOLD", "discount_bp": 1000, "earn_bp": 500}]
 
 
 def rule(
@@ -35,3 +39,11 @@ def basket(*lines: Line | int, **more: Any) -> Basket:
         for n, line in enumerate(lines)
     ]
     return Basket("RUB", tuple(made), **more)
+
+
+def notes(quoted: Quote) -> dict[str, Note]:
+    return {note.rule: note for note in quoted.explanation}
+
+
+def discounts(quoted: Quote) -> list[int]:
+    return [line.discount for line in quoted.lines]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.points import EntryKind, PointsLedger
+from tests.loyalty_desk.domain.refusals import code_of
 
 JAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -258,12 +259,6 @@ def test_below_zero_and_unknown_entries_are_refused():
     with pytest.raises(Refused, match="entry_unknown"):
         ledger.reverse("r", "nothing", day(0))
     assert ledger.entries == {}
-
-
-def code_of(refused, call, *arguments) -> tuple[str, dict]:
-    with pytest.raises(refused) as caught:
-        call(*arguments)
-    return caught.value.code, dict(caught.value.facts)
 
 
 def test_refusals_carry_their_code_and_facts_exactly():

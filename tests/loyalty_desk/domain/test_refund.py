@@ -1,49 +1,18 @@
 """Returns: what was paid comes back and no more, by unit, by amount or whole."""
 
-from dataclasses import replace
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty_desk.domain.basket import WHOLE_CHECK, Basket, Line
-from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
-from loyalty_desk.domain.guest import Coupon, GuestFacts
+from loyalty_desk.domain.basket import Basket, Line
+from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.quote import NO_CHOICES, Choices, ManualDiscount, Payment
-from loyalty_desk.domain.refund import NOTHING_YET, Return, Sale, exchange, guest_after, refund, refund_amount, void
+from loyalty_desk.domain.quote import Choices, ManualDiscount, Payment
+from loyalty_desk.domain.refund import NOTHING_YET, Return, Sale, refund, refund_amount, void
 from loyalty_desk.domain.refund.parts import Refunded
 from loyalty_desk.domain.refund.settlement import settled
-
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ANNA = GuestFacts(points=10_000, visits=3)
-
-
-def program(*rules: dict, **settings) -> Program:
-    named = [{"id": f"r{n}", "name": {"en": f"Rule {n}"}, **rule} for n, rule in enumerate(rules, 1)]
-    data = {"version": 1, "currency": "RUB", "model": "points", "rules": named, "redemption": {}, "point_value": 1}
-    return Program.from_dict({**data, "settings": settings})
-
-
-EARN = {"effects": [{"type": "earn_rate", "points": 1, "per": 100}]}
-
-
-def tenth_off(**more) -> dict:
-    return {"effects": [{"type": "percentage", "of": "check", "rate_bp": 1_000}], **more}
-
-
-def sold(of: Program, *lines: Line, choices: Choices = NO_CHOICES, guest: GuestFacts | None = ANNA) -> Sale:
-    return Sale.priced(Basket("RUB", lines), guest, of, NOON, choices)
-
-
-def line(name: str, price: int, units: int = 1, **more) -> Line:
-    return Line(id=name, product=name, unit_price=price, quantity_milli=units * 1_000, **more)
-
-
-def one(name: str, units: int = 1) -> list[Return]:
-    return [Return(name, units * 1_000)]
+from tests.loyalty_desk.domain.refund_parts import ANNA, EARN, NOON, line, one, program, sold, tenth_off
+from tests.loyalty_desk.domain.refusals import code_of
 
 
 def test_a_line_comes_back_at_what_was_paid_for_it():
@@ -100,15 +69,6 @@ def test_spent_points_may_come_back_with_the_last_unit_only():
     assert refund(sale, one("a"), first.after).spent_returned == 3_000
 
 
-def test_the_formula_takes_back_what_the_price_before_points_would_earn():
-    of = program({"effects": [{"type": "earn_blocks", "points": 1, "per": 1_000}]}, points_reversal="formula")
-    sale = sold(of, line("a", 1_000, 2), choices=Choices(points_asked=500))
-    assert sale.quote.earned_points == 1
-    first = refund(sale, one("a"))
-    assert (first.earned_reversed, first.money) == (1, 750)
-    assert refund(sale, one("a"), first.after).earned_reversed == 0
-
-
 def test_a_bare_total_comes_back_by_amount_and_points_by_floor_of_what_is_back_so_far():
     sale = Sale.priced(Basket.of_amount("RUB", 2_190), ANNA, program(EARN), NOON)
     state, points = NOTHING_YET, []
@@ -121,12 +81,6 @@ def test_a_bare_total_comes_back_by_amount_and_points_by_floor_of_what_is_back_s
     with pytest.raises(Refused) as refusal:
         refund_amount(sale, 1, state)
     assert refusal.value.facts == {"asked": 1, "left": 0}
-
-
-def test_by_amount_the_formula_counts_the_amount_itself():
-    of = program({"effects": [{"type": "earn_blocks", "points": 1, "per": 1_000}]}, points_reversal="formula")
-    sale = Sale.priced(Basket.of_amount("RUB", 2_190), ANNA, of, NOON)
-    assert [refund_amount(sale, amount).earned_reversed for amount in (500, 1_000, 2_000)] == [0, 1, 2]
 
 
 def test_goods_come_back_by_lines_and_nothing_by_nothing():
@@ -194,21 +148,6 @@ def test_stamps_come_back_with_their_units():
     assert void(sale, first.after).stamps == (("r1", 3),)
 
 
-def test_buy_two_get_one_is_priced_again_when_a_unit_comes_back():
-    offer = {"effects": [{"type": "free_unit", "set_of": 3}]}
-    sale = sold(program(EARN, offer), line("a", 1_000, 3))
-    assert sale.quote.total == 2_000
-    first = refund(sale, one("a"))
-    assert (first.how, first.money, first.earned_reversed) == ("repriced", 0, 0)
-    second = refund(sale, one("a"), first.after)
-    assert (second.money, second.earned_reversed) == (1_000, 10)
-    assert void(sale, second.after).money == 1_000
-    refusing = sold(program(offer, partial_bundle_return="refuse"), line("a", 1_000, 3))
-    with pytest.raises(Refused, match="return_splits_set"):
-        refund(refusing, one("a"))
-    assert refund(refusing, one("a", 3)).money == 2_000
-
-
 def test_what_was_taken_off_a_line_by_hand_goes_with_the_line():
     offer = {"effects": [{"type": "free_unit", "set_of": 2}]}
     by_hand = Choices(manual_discounts=(ManualDiscount(amount=100, line="b"),))
@@ -231,30 +170,6 @@ def test_a_gift_card_that_was_sold_loses_its_money_again():
     sale = sold(program(), line("card", 5_000, flags=frozenset({"gift_card"})), line("b", 100))
     assert refund(sale, one("card")).cards == (("card", 5_000),)
     assert refund(sale, one("b")).cards == ()
-
-
-def test_a_void_gives_back_all_that_is_left_and_leaves_the_guest_as_before():
-    sale = sold(program(EARN, tenth_off()), line("a", 5_000, 2), choices=Choices(points_asked=1_000))
-    back = void(sale)
-    assert back.is_whole
-    assert (back.money, back.spent_returned, back.earned_reversed) == (8_000, 1_000, 80)
-    q = sale.quote
-    after_sale = replace(ANNA, points=ANNA.points - 1_000 + q.earned_points, visits=4, spend=8_000, earned=80)
-    assert guest_after(after_sale, sale, back) == ANNA
-    assert guest_after(None, sale, back) is None
-
-
-def test_an_exchange_prices_the_new_check_for_the_guest_as_the_return_leaves_them():
-    of = program(EARN)
-    guest = GuestFacts(points=100)
-    sale = sold(of, line("a", 10_000), guest=guest, choices=Choices(points_asked=100))
-    swap = exchange(
-        sale, one("a"), Basket("RUB", (line("b", 12_000),)), of, NOON,
-        guest=replace(guest, points=sale.quote.earned_points), choices=Choices(points_asked=100),
-    )  # fmt: skip
-    assert swap.refund.money == 9_900
-    assert swap.sale.quote.redeemed_points == 100
-    assert swap.to_pay == 11_900 - 9_900
 
 
 def test_the_object_of_a_refund_has_canonical_bytes():
@@ -299,12 +214,6 @@ def test_piece_by_piece_everything_comes_back_exactly_once(case):
     )
 
 
-def code_of(refused: type[ForPerson], call, *arguments) -> tuple[str, dict]:
-    with pytest.raises(refused) as caught:
-        call(*arguments)
-    return caught.value.code, dict(caught.value.facts)
-
-
 def test_refusals_carry_their_code_and_facts_exactly():
     goods = sold(program(), line("a", 100, 2))
     bare = Sale.priced(Basket.of_amount("RUB", 100), None, program(), NOON)
@@ -332,36 +241,6 @@ def test_points_that_paid_a_bare_total_come_back_by_amount():
             state = back.after
         assert [part[2] for part in parts] == returned
         assert [part[:2] for part in parts] == [("amount", 1_000), ("amount", 1_000), ("whole", 2_000)]
-
-
-def test_a_bare_total_without_points_reverses_none_by_the_formula():
-    of = program(EARN, points_reversal="formula")
-    sale = Sale.priced(Basket.of_amount("RUB", 5_000, no_points=True), ANNA, of, NOON)
-    assert (sale.quote.earned_points, refund_amount(sale, 1_000).earned_reversed) == (0, 0)
-
-
-def test_what_a_guest_has_after_a_return():
-    daily = {"type": "usage", "times": 5, "period": "day"}
-    of = program(EARN, tenth_off(conditions=[daily]), {"effects": [{"type": "stamp", "every": 9}]})
-    before = GuestFacts(points=10, visits=2, visits_ever=7, spend=5_000, stamps={"r3": 1})
-    sale = sold(of, line("a", 1_000, 2), guest=before)
-    now = GuestFacts(
-        points=10 + sale.quote.earned_points, visits=3, visits_ever=8, spend=6_800, earned=sale.quote.earned_points,
-        stamps={"r3": 3},
-        uses={("r2", ""): 4, ("r2", "day:2026-03-02"): 1, ("r2", "day:2026-03-01"): 3, ("r9", ""): 2},
-    )  # fmt: skip
-    part = refund(sale, one("a"))
-    assert guest_after(now, sale, part) == replace(
-        now, points=10 + 9, spend=5_900, earned=9, stamps={"r3": 2}
-    )  # fmt: skip
-    whole = void(sale)
-    assert dict(whole.uses) == {"r2": 1}
-    assert guest_after(now, sale, whole) == replace(
-        now, points=10, visits=2, visits_ever=7, spend=5_000, earned=0, stamps={"r3": 1},
-        uses={("r2", ""): 3, ("r2", "day:2026-03-02"): 0, ("r2", "day:2026-03-01"): 3, ("r9", ""): 2},
-    )  # fmt: skip
-    poor = GuestFacts(points=0, stamps={})
-    assert guest_after(poor, sale, whole) == GuestFacts(points=-18, stamps={"r3": -2})
 
 
 def test_the_object_of_a_refund_says_everything():
@@ -394,34 +273,6 @@ def test_the_object_of_a_refund_says_everything():
     }  # fmt: skip
 
 
-BLOCKS = {"effects": [{"type": "earn_blocks", "points": 1, "per": 1_000}]}
-
-
-def test_the_formula_prices_what_came_back_by_weight_and_unit_by_unit():
-    half_off = {"effects": [{"type": "percentage", "rate_bp": 5_000, "max_units": 1}]}
-    of = program(BLOCKS, half_off, points_reversal="formula")
-    cheese = Line(id="cheese", unit_price=99_900, quantity_milli=1_250)
-    sale = sold(of, cheese, line("a", 3_100, 3))
-    assert [(run.price, run.units) for run in sale.quote.units(1)] == [(1_550, 1), (3_100, 2)]
-    assert refund(sale, [Return("cheese", 250)]).earned_reversed == 24
-    assert refund(sale, one("a")).earned_reversed == 3
-    assert refund(sale, one("a", 2)).earned_reversed == 6
-    assert refund(sale, one("a", 3)).earned_reversed == 7
-    assert refund(sale, [*one("a", 3), Return("cheese", 250)]).earned_reversed == 32
-    assert sale.quote.earned_points == 132
-
-
-def test_the_formula_leaves_tax_out_where_earning_does():
-    of = program(
-        {"effects": [{"type": "earn_rate", "points": 1, "per": 1}]}, points_reversal="formula",
-    )  # fmt: skip
-    of = Program.from_dict({**of.data, "settings": {**of.data["settings"], "earning_base": "net_of_tax"}})
-    sale = sold(of, line("a", 1_200, 3, tax=600), Line(id="w", unit_price=1_000, quantity_milli=1_500, tax=300))
-    assert sale.quote.earned_points == 3_000 + 1_200
-    assert refund(sale, one("a")).earned_reversed == 1_000
-    assert refund(sale, [Return("w", 500)]).earned_reversed == 400
-
-
 def test_what_is_kept_keeps_its_share_of_tax_and_weighed_goods_stay_weighed():
     of = program(
         {"effects": [{"type": "earn_rate", "points": 1, "per": 1}]},
@@ -437,100 +288,10 @@ def test_what_is_kept_keeps_its_share_of_tax_and_weighed_goods_stay_weighed():
     assert (back.how, back.money, back.earned_reversed) == ("repriced", 500, 400)
 
 
-def test_an_own_coupon_that_a_void_keeps_is_not_given_back():
-    mine = GuestFacts(points=5, coupons=(Coupon("OWN", "r1"), Coupon("OTHER", "r2")))
-    once = {"type": "coupon", "reusable_after_void": False}
-    of = program(tenth_off(conditions=[once]), tenth_off(conditions=[{"type": "coupon"}]))
-    sale = sold(of, line("a", 1_000), guest=mine, choices=Choices(coupons=("own", "Other")))
-    assert sale.quote.discount_total == 190
-    assert void(sale).coupons_freed == ("Other",)
-    nobody = sold(program(tenth_off()), line("a", 1_000), guest=None, choices=Choices(coupons=("x",)))
-    assert void(nobody).coupons_freed == ("x",)
-
-
 def test_points_by_amount_are_whole():
     sale = Sale.priced(Basket.of_amount("RUB", 1_000), ANNA, program(), NOON, Choices(points_asked=100))
     back = refund_amount(sale, 333)
     assert (back.spent_returned, type(back.spent_returned)) == (37, int)
-
-
-def test_a_second_exchange_goes_on_from_the_first_return():
-    of = program()
-    sale = sold(of, line("a", 1_000, 2), guest=None)
-    first = refund(sale, one("a"))
-    swap = exchange(sale, one("a"), Basket("RUB", (line("b", 300),)), of, NOON, before=first.after)
-    assert (swap.refund.is_whole, swap.to_pay) == (True, -700)
-    with pytest.raises(Refused, match="return_more_than_left"):
-        exchange(sale, one("a"), Basket("RUB", (line("b", 300),)), of, NOON, before=swap.refund.after)
-
-
-def test_uses_go_from_the_stores_day_and_a_first_visit_is_none_again():
-    daily = {"type": "usage", "times": 5, "period": "day"}
-    late = datetime(2026, 3, 2, 23, tzinfo=UTC)
-    basket = Basket("RUB", (line("a", 1_000),), zone=ZoneInfo("Europe/Moscow"))
-    sale = Sale.priced(basket, GuestFacts(), program(tenth_off(conditions=[daily])), late)
-    uses = {("r1", "day:2026-03-02"): 1, ("r1", "day:2026-03-03"): 1}
-    after = guest_after(GuestFacts(visits=1, visits_ever=1, uses=uses), sale, void(sale))
-    assert after is not None
-    assert (after.visits, after.visits_ever) == (0, 0)
-    assert after.uses == {("r1", "day:2026-03-02"): 1, ("r1", "day:2026-03-03"): 0}
-
-
-def priced_by_sets(**settings) -> Sale:
-    """Two for one, a quarter of the check payable with points: 1 500 and 500 points for four at 1 000."""
-    of = program(EARN, {"effects": [{"type": "free_unit", "set_of": 2}]}, **settings)
-    of = Program.from_dict({**of.data, "redemption": {"max_share_bp": 2_500}})
-    sale = sold(of, line("a", 1_000, 4), choices=Choices(points_asked=5_000))
-    assert (sale.quote.total, sale.spent) == (1_500, 500)
-    return sale
-
-
-def test_points_come_back_of_a_set_that_is_priced_again():
-    sale = priced_by_sets()
-    half = refund(sale, one("a", 2))
-    assert (half.how, half.money, half.spent_returned, half.earned_reversed) == ("repriced", 750, 250, 8)
-    rest = refund(sale, one("a", 2), half.after)
-    assert (rest.money, rest.spent_returned, rest.earned_reversed) == (750, 250, 7)
-
-
-def test_points_that_stay_spent_go_on_paying_for_what_is_kept_of_a_set():
-    sale = priced_by_sets(spent_back="full_refund_only")
-    half = refund(sale, one("a", 2))
-    assert (half.money, half.spent_returned) == (1_000, 0)
-    dear = program({"effects": [{"type": "free_unit", "set_of": 2}]}, spent_back="full_refund_only")
-    covered = sold(dear, line("a", 1_000, 4), choices=Choices(points_asked=1_990))
-    assert covered.quote.total == 10
-    assert refund(covered, one("a", 2)).money == 10
-    assert refund(covered, one("a", 3)).money == 10
-
-
-def test_a_line_that_stays_gives_nothing_back_however_dear_its_gram():
-    gold = Line(id="gold", unit_price=5_000_000, quantity_milli=1_500)
-    sale = sold(program(EARN), gold, line("a", 1_000))
-    back = refund(sale, one("a"))
-    assert (back.money, back.earned_reversed, [part.line for part in back.lines]) == (1_000, 10, ["a"])
-    gram = refund(sale, [Return("gold", 1)])
-    assert gram.money == 5_000
-
-
-def test_stamps_alone_do_not_price_a_check_again():
-    enough = {"effects": [{"type": "percentage", "of": "check", "rate_bp": 1_000}]}
-    enough["conditions"] = [{"type": "amount", "min": 1_000}]
-    of = program(EARN, enough, {"effects": [{"type": "stamp", "every": 9}]})
-    sale = sold(of, line("a", 600, 2))
-    back = refund(sale, one("a"))
-    assert (back.how, back.money, back.stamps) == ("lines", 540, (("r3", 1),))
-
-
-def test_coupons_that_the_kept_check_would_not_issue_are_withdrawn_once():
-    issue = {"effects": [{"type": "issue_coupon"}], "conditions": [{"type": "amount", "min": 2_000}]}
-    sale = sold(program(issue), line("a", 1_000, 3))
-    first = refund(sale, one("a"))
-    assert (first.coupons_withdrawn, dict(first.after.coupons_withdrawn)) == ((), {})
-    second = refund(sale, one("a"), first.after)
-    assert (second.coupons_withdrawn, dict(second.after.coupons_withdrawn)) == ((("r1", 1),), {"r1": 1})
-    third = refund(sale, one("a"), second.after)
-    assert (third.coupons_withdrawn, dict(third.after.coupons_withdrawn)) == ((), {"r1": 1})
 
 
 def test_stamps_of_two_returns_add_up():
@@ -542,93 +303,10 @@ def test_stamps_of_two_returns_add_up():
     assert (first.stamps, second.stamps, dict(second.after.stamps)) == ((("r1", 2),), (("r1", 1),), {"r1": 3})
 
 
-def test_what_was_taken_off_the_check_by_hand_stays_where_what_is_kept_is_priced_again():
-    offer = {"effects": [{"type": "free_unit", "set_of": 2}]}
-    by_hand = Choices(manual_discounts=(ManualDiscount(amount=100),))
-    sale = sold(program(offer), line("a", 1_000, 2), line("b", 500), choices=by_hand)
-    assert sale.quote.total - refund(sale, one("b")).money == 950
-
-
-def test_a_line_without_an_id_comes_back_of_a_check_with_sets():
-    offer = {"effects": [{"type": "free_unit", "set_of": 2}], "conditions": [{"type": "products", "products": ["a"]}]}
-    sale = sold(
-        program(offer), line("a", 1_000, 2), Line(product="b", unit_price=300), Line(product="c", unit_price=70)
-    )
-    assert refund(sale, one("#2")).money == 300
-
-
 def test_more_than_is_left_of_a_line_is_refused_by_its_code():
     sale = sold(program(), line("a", 100, 2))
     facts = {"line": "a", "asked_milli": 3_000, "left_milli": 2_000}
     assert code_of(Refused, refund, sale, one("a", 3)) == ("return_more_than_left", facts)
-
-
-FORMULA = {"points_reversal": "formula"}
-
-
-def test_the_formula_earns_by_the_tier_as_the_sale_did_and_takes_no_discount_of_it():
-    gold = {"code": "GOLD", "threshold": 0, "discount_bp": 1_000, "earn_bp": 500}
-    of = program(**FORMULA)
-    of = Program.from_dict({**of.data, "model": "mixed", "tiers": [gold]})
-    sale = sold(of, line("a", 10_000, 2), guest=GuestFacts(tier="GOLD"))
-    assert (sale.quote.total, sale.quote.earned_points) == (18_000, 900)
-    assert refund(sale, one("a")).earned_reversed == 450
-
-
-def test_the_formula_keeps_the_groups_and_order_of_earning_rules():
-    rate = {"type": "earn_rate", "points": 1, "per": 100}
-    many = {"type": "bonus_fixed", "points": 50}
-    few = {"type": "bonus_fixed", "points": 7}
-    of = program({"effects": [rate]}, {"effects": [many], "group": 5}, {"effects": [few], "group": 5}, **FORMULA)
-    sale = sold(of, line("a", 1_000, 3))
-    assert (sale.quote.earned_points, refund(sale, one("a")).earned_reversed) == (80, 60)
-    alone = program({"effects": [rate]}, {"effects": [many], "exclusive": "check"}, **FORMULA)
-    sale = sold(alone, line("a", 10_000, 3))
-    assert (sale.quote.earned_points, refund(sale, one("a")).earned_reversed) == (50, 50)
-
-
-def test_the_formula_leaves_out_what_takes_money_off_and_rules_that_are_not_understood():
-    both = {"effects": [{"type": "percentage", "rate_bp": 5_000}, {"type": "earn_rate", "points": 1, "per": 100}]}
-    unknown = {"effects": [{"type": "earn_rate", "points": 9, "per": 100}, {"type": "teleport"}]}
-    sale = sold(program(EARN, both, unknown, **FORMULA), line("a", 1_000, 4))
-    assert (sale.quote.total, sale.quote.earned_points) == (2_000, 40)
-    assert refund(sale, one("a")).earned_reversed == 10
-
-
-def test_the_formula_knows_the_codes_of_the_sale_and_none_of_its_manual_discounts():
-    keyed = {**EARN, "conditions": [{"type": "promo_code", "codes": ["TWICE"]}]}
-    by_hand = (ManualDiscount(amount=1_000),)
-    sale = sold(
-        program(EARN, keyed, **FORMULA),
-        line("a", 5_000, 2),
-        choices=Choices(codes=("TWICE",), manual_discounts=by_hand),
-    )
-    assert sale.quote.earned_points == 180
-    assert refund(sale, one("a")).earned_reversed == 90
-
-
-def test_the_formula_gives_nothing_for_lines_that_earned_nothing():
-    sale = sold(program(EARN, **FORMULA), line("a", 5_000, flags=frozenset({"no_points"})), line("b", 5_000, 2))
-    assert refund(sale, one("a")).earned_reversed == 0
-    assert refund(sale, [*one("a"), *one("b")]).earned_reversed == 50
-
-
-def net_of_tax(*rules: dict) -> Program:
-    of = program(*rules, **FORMULA)
-    return Program.from_dict({**of.data, "settings": {**of.data["settings"], "earning_base": "net_of_tax"}})
-
-
-def test_the_formula_takes_tax_by_units_and_by_amount():
-    every = {"effects": [{"type": "earn_rate", "points": 1, "per": 1}]}
-    sale = sold(net_of_tax(every), line("a", 1_200, 3, tax=600), line("b", 100, 2))
-    assert refund(sale, one("a", 2)).earned_reversed == 2_000
-    assert refund(sale, one("b")).earned_reversed == 100
-    bare = Line(id="check", unit_price=1_200, tax=200)
-    amount = Sale.priced(
-        replace(Basket.of_amount("RUB", 1_200), lines=(replace(bare, id=WHOLE_CHECK),)), ANNA, net_of_tax(every), NOON
-    )
-    assert amount.quote.earned_points == 1_000
-    assert refund_amount(amount, 600).earned_reversed == 500
 
 
 def test_the_parts_of_a_second_return_are_those_of_its_units():
