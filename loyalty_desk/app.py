@@ -404,7 +404,7 @@ class TillApp:
         if self.presenter is not None:
             self.presenter.tick()
         if self.counter is not None:
-            self.counter.draw()
+            self.counter.tick()
 
     # -- sync
 

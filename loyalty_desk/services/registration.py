@@ -15,7 +15,7 @@ from uuid import UUID
 from loyalty_desk.domain.canonical import readable
 from loyalty_desk.domain.contents import RegisterContents
 from loyalty_desk.domain.errors import BadInput, Refused
-from loyalty_desk.domain.guest_code import CodeKind, parse
+from loyalty_desk.domain.guest_code import CodeKind, ld1, parse
 from loyalty_desk.domain.private_fields import SALT_BYTES, Consent, GuestFields, Private
 from loyalty_desk.domain.record import Credential, RecordKind
 from loyalty_desk.services.guests import GuestCard, Guests
@@ -91,6 +91,10 @@ class Registration:
         )
         shown = credential or Credential(CodeKind.PHONE, None)
         return Registered(recorded.record.id, self._guests.registered(guest, shown), was_asked)
+
+    def new_card(self) -> str:
+        """Return the code of a card that exists nowhere yet, for a guest who is handed none: their phone shows it."""
+        return ld1(int.from_bytes(os.urandom(8), "big"))
 
     def _checked(self, fields: GuestFields) -> GuestFields:
         name = readable(" ".join(fields.name.split()))

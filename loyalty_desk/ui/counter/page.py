@@ -67,6 +67,9 @@ class Page:
     def on_change(self, key: str) -> None:
         """Hear that a text or a choice has changed."""
 
+    def tick(self) -> None:
+        """Hear that a second has passed."""
+
     def scanned(self, text: str) -> None:
         """Take a scanned code; a page that wants none says nothing."""
 

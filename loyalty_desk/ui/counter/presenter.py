@@ -91,7 +91,7 @@ class CounterPresenter:
         self.draw()
 
     def draw(self) -> None:
-        """Show the page as it stands; asked for by the page, by a new status and by a change of language."""
+        """Show the page as it stands; asked for by the page and by every intent."""
         page = self._page
         if page is None:
             return
@@ -100,6 +100,12 @@ class CounterPresenter:
             return
         t = self._around.words().gettext
         self._render(replace(page.state(), message=page.message, close=t("Back")))
+
+    def tick(self) -> None:
+        """Show what time and sync have changed."""
+        if self._page is not None:
+            self._page.tick()
+            self.draw()
 
     def typed(self, key: str, text: str) -> None:
         """Take what a field holds now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loyalty_desk.services.code_picture import Modules
 from loyalty_desk.ui.sale.state import NO_MESSAGE, ButtonState, MessageState
 
 MAX_TYPED = 200
@@ -63,10 +64,18 @@ class SideButton:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownCode:
+    """A QR code to be photographed, and the number beneath it."""
+
+    modules: Modules
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class CounterState:
     """One page. Choices and fields stand left, facts right; `focus` names the field that has the keyboard.
 
-    `fields_first` says that fields stand over the choices.
+    `fields_first` says that fields stand over the choices; `code` stands left.
     """
 
     title: str = ""
@@ -81,3 +90,4 @@ class CounterState:
     close: str = ""
     focus: str = ""
     fields_first: bool = False
+    code: ShownCode | None = None

@@ -23,6 +23,7 @@ from loyalty_desk.ui.counter.facts import FactList
 from loyalty_desk.ui.counter.field_box import FieldBox
 from loyalty_desk.ui.counter.state import CounterState, Field, Group, SideButton
 from loyalty_desk.ui.widgets.buttons import KeyedButton
+from loyalty_desk.ui.widgets.code import CodePicture
 from loyalty_desk.ui.widgets.labels import SHAPES, ElidedLabel, label, show_text
 
 KEYS = {
@@ -55,6 +56,12 @@ class CounterView(QWidget):
         self.facts_label = label("label", wrap=True)
         self.facts = FactList()
         self.right.rows.addWidget(self.facts_label)
+        self.code = CodePicture()
+        self.code.hide()
+        self.number = label("amount")
+        self.number.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.left.rows.addWidget(self.code, 20)
+        self.left.rows.addWidget(self.number)
         self.right.rows.addWidget(self.facts)
         # By the side they stand on: (left, right).
         self._groups_at = (QVBoxLayout(), QVBoxLayout())
@@ -120,11 +127,14 @@ class CounterView(QWidget):
         self._show_groups(state.groups)
         self._show_fields(state.fields)
         show_text(self.facts_label, state.facts_label)
+        self.code.show_modules(state.code.modules if state.code is not None else ())
+        show_text(self.number, state.code.number if state.code is not None else "")
         self.facts.set_facts(state.facts)
         on_left = [not one.is_right for one in state.groups] + [not one.is_right for one in state.fields]
-        self.left.setVisible(any(on_left))
+        is_alone = not any(on_left) and state.code is None
+        self.left.setVisible(not is_alone)
         # Alone they would stand a whole screen apart from what they are called.
-        self.right.keep_to(None if any(on_left) else theme.FACTS_ALONE)
+        self.right.keep_to(theme.FACTS_ALONE if is_alone else None)
         shape = SHAPES[state.message.tone.value]
         text = f"{shape}  {state.message.text}".strip() if state.message.text else ""
         show_text(self.message, text, state.message.tone.value)
@@ -287,13 +297,15 @@ class CounterView(QWidget):
         self._sharing.start()
 
     def _share_height(self) -> None:
-        """Give each column what it needs where they stand under each other; the left one no more than half at need."""
+        """Give each column what it needs where they stand under each other; a code all that is left."""
         if not self._is_narrow or not self.left.isVisibleTo(self):
             self._columns.setStretch(0, 1)
             self._columns.setStretch(1, 1)
             return
         room = self.left.height() + self.right.height()
-        wanted = min(self.left.wanted_height(), max(room - self.right.wanted_height(), room // 2))
+        wanted = max(room - self.right.wanted_height(), room // 2)
+        if self.code.isHidden():
+            wanted = min(self.left.wanted_height(), wanted)
         self._columns.setStretch(0, max(wanted, 1))
         self._columns.setStretch(1, max(room - wanted, 1))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -98,6 +99,7 @@ class Pages:
     states: list[CounterState] = field(default_factory=list)
     guest: GuestCard | None = None
     changed: int = 0
+    synced_at: datetime | None = None
     closed: list[str] = field(default_factory=list)
     crashes: list[Exception] = field(default_factory=list)
 
@@ -138,7 +140,7 @@ class Pages:
             network="Coffee", store="Pushkin Street", till="Till 1", cashier="Anna K", online=False,
             offline_since=None, waiting=waiting.count, oldest_waiting=None, clock_conf=ClockConfidence.GOOD,
             guests_loaded=1, guests_complete=True, program_version=1, notices=(), journal_ok=True,
-            credential_backend="file", zone="Europe/Moscow",
+            credential_backend="file", synced_at=self.synced_at, zone="Europe/Moscow",
         )  # fmt: skip
 
     @property

@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 
 from loyalty_desk.domain.contents import AdjustReason
-from loyalty_desk.domain.guest_code import ld1
+from loyalty_desk.domain.guest_code import ld1, parse
 from loyalty_desk.domain.record import RecordKind, handle_text
+from loyalty_desk.services.code_picture import modules_of
 from loyalty_desk.ui.sale.state import Tone
 from loyalty_desk.wire.v1.lookup import FoundGuest
 from tests.loyalty_desk.till_parts import ANNA_ROW, CARD, GUEST, NUMBER
@@ -166,7 +167,62 @@ def test_a_guest_is_registered_with_consent_and_put_on_the_sale(pages: Pages) ->
     (record,) = pages.records(RecordKind.REGISTER)
     assert pages.guest is not None
     assert pages.guest.guest_id == record.guest_id
+    assert (pages.closed, pages.screen.title, pages.screen.place) == ([], "The guest’s card", "Olga")
+    pages.enter()
     assert pages.closed == ["Olga is registered here; the server learns of it with the next sync."]
+    assert not pages.presenter.is_open
+
+
+def registered(pages: Pages, **typed: str) -> str:
+    """Register Olga; return the code of her card."""
+    pages.server.is_away = True
+    pages.open("F8")
+    pages.type(name="Olga", **typed)
+    pages.choose("consent", "yes")
+    pages.enter()
+    (record,) = pages.records(RecordKind.REGISTER)
+    assert record.credential is not None
+    assert record.credential.handle is not None
+    return ld1(record.credential.handle)
+
+
+def test_a_guest_without_a_card_photographs_one_from_the_screen_that_works_at_once(pages: Pages) -> None:
+    code = registered(pages)
+    assert pages.screen.code is not None
+    assert pages.screen.code.modules == modules_of(code)
+    assert pages.screen.code.number == ""
+    assert any("comes with the next sync" in one.caption for one in pages.screen.facts)
+    pages.scan("https://example.com/menu")
+    assert pages.screen.message.text == ""
+    pages.scan(code)
+    assert pages.screen.message.text == "The code can be read."
+    sold = pages.till.sell(code, 100)
+    assert sold.guest is not None
+    assert sold.guest.name == "Olga"
+    pages.presenter.cancelled()
+    assert pages.closed == ["Olga is registered here; the server learns of it with the next sync."]
+
+
+def test_the_member_number_stands_under_the_code_once_the_server_has_given_it(pages: Pages) -> None:
+    code = registered(pages)
+    (record,) = pages.records(RecordKind.REGISTER)
+    pages.presenter.tick()
+    assert pages.screen.code is not None
+    assert pages.screen.code.number == ""
+    row = {"name": "Olga", "member_no": "1000000024"}
+    handle = handle_text(parse(code).handle or 0)
+    pages.till.feed(
+        ("guest", str(record.guest_id), row), ("credential", handle, {"guest": str(record.guest_id), "kind": "card"})
+    )
+    pages.synced_at = pages.till.parts.trusted.now()
+    pages.presenter.tick()
+    assert pages.screen.code.number == "100\u00a0000\u00a00024"
+    assert not any("comes with the next sync" in one.caption for one in pages.screen.facts)
+
+
+def test_who_is_handed_a_card_needs_no_picture_of_one(pages: Pages) -> None:
+    card = ld1(PETRS)
+    assert registered(pages, card=card) == card
     assert not pages.presenter.is_open
 
 

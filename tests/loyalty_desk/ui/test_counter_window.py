@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import zxingcpp
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QScrollArea
 
+from loyalty_desk.domain.guest_code import ld1
 from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.ui import theme
 from loyalty_desk.ui.counter.choices import ChoiceButton
@@ -313,3 +317,28 @@ def test_a_report_alone_keeps_its_captions_near_its_values(open_window) -> None:
     window.pages.open("F10")
     window.settle()
     assert window.view.facts.width() > theme.FACTS_ALONE
+
+
+@pytest.mark.parametrize("size", [(420, 768), (640, 480), (683, 512), (800, 600), (1024, 768), (1920, 1080)])
+@pytest.mark.parametrize("theme_name", ["light", "dark"])
+def test_the_code_of_a_new_guest_is_read_off_the_screen(open_window, size: tuple[int, int], theme_name: str) -> None:
+    window = open_window("ru", size)
+    window.window.set_theme(theme_name)
+    pages = window.pages
+    pages.server.is_away = True
+    pages.open("F8")
+    pages.type(name="Ольга")
+    pages.choose("consent", "yes")
+    pages.enter()
+    window.settle()
+    (record,) = pages.records(RecordKind.REGISTER)
+    code = window.view.code
+    assert not window.view.right.more.isVisible()
+    assert code.visibleRegion().boundingRect().size() == code.size()
+    assert code.side() >= 5
+    picture = window.view.grab().toImage().convertToFormat(QImage.Format.Format_Grayscale8)
+    pixels = np.frombuffer(picture.constBits(), np.uint8).reshape(picture.height(), picture.bytesPerLine())
+    assert [one.text for one in zxingcpp.read_barcodes(pixels[:, : picture.width()])] == [ld1(record.credential.handle)]
+    assert pages.screen.button.text == window.view.go.words.text() == "Вернуться к продаже"
+    QTest.keyClick(window.view, Qt.Key.Key_Return)
+    assert not pages.presenter.is_open

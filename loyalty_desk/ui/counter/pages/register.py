@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 
-from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.errors import BadInput, ForPerson
 from loyalty_desk.domain.private_fields import GuestFields
+from loyalty_desk.services.code_picture import Modules, modules_of
 from loyalty_desk.services.counter_lines import registered_line
+from loyalty_desk.services.guests import GuestCard
 from loyalty_desk.services.registration import Registered
 from loyalty_desk.ui.counter.page import Page
-from loyalty_desk.ui.counter.state import CounterState, Fact, Group, Option
+from loyalty_desk.ui.counter.state import CounterState, Fact, Group, Option, ShownCode
 
 PHONE, NAME, BIRTHDAY, CARD, CONSENT = "phone", "name", "birthday", "card", "consent"
 # The version of the sentence on the page; another sentence needs another one, for records keep it.
@@ -18,15 +21,30 @@ CONSENT_VERSION = "desk-1"
 _DATE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})|(\d{4})-(\d{2})-(\d{2})")
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was recorded; `modules` of the card's code where the guest was handed none."""
+
+    done: Registered
+    code: str
+    modules: Modules
+
+
 class RegisterPage(Page):
-    """Phone or name, a new card if one is handed out, and the guest's yes."""
+    """Phone or name, a new card if one is handed out, and the guest's yes; then, without one, a card to photograph."""
 
     name = "F8"
 
     def begin(self) -> None:
         self._done: Registered | None = None
+        self._code = ""
+        self._modules: Modules = ()
+        self._card: GuestCard | None = None
+        self._synced_at: datetime | None = None
 
     def state(self) -> CounterState:
+        if self._card is not None:
+            return self._shown(self._card)
         t = self.words.gettext
         agreed = self.chosen.get(CONSENT) == "yes"
         agrees = Option("yes", t("Agrees"), "", agreed)
@@ -52,6 +70,43 @@ class RegisterPage(Page):
             fields_first=True,
         )
 
+    def _shown(self, card: GuestCard) -> CounterState:
+        """Return the new card on the screen: the guest photographs it and shows the photograph from now on."""
+        t = self.words.gettext
+        later = t("The member number comes with the next sync with the server.")
+        how = t("Whoever has a copy can earn with it, and use a few points: it is like a card of plastic.")
+        facts = (Fact(how),) if card.member_no else (Fact(later), Fact(how))
+        return CounterState(
+            t("The guest’s card"),
+            card.name,
+            facts_label=t("Turn the screen: the guest photographs the code and shows the picture next time."),
+            facts=facts,
+            code=ShownCode(self._modules, self._grouped(card.member_no)),
+            button=self.go(t("Back to the sale")),
+        )
+
+    @staticmethod
+    def _grouped(number: str) -> str:
+        return f"{number[:3]} {number[3:6]} {number[6:]}".replace(" ", "\u00a0").strip("\u00a0")
+
+    def tick(self) -> None:
+        """Ask anew who the guest is once the till has synced: then the number is there."""
+        status, card = self.around.status(), self._card
+        if card is None or card.member_no or status is None or status.synced_at in (None, self._synced_at):
+            return
+        self._synced_at, guests, turn = status.synced_at, self.around.cases.guests, self._turn
+
+        def take(fresh: GuestCard) -> None:
+            if turn == self._turn:
+                self._card = fresh
+                self.around.redraw()
+
+        def failed(error: Exception) -> None:
+            if not isinstance(error, ForPerson):
+                self.around.crashed(error)
+
+        self.around.runner.run(lambda: guests.refresh(card), take, failed)
+
     def choose(self, group: str, key: str) -> None:
         if not self.is_busy and group == CONSENT and self.chosen.get(CONSENT) == key:
             del self.chosen[CONSENT]
@@ -59,9 +114,15 @@ class RegisterPage(Page):
         super().choose(group, key)
 
     def scanned(self, text: str) -> None:
-        self.typed(CARD, text)
+        if self._card is None:
+            self.typed(CARD, text)
+        elif text == self._code:
+            self.say(self.words.gettext("The code can be read."))
 
     def submit(self) -> None:
+        if self._card is not None:
+            self.around.leave()
+            return
         if self.chosen.get(CONSENT) != "yes" or not (self.text(PHONE) or self.text(NAME)):
             return
         try:
@@ -73,13 +134,24 @@ class RegisterPage(Page):
             name=self.text(NAME), phone=self.text(PHONE), birthday=born, language=self.words.language
         )  # fmt: skip
         card, registration = self.text(CARD), self.around.cases.registration
-        self.record(lambda: registration.register(fields, CONSENT_VERSION, card), self._registered)
 
-    def _registered(self, done: Registered) -> None:
+        def register() -> _Made:
+            # Drawn before it is recorded: whatever fails afterwards would look as if nobody had been registered.
+            code = card or registration.new_card()
+            modules = () if card else modules_of(code)
+            return _Made(registration.register(fields, CONSENT_VERSION, code), code, modules)
+
+        self.record(register, self._registered)
+
+    def _registered(self, made: _Made) -> None:
         self.recorded()
-        self.around.found(done.card)
-        self.around.leave()
-        self._done = done
+        self.around.found(made.done.card)
+        self._done, self._code, self._modules = made.done, made.code, made.modules
+        if made.modules:
+            status = self.around.status()
+            self._card, self._synced_at = made.done.card, None if status is None else status.synced_at
+        else:
+            self.around.leave()
 
     def farewell(self) -> str:
         """Return what the sale screen says once a guest is registered, empty where none was."""
