@@ -1,4 +1,4 @@
-"""The till's window put together: the only module that knows all of them.
+"""The till's window put together: it opens the till's files and starts and ends the threads.
 
 The window is painted first: what this module imports at its top is Qt, the sale's view and nothing that prices, opens
 or talks. Presenters and services are imported and files opened on the db thread after that; cv2, the HTTP client and
@@ -21,7 +21,6 @@ from PySide6.QtWidgets import QApplication
 
 from loyalty_desk import language as languages
 from loyalty_desk import preferences
-from loyalty_desk.clock import SystemClock
 from loyalty_desk.rubbish import look_seldom
 from loyalty_desk.runtime.bridge import MainThreadBridge
 from loyalty_desk.runtime.crash import CrashReports
@@ -39,17 +38,13 @@ if TYPE_CHECKING:
     from loyalty_desk.services.checkout import Checkout
     from loyalty_desk.services.ports.scan import Scan
     from loyalty_desk.till import Till
+    from loyalty_desk.till_screens import TillScreens
     from loyalty_desk.ui.counter.presenter import CounterPresenter
-    from loyalty_desk.ui.counter.view import CounterView
     from loyalty_desk.ui.pairing.presenter import PairingPresenter
-    from loyalty_desk.ui.sale.past_sale import PastSale
-    from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
+    from loyalty_desk.ui.sale.ports import ScannerHealth
     from loyalty_desk.ui.sale.presenter import SalePresenter
     from loyalty_desk.ui.sale.state import SaleState
 
-TICK_MS = 1000
-# By then the first guest has been scanned or the till stands idle.
-PAGES_AFTER_MS = 3000
 SCANNERS_MAY_TAKE = 2.0
 SYNC_MAY_TAKE = 5.0
 
@@ -97,17 +92,17 @@ def run(options: Options | None = None, *, started: Callable[[TillApp], None] | 
 
 
 class TillApp:
-    """The running till: window, presenter, threads. Everything here belongs to the main thread."""
+    """The running till: window, threads, and the screens of what it is. Everything here belongs to the main thread."""
 
     def __init__(self, app: QApplication, options: Options) -> None:
         from loyalty_desk.paths import till_folder
 
         self._app = app
-        self._options = options
+        self.options = options
         self.folder = options.data_dir or till_folder()
         kept = preferences.load(self.folder)
         # What holds: what the command line says comes before what is kept, and is never kept itself.
-        self._now = preferences.Preferences(
+        self.chosen = preferences.Preferences(
             options.language or kept.language or languages.choose(),
             options.theme or kept.theme or "light",
             kept.sounds,
@@ -115,32 +110,41 @@ class TillApp:
             options.serial or kept.serial,
         )
         themes.install_font(app)
-        self.window = MainWindow(self._now.theme)
+        self.window = MainWindow(self.chosen.theme)
         self.bridge = MainThreadBridge()
         self.runner = DbTaskRunner(self.bridge)
         self.crashes = CrashReports(self.folder / "crashes", partial(self.bridge.post, self._on_crash))
         self.scanners: Scanners | None = None
-        self.presenter: SalePresenter | None = None
+        self.screens: TillScreens | None = None
         self.pairing: PairingPresenter | None = None
-        self.counter: CounterPresenter | None = None
-        self._counter_view: CounterView | None = None
-        self.state: SaleState | None = None
         self._till: Till | None = None
         self._sync: Worker | None = None
         self._keyboard: KeyboardScannerFilter | None = None
-        self._tick = QTimer(self.bridge)
-        self._tick.setInterval(TICK_MS)
-        self._tick.timeout.connect(self._on_tick)
         self.shutdown = Shutdown(
             [
                 Phase("scanners", self._stop_scanners),
-                Phase("sync", self._stop_sync),
+                Phase("sync", self.stop_sync),
                 Phase("db", self._stop_db),
                 Phase("window", self._take_down),
             ]
         )
-        self.window.close_asked.connect(self._on_close_asked)
+        self.window.close_asked.connect(self.close_asked)
         self.when_open: Callable[[], None] | None = None
+
+    @property
+    def presenter(self) -> SalePresenter | None:
+        """Return the sale's presenter, None before a till that has joined is open."""
+        return None if self.screens is None else self.screens.presenter
+
+    @property
+    def counter(self) -> CounterPresenter | None:
+        """Return the presenter of the pages, None before the first of them was asked for."""
+        return None if self.screens is None else self.screens.counter
+
+    @property
+    def state(self) -> SaleState | None:
+        """Return what the sale's screen shows."""
+        return None if self.screens is None else self.screens.state
 
     # -- start
 
@@ -152,7 +156,7 @@ class TillApp:
     def start(self) -> None:
         """Paint the window, then open the till and start the threads."""
         self.window.fit_screen()
-        if self._options.fullscreen:
+        if self.options.fullscreen:
             self.window.showFullScreen()
         else:
             self.window.show()
@@ -167,7 +171,7 @@ class TillApp:
         """Import what sells and open the till; db thread, while the window stands already."""
         from loyalty_desk.till import open_till
 
-        return open_till(self._options.data_dir, language=self._now.language)
+        return open_till(self.options.data_dir, language=self.chosen.language)
 
     def _opened(self, till: Till) -> None:
         self._till = till
@@ -195,9 +199,9 @@ class TillApp:
     def _plug_in(self) -> None:
         from loyalty_desk.scanners import Scanners, frame_source
 
-        source = self._options.frames or frame_source(self._now.camera)
+        source = self.options.frames or frame_source(self.chosen.camera)
         self.scanners = Scanners(
-            self.bridge, source, self._now.serial, self._on_scan, self._on_preview, self._on_health
+            self.bridge, source, self.chosen.serial, self._on_scan, self._on_preview, self._on_health
         )
 
     def _not_opened(self, error: Exception) -> None:
@@ -209,9 +213,9 @@ class TillApp:
         from loyalty_desk.ui.problem.view import ProblemView
 
         view = ProblemView()
-        view.render(problem_state(error, self._now.language))
+        view.render(problem_state(error, self.chosen.language))
         view.retried.connect(self._on_retry)
-        view.closed.connect(self._on_close_asked)
+        view.closed.connect(self.close_asked)
         self.window.show_screen(view)
 
     def _on_retry(self) -> None:
@@ -230,15 +234,15 @@ class TillApp:
             runner=self.runner,
             render=view.render,
             joined=self._on_joined,
-            crashed=self._report,
-            language=self._now.language,
+            crashed=self.report,
+            language=self.chosen.language,
             name="",
         )
         view.code_changed.connect(presenter.code_changed)
         view.name_changed.connect(presenter.name_changed)
         view.submitted.connect(presenter.submitted)
         view.cancelled.connect(presenter.cancelled)
-        view.language_asked.connect(self._on_language_asked)
+        view.language_asked.connect(self.language_asked)
         presenter.start()
         self.window.show_screen(view)
         self._start_scanners()
@@ -255,7 +259,7 @@ class TillApp:
 
             if till is not None:
                 till.close()
-            return open_till(self._options.data_dir, language=self._now.language)
+            return open_till(self.options.data_dir, language=self.chosen.language)
 
         self.window.show_screen(self.window.sale)
         self.runner.run(work, self._opened, self._not_opened)
@@ -263,148 +267,14 @@ class TillApp:
     # -- selling
 
     def _show_sale(self, till: Till, checkout: Checkout) -> None:
-        from loyalty_desk.asking_desk import AskingDesk
-        from loyalty_desk.ui.sale.presenter import SalePresenter
+        from loyalty_desk.till_screens import TillScreens
 
-        view = self.window.sale
-        typed = view.field.text()
-        self.presenter = presenter = SalePresenter(
-            desk=AskingDesk(
-                checkout, till.counter.guests, till.counter.online, partial(_is_online, till), partial(_answers, till)
-            ),
-            runner=self.runner,
-            clock=SystemClock(),
-            render=self._on_state,
-            sound=self._on_sound,
-            crashed=self._report,
-            language=self._now.language,
-            theme=self.window.theme,
-            camera=self.scanners is not None and self.scanners.has_camera,
-            tip=self._options.tip,
-            dismiss=till.dismiss,
-            rearm=self._on_next_sale,
-            has_pages=True,
-        )
-        view.page_asked.connect(self._on_page_asked)
-        view.key_refused.connect(presenter.key_refused)
-        view.field_changed.connect(presenter.field_changed)
-        view.submitted.connect(presenter.submitted)
-        view.cancelled.connect(presenter.cancelled)
-        view.mode_requested.connect(presenter.mode_requested)
-        view.points_chosen.connect(presenter.points_chosen)
-        view.fold_toggled.connect(presenter.fold_toggled)
-        view.help_toggled.connect(presenter.help_toggled)
-        view.copied.connect(presenter.copied)
-        view.notice_read.connect(presenter.notice_read)
-        view.language_asked.connect(self._on_language_asked)
-        view.theme_asked.connect(self._on_theme_asked)
-        self._refresh_status()
-        presenter.start()
-        if typed:
-            # Typed before anybody listened: nothing is lost.
-            presenter.field_changed(typed)
-        self.window.show_screen(view)
-        self.runner.run(partial(_past_sale, till), self._on_past_sale, self._report)
-        self._tick.start()
+        self.screens = TillScreens(self, till, checkout)
+        self.screens.show()
         self._start_scanners()
-        QTimer.singleShot(PAGES_AFTER_MS, self.bridge, self._warm_pages)
-        if self._options.sync:
+        if self.options.sync:
             self._sync = Worker("sync", self._run_sync, till.stop_sync)
             self._sync.start()
-
-    def _warm_pages(self) -> None:
-        """Import what the pages need while nobody waits: the first F-key would take a tenth of a second for it."""
-        if self._till is not None and self.counter is None:
-            self.runner.run(_import_pages, lambda _: None, self._report)
-
-    def _on_past_sale(self, past: PastSale | None) -> None:
-        if past is not None and self.presenter is not None:
-            self.presenter.sold_before(past)
-
-    # -- the counter's pages
-
-    def _on_page_asked(self, key: str) -> None:
-        """Bring a page to the front; presenter and view are made when the first one is asked for."""
-        sale = self.presenter
-        if self._till is None or self._till.checkout is None or sale is None or sale.recording:
-            return
-        if self.counter is None:
-            self.counter = self._make_counter(self._till, self._till.checkout, sale)
-        self.counter.open(key)
-        if self._counter_view is not None:
-            self.window.show_screen(self._counter_view)
-
-    def _make_counter(self, till: Till, checkout: Checkout, sale: SalePresenter) -> CounterPresenter:
-        from loyalty_desk.till_care import TillCare
-        from loyalty_desk.ui.counter.presenter import CounterPresenter
-        from loyalty_desk.ui.counter.view import CounterView
-        from loyalty_desk.window_settings import WindowSettings
-
-        view = self._counter_view = CounterView()
-        presenter = CounterPresenter(
-            cases=till.counter,
-            care=TillCare(till, self._stop_sync, self._on_close_asked),
-            settings=WindowSettings(lambda: self._now, self._put, self._scanner_health),
-            runner=self.runner,
-            clock=SystemClock(),
-            render=view.render,
-            words=lambda: sale.words,
-            status=till.status,
-            guest=lambda: sale.guest,
-            basket=checkout.basket,
-            found=sale.guest_put,
-            changed=self._after_page,
-            closed=self._on_page_closed,
-            crashed=self._report,
-        )
-        view.typed.connect(presenter.typed)
-        view.chosen.connect(presenter.chosen)
-        view.submitted.connect(presenter.submitted)
-        view.pressed.connect(presenter.pressed)
-        view.cancelled.connect(presenter.cancelled)
-        return presenter
-
-    def _on_page_closed(self, said: str) -> None:
-        if self._counter_view is not None:
-            self._counter_view.forget()
-        self.window.show_screen(self.window.sale)
-        if said and self.presenter is not None:
-            self.presenter.told(said)
-
-    def _on_state(self, state: SaleState) -> None:
-        recorded = state.done is not None and (self.state is None or self.state.done is None)
-        self.state = state
-        self.window.sale.render(state)
-        if recorded:
-            QTimer.singleShot(0, self.bridge, self._after_sale)
-
-    def _on_next_sale(self) -> None:
-        if self.scanners is not None:
-            self.scanners.rearm()
-
-    def _after_sale(self) -> None:
-        if self._till is not None:
-            self._till.wake_sync()
-        self._refresh_status()
-
-    def _after_page(self) -> None:
-        """Hear that a page has recorded something: perhaps who sells now, or what was sold last."""
-        self._after_sale()
-        if self._till is not None:
-            self.runner.run(partial(_past_sale, self._till), self._on_past_sale, self._report)
-            self.runner.run(self._till.note_cashier, lambda _: self._refresh_status(), self._report)
-
-    def _refresh_status(self) -> None:
-        status = self._till.status() if self._till is not None else None
-        if status is not None and self.presenter is not None:
-            self.presenter.status_changed(status)
-
-    def _on_tick(self) -> None:
-        self._refresh_status()
-        if self.presenter is not None:
-            self.presenter.tick()
-        if self.counter is not None:
-            self.counter.tick()
 
     # -- sync
 
@@ -415,7 +285,8 @@ class TillApp:
 
     def _on_sync_step(self, _outcome: object) -> None:
         """Hear, in the sync thread, that something was tried."""
-        self.bridge.post(self._refresh_status)
+        if self.screens is not None:
+            self.bridge.post(self.screens.refresh_status)
 
     # -- scanners
 
@@ -427,10 +298,8 @@ class TillApp:
     def _on_scan(self, scan: Scan) -> None:
         if self.pairing is not None:
             self.pairing.code_scanned(scan)
-        elif self.counter is not None and self.counter.is_open:
-            self.counter.scanned(scan)
-        elif self.presenter is not None and self.window.front() is self.window.sale:
-            self.presenter.code_scanned(scan)
+        elif self.screens is not None:
+            self.screens.scanned(scan)
 
     def _on_keyboard_scan(self, data: bytes) -> None:
         from loyalty_desk.services.ports.scan import Scan, ScanSource
@@ -447,76 +316,75 @@ class TillApp:
             self.scanners.preview_done()
 
     def _on_health(self) -> None:
-        if self.presenter is not None and self.scanners is not None:
-            self.presenter.scanner_changed(self.scanners.health)
+        if self.screens is not None and self.scanners is not None:
+            self.screens.presenter.scanner_changed(self.scanners.health)
 
-    # -- language, theme, sound, faults
+    # -- language, theme, faults
 
-    def _on_language_asked(self) -> None:
-        self._put(replace(self._now, language=languages.OTHER[self._now.language]))
+    def language_asked(self) -> None:
+        self.put(replace(self.chosen, language=languages.OTHER[self.chosen.language]))
 
-    def _on_theme_asked(self) -> None:
-        self._put(replace(self._now, theme="dark" if self._now.theme == "light" else "light"))
+    def theme_asked(self) -> None:
+        self.put(replace(self.chosen, theme="dark" if self.chosen.theme == "light" else "light"))
 
-    def _put(self, wanted: preferences.Preferences) -> None:
+    def put(self, wanted: preferences.Preferences) -> None:
         """Keep what is set otherwise than before, and put it in force."""
-        before, self._now = self._now, wanted
+        before, self.chosen = self.chosen, wanted
         changed = {key: value for key, value in asdict(wanted).items() if value != getattr(before, key)}
         preferences.save(self.folder, replace(preferences.load(self.folder), **changed))
         if "language" in changed:
-            for screen in (self.presenter, self.pairing):
-                if screen is not None:
-                    screen.language_chosen(wanted.language)
+            for presenter in (self.presenter, self.pairing):
+                if presenter is not None:
+                    presenter.language_chosen(wanted.language)
         if "theme" in changed:
             self.window.set_theme(wanted.theme)
-            if self.presenter is not None:
-                self.presenter.theme_chosen(wanted.theme)
+            if self.screens is not None:
+                self.screens.presenter.theme_chosen(wanted.theme)
         if ("camera" in changed or "serial" in changed) and self.scanners is not None:
             unplugged = self.scanners
             # Not on the main thread: a camera may take its time to let go.
-            self.runner.run(lambda: unplugged.stop(SCANNERS_MAY_TAKE), self._plug_in_again, self._report)
+            self.runner.run(lambda: unplugged.stop(SCANNERS_MAY_TAKE), self._plug_in_again, self.report)
 
     def _plug_in_again(self, _left: list[str]) -> None:
         self._plug_in()
-        if self.presenter is not None and self.scanners is not None:
-            self.presenter.camera_set(self.scanners.has_camera)
+        if self.screens is not None and self.scanners is not None:
+            self.screens.presenter.camera_set(self.scanners.has_camera)
         self._start_scanners()
 
-    def _scanner_health(self) -> ScannerHealth:
+    def scanner_health(self) -> ScannerHealth:
         from loyalty_desk.ui.sale.ports import ScannerHealth
 
         return ScannerHealth.NONE if self.scanners is None else self.scanners.health
 
-    def _on_sound(self, sound: Sound) -> None:
-        if sound.value != "done" and self._now.sounds:
-            QApplication.beep()
-
-    def _report(self, error: Exception) -> None:
+    def report(self, error: Exception) -> None:
         self.crashes.report(error)
 
     def _on_crash(self) -> None:
-        if self.presenter is not None:
-            self.presenter.something_broke()
+        if self.screens is not None:
+            self.screens.presenter.something_broke()
 
     # -- the end
 
-    def _on_close_asked(self) -> None:
+    def close_asked(self) -> None:
         self.window.hide()
         self.shutdown.ask()
 
     def _stop_scanners(self) -> list[str]:
-        self._tick.stop()
+        if self.screens is not None:
+            self.screens.stop()
         if self._keyboard is not None:
             self._keyboard.remove(self._app)
         return self.scanners.stop(SCANNERS_MAY_TAKE) if self.scanners is not None else []
 
-    def _stop_sync(self) -> list[str]:
+    def stop_sync(self) -> list[str]:
         return stop_all([self._sync], SYNC_MAY_TAKE) if self._sync is not None else []
 
     def _stop_db(self) -> None:
         if self.pairing is not None:
             self.pairing.close()
         self.runner.close()
+        if self.screens is not None:
+            self.screens.close()
         if self._till is not None:
             self._till.close()
             self._till = None
@@ -524,33 +392,3 @@ class TillApp:
     def _take_down(self) -> None:
         self.bridge.close()
         self.window.let_close()
-
-
-def _past_sale(till: Till) -> PastSale | None:
-    """Return the last sale in the journal, None where it has none; db thread."""
-    from loyalty_desk.domain.errors import Refused
-    from loyalty_desk.ui.sale.past_sale import past_sale
-
-    try:
-        sold = till.counter.sold_checks.newest()
-    except Refused:
-        return None
-    guest = sold.record.guest_id
-    return past_sale(sold, "" if guest is None else till.counter.guests.name_of(guest))
-
-
-def _import_pages() -> None:
-    import loyalty_desk.till_care
-    import loyalty_desk.ui.counter.presenter
-    import loyalty_desk.ui.counter.view
-    import loyalty_desk.window_settings  # noqa: F401
-
-
-def _is_online(till: Till) -> bool:
-    status = till.status()
-    return status is not None and status.online
-
-
-def _answers(till: Till) -> bool:
-    status = till.status()
-    return status is not None and status.answers

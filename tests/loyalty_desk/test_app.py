@@ -27,6 +27,7 @@ from loyalty_desk.scanning.simulated import SimulatedWebcam
 from loyalty_desk.services.status import TillStatus
 from loyalty_desk.ui.pairing.view import PairingView
 from loyalty_desk.ui.problem.view import ProblemView
+from loyalty_desk.ui.sale.ports import ScannerHealth
 from loyalty_desk.ui.sale.state import Phase
 from tests.loyalty_desk.services.fake_requests import FakeRequests
 from tests.loyalty_desk.till_parts import CARD, IDENTITY, NUMBER, Counter, stocked
@@ -200,7 +201,8 @@ def test_a_code_before_the_camera_opens_the_guest_and_flashes(
 def test_closing_asks_once_and_takes_everything_down(start, qtbot, files_till: FilesTill, tmp_path: Path) -> None:
     app = start(tmp_path, frames=SimulatedWebcam())
     app.shutdown._leave = lambda: None
-    qtbot.waitUntil(lambda: app.presenter is not None, timeout=WAIT)
+    # The camera's thread may be importing its library until then, which nothing can interrupt.
+    qtbot.waitUntil(lambda: app.scanners is not None and app.scanners.health is ScannerHealth.READY, timeout=WAIT)
     app.window.close()
     app.window.close()
     qtbot.waitUntil(lambda: app.shutdown.over, timeout=WAIT)
