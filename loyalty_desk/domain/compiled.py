@@ -15,7 +15,7 @@ from loyalty_desk.domain.conditions.when import Birthday
 from loyalty_desk.domain.effects import EFFECTS, Acting, EarningEffect, Effect
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.plan import Plans, picker
-from loyalty_desk.domain.program import Program, Rule
+from loyalty_desk.domain.program import Exclusion, Program, Rule
 from loyalty_desk.domain.tally import Tally
 
 LINE, CHECK = 0, 1
@@ -113,7 +113,8 @@ class CompiledProgram:
     """A program's rules by rank, what of a guest they look at, and the plans of which of them can matter when.
 
     `counted` are the ranks of the rules whose uses are counted, with one use as a quote lists it. To a program that
-    `is_plain` all goods are alike that say nothing of themselves, and points count for a later check.
+    `is_plain` all goods are alike that say nothing of themselves and are not `excluded` from anything, and points count
+    for a later check.
     """
 
     program: Program
@@ -121,6 +122,7 @@ class CompiledProgram:
     counted: Mapping[int, tuple[str, int]]
     plans: Plans
     is_plain: bool
+    excluded: Exclusion
 
     @cached_property
     def segments(self) -> frozenset[str]:
@@ -166,24 +168,23 @@ def compile_program(program: Program, *, tolerant: bool = False) -> CompiledProg
     if not tolerant:
         for rule in program.rules:
             Parts.read(rule)
-    rules = _in_order(program.rules)
+    rules, settings = _in_order(program.rules), program.settings
+    excluded = (program.exclusions.earning, program.exclusions.discounts, program.exclusions.redemption)
     return CompiledProgram(
         program=program,
         rules=tuple(rules),
         counted={rule.rank: (rule.rule.id, 1) for rule in rules if rule.names("usage", "birthday")},
         plans=Plans(rules),
-        is_plain=_is_plain(program),
-    )
-
-
-def _is_plain(program: Program) -> bool:
-    settings, excluded = program.settings, program.exclusions
-    return not (
-        settings.earning_base == "before_redemption"
-        or settings.no_points_on_discounted
-        or settings.points_usable == "at_once"
-        or settings.tier_counts_current
-        or any(x.products or x.categories for x in (excluded.earning, excluded.discounts, excluded.redemption))
+        is_plain=not (
+            settings.earning_base == "before_redemption"
+            or settings.no_points_on_discounted
+            or settings.points_usable == "at_once"
+            or settings.tier_counts_current
+        ),
+        excluded=Exclusion(
+            frozenset().union(*[one.products for one in excluded]),
+            frozenset().union(*[one.categories for one in excluded]),
+        ),
     )
 
 

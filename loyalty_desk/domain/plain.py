@@ -1,7 +1,8 @@
 """Plain checks priced in one stroke: whole units at a price, lowered by rates and amounts, earning at rates.
 
-Most checks of most programs are of this kind, and cost half as much this way. `pricing` says what is right: a check
-that is not plain, or meets a rule that is not, is left to it, and so is all that is asked about a quote later.
+A check that sets, free units, gifts and stamps have nothing to do with costs half as much this way; one that turns out
+to need the general way costs a tenth more. `pricing` says what is right: a check that is not plain, or meets a rule
+that is not, is left to it, and so is all that is asked about a quote later.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from typing import Any
 
 from loyalty_desk.domain.basket import Basket
 from loyalty_desk.domain.conditions.base import Condition, Test
+from loyalty_desk.domain.conditions.goods import Categories, Excluded, Products
 from loyalty_desk.domain.conditions.size import Amount
 from loyalty_desk.domain.earning import multiplier, rounded
 from loyalty_desk.domain.effects.base import RULES
 from loyalty_desk.domain.effects.earning import BonusMultiplier, EarnRate
 from loyalty_desk.domain.effects.fixed_amount import SharedAmount
 from loyalty_desk.domain.effects.percentage import LinePercentage
+from loyalty_desk.domain.effects.reward import Reward
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.money import BASIS_POINTS, largest_remainder, percent_off
 from loyalty_desk.domain.plan import Bits, Plan, PlannedRule, brought_up
@@ -28,33 +31,39 @@ from loyalty_desk.domain.quote import NOT_OFFERED, TIER_RULE, Choices, QuoteLine
 from loyalty_desk.domain.redemption import paying
 from loyalty_desk.domain.tally import Cut, Tally, folded
 
+type Goods = str | tuple[str]
+"""A category, or a product in a tuple of its own."""
+
 type Use = tuple[int, tuple[str, int]]
 """A rule's rank, and one use of it as a quote lists it."""
 
-type Lowering = tuple[Bits, int, str, Sequence[str], bool, int, int | None, Use | None]
-"""A rule that lowers: its bit, the least that the check costs, its id, its categories (none: all goods), whether it
-spares lowered lines, twice the rate that it keeps, or the amount that it shares out, and its use."""
+type Lowering = tuple[Bits, int, str, Sequence[Goods], bool, int, int | None, Use | None]
+"""A rule that lowers: its bit, the least that the check costs, its id, its goods (none: all), whether it spares
+lowered lines, twice the rate that it keeps, or the amount that it shares out, and its use."""
 
-type Earning = tuple[Bits, int, Sequence[str], tuple[str, int] | None, int, int, Use | None]
-"""A rule that earns: its bit, the least that the check costs, its categories, its id and what it multiplies by, or the
-points for so many minor units, and its use."""
+type Earning = tuple[Bits, int, Sequence[Goods], frozenset[str], tuple[str, int] | None, int, int, Use | None]
+"""A rule that earns: its bit, the least that the check costs, its goods (none: all), the categories of which it takes
+no goods, its id and what it multiplies by, or the points for so many minor units, and its use."""
 
 type Rate = tuple[int, int]
 """Smallest point units for how many minor units."""
 
 NO_RATE: Rate = (0, 1)
+_NOTHING: frozenset[str] = frozenset()
 
-type ByCategory = dict[str, list[int]]
+type ByGoods = dict[Goods, list[int]]
+"""The lines of each category of a check, and of each product where a rule names products."""
 
 
 class PlainPlan:
     """A plan's rules as a plain check needs them, by their bits' length; `other` are those that are not plain.
 
     `asked` are rules with conditions on neither goods nor prices, which are asked once, before any rule's turn: so a
-    rule that is not plain need not stand in the way of a check. `never`: one does in the way of every check.
+    rule that is not plain need not stand in the way of a check. Nor need the `rewards` that nobody claims, nor `dear`
+    rules, for checks that cost more. `never`: one does stand in the way of every check.
     """
 
-    __slots__ = ("asked", "earning", "lowering", "never", "other", "program_hash", "tests")
+    __slots__ = ("asked", "dear", "earning", "lowering", "never", "other", "program_hash", "rewards", "tests")
 
     def __init__(self, plan: Plan, program: Program) -> None:
         counted = program.compiled.counted
@@ -64,24 +73,29 @@ class PlainPlan:
         self.tests: dict[int, list[Test]] = {}
         self.asked: Bits = 0
         self.other: Bits = 0
+        self.rewards: Bits = 0
+        self.dear: list[tuple[int, Bits]] = []
         for rule in plan.rules:
             place = rule.bit.bit_length()
             use = (rule.rank, counted[rule.rank]) if rule.rank in counted else None
-            lowering, earning = _lowering(rule, use), _earning(rule, program, use)
-            if not all(rule.bit & plan.by_category.get(name, 0) for name in rule.categories or ()):
-                # Found by a code, it may be for goods that the check has not.
-                self.other |= rule.bit
-            elif lowering is not None:
+            lowering, earning = _lowering(rule, plan, use), _earning(rule, plan, program, use)
+            if lowering is not None:
                 self.lowering[place] = lowering
             elif earning is not None:
                 self.earning[place] = earning
             else:
                 self.other |= rule.bit
+                if isinstance(rule.sole_effect, Reward) and not rule.earning:
+                    self.rewards |= rule.bit
+                least = max([c.low for c in rule.conditions if isinstance(c, Amount) and c.of == "check"], default=0)
+                if least:
+                    self.dear.append((least, rule.bit))
             tests = [c.test() for c in rule.conditions if _is_asked(c)]
             if tests:
                 self.asked |= rule.bit
                 self.tests[place] = [test for test in tests if test is not None]
-        self.never = bool(plan.always & self.other & ~self.asked)
+        may_not = reduce(or_, [bit for _, bit in self.dear], self.asked | self.rewards)
+        self.never = bool(plan.always & self.other & ~may_not)
 
     def refused(self, waiting: Bits, tally: Tally) -> Bits:
         """Return those of the waiting rules that are asked and do not hold."""
@@ -95,13 +109,22 @@ class PlainPlan:
                 found |= bit
         return found
 
+    def out_of_reach(self, total: int, choices: Choices) -> Bits:
+        """Return those of the others that a check of this price cannot come to: it only becomes less."""
+        found = 0 if choices.rewards else self.rewards
+        for least, bit in self.dear:
+            if least > total:
+                found |= bit
+        return found
+
 
 def plain_fields(
     basket: Basket, guest: GuestFacts | None, program: Program, at: datetime, choices: Choices
-) -> dict[str, Any] | None:
-    """Return the fields of the quote of a plain check but its payments and working, None for any other check.
+) -> dict[str, Any] | Tally | None:
+    """Return the fields of the quote of a plain check but its payments and working.
 
-    Raises `BadInput` for a basket that cannot be priced.
+    For any other check return None, or its tally, from which nothing has been taken, where it took one to tell. Raises
+    `BadInput` for a basket that cannot be priced.
     """
     compiled = program.compiled
     if not compiled.is_plain or choices.manual_discounts:
@@ -118,44 +141,60 @@ def plain_fields(
     ids, gross, all_plain = basket.read()
     if not all_plain or not ids or "" in ids:
         return None
-    by_category: dict[str, list[int]] = {}
+    by_goods: ByGoods = {}
     for i, line in enumerate(basket.lines):
         category = line.category
-        if category in by_category:
-            by_category[category].append(i)
+        if category in by_goods:
+            by_goods[category].append(i)
         else:
-            by_category[category] = [i]
-    found, index = plan.always, plan.by_category
-    still_open: dict[str, Bits] = {}
-    for category in by_category:
-        if category in index:
-            bits = index[category]
-            still_open[category] = bits
-            found |= bits
+            by_goods[category] = [i]
+    excluded = compiled.excluded
+    if not excluded.categories.isdisjoint(by_goods):
+        return None
+    if excluded.products and not excluded.products.isdisjoint([line.product for line in basket.lines]):
+        return None
     # As `Plan.candidates`, with a look at what the rules ask of the check beside goods and prices.
+    found, index = plan.always, plan.by_category
+    still_open: dict[Goods, Bits] = {}
+    for goods in by_goods:
+        if goods in index:
+            bits = index[goods]
+            still_open[goods] = bits
+            found |= bits
     if plan.by_product:
-        found |= brought_up(plan.by_product, [line.product for line in basket.lines])
+        index = plan.by_product
+        for i, line in enumerate(basket.lines):
+            product = line.product
+            if product in index:
+                by_goods.setdefault((product,), []).append(i)
+                still_open[product,] = bits = index[product]
+                found |= bits
     if plan.by_code and choices.codes:
         found |= brought_up(plan.by_code, [folded(code) for code in choices.codes])
     if plan.limits and guest is not None and guest.uses:
         found = plan.not_used_up(found, guest.uses)
-    if found & plain.asked:
-        found ^= plain.refused(found, Tally(basket, guest, program, at, choices))
+    whole = total = sum(gross)
     if found & plain.other:
-        return None
+        found &= ~plain.out_of_reach(whole, choices)
+        if found & plain.other & ~plain.asked:
+            return None
+    if found & plain.asked:
+        tally = Tally(basket, guest, program, at, choices)
+        found ^= plain.refused(found, tally)
+        if found & plain.other:
+            return tally
 
     # Discounts, the tier's among them, as `pricing._worked_out` takes them.
     left = gross.copy()
     cuts: list[tuple[Cut, ...]] = [()] * len(left)
     uses: list[Use] = []
-    whole = total = sum(gross)
     tier = None if guest is None or not program.tiers else program.tier(guest.tier)
     off = 0 if tier is None or program.model == "points" or choices.tier_withheld else tier.discount_bp
     if off and program.tier_stacking == "before":
         total -= _share_out(left, cuts, range(len(left)), TIER_RULE, percent_off(total, off))
     waiting = found & plan.discounts
     if waiting:
-        total = _lower(plain, waiting, ~plan.claims, by_category, still_open, left, cuts, total, uses)
+        total = _lower(plain, waiting, ~plan.claims, by_goods, still_open, left, cuts, total, uses)
     if off and program.tier_stacking == "stack":
         total -= _share_out(left, cuts, range(len(left)), TIER_RULE, percent_off(total, off))
     elif off and program.tier_stacking == "best_of" and _take_better(gross, left, cuts, off):
@@ -181,7 +220,7 @@ def plain_fields(
     earned = 0
     if guest is not None:
         rate = NO_RATE if tier is None else _tier_rate(tier, program)
-        earned, by_line = _earn(plain, found & plan.earning, rate, program, by_category, left, total, uses)
+        earned, by_line = _earn(plain, found & plan.earning, rate, program, by_goods, left, total, uses)
 
     fields: dict[str, Any] = {
         "currency": program.currency,
@@ -214,8 +253,8 @@ def _lower(
     plain: PlainPlan,
     waiting: Bits,
     others: Bits,
-    by_category: ByCategory,
-    still_open: dict[str, Bits],
+    by_goods: ByGoods,
+    still_open: dict[Goods, Bits],
     left: list[int],
     cuts: list[tuple[Cut, ...]],
     total: int,
@@ -223,7 +262,7 @@ def _lower(
 ) -> int:
     """Let the waiting rules take their turns on what is `left` of the lines, in `total`; return what is left in all.
 
-    Categories are `still_open`, for the rules that name them, while a line of theirs can be lowered by rules that spare
+    Goods are `still_open`, for the rules that name them, while a line of theirs can be lowered by rules that spare
     lowered lines. All but the `others` of the rules wait no longer than for one of these.
     """
     rules = plain.lowering
@@ -234,11 +273,11 @@ def _lower(
             continue
         before, closed = total, 0
         if amount is None and spares and names:
-            # The commonest of all, without a look at categories of which it would spare every line.
+            # The commonest of all, without a look at goods of which it would spare every line.
             for name in names:
                 if name in still_open:
                     is_open = False
-                    for i in by_category[name]:
+                    for i in by_goods[name]:
                         if not cuts[i]:
                             price = left[i]
                             # `money.percent_off`.
@@ -254,7 +293,7 @@ def _lower(
         else:
             lines: Sequence[int] = range(len(left))
             if names:
-                lines = sorted([i for name in names if name in by_category for i in by_category[name]])
+                lines = sorted([i for name in names if name in by_goods for i in by_goods[name]])
             if spares:
                 lines = [i for i in lines if not cuts[i]]
             if amount is not None:
@@ -263,7 +302,7 @@ def _lower(
                 total -= _take_rate(left, cuts, lines, rule, kept)
             for name in names:
                 if name in still_open:
-                    for i in by_category[name]:
+                    for i in by_goods[name]:
                         if not cuts[i] and left[i]:
                             break
                     else:
@@ -330,7 +369,7 @@ def _earn(
     waiting: Bits,
     rate: Rate,
     program: Program,
-    by_category: ByCategory,
+    by_goods: ByGoods,
     left: list[int],
     total: int,
     uses: list[Use],
@@ -340,14 +379,17 @@ def _earn(
     some: list[tuple[list[int], int, int]] = []
     multipliers: list[tuple[str, int]] = []
     while waiting:
-        bit, least, names, factor, for_each, money, use = plain.earning[waiting.bit_length()]
+        bit, least, names, but, factor, for_each, money, use = plain.earning[waiting.bit_length()]
         waiting ^= bit
         if total < least:
             continue
         if factor is not None:
             multipliers.append(factor)
-        elif names:
-            lines = [i for name in names if name in by_category for i in by_category[name]]
+        elif names or but:
+            lines = [i for name in names or but if name in by_goods for i in by_goods[name]]
+            if but:
+                left_out = set(lines)
+                lines = [i for i in range(len(left)) if i not in left_out]
             if not (for_each and any(left[i] for i in lines)):
                 continue
             some.append((lines, for_each, money))
@@ -373,10 +415,10 @@ def _earn(
     return earned, largest_remainder(earned, weights) if earned else [0] * len(left)
 
 
-def _lowering(rule: PlannedRule, use: Use | None) -> Lowering | None:
+def _lowering(rule: PlannedRule, plan: Plan, use: Use | None) -> Lowering | None:
     """Return what a rule lowers, None where it is not plain."""
-    effect, least, names = rule.sole_effect, _least(rule), rule.categories
-    if rule.stage != RULES or effect is None or rule.earning or least is None or names is None or not _goes_alone(rule):
+    effect, least, goods = rule.sole_effect, _least(rule), _goods(rule, plan)
+    if rule.stage != RULES or effect is None or rule.earning or least is None or goods is None or not _goes_alone(rule):
         return None
     kept, amount = 0, None
     if isinstance(effect, LinePercentage) and effect.is_bare:
@@ -385,21 +427,38 @@ def _lowering(rule: PlannedRule, use: Use | None) -> Lowering | None:
         amount = effect.amount
     else:
         return None
-    return rule.bit, least, rule.id, tuple(names), rule.acting.skip_discounted, kept, amount, use
+    return rule.bit, least, rule.id, goods, rule.acting.skip_discounted, kept, amount, use
 
 
-def _earning(rule: PlannedRule, program: Program, use: Use | None) -> Earning | None:
+def _earning(rule: PlannedRule, plan: Plan, program: Program, use: Use | None) -> Earning | None:
     """Return what a rule earns, None where it is not plain."""
-    least, names = _least(rule), rule.categories
-    if rule.effects or len(rule.earning) != 1 or least is None or names is None or not _goes_alone(rule):
+    least, goods, but = _least(rule), _goods(rule, plan), _NOTHING
+    if rule.effects or len(rule.earning) != 1 or least is None or not _goes_alone(rule):
         return None
     effect = rule.earning[0]
-    if isinstance(effect, BonusMultiplier):
-        return rule.bit, least, tuple(names), (rule.id, effect.rate_bp), 0, 1, use
-    if not isinstance(effect, EarnRate):
-        return None
-    points, per = effect.rate(program)
-    return rule.bit, least, tuple(names), None, points if per else 0, per or 1, use
+    if isinstance(effect, EarnRate):
+        if isinstance(rule.chooser, Excluded) and not rule.chooser.products:
+            goods, but = (), rule.chooser.categories
+        points, per = effect.rate(program)
+        return None if goods is None else (rule.bit, least, goods, but, None, points if per else 0, per or 1, use)
+    if isinstance(effect, BonusMultiplier) and goods is not None:
+        return rule.bit, least, goods, but, (rule.id, effect.rate_bp), 0, 1, use
+    return None
+
+
+def _goods(rule: PlannedRule, plan: Plan) -> tuple[Goods, ...] | None:
+    """Return the goods that a rule is for and found by, none for all goods, None where it takes more to tell."""
+    chooser = rule.chooser
+    if isinstance(chooser, Categories):
+        goods: tuple[Goods, ...] = tuple(chooser.categories)
+        index, names = plan.by_category, chooser.categories
+    elif isinstance(chooser, Products):
+        goods = tuple([(product,) for product in chooser.products])
+        index, names = plan.by_product, chooser.products
+    else:
+        return None if rule.has_choosers else ()
+    # Found by a code, it may be for goods that the check has not; and so it is where it names none.
+    return goods if names and all(rule.bit & index.get(name, 0) for name in names) else None
 
 
 def _goes_alone(rule: PlannedRule) -> bool:

@@ -107,8 +107,8 @@ class PlannedRule:
     """A rule of a plan: what is still open of its conditions, made ready to be asked.
 
     `bit` stands for it in a set of rules. `pick` returns the lines that it acts on, `tests` are all its other
-    `conditions` but a limit for one guest, which no candidate has reached. `categories` are those it acts on, empty for
-    all goods, None where it takes more to tell. Its whole turn may be `written_out`. A rule
+    `conditions` but a limit for one guest, which no candidate has reached. `chooser` is the only thing that picks its
+    lines, where one alone does. Its whole turn may be `written_out`. A rule
     that `claims` lowers only `goods` (categories or products) that no rule has lowered: where those are all lowered,
     its turn comes to nothing.
     """
@@ -117,7 +117,7 @@ class PlannedRule:
         "acting",
         "bit",
         "budgets",
-        "categories",
+        "chooser",
         "claims",
         "conditions",
         "earning",
@@ -167,9 +167,7 @@ class PlannedRule:
         self.sole_effect = self.effects[0] if len(self.effects) == 1 and not self.budgets else None
         self.written_out: Turn | None = None
         only = choosers[0] if len(choosers) == 1 else None
-        # Of none, nothing can be shown: that is for the turn to say.
-        named = only.categories if type(only) is Categories else _NONE
-        self.categories = named or None if choosers else _NONE
+        self.chooser = only
         if type(only) is Categories and self.sole_effect is not None and not self.earning and self.acting.cap is None:
             spares = self.acting.skip_discounted
             self.written_out = written_out(self.id, only.categories, conditions, self.sole_effect, spares=spares)

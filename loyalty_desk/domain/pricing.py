@@ -78,8 +78,8 @@ def quote(
     if at.tzinfo is None:
         raise ValueError("a naive time has no place here")
     fields, trace = plain_fields(basket, guest, program, at, choices), None
-    if fields is None:
-        trace = _worked_out(basket, guest, program, at, choices)
+    if not isinstance(fields, dict):
+        trace = _worked_out(basket, guest, program, at, choices, begun=fields)
         fields = _fields(trace)
     if choices.payments:
         fields["payments"] = _payments(choices.payments, fields["total"])
@@ -166,11 +166,11 @@ class _Worked(Working):
 
 def _worked_out(
     basket: Basket, guest: GuestFacts | None, program: Program, at: datetime, choices: Choices, *,
-    every_rule: bool = False,
+    begun: Tally | None = None, every_rule: bool = False,
 ) -> Trace:  # fmt: skip
     """Return the trace of a check from manual discounts to points; `every_rule`: also of turns that change nothing."""
     compiled = program.compiled
-    tally = Tally(basket, guest, program, at, choices)
+    tally = begun or Tally(basket, guest, program, at, choices)
     if choices.manual_discounts:
         take_manual(tally)
     if guest is not None and program.settings.tier_counts_current:

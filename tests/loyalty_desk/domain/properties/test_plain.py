@@ -1,4 +1,4 @@
-"""A check priced in one stroke is what the general way makes of it, in every number; and most plain checks are so."""
+"""A check priced in one stroke is what the general way makes of it, in every number."""
 
 from collections import Counter
 from random import Random
@@ -27,7 +27,7 @@ def _condition(r: Random) -> Part:
         case 3 | 4:
             return {"type": "usage", "per_guest": r.randint(1, 3)}
         case 5:
-            return cases.condition(r)
+            return cases.condition(r, tuple(cases.CONDITIONS) if r.random() < 0.3 else ASKED)
         case _:
             return cases.condition(r, ASKED)
 
@@ -40,15 +40,19 @@ def _effect(r: Random) -> Part:
             return {"type": "fixed_amount", "per": r.choice(["check", "lines"]), "amount": cases._money(r)}
         case 6 | 7:
             return cases.EFFECTS["earn_rate"](r)
+        case 8:
+            return cases.EFFECTS[r.choice(["bonus_multiplier", "reward"])](r)
         case _:
             return cases.EFFECTS["bonus_multiplier"](r)
 
 
 def _rule(r: Random, n: int) -> Part:
     conditions = [_condition(r) for _ in range(r.choice([0, 0, 1, 1, 2]))]
-    if r.random() < 0.7:
-        conditions.append({"type": "categories", **cases.CONDITIONS["categories"](r)})
-    part: Part = {"id": f"r{n}", "effects": [_effect(r)], "conditions": conditions}
+    effect = _effect(r)
+    name = r.choice(["categories", "categories", "products", "excluded" if effect["type"] == "earn_rate" else "", ""])
+    if name:
+        conditions.append({"type": name, **cases.CONDITIONS[name](r)})
+    part: Part = {"id": f"r{n}", "effects": [effect], "conditions": conditions}
     if r.random() < 0.5:
         part["skip_discounted_lines"] = True
     if r.random() < 0.5:
@@ -63,13 +67,14 @@ def _rule(r: Random, n: int) -> Part:
 def plain_case(seed: int, rules: int, lines: int) -> Case:
     """Return a case that is mostly plain, with a rule, a line, a setting or a choice between that is not."""
     r = Random(seed)
-    parts = [cases.rule(r, n) if r.random() < 0.04 else _rule(r, n) for n in range(rules)]
+    parts = [cases.rule(r, n) if r.random() < 0.06 else _rule(r, n) for n in range(rules)]
     if r.random() < 0.6:
         parts.append({"id": "base", "effects": [{"type": "earn_rate", "points": 1, "per": r.choice([1, 10, 777])}]})
     data = cases.snapshot(r, parts) | {"model": r.choice(["points", "points", "mixed", "discount"])}
     if r.random() < 0.9:
         data["settings"] = {"max_multiplier_bp": r.choice([0, 0, 25_000])}
-        data.pop("exclusions", None)
+        if "exclusions" in data:
+            data["exclusions"] = {r.choice(["earning", "discounts", "redemption"]): {"products": ["p0"]}}
     goods = tuple(
         Line(
             id=f"l{n}",
@@ -104,14 +109,14 @@ def in_general(case: Case) -> Quote:
 
 def is_plain(case: Case) -> bool:
     """Return whether a check is priced in one stroke, once its program has made a plan for another like it."""
-    return plain_fields(case.basket, case.guest, case.program, case.at, case.choices) is not None
+    return isinstance(plain_fields(case.basket, case.guest, case.program, case.at, case.choices), dict)
 
 
 def agrees(case: Case) -> None:
     right = in_general(case)
+    found = case.quote()
+    assert found == right
     if is_plain(case):
-        found = case.quote()
-        assert found == right
         assert found.to_bytes() == right.to_bytes()
         assert found.facts == right.facts
 
@@ -128,7 +133,7 @@ def test_any_check_comes_out_as_in_general(case):
     agrees(case)
 
 
-def test_most_checks_of_these_are_plain_and_reach_all_that_is_worked_out():
+def test_many_checks_of_these_are_plain_and_reach_all_that_is_worked_out():
     reached = Counter()
     for seed in range(600):
         case = plain_case(seed, seed % 13, seed % 9)
