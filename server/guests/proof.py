@@ -25,6 +25,7 @@ from server.guests import service
 from server.guests import shown as stored
 from server.guests.shown import ShortCode, Shown
 from server.kit.crypto import Vault
+from server.kit.lifetimes import holds_at
 from server.networks import service as networks
 
 SHORT_LIVES = timedelta(minutes=5)
@@ -227,6 +228,6 @@ async def _short(
 
 
 def _is_open(found: ShortCode | None, now: datetime, device: UUID | None) -> bool:
-    if found is None or found.used_at is not None or found.expires_at <= now:
+    if found is None or found.used_at is not None or not holds_at(now, found.expires_at, SHORT_LIVES):
         return False
     return found.used_by is None or found.used_by == device

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.kit.db import fetch, fetch_one, fetch_value
+from server.kit.lifetimes import SLACK
 
 _COLUMNS = "id, account_id, asked, amount, device_id, state, made_at, expires_at, code, root, step"
 
@@ -78,14 +79,18 @@ async def insert(connection: AsyncConnection, network: UUID, hold: Hold) -> bool
 
 
 async def pending(connection: AsyncConnection, network: UUID, account: int, now: datetime) -> int:
-    """Return how many points of an account are held at `now`; what has run out by the server's clock holds nothing."""
+    """Return how many points of an account are held at `now`; what has run out by the server's clock holds nothing.
+
+    Nor does what it gave while it was ahead: that would keep a guest's points for as long as it was.
+    """
     found = await fetch_value(
         connection,
         "select coalesce(sum(amount), 0)::bigint from hold"
-        " where network_id = $1 and account_id = $2 and state = 'pending' and expires_at > $3",
+        " where network_id = $1 and account_id = $2 and state = 'pending' and expires_at > $3 and made_at <= $4",
         network,
         account,
         now,
+        now + SLACK,
     )
     return int(found)
 
@@ -95,10 +100,11 @@ async def pending_all(connection: AsyncConnection, network: UUID, accounts: list
     found = await fetch(
         connection,
         "select account_id, sum(amount)::bigint from hold where network_id = $1 and account_id = any($2::bigint[])"
-        " and state = 'pending' and expires_at > $3 group by account_id",
+        " and state = 'pending' and expires_at > $3 and made_at <= $4 group by account_id",
         network,
         accounts,
         now,
+        now + SLACK,
     )
     return dict.fromkeys(accounts, 0) | {row[0]: row[1] for row in found}
 

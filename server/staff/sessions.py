@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from loyalty_desk.domain.errors import BadInput, Refused
 from server.kit.ground import Ground
+from server.kit.lifetimes import holds_at
 from server.kit.limits import LOGIN, forgive, take
 from server.staff import logins, repository, tokens
 
@@ -62,7 +63,8 @@ async def go_on(ground: Ground, network: UUID, refresh: str, now: datetime) -> S
         raise Refused("session_over") from None
     async with ground.db.begin(network) as connection:
         row = await repository.lock_session(connection, network, session)
-        is_alive = row is not None and row.ended_at is None and row.expires_at > now and row.state == "active"
+        is_alive = row is not None and row.ended_at is None and row.state == "active"
+        is_alive = is_alive and row is not None and holds_at(now, row.expires_at, SESSION_LIVES)
         is_right = row is not None and is_alive and hmac.compare_digest(row.refresh_hash, _hash(secret))
         following = secrets.token_urlsafe(32)
         if is_right:

@@ -7,10 +7,12 @@ import binascii
 import hmac
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
+
+from server.kit.lifetimes import holds_at
 
 ACCESS_LIVES = timedelta(minutes=15)
 _HEADER = {"alg": "HS256", "typ": "JWT"}
@@ -54,7 +56,8 @@ def read(key: bytes, token: str, now: datetime) -> Access | None:
         made = Access(UUID(claims["net"]), UUID(claims["sub"]), UUID(claims["sid"]), claims["role"], claims["exp"])
     except (ValueError, KeyError, TypeError, binascii.Error):
         return None
-    return made if header == _HEADER and now.timestamp() < made.expires_at else None
+    ends = datetime.fromtimestamp(made.expires_at, UTC)
+    return made if header == _HEADER and holds_at(now, ends, ACCESS_LIVES) else None
 
 
 def _mac(key: bytes, said: str) -> bytes:

@@ -27,6 +27,7 @@ from server.kit.db import Database
 from server.kit.errors import ApiError
 from server.kit.filelock import FileLock
 from server.kit.ground import Ground
+from server.kit.lifetimes import SLACK
 from server.sync import snapshot_file
 from server.sync.rows import rows_of
 from server.sync.snapshot_file import SnapshotFile
@@ -60,7 +61,9 @@ class Snapshots:
                 known = one.manifest
                 same_life = life is not None and known.incarnation == life.id and known.feed_seq <= length
                 erased = await feed.has_gone(connection, network, FeedTable.GUEST, known.feed_seq)
-                if erased or not same_life or known.format != FORMAT:
+                # Made while the clock was ahead it would be the newest, and fresh, for as long as that was.
+                is_ahead = one.made_at > self._clock() + SLACK.total_seconds()
+                if erased or not same_life or is_ahead or known.format != FORMAT:
                     one.delete()
                 elif usable is None:
                     usable = one

@@ -17,6 +17,7 @@ from loyalty_desk.domain.uses import MONEY
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.leases import MOST, Lease, LeaseAnswer, LeaseRequest
 from server.kit.errors import ApiError
+from server.kit.lifetimes import SLACK
 from server.ledger.leases import LIFE, Holder, Key, Leased, LeaseStore
 from server.sync.pull import may_read
 from server.sync.store import SyncStores
@@ -83,7 +84,8 @@ async def _answer(store: LeaseStore, message: LeaseRequest, limits: Mapping[Key,
         offers[key] = told[place].offered
     changed = {key: one for key, one in told.items() if one != before.get(key)}
     is_known = holder is not None and not is_new and holder.epoch == epoch and message.number <= holder.number
-    if holder is not None and is_known and not changed and holder.expires_at > now + LIFE - _RENEW:
+    is_fresh = holder is not None and now + LIFE - _RENEW < holder.expires_at <= now + LIFE + SLACK
+    if holder is not None and is_known and not changed and is_fresh:
         return _told(holder, offers)
     number = min(MOST, max(0 if holder is None else holder.number, message.number) + 1)
     made = Holder(epoch, number, life, now + LIFE)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from loyalty_desk.wire.v1.errors import ErrorCode
 from server.kit.errors import ApiError
+from server.kit.lifetimes import SLACK
 from server.sync.store import LifeClaim, SyncStores
 
 _LOG = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ async def end_life(stores: SyncStores, network: UUID, device: UUID, life: UUID, 
     Raises `ApiError` 429 where the network's tills have ended one in the last ten minutes and no other till agrees.
     """
     async with stores.begin(network) as store:
-        claims = await store.life_claims(now - PAUSE)
+        claims = [one for one in await store.life_claims(now - PAUSE) if one.at <= now + SLACK]
         ends = [one.at for one in claims if one.ended and one.life != life]
         is_alone = not any(one.life == life and one.device != device for one in claims)
         wait = 0 if not (ends and is_alone) else max(1, -int((now - max(ends) - PAUSE).total_seconds() // 1))

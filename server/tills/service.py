@@ -23,6 +23,7 @@ from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolledStore, 
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import incarnation
 from server.kit.ground import Ground
+from server.kit.lifetimes import holds_at
 from server.networks import service as networks
 from server.tills import repository
 from server.tills.repository import EpochHead, PairingRow, Till, heads, tills
@@ -84,7 +85,7 @@ async def enrol_start(ground: Ground, message: EnrolStart) -> EnrolPending:
         hashed = _code_hash(message.network, message.code)
         found = await repository.lock_pairing_of(connection, message.network, hashed)
         now = datetime.now(UTC)
-        if found is None or found.expires_at <= now:
+        if found is None or not holds_at(now, found.expires_at, CODE_LIVES):
             raise Refused("pairing_code")
         if found.state == "open":
             if await repository.is_known(connection, message.network, message.pubkey):
@@ -112,7 +113,7 @@ async def waiting(ground: Ground, network: UUID, pairing: UUID) -> Waiting | Non
         if found is None or found.state == "void":
             raise Refused("pairing_void")
         if found.device is None or found.nonce is None:
-            if found.expires_at <= datetime.now(UTC):
+            if not holds_at(datetime.now(UTC), found.expires_at, CODE_LIVES):
                 raise Refused("pairing_expired")
             return None
         name, pubkey = await repository.named(connection, network, found.device)
@@ -161,7 +162,7 @@ async def enrol_finish(ground: Ground, message: EnrolFinish) -> EnrolAnswer:
             raise Refused("pairing_void")
         _, pubkey = await repository.named(connection, network, found.device)
         _check_signature(pubkey, found.nonce, message)
-        expired = found.expires_at + CODE_LIVES <= datetime.now(UTC)
+        expired = not holds_at(datetime.now(UTC), found.expires_at + CODE_LIVES, 2 * CODE_LIVES)
         if found.state == "void" or expired:
             raise Refused("pairing_void")
         if found.state == "started":
