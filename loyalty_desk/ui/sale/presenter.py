@@ -155,10 +155,12 @@ class SalePresenter:
             return
         if self._model.done is not None:
             self._next_sale()
+        said = NO_MESSAGE
         if mode is FieldMode.POINTS and mode is not self._model.mode:
-            refusal = self._display.no_points(self._model)
-            if refusal.text:
-                self._set(message=refusal)
+            said = self._display.no_points(self._model)
+            # With a guest it takes the field none the less: a hand that types on would make 980100 of a check of 980.
+            if said.text and self._model.guest is None:
+                self._set(message=said)
                 return
         if mode is FieldMode.POINTS and mode is self._model.mode and self._model.kept is not None:
             # Digits typed after it are still points: given back, the field would take them for another amount.
@@ -169,7 +171,7 @@ class SalePresenter:
         keep_text = not points_involved and (mode is not FieldMode.GUEST or self._model.guest is None)
         if not keep_text:
             self._keep_amount()
-        self._set(mode=mode, typed=self._model.typed if keep_text else "", message=NO_MESSAGE, draw=False)
+        self._set(mode=mode, typed=self._model.typed if keep_text else "", message=said, draw=False)
         self._read()
         self._reprice()
         self._show()

@@ -321,9 +321,23 @@ def test_points_that_cannot_be_used_say_why(counter, card) -> None:
     counter.type("1240")
     assert not f4(counter).enabled
     counter.presenter.mode_requested(FieldMode.POINTS)
-    assert counter.screen.entry.mode is FieldMode.AUTO
     said = "Points cannot be used now: the till has not reached the server for 24 hours."
     assert (counter.screen.message.text, f4(counter).tip, counter.screen.guest.limit) == (said,) * 3
+
+
+def test_what_a_hand_types_on_after_an_f4_that_takes_no_points_is_never_another_amount(counter, card) -> None:
+    from loyalty_desk.services.checkout import Allowance
+
+    counter.desk.cards[MARIA] = card(allowance=Allowance(max_points=0, reason="code_limit", facts={"kind": "number"}))
+    counter.scan(MARIA)
+    counter.type("980")
+    counter.presenter.mode_requested(FieldMode.POINTS)
+    counter.type("100")
+    assert counter.screen.check.amount == "980.00"
+    counter.presenter.submitted()
+    assert counter.desk.sales == []
+    counter.presenter.cancelled()
+    assert (counter.screen.entry.mode, counter.screen.check.amount) == (FieldMode.AUTO, "980.00")
 
 
 def test_points_typed_while_the_limits_shrink_to_nothing_are_not_taken(counter, card, status) -> None:
@@ -367,8 +381,8 @@ def test_f4_says_why_no_points_can_be_used_and_takes_none(counter, card, changes
     counter.type(amount)
     assert (f4(counter).enabled, f4(counter).tip) == (False, said)
     counter.presenter.mode_requested(FieldMode.POINTS)
-    assert (counter.screen.message.text, counter.screen.entry.mode) == (said, FieldMode.AUTO)
-    counter.presenter.field_changed(amount)
+    assert counter.screen.message.text == said
+    counter.presenter.cancelled()
     counter.presenter.key_refused("F4")
     assert counter.screen.message.text == said
 
