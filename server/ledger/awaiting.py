@@ -183,4 +183,6 @@ class Back:
             self._countings[record.reverses_id] = counting
         before, after = counting.now, counting.add(record)
         original.returns.append(record)
-        return Returning(original.record, before, after, original.sources, original.is_stores, original.who)
+        return Returning(
+            original.record, before, after, original.sources, original.is_stores, original.who, original.woke
+        )

@@ -100,9 +100,8 @@ class Fact:
     `guest` is whose points move, after aliases; None is nobody or somebody unknown, told apart by `unknown_guest`.
     `returning` is what a return brings back, and whose guest is that of the sale. `is_stores`: nothing bears what was
     redeemed, so the store that took it is charged and no guest. `late_at` is when a sale came that is older than the
-    grace of dead points, milliseconds UTC. A `claim` moves a record's points from suspense; the
-    record's id is that of the transaction which does, and `returning` what came back of it meanwhile. `receiver` gets
-    what a transfer takes.
+    grace of dead points, milliseconds UTC. A `claim` moves a record's points from suspense; the record's id is that of
+    the transaction which does, and `returning` what came back of it meanwhile. `receiver` gets what a transfer takes.
     """
 
     record: Record
@@ -183,6 +182,11 @@ def is_stores(flags: int) -> bool:
     return bool(flags & _FLAG_BIT[ExceptionKind.EVIDENCE])
 
 
+def has_woken(flags: int) -> bool:
+    """Return whether a posted sale came late, and spent or kept points that were dead by then."""
+    return bool(flags & _FLAG_BIT[ExceptionKind.LATE_EXPIRY])
+
+
 def legs(record: Record, guest: UUID | None, *, is_stores: bool = False) -> tuple[Leg, ...]:
     """Return the entries of a sale, of points by hand or of a record without entries; their sum is 0.
 
@@ -228,6 +232,7 @@ def plan(
     `held_of(fact)` how many of the points earned wait for a manager.
     """
     made = Plan()
+    woken: set[UUID] = set()
     for fact in facts:
         raised = list(fact.raised)
         if fact.clock_off:
@@ -256,6 +261,12 @@ def plan(
             _visit(states[fact.guest], fact, tier_of)
             if _wakes(fact, holdings[fact.guest], terms):
                 raised.append(Raised(ExceptionKind.LATE_EXPIRY, fact.guest, {"at": fact.effective_at}))
+        if has_woken(flag_bits(one.kind for one in raised)):
+            woken.add(fact.record.id)
+        elif fact.returning is not None and (fact.returning.woke or fact.returning.original.id in woken):
+            # What it woke stays awake: by the time of a return it may have been spent, and rightly.
+            of: dict[str, Json] = {"of": str(fact.returning.original.id)}
+            raised.append(Raised(ExceptionKind.LATE_EXPIRY, fact.guest, of))
         over = _excess(fact)
         if over is not None:
             raised.append(over)

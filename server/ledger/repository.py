@@ -21,7 +21,7 @@ from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot
-from server.ledger.posting import AccountKey, AccountKind, GuestState, is_stores
+from server.ledger.posting import AccountKey, AccountKind, GuestState, has_woken, is_stores
 from server.ledger.returns import Original, Source, who
 from server.ledger.timing import ClockSight, Place
 
@@ -267,7 +267,7 @@ async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UU
     ):
         record = Record.from_payload(bytes(payload))
         named = who(record) if facts is None else json.loads(facts)
-        found[tx] = Original(record, guest, is_stores=is_stores(flags), who=named)
+        found[tx] = Original(record, guest, is_stores=is_stores(flags), who=named, woke=has_woken(flags))
     if not found:
         return found
     for of, payload in await fetch(

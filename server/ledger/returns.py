@@ -64,7 +64,7 @@ class Returning:
 
     `sources` are the lots that paid for the sale, the one drawn last coming first: it gets its points back first.
     `is_stores`: no guest's points paid for it but the store that took it, which gets them back. `who` is by what its
-    guest was named.
+    guest was named. `woke`: it came late and spent or kept points that were dead by then.
     """
 
     original: Record
@@ -73,13 +73,14 @@ class Returning:
     sources: Sequence[Source] = ()
     is_stores: bool = False
     who: Mapping[str, Json] = field(default_factory=dict)
+    woke: bool = False
 
 
 @dataclass(slots=True)
 class Original:
     """What returns name: a sale, or what cannot be taken back. `guest` is who has its points today.
 
-    `returns` are those posted so far; `sources`, `is_stores` and `who` as in `Returning`: an exchange is
+    `returns` are those posted so far; `sources`, `is_stores`, `who` and `woke` as in `Returning`: an exchange is
     of the guest of the sale that it takes back.
     """
 
@@ -89,6 +90,7 @@ class Original:
     sources: Sequence[Source] = ()
     is_stores: bool = False
     who: Mapping[str, Json] = field(default_factory=dict)
+    woke: bool = False
 
     @property
     def is_unknown(self) -> bool:

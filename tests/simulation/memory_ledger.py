@@ -29,7 +29,7 @@ from server.ledger.ceiling import OLDEST
 from server.ledger.guard_store import StepUse, TierUse, UnprovedUse
 from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot, LotUse
-from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted, is_stores
+from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted, has_woken, is_stores
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original, Source, who
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
@@ -336,6 +336,7 @@ class MemoryStore:
                 Record.from_payload(tx.payload),
                 tx.guest or claimed.get(key),
                 is_stores=is_stores(tx.flags),
+                woke=has_woken(tx.flags),
                 who=self._named(tx),
             )
             for key, tx in found.items()

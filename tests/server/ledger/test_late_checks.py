@@ -9,9 +9,11 @@ from uuid import UUID
 import pytest
 
 from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.record import RecordKind
 from server.guests import merging
 from tests.server.fake_till import FakeTill
 from tests.server.ledger.expiring import LATE_EXPIRY, expire, on_day, points_live
+from tests.server.ledger.returns import give_back, whole
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -90,6 +92,29 @@ async def test_each_late_check_that_spends_or_keeps_what_was_dead_shows(world: W
     assert flags == [LATE_EXPIRY, LATE_EXPIRY, LATE_EXPIRY, 0, LATE_EXPIRY, LATE_EXPIRY, 0]
     assert await world.balance(guest) == 60
     assert await world.sql("select count(*) from exception where kind = 'LATE_EXPIRY'") == [(5,)]
+
+
+@pytest.mark.parametrize("kind", [RecordKind.VOID, RecordKind.REFUND])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_return_of_a_check_that_woke_points_shows_and_leaves_them_awake(
+    world: World, *, kind: RecordKind, at_once: bool
+) -> None:
+    one, other, guest = await earned_on_day_0(world)
+    on_day(world, 9, other)
+    sale = other.sale(guest)
+    on_day(world, 18, one)
+    await expire(world)
+    one.sale(guest, redeemed=60)
+    await world.push(one)
+    if not at_once:
+        await world.push(other)
+    other.clock.now_ms += 60_000
+    returned = give_back(other, sale.id, guest, whole(0, 0), kind)
+    assert (await world.push(other)).results[-1].flags == LATE_EXPIRY
+    told = await world.sql("select facts from exception where kind = 'LATE_EXPIRY' and tx_id = $1", returned.id)
+    assert told == [({"of": str(sale.id)},)]
+    # Taken back with it, they would be owed by a guest who spent them while the check stood: it is a person's to judge.
+    assert await world.balance(guest) == 40
 
 
 async def test_points_with_an_end_of_their_own_stay_dead(world: World) -> None:
