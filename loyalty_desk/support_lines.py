@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from loyalty_desk.domain.quote import Note
+from loyalty_desk.language import mark as _
 from loyalty_desk.recovery import LaidAside
 from loyalty_desk.services.checkout import SaleDone
 from loyalty_desk.services.explanation import explain
@@ -14,12 +15,6 @@ from loyalty_desk.services.sentences import sentence_of
 from loyalty_desk.services.sync import SyncOutcome
 from loyalty_desk.services.wording import Words
 from loyalty_desk.store.verify import Proof
-
-
-def _(sentence: str) -> str:
-    """Mark a message id for extraction; the translation happens where the language is known."""
-    return sentence
-
 
 # Why a record does not hold, by the word that `store.verify` has for it.
 _FAULTS: Mapping[str, str] = {

@@ -7,13 +7,8 @@ from collections.abc import Mapping
 
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.language import catalogue
+from loyalty_desk.language import mark as _
 from loyalty_desk.services import formats
-
-
-def _(sentence: str) -> str:
-    """Mark a message id for extraction; the translation happens where the language is known."""
-    return sentence
-
 
 COMPLAINTS: Mapping[str, str] = {
     "file_unreadable": _("cannot be read: {reason}"),

@@ -17,15 +17,10 @@ from loyalty_desk.domain.quote import MANUAL_RULE, TIER_RULE, Quote
 from loyalty_desk.domain.refund import Refund
 from loyalty_desk.domain.tiers import Standing
 from loyalty_desk.language import catalogue
+from loyalty_desk.language import mark as _
 from loyalty_desk.services import formats
 from loyalty_desk.services.explanation import explain, explain_hint, reason
 from loyalty_desk.services.wording import Words
-
-
-def _(sentence: str) -> str:
-    """Mark a message id for extraction; the translation happens where the language is known."""
-    return sentence
-
 
 LIMITS = {
     "available": _("that is all the guest has"),

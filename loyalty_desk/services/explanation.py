@@ -12,12 +12,8 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.conditions.base import MONEY, UNITS
 from loyalty_desk.domain.quote import Hint, Note
 from loyalty_desk.language import catalogue
+from loyalty_desk.language import mark as _
 from loyalty_desk.services.wording import Words
-
-
-def _(sentence: str) -> str:
-    """Mark a message id for extraction; the translation happens where the language is known."""
-    return sentence
 
 
 class Counted(NamedTuple):

@@ -12,14 +12,9 @@ from datetime import datetime
 
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.domain.money import MAX_MAJOR
+from loyalty_desk.language import mark as _
 from loyalty_desk.services.counter_sentences import COUNTER, REASONS
 from loyalty_desk.services.wording import Words
-
-
-def _(sentence: str) -> str:
-    """Mark a message id for extraction; the translation happens where the language is known."""
-    return sentence
-
 
 SENTENCES: Mapping[str, str] = {
     **COUNTER,
