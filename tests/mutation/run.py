@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MUTMUT = str(Path(sys.executable).with_name("mutmut"))
+MUTMUT = (sys.executable, str(Path(__file__).with_name("patient.py")))
 LEAST = 0.95
 # An endless loop is noticed as well: nobody waits for it.
 KILLED = {"killed", "timeout"}
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     names = list(arguments) or list(modules)
     # What mutmut keeps of an earlier run it does not judge again, though the tests have changed.
     shutil.rmtree(ROOT / "mutants", ignore_errors=True)
-    done = subprocess.run([MUTMUT, "run", *(f"{modules[name]}.*" for name in names)], cwd=ROOT, check=False)
+    done = subprocess.run([*MUTMUT, "run", *(f"{modules[name]}.*" for name in names)], cwd=ROOT, check=False)
     if done.returncode:
         return done.returncode
     found = results()
@@ -60,7 +60,7 @@ def mutated_modules() -> dict[str, str]:
 def results() -> Mapping[str, str]:
     """Return what became of each mutant that was tried."""
     said = subprocess.run(
-        [MUTMUT, "results", "--all", "true"], cwd=ROOT, check=True, capture_output=True, text=True
+        [*MUTMUT, "results", "--all", "true"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
     found = (_RESULT.fullmatch(line) for line in said.splitlines())
     return {match[1]: match[2] for match in found if match}
@@ -68,7 +68,7 @@ def results() -> Mapping[str, str]:
 
 def changed(mutant: str) -> tuple[str, str]:
     """Return the first line that a mutant changes, and what it makes of it."""
-    said = subprocess.run([MUTMUT, "show", mutant], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    said = subprocess.run([*MUTMUT, "show", mutant], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     lines = [line for line in said.splitlines() if not line.startswith(("---", "+++"))]
     before = next((line[1:].strip() for line in lines if line.startswith("-")), "")
     after = next((line[1:].strip() for line in lines if line.startswith("+")), "(gone)")
