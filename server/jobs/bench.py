@@ -77,11 +77,15 @@ async def go_through(bench: Bench, network: UUID, job: str, period: str, now: da
     return done
 
 
-async def last_run(bench: Bench, network: UUID) -> datetime | None:
-    """Return when a network's jobs began last."""
+async def last_run(bench: Bench, network: UUID, now: datetime) -> datetime | None:
+    """Return when a network's jobs began last, or when it was made; runs of a clock that was ahead do not count."""
     async with bench.db.begin(network) as connection:
         found: datetime | None = await fetch_value(
-            connection, "select max(started_at) from job_progress where network_id = $1", network
+            connection,
+            "select coalesce((select max(started_at) from job_progress where network_id = $1 and started_at <= $2),"
+            " (select created_at from network where network_id = $1))",
+            network,
+            now,
         )
     return found
 

@@ -81,13 +81,14 @@ async def run_all(bench: Bench, now: Callable[[], datetime], watch: ClockWatch) 
     """Do what is due in every network; what fails in one is logged, tried again next time, and stops no other."""
     for network in await bench.db.networks():
         try:
-            last = await last_run(bench, network)
-            if not watch.believes(network, now(), last):
+            at = now()
+            last = await last_run(bench, network, at)
+            if not watch.believes(network, at, last):
                 _LOG.error(
                     "jobs of %s wait: the clock says %s, they ran last at %s. Set it right; if it is, they run in %d"
                     " hours, or now by: loyalty-server jobs run",
                     network,
-                    f"{now():%Y-%m-%d %H:%M}",
+                    f"{at:%Y-%m-%d %H:%M}",
                     f"{last:%Y-%m-%d %H:%M}",
                     PATIENCE.total_seconds() // 3_600,
                 )

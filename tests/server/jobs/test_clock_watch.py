@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from server.jobs.bench import Bench
@@ -58,7 +59,10 @@ def test_a_clock_that_was_set_right_is_watched_anew() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.postgres
-async def test_a_year_ahead_for_an_hour_expires_nothing(world: World, expect_log: Callable[[str], None]) -> None:
+async def test_a_year_ahead_for_an_hour_expires_nothing(
+    world: World, admin: psycopg.Connection, expect_log: Callable[[str], None]
+) -> None:
+    admin.execute("update network set created_at = %s", (world.clock.now(),))
     expect_log("the clock says .*they ran last at .*jobs run")
     till, (guest,) = await world.till(), await world.guests()
     till.sale(guest.id, earned=50)
@@ -77,3 +81,29 @@ async def test_a_year_ahead_for_an_hour_expires_nothing(world: World, expect_log
     ticks.at += PATIENCE // timedelta(milliseconds=1)
     await run_all(bench, world.clock.now, watch)
     assert await world.balance(guest.id) == 0
+    # So long it stood there that it was believed; what it did then does not make a leap of months believed.
+    till.sale(guest.id, earned=70)
+    world.clock.at -= timedelta(days=365)
+    await world.push(till)
+    await world.sql("update lot set expires_at = $1 where remaining > 0 returning 1", world.clock.now())
+    await run_all(bench, world.clock.now, watch)
+    world.clock.at += timedelta(days=200)
+    await run_all(bench, world.clock.now, watch)
+    assert await world.balance(guest.id) == 70
+
+
+@pytest.mark.anyio
+@pytest.mark.postgres
+async def test_the_first_jobs_of_a_network_do_not_believe_a_clock_a_year_ahead(
+    world: World, admin: psycopg.Connection, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("the clock says .*they ran last at .*jobs run")
+    admin.execute("update network set created_at = %s", (world.clock.now(),))
+    till, (guest,) = await world.till(), await world.guests()
+    till.sale(guest.id, earned=50)
+    await world.push(till)
+    await world.sql("update lot set expires_at = $1 returning 1", world.clock.now() + timedelta(days=90))
+    bench, watch = Bench(world.ground.db, world.ground.vault, ProgramShelf()), ClockWatch(Ticks())
+    world.clock.at += timedelta(days=365)
+    await run_all(bench, world.clock.now, watch)
+    assert await world.balance(guest.id) == 50
