@@ -38,7 +38,7 @@ from loyalty_desk.domain.check import check_to_payload  # noqa: E402
 from loyalty_desk.domain.clock import from_ms, to_ms  # noqa: E402
 from loyalty_desk.domain.pricing import Choices, Quote, quote  # noqa: E402
 from loyalty_desk.domain.program import Program  # noqa: E402
-from loyalty_desk.domain.record import SealedRecord  # noqa: E402
+from loyalty_desk.domain.record import Record, SealedRecord  # noqa: E402
 from loyalty_desk.wire.v1 import codec  # noqa: E402
 from loyalty_desk.wire.v1.sync import PushAnswer, Status  # noqa: E402
 from server.guests import service as guests  # noqa: E402
@@ -207,8 +207,15 @@ async def enrol(opened: Ground, sold: Sold) -> Sold:
     till = sold.till
     async with opened.db.begin(till.network) as connection:
         await connection.exec_driver_sql(
-            "insert into device (network_id, id, store_id, name, pubkey, state) values ($1, $2, $3, 'b', $4, 'active')",
-            (till.network, till.device, till.store, till.public),
+            "insert into device (network_id, id, store_id, name, pubkey, state, created_at)"
+            " values ($1, $2, $3, 'b', $4, 'active', $5)",
+            (
+                till.network,
+                till.device,
+                till.store,
+                till.public,
+                from_ms(Record.from_payload(sold.records[0].payload).occurred_at),
+            ),
         )
     return sold
 

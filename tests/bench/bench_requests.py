@@ -25,7 +25,7 @@ import bench_posting
 import load
 import msgspec
 
-from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.guest_code import ld1
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.holds import HoldRequest
@@ -82,9 +82,9 @@ async def shop(
             till.token = f"ldt.{network}.{till.device}.secret"
             async with opened.db.begin(network) as connection:
                 await connection.exec_driver_sql(
-                    "insert into device (network_id, id, store_id, name, pubkey, token_hash, state)"
-                    " values ($1, $2, $3, 'b', $4, $5, 'active')",
-                    (network, till.device, store, till.public, sha256(b"secret").digest()),
+                    "insert into device (network_id, id, store_id, name, pubkey, token_hash, state, created_at)"
+                    " values ($1, $2, $3, 'b', $4, $5, 'active', $6)",
+                    (network, till.device, store, till.public, sha256(b"secret").digest(), from_ms(now - 10**7)),
                 )
         yield opened, Shop(network, enrolled, found, token)
 

@@ -22,7 +22,7 @@ import psycopg
 
 from loyalty_desk.demo.processes import ServerProcess
 from loyalty_desk.demo.stage import Stage
-from loyalty_desk.domain.clock import to_ms
+from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer, ErrorCode
 from loyalty_desk.wire.v1.sync import HelloAnswer, PushAnswer, Status
@@ -285,8 +285,8 @@ async def _enrol(opened: Ground, till: FakeTill, number: int) -> None:
     till.token = f"ldt.{till.network}.{till.device}.secret{number}"
     async with opened.db.begin(till.network) as connection:
         await connection.exec_driver_sql(
-            "insert into device (network_id, id, store_id, name, pubkey, token_hash, state)"
-            " values ($1, $2, $3, $4, $5, $6, 'active')",
+            "insert into device (network_id, id, store_id, name, pubkey, token_hash, state, created_at)"
+            " values ($1, $2, $3, $4, $5, $6, 'active', $7)",
             (
                 till.network,
                 till.device,
@@ -294,6 +294,7 @@ async def _enrol(opened: Ground, till: FakeTill, number: int) -> None:
                 f"till {number}",
                 till.public,
                 sha256(f"secret{number}".encode()).digest(),
+                from_ms(till.clock.now_ms),
             ),
         )
 
