@@ -36,6 +36,7 @@ from loyalty_desk.domain.basket import Basket, Line  # noqa: E402
 from loyalty_desk.domain.canonical import Json  # noqa: E402
 from loyalty_desk.domain.check import check_to_payload  # noqa: E402
 from loyalty_desk.domain.clock import from_ms, to_ms  # noqa: E402
+from loyalty_desk.domain.guest import GuestFacts  # noqa: E402
 from loyalty_desk.domain.pricing import Choices, Quote, quote  # noqa: E402
 from loyalty_desk.domain.program import Program  # noqa: E402
 from loyalty_desk.domain.record import Record, SealedRecord  # noqa: E402
@@ -174,8 +175,8 @@ def priced(program: Program) -> list[tuple[Quote, dict[str, Json]]]:
             for n in range(LINES)
         )
         basket = Basket("RUB", lines, zone=UTC)
-        quoted = quote(basket, None, program, datetime.now(UTC))
-        found.append((quoted, check_to_payload(basket, None, Choices(), quoted)))
+        quoted = quote(basket, GuestFacts(), program, datetime.now(UTC))
+        found.append((quoted, check_to_payload(basket, GuestFacts(), Choices(), quoted)))
     return found
 
 
@@ -196,7 +197,7 @@ def sell(
     source = random.Random(till.device.int)
     for _ in range(sales):
         quoted, check = source.choice(checks)
-        till.sale(source.choice(people), earned=quoted.total // 10_000, total=quoted.total, check=check)
+        till.sale(source.choice(people), earned=quoted.earned_points, total=quoted.total, check=check)
     records = till.journal
     pushes = [till.push(records[at : at + size]) for at in range(0, len(records), size)]
     return Sold(till, [codec.pack(codec.encode(push)) for push in pushes], records)
