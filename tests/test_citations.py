@@ -28,7 +28,8 @@ def test_a_document_that_is_named_is_here() -> None:
     here = {file.name for file in known if file.suffix == ".md"}
     cited = {(file.name, name) for file, text in known.items() for name in DOCUMENT.findall(text)}
     assert len(cited) > 5
-    assert {one for one in cited if Path(one[1]).name not in here} == set()
+    missing = {one for one in cited if Path(one[1]).name not in here}
+    assert missing == set(), "say the thing itself: nobody outside can open these"
 
 
 def test_a_number_that_is_named_is_explained() -> None:
@@ -39,7 +40,8 @@ def test_a_number_that_is_named_is_explained() -> None:
 
 
 def test_no_section_of_a_document_is_referred_to_by_its_number_alone() -> None:
-    assert {file.name for file, text in texts().items() if SECTION.search(text)} == set()
+    found = {file.name for file, text in texts().items() if SECTION.search(text)}
+    assert found == set(), "say what stands there: a section without its document leads nowhere"
 
 
 def test_the_scenarios_beside_each_fault_exist() -> None:

@@ -8,7 +8,7 @@ type Modules = tuple[tuple[bool, ...], ...]
 def modules_of(code: str) -> Modules:
     """Return the rows of a QR code at level M with its margin of 4 modules; dark ones are True.
 
-    A card's code is version 1 (guest-code.md). Level M, not L: what is photographed off a screen is shown again by
+    A card's code is version 1. Level M, not L: what is photographed off a screen is shown again by
     another one.
     """
     # Not needed before the first guest is registered.

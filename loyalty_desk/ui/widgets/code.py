@@ -16,7 +16,7 @@ SMALLEST = 116
 
 
 class CodePicture(QWidget):
-    """Black on white with its margin, whatever the theme (guest-code.md), whole pixels to a module."""
+    """Black on white with its margin, whatever the theme, whole pixels to a module."""
 
     def __init__(self) -> None:
         super().__init__()
