@@ -149,7 +149,7 @@ def plain_fields(
         else:
             by_goods[category] = [i]
     excluded = compiled.excluded
-    if not excluded.categories.isdisjoint(by_goods):
+    if excluded.categories and not excluded.categories.isdisjoint(by_goods):
         return None
     if excluded.products and not excluded.products.isdisjoint([line.product for line in basket.lines]):
         return None
@@ -173,9 +173,8 @@ def plain_fields(
         found |= brought_up(plan.by_code, [folded(code) for code in choices.codes])
     if plan.limits and guest is not None and guest.uses:
         found = plan.not_used_up(found, guest.uses)
-    whole = total = sum(gross)
     if found & plain.other:
-        found &= ~plain.out_of_reach(whole, choices)
+        found &= ~plain.out_of_reach(sum(gross), choices)
         if found & plain.other & ~plain.asked:
             return None
     if found & plain.asked:
@@ -183,8 +182,27 @@ def plain_fields(
         found ^= plain.refused(found, tally)
         if found & plain.other:
             return tally
+    return _priced(plan, plain, found, by_goods, still_open, ids, gross, guest, program, at, choices)
 
-    # Discounts, the tier's among them, as `pricing._worked_out` takes them.
+
+def _priced(
+    plan: Plan,
+    plain: PlainPlan,
+    found: Bits,
+    by_goods: ByGoods,
+    still_open: dict[Goods, Bits],
+    ids: list[str],
+    gross: list[int],
+    guest: GuestFacts | None,
+    program: Program,
+    at: datetime,
+    choices: Choices,
+) -> dict[str, Any] | None:
+    """Return the fields of the quote of a check that no rules but plain ones were `found` for, None for a rare one.
+
+    All comes in the order of `pricing._worked_out`.
+    """
+    whole = total = sum(gross)
     left = gross.copy()
     cuts: list[tuple[Cut, ...]] = [()] * len(left)
     uses: list[Use] = []
@@ -202,8 +220,6 @@ def plain_fields(
             # What a rule gave is not the same any more.
             return None
         total = sum(left)
-
-    # Points that pay, and points that are earned.
     note = NOT_OFFERED
     if program.redemption is not None or choices.points_asked:
         own = 0 if guest is None else max(0, guest.points)
