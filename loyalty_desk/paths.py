@@ -54,6 +54,11 @@ class TillPaths:
         return self.folder / "backup"
 
     @property
+    def slips(self) -> Path:
+        """Return the folder of slips asked for where there is no printer."""
+        return self.folder / "slips"
+
+    @property
     def set_aside(self) -> Path:
         """Return the folder of tills that this one was before, whose keys were lost."""
         return self.folder / "set-aside"

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication
 from loyalty_desk.asking_desk import AskingDesk
 from loyalty_desk.clock import SystemClock
 from loyalty_desk.domain.errors import Refused
+from loyalty_desk.runtime.executors import DbTaskRunner
 from loyalty_desk.services.checkout import Checkout
 from loyalty_desk.services.ports.scan import Scan
 from loyalty_desk.till import Till
@@ -40,6 +41,8 @@ class TillScreens:
         self._checkout = checkout
         # None once it is closed: what was still to come then finds nothing to do.
         self._till: Till | None = till
+        # A printer may keep whoever asks it waiting: no sale does. The thread begins with the first slip.
+        self._printing = DbTaskRunner(app.bridge, "printing")
         self.state: SaleState | None = None
         self.presenter = self._make_sale(till)
         self.counter: CounterPresenter | None = None
@@ -68,6 +71,7 @@ class TillScreens:
     def close(self) -> None:
         """Let go of the till, which is closed now."""
         self._till = None
+        self._printing.close(wait=False)
 
     def scanned(self, scan: Scan) -> None:
         """Give what was scanned to the screen in front."""
@@ -174,6 +178,7 @@ class TillScreens:
             self._app.window.show_screen(self._counter_view)
 
     def _make_counter(self, till: Till) -> CounterPresenter:
+        from loyalty_desk.runtime.paper import SystemPaper
         from loyalty_desk.till_care import TillCare
         from loyalty_desk.ui.counter.presenter import CounterPresenter
         from loyalty_desk.ui.counter.view import CounterView
@@ -184,6 +189,8 @@ class TillScreens:
         presenter = CounterPresenter(
             cases=till.counter,
             care=TillCare(till, app.stop_sync, app.close_asked),
+            paper=SystemPaper(till.paths.slips),
+            printing=self._printing,
             settings=WindowSettings(lambda: app.chosen, app.put, app.scanner_health),
             runner=app.runner,
             clock=SystemClock(),
@@ -230,6 +237,7 @@ def _past_sale(till: Till) -> PastSale | None:
 
 
 def _import_pages() -> None:
+    import loyalty_desk.runtime.paper
     import loyalty_desk.till_care
     import loyalty_desk.ui.counter.presenter
     import loyalty_desk.ui.counter.view

@@ -11,7 +11,7 @@ from loyalty_desk.runtime.bridge import MainThreadBridge
 
 
 class DbTaskRunner:
-    """One thread that owns the disk; answers come back through the bridge, in the order they were asked."""
+    """One thread that owns the disk, or one beside it; answers come back through the bridge, in the order asked."""
 
     def __init__(self, bridge: MainThreadBridge, name: str = "db") -> None:
         self._bridge = bridge

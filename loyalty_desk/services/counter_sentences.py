@@ -28,6 +28,8 @@ COUNTER: Mapping[str, str] = {
     "sale_unknown": _("There is no sale {receipt} here. Check the number."),
     "no_sale_yet": _("Nothing has been sold at this till yet."),
     "not_a_sale": _("This is not a sale, so it cannot be returned."),
+    "slip_not_printed": _("The printer {printer} did not take the slip. Look whether it is on and has paper."),
+    "slip_not_written": _("The slip could not be written to {path}."),
     "sale_is_here": _("This sale was made at this till. Return it by its receipt number."),
     "sale_not_priced": _(
         "This sale cannot be worked out here any more. Make a return: its points follow from the server."

@@ -392,7 +392,7 @@ def test_after_an_exchange_the_last_sale_is_the_exchange(start, qtbot, files_til
     view = app.window.front()
     qtbot.waitUntil(lambda: "sale" in view.groups and bool(view.groups["sale"].buttons), timeout=WAIT)
     view.groups["sale"].buttons[0].click()
-    qtbot.waitUntil(lambda: len(view.side) == 2 and view.side[0].isEnabled(), timeout=WAIT)
+    qtbot.waitUntil(lambda: len(view.side) == 3 and view.side[0].isEnabled(), timeout=WAIT)
     QTest.keyClick(view, Qt.Key.Key_F8)
     QTest.keyClicks(view.fields["new"].edit, "1000", delay=60)
     qtbot.waitUntil(view.go.isEnabled, timeout=WAIT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import override
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
@@ -61,6 +61,11 @@ class Column(QFrame):
         area.resized.connect(self._fit)
         bar.rangeChanged.connect(self._mark)
         bar.valueChanged.connect(self._mark)
+
+    @property
+    def range_changed(self) -> SignalInstance:
+        """Return the signal that what there is to scroll has changed."""
+        return self._bar.rangeChanged
 
     def wanted_height(self) -> int:
         """Return how high the column would have to be for nothing in it to scroll."""

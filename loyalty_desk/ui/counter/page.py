@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.services.pins import Member
 from loyalty_desk.services.sentences import sentence
+from loyalty_desk.services.slips import Place
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.counter.ports import Surroundings
 from loyalty_desk.ui.counter.state import MAX_TYPED, CounterState, Fact, Field, Group, Option
+from loyalty_desk.ui.sale.ports import TaskRunner
 from loyalty_desk.ui.sale.state import NO_MESSAGE, ButtonState, MessageState, Tone
 
 WHO, PIN = "who", "pin"
@@ -93,8 +96,8 @@ class Page:
         """Return what was typed into a field."""
         return self.texts.get(key, "").strip()
 
-    def work[T](self, job: Callable[[], T], done: Callable[[T], None]) -> None:
-        """Do a job on the other thread; meanwhile the page takes nothing. A refusal becomes its sentence."""
+    def work[T](self, job: Callable[[], T], done: Callable[[T], None], on: TaskRunner | None = None) -> None:
+        """Do a job on the other thread, or `on` a third; meanwhile the page takes nothing. A refusal is said."""
         self._turn += 1
         turn, self.is_busy = self._turn, True
 
@@ -112,12 +115,31 @@ class Page:
                 self.refused(error)
                 self.around.redraw()
 
-        self.around.runner.run(job, answered, failed)
+        (on or self.around.runner).run(job, answered, failed)
 
     def record[T](self, job: Callable[[], T], done: Callable[[T], None]) -> None:
         """As `work`, of what goes into the journal: nobody leaves before its answer, or it would be done twice."""
         self.is_recording = True
         self.work(job, done)
+
+    def put_on_paper(self, name: str, lines_of: Callable[[int], Sequence[str]], done: Callable[[], None]) -> None:
+        """Print a slip, or write it into a file where there is no printer, and say which."""
+
+        def put(where: tuple[str, Path | None]) -> None:
+            t, (printer, path) = self.words.gettext, where
+            if path is None:
+                self.say(t("Sent to the printer {printer}.").format(printer=printer))
+            else:
+                self.say(t("There is no printer here. The slip is written to {path}.").format(path=path), Tone.INFO)
+            done()
+
+        self.work(lambda: self.around.paper.put(name, lines_of), put, on=self.around.printing)
+
+    @property
+    def place(self) -> Place:
+        """Return what stands at the head of a slip."""
+        status = self.around.status()
+        return Place("", "", "") if status is None else Place(status.network, status.store, status.till)
 
     def refused(self, error: Exception) -> None:
         """Say why something was not done; a PIN is typed anew."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -132,11 +132,23 @@ class Care(Protocol):
         ...
 
 
+class Paper(Protocol):
+    """Where slips go; waits for drivers, so it is asked on a thread of its own."""
+
+    def put(self, name: str, lines_of: Callable[[int], Sequence[str]]) -> tuple[str, Path | None]:
+        """Print lines of so many columns, or write them into a file; return the printer's name, or the file.
+
+        Raises `Refused` `slip_not_printed`, `slip_not_written`.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What every page is given. `words`, `status` and `guest` are asked anew each time: they change under a page.
 
-    `basket` makes one of a bare total of minor units.
+    `printing` is the thread that `paper` is asked on: no sale waits for a printer. `basket` makes one of a bare total
+    of minor units.
 
     `open` brings another page to the front; `found` puts a guest on the sale; `changed` says that something was
     recorded; `crashed` takes faults of ours.
@@ -145,7 +157,9 @@ class Surroundings:
     cases: UseCases
     care: Care
     settings: Settings
+    paper: Paper
     runner: TaskRunner
+    printing: TaskRunner
     clock: WallClock
     words: Callable[[], Words]
     status: Callable[[], TillStatus | None]

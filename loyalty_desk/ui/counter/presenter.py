@@ -13,16 +13,17 @@ from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.counter.page import Page
 from loyalty_desk.ui.counter.pages.by_hand import ByHandPage
 from loyalty_desk.ui.counter.pages.register import RegisterPage
-from loyalty_desk.ui.counter.pages.sales import SalesPage
+from loyalty_desk.ui.counter.pages.sales import SalesPage, SlipPage
 from loyalty_desk.ui.counter.pages.settings import SettingsPage
 from loyalty_desk.ui.counter.pages.shift import ShiftPage
 from loyalty_desk.ui.counter.pages.till import TillPage
-from loyalty_desk.ui.counter.ports import Care, Settings, Surroundings, UseCases
+from loyalty_desk.ui.counter.ports import Care, Paper, Settings, Surroundings, UseCases
 from loyalty_desk.ui.counter.state import CounterState
 from loyalty_desk.ui.sale.ports import TaskRunner, WallClock
 
 # F7 opens the same page: a return begins with the sale it is of. The settings have no key: F12 leads to them.
 PAGES: dict[str, type[Page]] = {
+    SlipPage.name: SlipPage,
     "F6": SalesPage,
     "F7": SalesPage,
     "F8": RegisterPage,
@@ -42,7 +43,9 @@ class CounterPresenter:
         cases: UseCases,
         care: Care,
         settings: Settings,
+        paper: Paper,
         runner: TaskRunner,
+        printing: TaskRunner,
         clock: WallClock,
         render: Callable[[CounterState], None],
         words: Callable[[], Words],
@@ -62,7 +65,9 @@ class CounterPresenter:
             cases,
             care,
             settings,
+            paper,
             runner,
+            printing,
             clock,
             words,
             status,

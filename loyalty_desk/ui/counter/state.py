@@ -75,7 +75,7 @@ class ShownCode:
 class CounterState:
     """One page. Choices and fields stand left, facts right; `focus` names the field that has the keyboard.
 
-    `fields_first` says that fields stand over the choices; `code` stands left.
+    `fields_first` says that fields stand over the choices; `code` and `paper`, the lines of a slip, stand left.
     """
 
     title: str = ""
@@ -91,3 +91,4 @@ class CounterState:
     focus: str = ""
     fields_first: bool = False
     code: ShownCode | None = None
+    paper: tuple[str, ...] = ()

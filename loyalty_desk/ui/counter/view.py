@@ -62,6 +62,8 @@ class CounterView(QWidget):
         self.number.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.left.rows.addWidget(self.code, 20)
         self.left.rows.addWidget(self.number)
+        self.paper = label("paper")
+        self.left.rows.addWidget(self.paper, 0, Qt.AlignmentFlag.AlignHCenter)
         self.right.rows.addWidget(self.facts)
         # By the side they stand on: (left, right).
         self._groups_at = (QVBoxLayout(), QVBoxLayout())
@@ -89,6 +91,8 @@ class CounterView(QWidget):
         # What a text needs is known once the layouts under it have run, at the event loop's next turn.
         self._sharing = QTimer(self, singleShot=True, interval=0)
         self._sharing.timeout.connect(self._share_height)
+        # Nor is it always known by then: a style comes to new lines when they are first laid out.
+        self.left.range_changed.connect(self._on_range_changed)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -129,9 +133,10 @@ class CounterView(QWidget):
         show_text(self.facts_label, state.facts_label)
         self.code.show_modules(state.code.modules if state.code is not None else ())
         show_text(self.number, state.code.number if state.code is not None else "")
+        show_text(self.paper, "\n".join(state.paper))
         self.facts.set_facts(state.facts)
         on_left = [not one.is_right for one in state.groups] + [not one.is_right for one in state.fields]
-        is_alone = not any(on_left) and state.code is None
+        is_alone = not any(on_left) and state.code is None and not state.paper
         self.left.setVisible(not is_alone)
         # Alone they would stand a whole screen apart from what they are called.
         self.right.keep_to(theme.FACTS_ALONE if is_alone else None)
@@ -295,6 +300,10 @@ class CounterView(QWidget):
             self._show_groups(self._state.groups)
             self._place_keys(len(self._state.side))
         self._sharing.start()
+
+    def _on_range_changed(self) -> None:
+        if self._is_narrow:
+            self._sharing.start()
 
     def _share_height(self) -> None:
         """Give each column what it needs where they stand under each other; a code all that is left."""

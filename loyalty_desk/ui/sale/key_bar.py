@@ -25,21 +25,25 @@ class KeyBar(QFrame):
         self._grid.setSpacing(8)
         self._narrow = False
         self.buttons: dict[str, KeyedButton] = {}
+        self._order: tuple[str, ...] = ()
 
     def set_keys(self, keys: tuple[KeyState, ...]) -> None:
         for state in keys:
             button = self.buttons.get(state.key)
             if button is None:
-                button = KeyedButton("key")
+                button = KeyedButton("key", parent=self)
                 button.setCheckable(True)
                 button.setMinimumHeight(48)
                 button.setProperty("key", state.key)
                 button.clicked.connect(self._on_clicked)
                 button.refused.connect(self._on_refused)
                 self.buttons[state.key] = button
-                self._place()
             button.set_content(state.text, state.key, enabled=state.enabled, active=state.active, tip=state.tip)
             button.setChecked(state.active)
+        order = tuple(one.key for one in keys)
+        if order != self._order:
+            self._order = order
+            self._place()
 
     def set_narrow(self, narrow: bool) -> None:
         if narrow != self._narrow:
@@ -47,10 +51,14 @@ class KeyBar(QFrame):
             self._place()
 
     def _place(self) -> None:
-        many = len(self.buttons) > MANY_KEYS
+        for key, button in self.buttons.items():
+            button.setVisible(key in self._order)
+            self._grid.removeWidget(button)
+        count = len(self._order)
+        many = count > MANY_KEYS
         # Ten in one row, words under the keys; beside a POS and on a small screen, scaled, they take two rows.
-        columns = max((len(self.buttons) + 1) // 2 if many and self._narrow else len(self.buttons), 1)
-        for position, button in enumerate(self.buttons.values()):
+        columns = max((count + 1) // 2 if many and self._narrow else count, 1)
+        for position, button in enumerate(self.buttons[key] for key in self._order):
             button.set_narrow(self._narrow or many)
             button.setProperty("many", many)
             self._grid.addWidget(button, position // columns, position % columns)

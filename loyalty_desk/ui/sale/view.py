@@ -36,6 +36,7 @@ _MODE_KEYS = {
     Qt.Key.Key_F4: FieldMode.POINTS,
 }
 _PAGE_KEYS = {
+    Qt.Key.Key_F5: "F5",
     Qt.Key.Key_F6: "F6",
     Qt.Key.Key_F7: "F7",
     Qt.Key.Key_F8: "F8",
@@ -92,6 +93,8 @@ class SaleView(QWidget):
         # What a text needs is known once the layouts under it have run, at the event loop's next turn.
         self._sharing = QTimer(self, singleShot=True, interval=0)
         self._sharing.timeout.connect(self._share_height)
+        # Nor is it always known by then: a style comes to new lines when they are first laid out.
+        self.check.area.verticalScrollBar().rangeChanged.connect(self._on_range_changed)
         self._lay_out()
         self._connect()
 
@@ -261,6 +264,10 @@ class SaleView(QWidget):
             self._show_panels(self._state)
         self.setStyleSheet("")
 
+    def _on_range_changed(self) -> None:
+        if self._is_stacked:
+            self._sharing.start()
+
     def _share_height(self) -> None:
         """Give the check what it needs where the panels stand under each other: money is never scrolled to."""
         if not self._is_stacked:
@@ -319,8 +326,8 @@ class SaleView(QWidget):
             self.copied.emit()
 
     def _ask_page(self, key: str) -> None:
-        """Ask for a page where its key may be used, else for why it may not; F7 is another way to the page of F6."""
-        shown = "F6" if key == "F7" else key
+        """Ask for a page where its key may be used, else for why it may not; F5 and F7 may where F6 may."""
+        shown = "F6" if key in ("F5", "F7") else key
         state = next((one for one in self._state.keys if one.key == shown), None) if self._state is not None else None
         if state is not None:
             (self.page_asked if state.enabled else self.key_refused).emit(key)

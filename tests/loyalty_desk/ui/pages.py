@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +63,22 @@ class FakeCare:
 
 
 @dataclass
+class FakePaper:
+    """Prints on a roll of so many columns; without a printer it writes into a file."""
+
+    printer: str = "Roll"
+    columns: int = 42
+    printed: list[tuple[str, list[str]]] = field(default_factory=list)
+    fault: Exception | None = None
+
+    def put(self, name: str, lines_of: Callable[[int], Sequence[str]]) -> tuple[str, Path | None]:
+        if self.fault is not None:
+            raise self.fault
+        self.printed.append((name, list(lines_of(self.columns))))
+        return self.printer, None if self.printer else Path(f"{name}.txt")
+
+
+@dataclass
 class FakeSettings:
     """Keeps what is chosen; `there` is plugged in."""
 
@@ -95,6 +112,7 @@ class Pages:
     server: FakeRequests = field(default_factory=FakeRequests)
     runner: InlineRunner = field(default_factory=InlineRunner)
     care: FakeCare = field(default_factory=FakeCare)
+    paper: FakePaper = field(default_factory=FakePaper)
     settings: FakeSettings = field(default_factory=FakeSettings)
     states: list[CounterState] = field(default_factory=list)
     guest: GuestCard | None = None
@@ -115,6 +133,8 @@ class Pages:
             cases=self.cases,
             care=self.care,
             settings=self.settings,
+            paper=self.paper,
+            printing=self.runner,
             runner=self.runner,
             clock=parts.trusted,
             render=self.states.append,

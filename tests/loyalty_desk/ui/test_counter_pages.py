@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from loyalty_desk.domain.contents import AdjustReason
+from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest_code import ld1, parse
 from loyalty_desk.domain.record import RecordKind, handle_text
 from loyalty_desk.services.code_picture import modules_of
@@ -614,3 +615,67 @@ def test_whoever_left_the_page_too_soon_reads_the_last_z_report_again(pages: Pag
     pages.type(pin="4711")
     pages.enter()
     assert pages.fact("X report").startswith("shift 2 of ")
+
+
+# -- slips
+
+
+def test_the_slip_of_a_sale_is_shown_printed_once_and_leads_back(pages: Pages) -> None:
+    done = pages.till.sell(CARD, 1240)
+    pages.open("F6")
+    pages.choose("sale", str(done.record_id))
+    pages.presenter.pressed("F5")
+    assert pages.screen.title == f"Slip {done.receipt_no}"
+    assert max(map(len, pages.screen.paper)) == 32
+    assert any(done.receipt_no in line for line in pages.screen.paper)
+    assert not any("Анна" in line for line in pages.screen.paper)
+    pages.enter()
+    ((name, lines),) = pages.paper.printed
+    assert (name, max(map(len, lines))) == (done.receipt_no, 42)
+    assert pages.screen.message.text == "Sent to the printer Roll."
+    assert pages.screen.button.text == "Back to the sale"
+    pages.enter()
+    assert not pages.presenter.is_open
+    assert len(pages.paper.printed) == 1
+
+
+def test_f5_shows_the_slip_of_the_last_sale_and_says_where_it_is_without_a_printer(pages: Pages) -> None:
+    pages.open("F5")
+    assert pages.screen.message.text == "Nothing has been sold at this till yet."
+    pages.presenter.cancelled()
+    assert not pages.presenter.is_open
+    pages.till.sell(CARD, 100)
+    done = pages.till.sell(None, 200)
+    pages.paper.printer = ""
+    pages.open("F5")
+    assert pages.screen.title == f"Slip {done.receipt_no}"
+    pages.enter()
+    assert pages.screen.message.text == f"There is no printer here. The slip is written to {done.receipt_no}.txt."
+    pages.presenter.cancelled()
+    assert not pages.presenter.is_open
+
+
+def test_a_printer_that_takes_nothing_is_said_and_can_be_tried_again(pages: Pages) -> None:
+    pages.till.sell(CARD, 100)
+    pages.paper.fault = Refused("slip_not_printed", printer="Roll")
+    pages.open("F5")
+    pages.enter()
+    assert pages.screen.message.text == "The printer Roll did not take the slip. Look whether it is on and has paper."
+    pages.paper.fault = None
+    pages.enter()
+    assert len(pages.paper.printed) == 1
+
+
+def test_an_x_and_a_z_report_go_onto_paper(pages: Pages) -> None:
+    pages.open("F10")
+    assert "F5" not in [one.key for one in pages.screen.side]
+    pages.cases.shifts.open("anna.k", "4711")
+    pages.till.sell(CARD, 1240)
+    pages.open("F10")
+    pages.presenter.pressed("F5")
+    pages.presenter.pressed("F9")
+    pages.enter()
+    pages.presenter.pressed("F5")
+    (x, lines), (z, _) = pages.paper.printed
+    assert (x[0], z[0]) == ("X", "Z")
+    assert any(line.startswith("X report") for line in lines)

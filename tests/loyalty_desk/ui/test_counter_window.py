@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zxingcpp
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QFontInfo, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QScrollArea
 
@@ -342,3 +342,16 @@ def test_the_code_of_a_new_guest_is_read_off_the_screen(open_window, size: tuple
     assert pages.screen.button.text == window.view.go.words.text() == "Вернуться к продаже"
     QTest.keyClick(window.view, Qt.Key.Key_Return)
     assert not pages.presenter.is_open
+
+
+@SMALL
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_a_slip_is_seen_as_it_will_be_printed(open_window, language: str, size: tuple[int, int]) -> None:
+    window = open_window(language, size)
+    window.pages.till.sell(CARD, 99_999_999)
+    window.pages.open("F5")
+    window.settle()
+    paper = window.view.paper
+    assert QFontInfo(paper.font()).fixedPitch()
+    assert paper.width() >= paper.sizeHint().width()
+    assert window.view.left._area.viewport().width() >= paper.width()

@@ -182,6 +182,25 @@ def test_a_key_that_does_nothing_now_says_why_to_hand_and_finger(window: Window)
     assert asked == ["F7"]
 
 
+def test_a_recorded_sale_offers_its_slip_where_points_were(window: Window) -> None:
+    asked = []
+    window.view.page_asked.connect(asked.append)
+    buttons = window.view.keys.buttons
+    quote(window.counter)
+    assert buttons["F4"].isVisible()
+    window.press(Qt.Key.Key_F5)
+    window.press(Qt.Key.Key_Return)
+    window.settle()
+    assert (window.screen.phase, buttons["F4"].isVisible(), buttons["F5"].isVisible()) == (Phase.DONE, False, True)
+    QTest.mouseClick(buttons["F5"], Qt.MouseButton.LeftButton)
+    assert asked == ["F5", "F5"]
+    window.press(Qt.Key.Key_Return)
+    window.settle()
+    assert (buttons["F4"].isVisible(), buttons["F5"].isVisible()) == (True, False)
+    assert buttons["F4"].geometry().left() < buttons["Esc"].geometry().left()
+    assert [one for one in QApplication.topLevelWidgets() if isinstance(one, KeyedButton)] == []
+
+
 def test_ctrl_c_copies_the_discount(window: Window) -> None:
     window.counter.scan(MARIA)
     window.keys("1240")
@@ -575,8 +594,8 @@ def test_what_a_sale_has_come_to_ends_in_no_half_line(make, qtbot, language: str
     window = Window(make(language), qtbot, size=size)
     done(window.counter)
     window.settle()
-    for panel in (window.view.check, window.view.guest):
-        assert panel.area.verticalScrollBar().maximum() == 0
+    bars = [panel.area.verticalScrollBar() for panel in (window.view.check, window.view.guest)]
+    qtbot.waitUntil(lambda: [bar.maximum() for bar in bars] == [0, 0], timeout=5_000)
 
 
 def test_money_is_at_least_28_pixels(counter, qtbot) -> None:

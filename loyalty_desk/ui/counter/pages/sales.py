@@ -17,6 +17,7 @@ from loyalty_desk.services.counter_lines import Lines, exchange_lines, return_li
 from loyalty_desk.services.pins import Member
 from loyalty_desk.services.returns import ExchangeDone, ReturnDone
 from loyalty_desk.services.sentences import nobody_found
+from loyalty_desk.services.slips import sale_slip
 from loyalty_desk.services.sold_checks import SoldCheck
 from loyalty_desk.ui.counter.page import Page
 from loyalty_desk.ui.counter.pages.quantities import thousandths
@@ -29,6 +30,7 @@ from loyalty_desk.ui.counter.pages.sales_model import (
     QUANTITY,
     RECEIPT,
     SALE,
+    SLIP,
     VOID,
     WHOSE,
     SalesModel,
@@ -90,7 +92,9 @@ class SalesPage(Page):
         if self.is_busy:
             return
         step = self._model.step
-        if key == VOID and step is Step.SALE:
+        if key == SLIP and step is Step.SALE:
+            self._go(Step.SLIP)
+        elif key == VOID and step is Step.SALE:
             self._go(Step.VOID)
         elif key == EXCHANGE and step is Step.SALE:
             self._go(Step.EXCHANGE)
@@ -100,7 +104,8 @@ class SalesPage(Page):
     def back(self) -> bool:
         if self._model.step is Step.LIST:
             return False
-        if self._model.step in (Step.VOID, Step.EXCHANGE):
+        if self._model.step in (Step.VOID, Step.EXCHANGE, Step.SLIP):
+            self._model.is_on_paper = False
             self._go(Step.SALE)
         else:
             self._forget()
@@ -126,6 +131,8 @@ class SalesPage(Page):
             found, money = model.elsewhere, model.amount
             if found is not None and money:
                 self.record(lambda: returns.refund_elsewhere(found.id, money, found=found), self._returned)
+        elif model.step is Step.SLIP:
+            self._print(model.one)
         elif model.step is Step.VOID:
             self._void(model.one)
         elif model.step is Step.EXCHANGE:
@@ -143,6 +150,18 @@ class SalesPage(Page):
         if model.guest_missing:
             return bool(self.text(GUEST))
         return model.is_ready and (model.step is not Step.VOID or not model.needs_manager or self.is_signed)
+
+    def _print(self, sold: SoldCheck) -> None:
+        model, place, words = self._model, self.place, self.words
+
+        def done() -> None:
+            model.is_on_paper = True
+
+        if model.is_on_paper:
+            self.around.leave()
+        else:
+            name = sold.record.receipt_no or str(sold.record.id)
+            self.put_on_paper(name, lambda columns: sale_slip(sold, place, words, columns), done)
 
     # -- what is recorded
 
@@ -263,7 +282,7 @@ class SalesPage(Page):
         sold = model.sold
         try:
             model.amount = self._amount()
-            if sold is None or sold.sale is None or sold.money_left == 0:
+            if sold is None or sold.sale is None or sold.money_left == 0 or model.step is Step.SLIP:
                 return
             if model.step is Step.VOID:
                 model.preview = returns.void_preview(sold)
@@ -314,3 +333,21 @@ class SalesPage(Page):
         draft = CheckDraft(basket, guest, at=self.around.now())
         returned, quote = self.around.cases.returns.exchange_quote(sold, back, draft)
         return Swap(draft, back, returned, quote)
+
+
+class SlipPage(SalesPage):
+    """Opened by F5: the slip of the last sale, at once."""
+
+    name: ClassVar[str] = "F5"
+
+    def begin(self) -> None:
+        self._model = SalesModel()
+        sold_checks = self.around.cases.sold_checks
+
+        def show(sold: SoldCheck) -> None:
+            self._model.sold, self._model.step = sold, Step.SLIP
+
+        self.work(sold_checks.newest, show)
+
+    def back(self) -> bool:
+        return False

@@ -15,7 +15,7 @@ from loyalty_desk.services.sold_checks import SoldCheck
 from loyalty_desk.wire.v1.lookup import SaleFound
 
 RECEIPT, SALE, LINE, AMOUNT, QUANTITY, NEW, GUEST = "receipt", "sale", "line", "amount", "quantity", "new", "guest"
-VOID, EXCHANGE, WHOSE = "F9", "F8", "F6"
+SLIP, VOID, EXCHANGE, WHOSE = "F5", "F9", "F8", "F6"
 
 
 class Step(StrEnum):
@@ -25,6 +25,7 @@ class Step(StrEnum):
     SALE = "sale"
     VOID = "void"
     EXCHANGE = "exchange"
+    SLIP = "slip"
     ELSEWHERE = "elsewhere"
 
 
@@ -50,6 +51,7 @@ class SalesModel:
     `lines` of it are chosen; `preview` and `swap` are what a return or an exchange would move. `amount` is the money
     typed, all that is left while the field is empty, None where it cannot be read. `names` are of the guests of all
     these; `outcome` is what was recorded last. `guest_missing`: an exchange waits for the sale's guest to be scanned.
+    `is_on_paper`: its slip has been printed.
     """
 
     step: Step = Step.LIST
@@ -66,6 +68,7 @@ class SalesModel:
     outcome: Lines = field(default_factory=list)
     outcome_strong: str = ""
     guest_missing: bool = False
+    is_on_paper: bool = False
 
     @property
     def one(self) -> SoldCheck:
@@ -88,6 +91,8 @@ class SalesModel:
     @property
     def is_ready(self) -> bool:
         """Return whether there is anything to record; a void that needs a manager waits for the PIN besides."""
+        if self.step is Step.SLIP:
+            return True
         if self.step is Step.VOID:
             return self.preview is not None
         if self.step is Step.EXCHANGE:

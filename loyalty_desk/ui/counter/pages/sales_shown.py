@@ -8,6 +8,7 @@ from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.domain.refund.left import LineLeft
 from loyalty_desk.domain.return_contents import ExchangeContents
 from loyalty_desk.services.counter_lines import Lines, exchanged_line, return_lines, withheld_line
+from loyalty_desk.services.slips import sale_slip
 from loyalty_desk.services.sold_checks import SoldCheck
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.counter.page import Page, facts_of
@@ -21,6 +22,7 @@ from loyalty_desk.ui.counter.pages.sales_model import (
     QUANTITY,
     RECEIPT,
     SALE,
+    SLIP,
     VOID,
     WHOSE,
     SalesModel,
@@ -30,6 +32,9 @@ from loyalty_desk.ui.counter.pages.sales_model import (
 from loyalty_desk.ui.counter.state import CounterState, Fact, Field, Group, Option, SideButton
 from loyalty_desk.ui.sale.display.check import sum_lines
 from loyalty_desk.wire.v1.lookup import SaleFound
+
+# As on a roll of 58 mm, which has the fewest: so it fits beside the words in a small window too.
+SLIP_COLUMNS = 32
 
 
 def shown(page: Page, model: SalesModel, *, enabled: bool) -> CounterState:
@@ -86,6 +91,8 @@ def _sale(page: Page, sold: SoldCheck, model: SalesModel) -> Option:
 
 def _one(page: Page, model: SalesModel, *, enabled: bool) -> CounterState:
     t, sold = page.words.gettext, model.one
+    if model.step is Step.SLIP:
+        return _slip(page, model, sold)
     is_void = model.step is Step.VOID
     groups: tuple[Group, ...] = ()
     if is_void and model.needs_manager:
@@ -93,9 +100,10 @@ def _one(page: Page, model: SalesModel, *, enabled: bool) -> CounterState:
     elif not is_void and not sold.is_bare:
         groups = (Group(LINE, t("What comes back?"), tuple(_line(one, model, page.words) for one in sold.lines), 1),)
     fields = _fields(page, model)
-    side: tuple[SideButton, ...] = ()
+    side: tuple[SideButton, ...] = (SideButton(SLIP, t("Slip"), not page.is_busy),) if model.step is Step.SALE else ()
     if model.step is Step.SALE and sold.sale is not None and sold.money_left:
         side = (
+            *side,
             SideButton(EXCHANGE, t("Exchange"), not page.is_busy),
             SideButton(VOID, t("Cancel the whole sale"), not page.is_busy),
         )
@@ -108,6 +116,18 @@ def _one(page: Page, model: SalesModel, *, enabled: bool) -> CounterState:
         button=page.go(_button(model, page.words), enabled=enabled),
         side=side,
         focus=fields[-1].key if model.step is Step.EXCHANGE else fields[0].key if fields else "",
+    )
+
+
+def _slip(page: Page, model: SalesModel, sold: SoldCheck) -> CounterState:
+    """Return the slip as a narrow roll has it."""
+    t = page.words.gettext
+    go = t("Back to the sale") if model.is_on_paper else t("Print the slip")
+    return CounterState(
+        t("Slip {receipt}").format(receipt=sold.record.receipt_no or ""),
+        paper=tuple(sale_slip(sold, page.place, page.words, SLIP_COLUMNS)),
+        facts_label=t("For the guest, where the POS does not print the points itself. No name stands on it."),
+        button=page.go(go),
     )
 
 

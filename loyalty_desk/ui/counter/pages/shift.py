@@ -5,11 +5,12 @@ from __future__ import annotations
 from loyalty_desk.services.counter_lines import opened_line, report_lines, strong_caption
 from loyalty_desk.services.pins import Member
 from loyalty_desk.services.shifts import OpenShift, ShiftReport
+from loyalty_desk.services.slips import report_slip
 from loyalty_desk.ui.counter.page import PIN, WHO, Page, facts_of
 from loyalty_desk.ui.counter.state import CounterState, SideButton
 from loyalty_desk.ui.sale.state import Tone
 
-CLOSE = "F9"
+PRINT, CLOSE = "F5", "F9"
 
 
 class ShiftPage(Page):
@@ -58,7 +59,11 @@ class ShiftPage(Page):
             else t("No shift is open. Sales are recorded all the same, without a shift.")
         )
         go = t("Hand the shift over") if self._is_open else t("Open the shift")
-        side = (SideButton(CLOSE, t("Close the shift (Z)"), not self.is_busy),) if self._is_open else ()
+        side: tuple[SideButton, ...] = ()
+        if report is not None:
+            side = (SideButton(PRINT, t("Print Z") if report.is_final else t("Print X"), not self.is_busy),)
+        if self._is_open:
+            side = (*side, SideButton(CLOSE, t("Close the shift (Z)"), not self.is_busy))
         return CounterState(
             title,
             t("open") if self._is_open else t("closed"),
@@ -87,6 +92,13 @@ class ShiftPage(Page):
     def press(self, key: str) -> None:
         if key == CLOSE and self._is_open:
             self._closing = True
+        elif key == PRINT and self._report is not None and not self.is_busy and not self._closing:
+            self._print(self._report)
+
+    def _print(self, report: ShiftReport) -> None:
+        place, words = self.place, self.words
+        name = f"{'Z' if report.is_final else 'X'}-{report.shift.day}-{report.shift.number}"
+        self.put_on_paper(name, lambda columns: report_slip(report, place, words, columns), lambda: None)
 
     def back(self) -> bool:
         was, self._closing = self._closing, False

@@ -127,7 +127,10 @@ def keys(model: SaleModel, words: Words) -> tuple[KeyState, ...]:
         KeyState("F1", t("Help"), active=model.help_open),
         KeyState("F2", t("Guest"), active=model.mode is FieldMode.GUEST),
         KeyState("F3", t("Amount"), active=model.mode is FieldMode.AMOUNT),
-        KeyState("F4", t("Points"), not no_points, model.mode is FieldMode.POINTS, no_points),
+        # Points are of no use to a sale that is recorded; its slip is.
+        KeyState("F5", t("Slip"))
+        if model.done is not None and model.has_pages
+        else KeyState("F4", t("Points"), not no_points, model.mode is FieldMode.POINTS, no_points),
         KeyState("Esc", t("Cancel")),
         *_pages(model, words),
     )
@@ -175,7 +178,7 @@ def help_panel(words: Words) -> HelpState:
             ("F3", t("The field takes an amount, even of six digits.")),
             ("F4", t("The field takes points to use.")),
             ("Esc", t("Takes back one step; at last, the whole check.")),
-            ("F6 F7", t("Sales of this till or guest; returns, exchanges, cancelling.")),
+            ("F5 F6", t("Slip of the last sale; past sales: returns, exchanges, cancelling.")),
             ("F8", t("Registers a new guest.")),
             ("F9", t("Points by hand, with a manager’s PIN.")),
             ("F10", t("Opens and closes the shift: X and Z reports.")),
