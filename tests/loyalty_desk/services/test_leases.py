@@ -11,8 +11,8 @@ from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.services.ports.server import ServerSaid
 from loyalty_desk.wire.v1.leases import Given
+from tests.loyalty_desk.services.sync_line import Line, make_line
 from tests.loyalty_desk.services.test_returns import newest, returns_of
-from tests.loyalty_desk.services.test_sync import Line, make_line
 from tests.loyalty_desk.till_parts import CARD, stored_program
 
 GIFT = {

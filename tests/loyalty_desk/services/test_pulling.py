@@ -1,4 +1,5 @@
-# ruff: noqa: F401, F811 - the fixture `line` is imported
+"""Pulling: pages, cuts between them, and caches that cannot follow the feed."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -6,10 +7,12 @@ from uuid import UUID
 
 import pytest
 
+from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.services.ports.server import ServerSaid
+from loyalty_desk.services.sync import SyncOutcome
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import PullAnswer, PushRequest
-from tests.loyalty_desk.services.test_sync import Line, line, make_engine, make_line
+from tests.loyalty_desk.services.sync_line import Line, make_engine, make_line
 from tests.loyalty_desk.till_parts import ANNA_ROW, CARD, GUEST
 
 
@@ -139,3 +142,53 @@ def test_a_second_engine_begins_where_the_cache_is(tmp_path: Path) -> None:
     assert line.points() == 7
     line.counter.parts.journal.close()
     line.counter.cache.close()
+
+
+def test_pages_come_one_by_one_and_a_cut_resumes(line: Line) -> None:
+    for n in range(30):
+        line.ledger.put("guest", str(UUID(int=n + 1)), {"name": f"guest {n}", "points": n})
+    line.ledger.page_rows = 7
+    line.ledger.faults.extend([None, None, None, None, "cut"])
+    assert line.step().error == "server_silent"
+    state = line.counter.cache.state()
+    assert (state.cursor, state.complete) == (14, False)
+    assert line.step().done
+    assert line.counter.cache.state().guests == 31
+    assert line.ledger.calls.count("pull") == 3 + 3
+
+
+def test_a_cache_that_differs_is_read_again_once_and_then_alarms(line: Line) -> None:
+    line.step()
+    line.counter.cache._writer.execute("UPDATE state SET digest = zeroblob(16)")
+    line.counter.cache._state = line.counter.cache._read_state()
+    assert line.step().done
+    assert line.counter.cache.state().guests == 1
+    line.ledger.wrong_digest = True
+    assert line.step().error == "cache_mismatch"
+    assert line.notices() == ["cache_mismatch"]
+
+
+def test_a_feed_that_cannot_be_followed_is_read_from_the_beginning(line: Line) -> None:
+    line.step()
+    line.ledger.faults.extend([None, ServerSaid(410, "MUST_BOOTSTRAP")])
+    assert line.step() == SyncOutcome(online=True, done=True, pulled=5)
+
+
+def test_a_program_that_is_not_what_it_says_is_not_put_in_force(line: Line) -> None:
+    line.step()
+    line.ledger.put("program", "current", {"version": 4, "hash": bytes_to_text(bytes(32)), "bytes": "e30"})
+    assert line.step().done
+    assert line.counter.parts.journal.program().version == 3
+    assert line.notices() == ["program_refused"]
+
+
+def test_redemption_waits_for_a_pull_after_its_push(line: Line) -> None:
+    line.step()
+    for _ in range(2):
+        line.counter.sell(CARD, 1_000, points=10)
+    line.ledger.faults.extend([None, None, "cut"])
+    line.step()
+    assert line.waiting() == 0
+    assert line.counter.checkout.identify(CARD).allowance.reason == "upper_consecutive"
+    line.step()
+    assert line.counter.checkout.identify(CARD).allowance.reason == "code_limit"

@@ -1,5 +1,7 @@
+"""A step of the sync: who is believed, what a new life of the server means, and what is kept whatever happens."""
+
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -10,91 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loyalty_desk.domain.canonical import bytes_to_text
-from loyalty_desk.domain.record import ClockConfidence, ExceptionKind, Record, RecordKind
+from loyalty_desk.domain.record import ClockConfidence, Record
 from loyalty_desk.services.ports.server import NotOurServer, ServerSaid
-from loyalty_desk.services.sync import MOST_ROUNDS, SyncEngine, SyncOutcome
-from loyalty_desk.wire.v1.sync import BlockIds, PushAnswer, PushRequest, ReconcileAnswer
-from tests.loyalty_desk.services.fake_ledger import ROOT, FakeLedger
+from loyalty_desk.services.sync import SyncOutcome
+from loyalty_desk.wire.v1.sync import PushAnswer
+from tests.loyalty_desk.services.sync_line import Line, make_engine, make_line
 from tests.loyalty_desk.till_parts import (
-    ANNA_CARD,
-    ANNA_ROW,
     CARD,
     GUEST,
-    IDENTITY,
-    NETWORK,
-    STAFF,
-    Counter,
-    make_counter,
-    stored_program,
 )  # fmt: skip
-
-IDENTITY_HERE = replace(IDENTITY, root=ROOT.public_key().public_bytes_raw())
-
-
-@dataclass
-class Line:
-    """A till and its ledger."""
-
-    counter: Counter
-    ledger: FakeLedger
-    engine: SyncEngine
-
-    def step(self) -> SyncOutcome:
-        return self.engine.step()
-
-    def waiting(self) -> int:
-        return self.counter.parts.journal.waiting().count
-
-    def points(self) -> int:
-        return self.counter.checkout.identify(CARD).points
-
-    def ids(self) -> list[UUID]:
-        journal = self.counter.parts.journal
-        return [r.id for e in journal.epochs() for r in journal.records(e.epoch, 1, 100_000)]
-
-    def server_points(self) -> int:
-        return self.ledger.rows["guest", str(GUEST)][1]["points"]
-
-    def notices(self) -> list[str]:
-        return [notice.code for notice in self.counter.parts.journal.notices()]
-
-    def restarted(self) -> "Line":
-        """Be the same till after its process has ended."""
-        self.counter.parts.journal.close()
-        self.counter.cache.close()
-        counter = make_counter(self.counter.parts.folder, clock=self.counter.parts.clock)
-        return Line(counter, self.ledger, make_engine(counter, self.ledger))
-
-
-def make_engine(counter: Counter, ledger: FakeLedger, app: str = "0.1.0") -> SyncEngine:
-    parts = counter.parts
-    return SyncEngine(
-        IDENTITY_HERE, parts.journal, counter.cache, ledger, parts.trusted, parts.recorder, random.Random(5), app=app
-    )
-
-
-def make_line(folder: Path) -> Line:
-    ledger = FakeLedger(NETWORK)
-    program = stored_program()
-    ledger.put(
-        "program",
-        "current",
-        {"version": 3, "hash": bytes_to_text(program.hash), "bytes": bytes_to_text(program.bytes)},
-    )
-    ledger.put(*STAFF)
-    ledger.put("guest", str(GUEST), dict(ANNA_ROW))
-    ledger.put(*ANNA_CARD)
-    counter = make_counter(folder)
-    counter.parts.journal.put("keyset", ledger.keyset(1))
-    return Line(counter, ledger, make_engine(counter, ledger))
-
-
-@pytest.fixture
-def line(tmp_path: Path):
-    made = make_line(tmp_path)
-    yield made
-    made.counter.parts.journal.close()
-    made.counter.cache.close()
 
 
 def test_the_first_step_brings_everything(line: Line) -> None:
@@ -231,55 +157,6 @@ def test_a_key_that_the_root_never_signed_gets_nothing(line: Line) -> None:
     assert line.waiting() == 1
 
 
-def test_a_gap_is_closed_by_going_back(line: Line) -> None:
-    line.step()
-    for _ in range(6):
-        line.counter.sell(CARD, 100)
-    line.step()
-    epoch = line.counter.parts.journal.head().epoch
-    del line.ledger.branches[epoch, 0][3:]
-    line.counter.sell(CARD, 100)
-    asked = []
-    real = line.ledger._hello
-    line.ledger._hello = lambda request: (asked.append(request), real(request))[1]
-    assert line.step().done
-    assert line.ledger.posted() == line.ids()
-    # Before anything is pushed again the server hears what it had acknowledged.
-    assert [[one.seq for one in request.acked] for request in asked] == [[7]]
-    assert {request.acked_in for request in asked} == {line.ledger.incarnation}
-
-
-def test_a_ledger_that_keeps_nothing_of_what_it_acknowledges_is_not_asked_for_ever(line: Line) -> None:
-    line.step()
-    line.counter.sell(CARD, 100)
-
-    def forked(request: PushRequest) -> PushAnswer:
-        raise ServerSaid(409, "FORK", epoch=request.epoch)
-
-    line.ledger._push = forked
-    line.ledger._reconcile = lambda asked: ReconcileAnswer(
-        asked.incarnation, [BlockIds(one.first_seq, []) for one in asked.blocks]
-    )
-    line.ledger.calls.clear()
-    assert line.step().error == "server_unsettled"
-    assert line.ledger.calls.count("hello") == MOST_ROUNDS
-
-
-def test_records_no_longer_here_become_a_named_hole(line: Line) -> None:
-    line.step()
-    for _ in range(4):
-        line.counter.sell(CARD, 100)
-    journal = line.counter.parts.journal
-    epoch = journal.head().epoch
-    journal._connection.execute("DELETE FROM record WHERE seq IN (2, 3)")
-    holes = []
-    real = line.ledger._push
-    line.ledger._push = lambda request: (holes.extend(request.holes), real(request))[1]
-    assert line.step().done
-    assert [(hole.first, hole.last) for hole in holes] == [(2, 3)]
-    assert [h.record.seq for h in line.ledger.branches[epoch, 0]] == [1, 4, 5]
-
-
 def test_a_server_put_back_gets_what_it_lost_and_balances_hold(line: Line) -> None:
     line.ledger.put("profile", "default", {"tier_codes": ["ld1"], "cvm": {"ld1": 100}})
     line.step()
@@ -311,19 +188,6 @@ def test_the_way_into_a_new_life_may_be_cut_anywhere(line: Line, call: int) -> N
     assert (again.points(), again.server_points()) == (535, 535)
     assert again.ledger.posted() == again.ids()
     line.counter = again.counter
-
-
-def test_a_stale_incarnation_at_push_says_hello_again(line: Line) -> None:
-    line.step()
-    line.counter.sell(CARD, 1_000)
-
-    def restored(answer: object) -> object:
-        line.ledger.restore(keep=1)
-        return answer
-
-    line.ledger.faults.append(restored)
-    assert line.step().done
-    assert line.ledger.posted() == line.ids()
 
 
 def test_a_fork_is_stored_and_a_new_epoch_begins(line: Line, tmp_path: Path) -> None:
@@ -360,79 +224,6 @@ def test_the_server_may_ask_for_a_new_epoch_once(line: Line) -> None:
     line.ledger.commands = []
     assert line.step().done
     assert len(line.counter.parts.journal.epochs()) == 2
-
-
-def test_a_batch_too_large_is_halved(line: Line) -> None:
-    line.step()
-    for _ in range(40):
-        line.counter.sell(None, 1)
-    line.ledger.biggest_push = 7
-    assert line.step().done
-    assert line.ledger.posted() == line.ids()
-
-
-def test_a_link_too_slow_for_a_large_push_carries_small_ones_and_grows_back(line: Line) -> None:
-    line.step()
-    for _ in range(90):
-        line.counter.sell(None, 1)
-    line.ledger.carries = 25
-    assert [line.step().done for _ in range(2)] == [False, False]
-    assert line.waiting() == 90
-    while not line.step().done:
-        pass
-    assert (line.waiting(), line.ledger.posted()) == (0, line.ids())
-    line.ledger.carries = 500
-    for _ in range(200):
-        line.counter.sell(None, 1)
-    before = line.ledger.calls.count("push")
-    assert line.step().done
-    # What arrives makes the next push larger by an eighth.
-    assert 200 / 45 < line.ledger.calls.count("push") - before < 200 / 20
-
-
-def test_quarantined_and_flagged_sales_are_acknowledged_and_told(line: Line) -> None:
-    line.step()
-    line.ledger.quarantine = lambda r: "BAD_SCHEMA" if r.receipt_no == "DE71-000002" else None
-    line.ledger.flag = lambda r: 1 << list(ExceptionKind).index(ExceptionKind.OVERDRAFT) if r.seq == 4 else 0
-    for _ in range(3):
-        line.counter.sell(CARD, 100)
-    assert line.step().done
-    assert line.waiting() == 0
-    found = [(n.code, n.facts) for n in line.counter.parts.journal.notices()]
-    assert found == [
-        ("sale_quarantined", {"receipt": "DE71-000002", "reason": "BAD_SCHEMA"}),
-        ("sale_flagged", {"receipt": "DE71-000003", "kinds": "OVERDRAFT"}),
-    ]
-
-
-def test_pages_come_one_by_one_and_a_cut_resumes(line: Line) -> None:
-    for n in range(30):
-        line.ledger.put("guest", str(UUID(int=n + 1)), {"name": f"guest {n}", "points": n})
-    line.ledger.page_rows = 7
-    line.ledger.faults.extend([None, None, None, None, "cut"])
-    assert line.step().error == "server_silent"
-    state = line.counter.cache.state()
-    assert (state.cursor, state.complete) == (14, False)
-    assert line.step().done
-    assert line.counter.cache.state().guests == 31
-    assert line.ledger.calls.count("pull") == 3 + 3
-
-
-def test_a_cache_that_differs_is_read_again_once_and_then_alarms(line: Line) -> None:
-    line.step()
-    line.counter.cache._writer.execute("UPDATE state SET digest = zeroblob(16)")
-    line.counter.cache._state = line.counter.cache._read_state()
-    assert line.step().done
-    assert line.counter.cache.state().guests == 1
-    line.ledger.wrong_digest = True
-    assert line.step().error == "cache_mismatch"
-    assert line.notices() == ["cache_mismatch"]
-
-
-def test_a_feed_that_cannot_be_followed_is_read_from_the_beginning(line: Line) -> None:
-    line.step()
-    line.ledger.faults.extend([None, ServerSaid(410, "MUST_BOOTSTRAP")])
-    assert line.step() == SyncOutcome(online=True, done=True, pulled=5)
 
 
 def test_a_revoked_till_gives_up_the_data_and_keeps_the_facts(line: Line) -> None:
@@ -495,26 +286,6 @@ def test_an_old_program_still_hands_over_facts(line: Line) -> None:
     assert line.step().error == "app_too_old"
     assert (line.waiting(), line.counter.cache.state().cursor) == (0, None)
     assert make_engine(line.counter, line.ledger, app="0.10.0").step().done
-
-
-def test_a_program_that_is_not_what_it_says_is_not_put_in_force(line: Line) -> None:
-    line.step()
-    line.ledger.put("program", "current", {"version": 4, "hash": bytes_to_text(bytes(32)), "bytes": "e30"})
-    assert line.step().done
-    assert line.counter.parts.journal.program().version == 3
-    assert line.notices() == ["program_refused"]
-
-
-def test_redemption_waits_for_a_pull_after_its_push(line: Line) -> None:
-    line.step()
-    for _ in range(2):
-        line.counter.sell(CARD, 1_000, points=10)
-    line.ledger.faults.extend([None, None, "cut"])
-    line.step()
-    assert line.waiting() == 0
-    assert line.counter.checkout.identify(CARD).allowance.reason == "upper_consecutive"
-    line.step()
-    assert line.counter.checkout.identify(CARD).allowance.reason == "code_limit"
 
 
 def test_reconcile_runs_at_start_and_once_a_day(line: Line) -> None:
@@ -593,9 +364,3 @@ def test_the_balance_is_right_at_every_step_whatever_happens(tmp_path_factory, m
     assert line.ledger.posted() == line.ids()
     line.counter.parts.journal.close()
     line.counter.cache.close()
-
-
-def test_kinds_of_records_that_open_epochs_are_pushed_too(line: Line) -> None:
-    line.step()
-    [held] = line.ledger.branches[line.counter.parts.journal.head().epoch, 0]
-    assert Record.from_payload(held.record.payload).kind is RecordKind.EPOCH_OPEN
