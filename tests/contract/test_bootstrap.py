@@ -13,7 +13,7 @@ from loyalty_desk.services.bootstrapping import Bootstrap
 from loyalty_desk.services.ports.server import NoAnswer
 from loyalty_desk.store.snapshot import SnapshotFiles
 from loyalty_desk.till import Till
-from tests.contract.test_till_and_server import card, client, sell, stage, till  # noqa: F401 - fixtures
+from tests.contract.sales import sell
 
 pytestmark = [pytest.mark.postgres]
 CUTS = 20
@@ -22,7 +22,7 @@ CUTS = 20
 class Cutting:
     """A client whose connection is cut at every other part."""
 
-    def __init__(self, client: HttpLedgerClient) -> None:  # noqa: F811
+    def __init__(self, client: HttpLedgerClient) -> None:
         self._client = client
         self.cuts = 0
         self.asked = 0
@@ -40,9 +40,9 @@ class Cutting:
 
 
 def test_scenario_35_a_first_load_cut_twenty_times_while_sales_are_posted_is_level_at_its_end(
-    till: Till,  # noqa: F811
-    client: HttpLedgerClient,  # noqa: F811
-    card: str,  # noqa: F811
+    till: Till,
+    client: HttpLedgerClient,
+    card: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cache, journal = till._selling.cache, till._selling.journal
@@ -91,8 +91,8 @@ def test_scenario_35_a_first_load_cut_twenty_times_while_sales_are_posted_is_lev
 
 
 def test_a_till_whose_cursor_is_too_old_finds_its_own_way_to_the_file(
-    till: Till,  # noqa: F811
-    client: HttpLedgerClient,  # noqa: F811
+    till: Till,
+    client: HttpLedgerClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The whole way by `sync_once`: 410 both for the cursor and from zero, preparing, loading, the delta."""

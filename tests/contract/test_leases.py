@@ -15,7 +15,6 @@ from loyalty_desk.demo.processes import ask, run, run_json
 from loyalty_desk.demo.stage import Stage
 from loyalty_desk.services.checkout import CheckDraft
 from loyalty_desk.till import Till, open_till
-from tests.contract.test_till_and_server import stage  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(600)]
 RULE, TOTAL = "first-guests", 7
@@ -23,7 +22,7 @@ WITHIN_S = 60.0
 
 
 @contextmanager
-def sharing(stage: Stage, rule: str, total: int) -> Iterator[list[Till]]:  # noqa: F811
+def sharing(stage: Stage, rule: str, total: int) -> Iterator[list[Till]]:
     """Put a rule that gives so often into the program, and open two tills."""
     program = run_json("loyalty-server", ["program", "show"], stage.environment)["program"]
     assert isinstance(program, dict)
@@ -68,7 +67,7 @@ def level(till: Till) -> None:
     raise AssertionError("the till does not get level")
 
 
-def limits(stage: Stage) -> dict[str, Any]:  # noqa: F811
+def limits(stage: Stage) -> dict[str, Any]:
     found: dict[str, Any] = run_json("loyalty-server", ["program", "limits"], stage.environment)
     (one,) = found["limits"]
     return {**one, "awaited": found["awaited"]}
@@ -81,7 +80,7 @@ def until(holds: Callable[[], Any]) -> None:
         time.sleep(0.2)
 
 
-def test_two_tills_give_the_total_and_not_one_more(stage: Stage) -> None:  # noqa: F811
+def test_two_tills_give_the_total_and_not_one_more(stage: Stage) -> None:
     with sharing(stage, RULE, TOTAL) as tills:
         # Cut off: what it holds and no more, with the reason in words.
         before = limits(stage)
@@ -107,7 +106,7 @@ def test_two_tills_give_the_total_and_not_one_more(stage: Stage) -> None:  # noq
         assert stage.verify().startswith("verify: ok")
 
 
-def test_a_backup_put_back_while_tills_hold_leases_gives_no_use_twice(stage: Stage) -> None:  # noqa: F811
+def test_a_backup_put_back_while_tills_hold_leases_gives_no_use_twice(stage: Stage) -> None:
     """What tills gave since, pushed or not, the database has forgotten: nobody gets more before they have told."""
     rule, total = "after-the-backup", 24
     file = stage.folder / "leased.backup"

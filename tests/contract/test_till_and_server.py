@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
@@ -14,45 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from loyalty_desk.demo.stage import Stage
 from loyalty_desk.remote.client import HttpLedgerClient
 from loyalty_desk.remote.connection import BASE
-from loyalty_desk.services.checkout import CheckDraft, SaleDone
 from loyalty_desk.services.ports.server import NoAnswer, ServerSaid
-from loyalty_desk.till import Till, open_till
+from loyalty_desk.till import Till
 from loyalty_desk.wire.v1.sync import Block, PushedRecord, PushRequest, ReconcileRequest, Status, cursor_text
-from tests.stages import opened_stage
+from tests.contract.sales import sell
 
 pytestmark = [pytest.mark.postgres]
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with opened_stage() as made:
-        yield made
-
-
-@pytest.fixture
-def till(stage: Stage) -> Iterator[Till]:
-    with open_till(stage.till_dir) as opened:
-        opened.wait_until_checked()
-        assert opened.sync_once().done
-        yield opened
-
-
-@pytest.fixture
-def client(till: Till) -> Iterator[HttpLedgerClient]:
-    selling = till._selling
-    made = HttpLedgerClient(selling.config.identity, selling.key, selling.token)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def card(stage: Stage) -> str:
-    return max(stage.demo_data(), key=lambda guest: guest.points).card
-
-
-def sell(till: Till, code: str, points: int = 0, amount: int = 1_000_00) -> SaleDone:
-    draft = CheckDraft(till.checkout.basket(amount), till.checkout.identify(code), points, at=datetime.now(UTC))
-    return till.checkout.confirm(draft, till.checkout.price(draft))
 
 
 def push_of(till: Till, *, first: int | None = None) -> PushRequest:

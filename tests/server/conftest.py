@@ -20,6 +20,7 @@ from server.kit.ground import ground as open_ground
 from server.kit.place import Place, find
 from server.networks.service import MadeNetwork, NewStore, create_network
 from server.settings import Settings
+from tests.server.commands import Commands, make_commands
 
 # Names the folder of another PostgreSQL's programs, which all server tests then run against (test_other_postgres.py).
 OTHER_POSTGRES = "LOYALTY_TEST_POSTGRES"
@@ -136,3 +137,11 @@ async def made(ground: Ground) -> MadeNetwork:
     """A restaurant network with one store, and the database's first life."""
     await incarnation.at_start(ground.db, ground.witness)
     return await create_network(ground, "Test", "restaurant", "RUB", "Europe/Moscow", [NewStore("First")])
+
+
+@pytest.fixture
+def commands(
+    base: Base, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Commands:
+    """Return the server's commands over this test's database, in which there is a network."""
+    return make_commands(base, settings, monkeypatch, capsys)

@@ -11,9 +11,8 @@ from uuid import uuid4
 import pytest
 
 from server import cli
-from tests.server.test_cli_operations import Commands, commands
+from tests.server.commands import Commands
 
-__all__ = ["commands"]
 pytestmark = pytest.mark.postgres
 
 NOBODY = str(uuid4())

@@ -19,10 +19,9 @@ from loyalty_desk.domain.signed_codes import NO_TIER, RotatingCode
 from server.guests import service
 from server.guests.service import NewGuest, Registered
 from server.kit import feed
-from tests.server.test_cli_operations import Commands, commands
+from tests.server.commands import Commands
 from tests.server.world import World
 
-__all__ = ["commands"]
 pytestmark = pytest.mark.postgres
 
 

@@ -17,10 +17,9 @@ from server.guests.leaving import LIST, erase_again
 from server.guests.service import Registered
 from server.kit.ground import ground as open_ground
 from server.sentences import sentence
-from tests.server.test_cli_operations import Commands, commands
+from tests.server.commands import Commands
 from tests.server.world import World
 
-__all__ = ["commands"]
 pytestmark = pytest.mark.postgres
 
 

@@ -7,10 +7,9 @@ import pytest
 from loyalty_desk.domain.contents import ShiftCloseContents
 from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.domain.shift_totals import ShiftTotals, Sums
-from tests.server.test_cli_operations import Commands, commands
+from tests.server.commands import Commands
 from tests.server.world import World
 
-__all__ = ["commands"]
 pytestmark = pytest.mark.postgres
 
 

@@ -2,11 +2,10 @@
 
 import pytest
 
+from tests.server.commands import Commands
 from tests.server.ledger.test_words import give
-from tests.server.test_cli_operations import Commands, commands
 from tests.server.world import World
 
-__all__ = ["commands"]
 pytestmark = pytest.mark.postgres
 
 

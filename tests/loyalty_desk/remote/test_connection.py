@@ -8,21 +8,14 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from uuid import UUID
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import NameOID
 
 from loyalty_desk.remote.client import HttpEnrolClient, HttpLedgerClient
-from loyalty_desk.remote.connection import Connection, packed, spki_hash
+from loyalty_desk.remote.connection import Connection, packed
 from loyalty_desk.services.ports.server import NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.enrol import EnrolFinish, Pairing
@@ -216,32 +209,6 @@ def test_a_body_beyond_the_contract_is_not_sent() -> None:
     with pytest.raises(ServerSaid) as said:
         packed({"noise": os.urandom(600 * 1024)})
     assert said.value.status == 413
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory) -> tuple[ssl.SSLContext, bytes]:
-    """Return a server's context with a certificate nobody vouches for, already expired, and its key's pin."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ledger")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=9))
-        .not_valid_after(now - timedelta(days=1))
-        .sign(key, SHA256())
-    )
-    folder: Path = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context, spki_hash(made.public_bytes(serialization.Encoding.DER))
 
 
 def test_the_key_seen_at_pairing_vouches_for_an_own_certificate(serve, connect, certificate) -> None:

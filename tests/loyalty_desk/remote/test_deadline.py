@@ -17,7 +17,6 @@ from loyalty_desk.remote.connection import Connection
 from loyalty_desk.services.ports.server import NoAnswer, NotOurServer
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.sync import PullAnswer
-from tests.loyalty_desk.remote.test_connection import certificate  # noqa: F401 - a fixture
 
 BODY = codec.encode(PullAnswer(UUID(int=1), [], 7, False))
 HEAD = f"HTTP/1.1 200 OK\r\nContent-Type: {codec.CONTENT_TYPE}\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
@@ -114,7 +113,7 @@ def test_the_next_request_after_a_cut_one_is_answered() -> None:
 
 
 def test_silence_behind_the_pinned_key_is_silence_and_not_a_strangers_key(
-    certificate: tuple[ssl.SSLContext, bytes],  # noqa: F811
+    certificate: tuple[ssl.SSLContext, bytes],
 ) -> None:
     context, pin = certificate
 
