@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-
-def _(sentence: str) -> str:
-    """Mark a message id for extraction; the translation happens where the language is known."""
-    return sentence
-
+from loyalty_desk.language import mark as _
 
 COUNTER: Mapping[str, str] = {
     # staff and shifts
