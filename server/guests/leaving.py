@@ -19,7 +19,7 @@ from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.errors import Broken, Refused
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.kit.errors import outage
 from server.kit.feed import Change
 from server.kit.ground import Ground
@@ -105,7 +105,7 @@ async def _wipe(connection: AsyncConnection, network: UUID, guests: Sequence[UUI
             " where network_id = $1 and guest_id = any($2::uuid[])"
         ),
     ):
-        await connection.exec_driver_sql(statement, (network, list(guests)))
+        await write(connection, statement, network, list(guests))
 
 
 def _note(path: Path, network: UUID, guest: UUID) -> None:

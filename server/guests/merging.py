@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.errors import Refused
 from server.guests import service
 from server.kit.crypto import Vault
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.kit.ground import Ground
 from server.ledger.own import OwnPosting
 
@@ -77,15 +77,21 @@ async def _move(connection: AsyncConnection, network: UUID, guest: UUID, survivo
 
 
 async def _alias(connection: AsyncConnection, network: UUID, vault: Vault, guest: UUID, survivor: UUID) -> None:
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update guest_state set merged_into = $3 where network_id = $1 and (guest_id = $2 or merged_into = $2)",
-        (network, guest, survivor),
+        network,
+        guest,
+        survivor,
     )
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update guest_state s set opening_spend = s.opening_spend + o.opening_spend,"
         " opening_visits = s.opening_visits + o.opening_visits, opening_earned = s.opening_earned + o.opening_earned,"
         " visits_ever = s.visits_ever + o.visits_ever - o.visits"
         " from guest_state o where s.network_id = $1 and o.network_id = $1 and s.guest_id = $3 and o.guest_id = $2",
-        (network, guest, survivor),
+        network,
+        guest,
+        survivor,
     )
     await service.take_over_phone(connection, network, vault, guest, survivor)

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.guest_code import HANDLE_BYTES
-from server.kit.db import fetch, fetch_one
+from server.kit.db import fetch, fetch_one, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +81,34 @@ class Credential:
 
 
 async def insert_guests(connection: AsyncConnection, network: UUID, guests: Sequence[SealedGuest]) -> None:
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into guest (network_id, id, name_sealed, phone_sealed, birthday_sealed, phone_hash, phone_last4,"
         " member_no, source) select $1, * from unnest($2::uuid[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[],"
         " $7::text[], $8::text[], $9::text[])",
-        (
-            network,
-            [one.id for one in guests],
-            [one.name_sealed for one in guests],
-            [one.phone_sealed for one in guests],
-            [one.birthday_sealed for one in guests],
-            [one.phone_hash for one in guests],
-            [one.phone_last4 for one in guests],
-            [one.member_no for one in guests],
-            [one.source for one in guests],
-        ),
+        network,
+        [one.id for one in guests],
+        [one.name_sealed for one in guests],
+        [one.phone_sealed for one in guests],
+        [one.birthday_sealed for one in guests],
+        [one.phone_hash for one in guests],
+        [one.phone_last4 for one in guests],
+        [one.member_no for one in guests],
+        [one.source for one in guests],
     )
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into guest_key (network_id, guest_id, wrapped) select $1, * from unnest($2::uuid[], $3::bytea[])",
-        (network, [one.id for one in guests], [one.wrapped_key for one in guests]),
+        network,
+        [one.id for one in guests],
+        [one.wrapped_key for one in guests],
     )
 
 
 async def insert_states(connection: AsyncConnection, network: UUID, states: Sequence[State]) -> None:
     # Lists inside a row travel as JSON: unnest would flatten an array of arrays.
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into guest_state (network_id, guest_id, tier, tier_until, points, spend, visits, earned, visits_ever,"
         " first_visit, segments, tags, offline_limit, opening_spend, opening_visits, opening_earned)"
         " select $1, id, tier, tier_until, points, spend, visits, earned, visits_ever,"
@@ -114,34 +117,31 @@ async def insert_states(connection: AsyncConnection, network: UUID, states: Sequ
         " from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[],"
         " $8::bigint[], $9::bigint[], $10::date[], $11::text[], $12::text[], $13::bigint[]) as t (id, tier, tier_until,"
         " points, spend, visits, earned, visits_ever, first_visit, segments, tags, offline_limit)",
-        (
-            network,
-            [one.guest for one in states],
-            [one.tier for one in states],
-            [one.tier_until for one in states],
-            [one.points for one in states],
-            [one.spend for one in states],
-            [one.visits for one in states],
-            [one.earned for one in states],
-            [one.visits_ever for one in states],
-            [one.first_visit for one in states],
-            [json.dumps(one.segments) for one in states],
-            [json.dumps(one.tags) for one in states],
-            [one.offline_limit for one in states],
-        ),
+        network,
+        [one.guest for one in states],
+        [one.tier for one in states],
+        [one.tier_until for one in states],
+        [one.points for one in states],
+        [one.spend for one in states],
+        [one.visits for one in states],
+        [one.earned for one in states],
+        [one.visits_ever for one in states],
+        [one.first_visit for one in states],
+        [json.dumps(one.segments) for one in states],
+        [json.dumps(one.tags) for one in states],
+        [one.offline_limit for one in states],
     )
 
 
 async def insert_credentials(connection: AsyncConnection, network: UUID, credentials: Sequence[Credential]) -> None:
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into credential (network_id, handle, guest_id, kind)"
         " select $1, * from unnest($2::bytea[], $3::uuid[], $4::text[])",
-        (
-            network,
-            [one.handle for one in credentials],
-            [one.guest for one in credentials],
-            [one.kind for one in credentials],
-        ),
+        network,
+        [one.handle for one in credentials],
+        [one.guest for one in credentials],
+        [one.kind for one in credentials],
     )
 
 
@@ -221,15 +221,20 @@ async def set_phone(
     phone_hash: bytes | None,
     last4: str | None,
 ) -> None:
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update guest set phone_sealed = $3, phone_hash = $4, phone_last4 = $5 where network_id = $1 and id = $2",
-        (network, guest, sealed, phone_hash, last4),
+        network,
+        guest,
+        sealed,
+        phone_hash,
+        last4,
     )
 
 
 async def set_more(connection: AsyncConnection, network: UUID, guest: UUID, sealed: bytes) -> None:
-    await connection.exec_driver_sql(
-        "update guest set more_sealed = $3 where network_id = $1 and id = $2", (network, guest, sealed)
+    await write(
+        connection, "update guest set more_sealed = $3 where network_id = $1 and id = $2", network, guest, sealed
     )
 
 

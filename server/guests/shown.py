@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch, fetch_one
+from server.kit.db import fetch, fetch_one, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +65,29 @@ async def credentials(connection: AsyncConnection, network: UUID, handles: Colle
 
 async def put_counter(connection: AsyncConnection, network: UUID, handle: bytes, counter: int) -> bool:
     """Remember the counter that a wallet's digits belonged to; False where it is not above the last any more."""
-    done = await connection.exec_driver_sql(
+    done = await write(
+        connection,
         "update credential set last_counter = $3 where network_id = $1 and handle = $2"
         " and (last_counter is null or last_counter < $3)",
-        (network, handle, counter),
+        network,
+        handle,
+        counter,
     )
-    return bool(done.rowcount == 1)
+    return done == 1
 
 
 async def put_step(connection: AsyncConnection, network: UUID, handle: bytes, root: bytes, step: int) -> bool:
     """Remember which step of which chain has paid; False where it is not above the last of that chain any more."""
-    done = await connection.exec_driver_sql(
+    done = await write(
+        connection,
         "update credential set last_root = $3, last_step = $4 where network_id = $1 and handle = $2"
         " and (last_root is distinct from $3 or last_step < $4)",
-        (network, handle, root, step),
+        network,
+        handle,
+        root,
+        step,
     )
-    return bool(done.rowcount == 1)
+    return done == 1
 
 
 async def short_code(connection: AsyncConnection, network: UUID, code_hash: bytes) -> ShortCode | None:
@@ -102,43 +109,58 @@ async def put_short_code(
     connection: AsyncConnection, network: UUID, code_hash: bytes, guest: UUID, expires_at: datetime, now: datetime
 ) -> bool:
     """Give a guest a code; False where somebody has it at the moment."""
-    done = await connection.exec_driver_sql(
+    done = await write(
+        connection,
         "insert into short_code as c (network_id, code_hash, guest_id, expires_at) values ($1, $2, $3, $4)"
         " on conflict (network_id, code_hash) do update set guest_id = excluded.guest_id,"
         " expires_at = excluded.expires_at, used_at = null, used_by = null where c.expires_at <= $5",
-        (network, code_hash, guest, expires_at, now),
+        network,
+        code_hash,
+        guest,
+        expires_at,
+        now,
     )
-    return bool(done.rowcount == 1)
+    return done == 1
 
 
 async def end_short_codes(connection: AsyncConnection, network: UUID, guest: UUID, now: datetime) -> None:
     """End what codes a guest still has: there is one at a time."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update short_code set used_at = $3 where network_id = $1 and guest_id = $2 and used_at is null",
-        (network, guest, now),
+        network,
+        guest,
+        now,
     )
 
 
 async def claim_short_code(connection: AsyncConnection, network: UUID, code_hash: bytes, device: UUID) -> bool:
     """Bind a code to the till that shows it first; False where another one was first."""
-    done = await connection.exec_driver_sql(
+    done = await write(
+        connection,
         "update short_code set used_by = $3 where network_id = $1 and code_hash = $2 and used_at is null"
         " and (used_by is null or used_by = $3)",
-        (network, code_hash, device),
+        network,
+        code_hash,
+        device,
     )
-    return bool(done.rowcount == 1)
+    return done == 1
 
 
 async def use_short_code(
     connection: AsyncConnection, network: UUID, code_hash: bytes, device: UUID, now: datetime
 ) -> bool:
     """Let a code pay, once; False where it has, or is another till's."""
-    done = await connection.exec_driver_sql(
+    done = await write(
+        connection,
         "update short_code set used_at = $4, used_by = $3 where network_id = $1 and code_hash = $2 and used_at is null"
         " and (used_by is null or used_by = $3)",
-        (network, code_hash, device, now),
+        network,
+        code_hash,
+        device,
+        now,
     )
-    return bool(done.rowcount == 1)
+    return done == 1
 
 
 async def survivor(connection: AsyncConnection, network: UUID, guest: UUID) -> UUID | None:

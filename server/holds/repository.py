@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch, fetch_one, fetch_value
+from server.kit.db import fetch, fetch_one, fetch_value, write
 from server.kit.lifetimes import SLACK
 
 _COLUMNS = "id, account_id, asked, amount, device_id, state, made_at, expires_at, code, root, step"
@@ -58,24 +58,23 @@ async def find(connection: AsyncConnection, network: UUID, hold: UUID) -> Hold |
 
 async def insert(connection: AsyncConnection, network: UUID, hold: Hold) -> bool:
     """Store a hold; False where its id is taken."""
-    done = await connection.exec_driver_sql(
+    done = await write(
+        connection,
         "insert into hold (network_id, id, account_id, asked, amount, device_id, made_at, expires_at, code, root, step)"
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (network_id, id) do nothing",
-        (
-            network,
-            hold.id,
-            hold.account,
-            hold.asked,
-            hold.amount,
-            hold.device,
-            hold.made_at,
-            hold.expires_at,
-            hold.code,
-            hold.root,
-            hold.step,
-        ),
+        network,
+        hold.id,
+        hold.account,
+        hold.asked,
+        hold.amount,
+        hold.device,
+        hold.made_at,
+        hold.expires_at,
+        hold.code,
+        hold.root,
+        hold.step,
     )
-    return bool(done.rowcount == 1)
+    return done == 1
 
 
 async def pending(connection: AsyncConnection, network: UUID, account: int, now: datetime) -> int:
@@ -142,12 +141,16 @@ async def highest_step(connection: AsyncConnection, network: UUID, root: bytes) 
 
 async def void(connection: AsyncConnection, network: UUID, hold: UUID, device: UUID, now: datetime) -> bool:
     """End a pending hold of a till unpaid; False where it is not pending any more."""
-    done = await connection.exec_driver_sql(
+    done = await write(
+        connection,
         "update hold set state = case when expires_at > $4 then 'voided' else 'expired' end, settled_at = $4"
         " where network_id = $1 and id = $2 and device_id = $3 and state = 'pending'",
-        (network, hold, device, now),
+        network,
+        hold,
+        device,
+        now,
     )
-    return bool(done.rowcount == 1)
+    return done == 1
 
 
 async def post(
@@ -188,9 +191,10 @@ async def known(connection: AsyncConnection, network: UUID, holds: list[UUID]) -
 
 async def expire(connection: AsyncConnection, network: UUID, now: datetime) -> int:
     """Note of holds that ran out that they did; they have held nothing since. Returns how many."""
-    done = await connection.exec_driver_sql(
+    return await write(
+        connection,
         "update hold set state = 'expired', settled_at = $2"
         " where network_id = $1 and state = 'pending' and expires_at <= $2",
-        (network, now),
+        network,
+        now,
     )
-    return int(done.rowcount)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.program import Program
 from server.guests import service as guests
 from server.kit.crypto import Vault
-from server.kit.db import Database, fetch, fetch_one, fetch_value
+from server.kit.db import Database, fetch, fetch_one, fetch_value, write
 from server.kit.feed import Change
 from server.ledger.shelf import ProgramShelf
 
@@ -50,10 +50,14 @@ async def go_through(bench: Bench, network: UUID, job: str, period: str, now: da
     done, has_more = 0, True
     while has_more:
         async with bench.db.begin(network) as connection:
-            await connection.exec_driver_sql(
+            await write(
+                connection,
                 "insert into job_progress (network_id, job, period, started_at) values ($1, $2, $3, $4)"
                 " on conflict (network_id, job, period) do nothing",
-                (network, job, period, now),
+                network,
+                job,
+                period,
+                now,
             )
             row = await fetch_one(
                 connection,
@@ -67,11 +71,17 @@ async def go_through(bench: Bench, network: UUID, job: str, period: str, now: da
                 return done
             after, count = await page(connection, row.after)
             has_more = after is not None
-            await connection.exec_driver_sql(
+            await write(
+                connection,
                 "update job_progress set after = coalesce($4, after), done = done + $5,"
                 " finished_at = case when $4::uuid is null then $6::timestamptz end"
                 " where network_id = $1 and job = $2 and period = $3",
-                (network, job, period, after, count, now),
+                network,
+                job,
+                period,
+                after,
+                count,
+                now,
             )
         done += count
     return done

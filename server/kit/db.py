@@ -7,7 +7,7 @@ security then shows and takes that network's rows alone, and without a network e
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -66,7 +66,7 @@ class Database:
     async def begin(self, network: UUID) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction of `network`; it commits when the block ends and rolls back when it raises.
 
-        Statements go through `fetch`, or `exec_driver_sql` with $1 and a tuple.
+        Statements go through `fetch` and `write`, with $1, $2, …
         """
         async with self.engine.connect() as connection:
             if not await _begun(connection, network):
@@ -154,25 +154,44 @@ async def fetch(connection: AsyncConnection, sql: str, *parameters: object) -> S
 
     In a transaction of a network the driver is asked itself: what stands between costs as much again as the asking.
     """
-    adapter = _adapter(connection)
-    if not isinstance(adapter._transaction if adapter else None, _Begun):
+    if (adapter := _direct(connection)) is None:
         return (await connection.exec_driver_sql(sql, parameters)).fetchall()
-    driver = adapter.driver_connection
-    async with adapter._execute_mutex:
-        try:
-            found: Sequence[Any] = await driver.fetch(sql, *parameters)
-        except Exception as error:
-            told = _told(connection, adapter, sql, error)
-            if driver.is_closed():
-                await connection.invalidate(error)
-            raise told from error
+    found: Sequence[Any] = await _ask(connection, adapter, adapter.driver_connection.fetch, sql, parameters)
     return found
 
 
-def _adapter(connection: AsyncConnection) -> Any:
-    """Return what stands between the pool and the driver, None where there is no connection any more."""
+async def write(connection: AsyncConnection, sql: str, *parameters: object) -> int:
+    """Carry out a statement as `fetch` does and return how many rows it wrote."""
+    if (adapter := _direct(connection)) is None:
+        return int((await connection.exec_driver_sql(sql, parameters)).rowcount)
+    told = str(await _ask(connection, adapter, adapter.driver_connection.execute, sql, parameters))
+    # "INSERT 0 3", "UPDATE 3": what a command says of itself ends with its rows; "SET" has none.
+    count = told.rpartition(" ")[2]
+    return int(count) if count.isdecimal() else 0
+
+
+def _direct(connection: AsyncConnection) -> Any:
+    """Return the adapter whose driver may be asked itself, None where the transaction is the adapter's own."""
     at = connection.sync_connection
-    return None if at is None or at.closed or at.invalidated else at.connection.dbapi_connection
+    adapter: Any = None if at is None or at.closed or at.invalidated else at.connection.dbapi_connection
+    return adapter if isinstance(adapter._transaction if adapter else None, _Begun) else None
+
+
+async def _ask(
+    connection: AsyncConnection,
+    adapter: Any,
+    ask: Callable[..., Awaitable[Any]],
+    sql: str,
+    parameters: Sequence[object],
+) -> Any:
+    async with adapter._execute_mutex:
+        try:
+            return await ask(sql, *parameters)
+        except Exception as error:
+            told = _told(connection, adapter, sql, error)
+            if adapter.driver_connection.is_closed():
+                await connection.invalidate(error)
+            raise told from error
 
 
 def _told(connection: AsyncConnection, adapter: Any, sql: str, error: Exception) -> BaseException:

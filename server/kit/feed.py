@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from loyalty_desk.wire.v1.sync import FeedTable
-from server.kit.db import fetch, fetch_one, fetch_value
+from server.kit.db import fetch, fetch_one, fetch_value, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ select n from counter
 
 async def begin(connection: AsyncConnection, network: UUID) -> None:
     """Give a new network its counter."""
-    await connection.exec_driver_sql("insert into feed_counter (network_id) values ($1)", (network,))
+    await write(connection, "insert into feed_counter (network_id) values ($1)", network)
 
 
 async def record(connection: AsyncConnection, network: UUID, changes: Sequence[Change]) -> int:

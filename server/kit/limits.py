@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.wire.v1.errors import ErrorCode
-from server.kit.db import Database, fetch_one
+from server.kit.db import Database, fetch_one, write
 from server.kit.errors import ApiError
 
 _DAY_S = 86_400
@@ -36,10 +36,13 @@ async def take(connection: AsyncConnection, network: UUID, limit: Limit, subject
     A try that is refused is not counted: whoever waits gets in. The caller commits, whatever becomes of the try.
     """
     day = now.astimezone(UTC).date().isoformat()
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into attempts (network_id, what, subject) values ($1, $2, $3)"
         " on conflict (network_id, what, subject) do nothing",
-        (network, limit.what, subject),
+        network,
+        limit.what,
+        subject,
     )
     row = await fetch_one(
         connection,
@@ -55,9 +58,15 @@ async def take(connection: AsyncConnection, network: UUID, limit: Limit, subject
         return _DAY_S - int(now.timestamp()) % _DAY_S
     if len(recent) >= limit.times:
         return max(1, -int((now - recent[0] - limit.within).total_seconds() // 1))
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update attempts set recent = $4, day = $5, of_day = $6 where network_id = $1 and what = $2 and subject = $3",
-        (network, limit.what, subject, [*recent, now], day, of_day + 1),
+        network,
+        limit.what,
+        subject,
+        [*recent, now],
+        day,
+        of_day + 1,
     )
     return None
 
@@ -72,7 +81,10 @@ async def require(db: Database, network: UUID, limit: Limit, subject: str, now: 
 
 async def forgive(connection: AsyncConnection, network: UUID, limit: Limit, subject: str) -> None:
     """Forget the tries of a subject: the last one was right."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update attempts set recent = '{}' where network_id = $1 and what = $2 and subject = $3",
-        (network, limit.what, subject),
+        network,
+        limit.what,
+        subject,
     )

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import Refused
-from server.kit.db import fetch, fetch_one
+from server.kit.db import fetch, fetch_one, write
 from server.ledger.attention import checked_note
 from server.ledger.own import OwnPosting, Render
 
@@ -81,10 +81,15 @@ async def decide(
     else:
         posting.deny(row.guest_id, found, {"lot": str(lot), "by": str(by)})
     if not any(one.tx_id == row.tx_id and one.remaining for one in posting.holdings(row.guest_id).waiting):
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "update exception set state = 'resolved', resolver = $3, note = $4, resolved_at = $5"
             " where network_id = $1 and tx_id = $2 and kind = 'VELOCITY' and state = 'open'",
-            (network, row.tx_id, by, said, now),
+            network,
+            row.tx_id,
+            by,
+            said,
+            now,
         )
     await posting.write(render, shown=[row.guest_id])
     return amount

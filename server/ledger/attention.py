@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import BadInput, Refused
-from server.kit.db import fetch, fetch_one
+from server.kit.db import fetch, fetch_one, write
 
 OPEN = ("open", "waiting_dependency")
 MAX_NOTE = 500
@@ -88,12 +88,17 @@ async def waive(connection: AsyncConnection, network: UUID, number: int, by: UUI
     Raises `Refused` `quarantine_unknown`, `quarantine_settled`, `BadInput` `note_missing`.
     """
     said = checked_note(note)
-    found = await connection.exec_driver_sql(
+    found = await write(
+        connection,
         "update quarantine set state = 'waived', resolver = $3, note = $4, resolved_at = $5"
         " where network_id = $1 and id = $2 and state in ('open', 'waiting_dependency')",
-        (network, number, by, said, now),
+        network,
+        number,
+        by,
+        said,
+        now,
     )
-    if not found.rowcount:
+    if not found:
         present = await quarantined_one(connection, network, number)
         raise Refused("quarantine_settled", number=number, state=present.state)
 
@@ -103,12 +108,13 @@ async def put_forward(connection: AsyncConnection, network: UUID, now: datetime)
 
     They are posted by themselves all the same if what they wait for arrives before the person has decided.
     """
-    found = await connection.exec_driver_sql(
+    return await write(
+        connection,
         "update quarantine set state = 'open', detail = detail || ': it has waited for 30 days'"
         " where network_id = $1 and state = 'waiting_dependency' and received_at < $2",
-        (network, now - PATIENCE),
+        network,
+        now - PATIENCE,
     )
-    return found.rowcount
 
 
 async def exceptions(
@@ -136,12 +142,17 @@ async def resolve(connection: AsyncConnection, network: UUID, number: int, by: U
     Raises `Refused` `exception_unknown`, `exception_resolved`, `BadInput` `note_missing`.
     """
     said = checked_note(note)
-    found = await connection.exec_driver_sql(
+    found = await write(
+        connection,
         "update exception set state = 'resolved', resolver = $3, note = $4, resolved_at = $5"
         " where network_id = $1 and id = $2 and state = 'open'",
-        (network, number, by, said, now),
+        network,
+        number,
+        by,
+        said,
+        now,
     )
-    if not found.rowcount:
+    if not found:
         row = await fetch_one(
             connection, "select state from exception where network_id = $1 and id = $2", network, number
         )

@@ -13,7 +13,7 @@ from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.uses import PROGRAM, CounterKey
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.kit.feed import Change
 from server.kit.turns import take_turn
 
@@ -63,11 +63,13 @@ async def move(connection: AsyncConnection, network: UUID, by: Mapping[CounterKe
     # One at a time in a network: counters are few and touched by nearly every sale, and two orders would be a deadlock.
     await lock(connection, network)
     named = ([one.owner for one in keys], [one.rule for one in keys], [one.period for one in keys])
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into counter (network_id, owner, rule, period)"
         " select $1, * from unnest($2::text[], $3::text[], $4::text[])"
         " on conflict (network_id, owner, rule, period) do nothing",
-        (network, *named),
+        network,
+        *named,
     )
     found = await fetch(
         connection,

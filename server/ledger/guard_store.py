@@ -19,7 +19,7 @@ from loyalty_desk.wire.v1.rows import ProfileRow
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.holds import service as holds
 from server.holds.service import Settled
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.kit.feed import Change
 from server.ledger import late
 from server.ledger.evidence import Card
@@ -206,11 +206,15 @@ class PostgresGuards:
     async def put_steps(self, uses: Sequence[StepUse]) -> dict[ShownStep, list[tuple[UUID, UUID]]]:
         """Note which steps have paid, and return all sales that each of them paid for."""
         columns = _columns(uses)
-        await self._connection.exec_driver_sql(
+        await write(
+            self._connection,
             "insert into step_use (network_id, handle, root, step, tx_id, device_id)"
             " select $1, * from unnest($2::bytea[], $3::bytea[], $4::bigint[], $5::uuid[], $6::uuid[])"
             " on conflict (network_id, handle, root, step, tx_id) do nothing",
-            (self._network, *columns, [one.tx for one in uses], [one.device for one in uses]),
+            self._network,
+            *columns,
+            [one.tx for one in uses],
+            [one.device for one in uses],
         )
         found = await fetch(
             self._connection,
@@ -246,18 +250,17 @@ class PostgresGuards:
 
     async def put_tier_uses(self, uses: Sequence[TierUse]) -> dict[tuple[UUID, str], list[TierUse]]:
         """Note discounts, and return all of each guest's day."""
-        await self._connection.exec_driver_sql(
+        await write(
+            self._connection,
             "insert into tier_use (network_id, guest_id, business_day, tx_id, device_id, amount)"
             " select $1, * from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::bigint[])"
             " on conflict (network_id, guest_id, business_day, tx_id) do nothing",
-            (
-                self._network,
-                [one.guest for one in uses],
-                [one.business_day for one in uses],
-                [one.tx for one in uses],
-                [one.device for one in uses],
-                [one.amount for one in uses],
-            ),
+            self._network,
+            [one.guest for one in uses],
+            [one.business_day for one in uses],
+            [one.tx for one in uses],
+            [one.device for one in uses],
+            [one.amount for one in uses],
         )
         days = {(one.guest, one.business_day) for one in uses}
         found = await fetch(
@@ -301,17 +304,16 @@ class PostgresGuards:
 
     async def put_unproved(self, uses: Sequence[UnprovedUse], now: datetime) -> None:
         """Note what sales redeemed without proof."""
-        await self._connection.exec_driver_sql(
+        await write(
+            self._connection,
             "insert into unproved_use (network_id, noted_at, device_id, day, tx_id, points)"
             " select $1, $2, * from unnest($3::uuid[], $4::integer[], $5::uuid[], $6::bigint[])",
-            (
-                self._network,
-                now,
-                [one.device for one in uses],
-                [one.day for one in uses],
-                [one.tx for one in uses],
-                [one.points for one in uses],
-            ),
+            self._network,
+            now,
+            [one.device for one in uses],
+            [one.day for one in uses],
+            [one.tx for one in uses],
+            [one.points for one in uses],
         )
 
     async def late(self, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
@@ -329,12 +331,14 @@ class PostgresGuards:
 
 async def forget_unproved(connection: AsyncConnection, network: UUID, now: datetime, limit: int = 5_000) -> int:
     """Forget up to `limit` sales that redeemed without proof so long ago that no day is counted on; return how many."""
-    done = await connection.exec_driver_sql(
+    return await write(
+        connection,
         "delete from unproved_use where network_id = $1 and tx_id in"
         " (select tx_id from unproved_use where network_id = $1 and noted_at < $2 limit $3)",
-        (network, now - _UNPROVED_KEPT, limit),
+        network,
+        now - _UNPROVED_KEPT,
+        limit,
     )
-    return int(done.rowcount)
 
 
 def _columns(uses: Sequence[StepUse]) -> tuple[list[bytes], list[bytes], list[int]]:

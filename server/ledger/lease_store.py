@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.uses import PROGRAM
-from server.kit.db import fetch, fetch_one, fetch_value
+from server.kit.db import fetch, fetch_one, fetch_value, write
 from server.ledger import counting
 from server.ledger.leases import GRACE, LIFE, Holder, Key, Leased, LimitState, Overrun
 from server.ledger.shelf import ProgramShelf
@@ -89,7 +89,8 @@ class PostgresLeases:
         """Write a till's leases and the answer to it."""
         keys = list(leases)
         rows = [leases[key] for key in keys]
-        await self._connection.exec_driver_sql(
+        await write(
+            self._connection,
             """
             insert into lease (network_id, device_id, epoch, rule, period, granted, offered, given, expires_at)
             select $1, $2, * from unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
@@ -97,23 +98,27 @@ class PostgresLeases:
             on conflict (network_id, rule, period, device_id, epoch) do update set granted = excluded.granted,
                 offered = excluded.offered, given = excluded.given, expires_at = excluded.expires_at
             """,
-            (
-                self._network,
-                device,
-                [key[0] for key in keys],
-                [key[1] for key in keys],
-                [key[2] for key in keys],
-                [one.granted for one in rows],
-                [one.offered for one in rows],
-                [one.given for one in rows],
-                [one.expires_at for one in rows],
-            ),
+            self._network,
+            device,
+            [key[0] for key in keys],
+            [key[1] for key in keys],
+            [key[2] for key in keys],
+            [one.granted for one in rows],
+            [one.offered for one in rows],
+            [one.given for one in rows],
+            [one.expires_at for one in rows],
         )
-        await self._connection.exec_driver_sql(
+        await write(
+            self._connection,
             "insert into lease_holder (network_id, device_id, epoch, number, incarnation, expires_at)"
             " values ($1, $2, $3, $4, $5, $6) on conflict (network_id, device_id) do update set epoch = excluded.epoch,"
             " number = excluded.number, incarnation = excluded.incarnation, expires_at = excluded.expires_at",
-            (self._network, device, holder.epoch, holder.number, holder.incarnation, holder.expires_at),
+            self._network,
+            device,
+            holder.epoch,
+            holder.number,
+            holder.incarnation,
+            holder.expires_at,
         )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.ids import derived_id
-from server.kit.db import fetch, fetch_value
+from server.kit.db import fetch, fetch_value, write
 
 UNIT = "points"
 _PROMO_LEG, _GUEST_LEG = 0, 1
@@ -43,23 +43,25 @@ async def credit_openings(
     accounts = await _guest_accounts(connection, network, new)
     promo = await _promo_account(connection, network)
     await _insert_entries(connection, network, new, accounts, promo, at)
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update guest_state s set points = s.points + t.points, next_expiries = t.expiries::jsonb"
         " from unnest($2::uuid[], $3::bigint[], $4::text[]) as t (guest, points, expiries)"
         " where s.network_id = $1 and s.guest_id = t.guest",
-        (
-            network,
-            [one.guest for one in new.values()],
-            [one.points for one in new.values()],
-            [json.dumps([[to_ms(one.expires_at), one.points]] if one.expires_at else []) for one in new.values()],
-        ),
+        network,
+        [one.guest for one in new.values()],
+        [one.points for one in new.values()],
+        [json.dumps([[to_ms(one.expires_at), one.points]] if one.expires_at else []) for one in new.values()],
     )
     moved = {accounts[one.guest]: one.points for one in new.values()}
     moved[promo] = -sum(one.points for one in new.values())
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update account a set posted = a.posted + t.moved, version = a.version + 1"
         " from unnest($2::bigint[], $3::bigint[]) as t (id, moved) where a.network_id = $1 and a.id = t.id",
-        (network, list(moved), list(moved.values())),
+        network,
+        list(moved),
+        list(moved.values()),
     )
 
 
@@ -104,35 +106,39 @@ async def _insert_entries(
         (tx, _PROMO_LEG, promo, -one.points, None) for tx, one in new.items()
     ]
     legs += [(tx, _GUEST_LEG, accounts[one.guest], one.points, lots[tx]) for tx, one in new.items()]
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)"
         " select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])",
-        (network, *(list(column) for column in zip(*legs, strict=True))),
+        network,
+        *(list(column) for column in zip(*legs, strict=True)),
     )
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at)"
         " select $1, id, account, tx, amount, amount, $2, expires_at"
         " from unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::bigint[], $7::timestamptz[])"
         " as t (id, account, tx, amount, expires_at)",
-        (
-            network,
-            at,
-            list(lots.values()),
-            [accounts[one.guest] for one in new.values()],
-            list(new),
-            [one.points for one in new.values()],
-            [one.expires_at for one in new.values()],
-        ),
+        network,
+        at,
+        list(lots.values()),
+        [accounts[one.guest] for one in new.values()],
+        list(new),
+        [one.points for one in new.values()],
+        [one.expires_at for one in new.values()],
     )
 
 
 async def _guest_accounts(connection: AsyncConnection, network: UUID, new: Mapping[UUID, Opening]) -> dict[UUID, int]:
     guests = [one.guest for one in new.values()]
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into account (network_id, kind, guest_id, unit)"
         " select $1, 'guest', guest, $3 from unnest($2::uuid[]) as t (guest)"
         " on conflict (network_id, kind, guest_id, store_id, unit) do nothing",
-        (network, guests, UNIT),
+        network,
+        guests,
+        UNIT,
     )
     found = await fetch(
         connection,
@@ -146,10 +152,12 @@ async def _guest_accounts(connection: AsyncConnection, network: UUID, new: Mappi
 
 
 async def _promo_account(connection: AsyncConnection, network: UUID) -> int:
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into account (network_id, kind, unit) values ($1, 'promo_cost', $2)"
         " on conflict (network_id, kind, guest_id, store_id, unit) do nothing",
-        (network, UNIT),
+        network,
+        UNIT,
     )
     found = await fetch_value(
         connection,

@@ -20,6 +20,7 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.ids import derived_id
 from loyalty_desk.domain.lots import next_expiries
 from server.kit import feed
+from server.kit.db import write
 from server.ledger import repository, storing
 from server.ledger.lots import Holdings, Lot, LotUse
 from server.ledger.posting import AccountKey, AccountKind
@@ -181,16 +182,20 @@ class OwnPosting:
         if self._made:
             await self._insert(ids)
         if self._approved:
-            await connection.exec_driver_sql(
+            await write(
+                connection,
                 "update lot set state = 'open' where network_id = $1 and id = any($2::uuid[]) and state = 'held'",
-                (network, self._approved),
+                network,
+                self._approved,
             )
         if self._made or self._approved:
             await storing.store_lots(connection, network, accounts, self.now)
         if self._expired:
-            await connection.exec_driver_sql(
+            await write(
+                connection,
                 "update lot set state = 'expired' where network_id = $1 and id = any($2::uuid[])",
-                (network, self._expired),
+                network,
+                self._expired,
             )
         if accounts:
             at = to_ms(self.now)
@@ -240,25 +245,24 @@ class OwnPosting:
 
     async def _insert(self, ids: Mapping[AccountKey, int]) -> None:
         connection, network, made = self.connection, self.network, self._made
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "insert into ledger_tx (network_id, id, kind, origin, payload, payload_hash, occurred_at, effective_at,"
             " recorded_at, guest_id, store_id, natural_key, reverses_id)"
             " select $1, id, kind, 'server', payload, hash, $2, $3, $3, guest, store, name, reverses"
             " from unnest($4::uuid[], $5::text[], $6::bytea[], $7::bytea[], $8::uuid[], $9::uuid[], $10::text[],"
             " $11::uuid[]) as t (id, kind, payload, hash, guest, store, name, reverses)",
-            (
-                network,
-                to_ms(self.now),
-                self.now,
-                [one.id for one in made],
-                [one.kind for one in made],
-                [one.payload for one in made],
-                [sha256(one.payload).digest() for one in made],
-                [one.guest for one in made],
-                [one.store for one in made],
-                [one.name for one in made],
-                [one.reverses for one in made],
-            ),
+            network,
+            to_ms(self.now),
+            self.now,
+            [one.id for one in made],
+            [one.kind for one in made],
+            [one.payload for one in made],
+            [sha256(one.payload).digest() for one in made],
+            [one.guest for one in made],
+            [one.store for one in made],
+            [one.name for one in made],
+            [one.reverses for one in made],
         )
         made_here = {
             (account.guest, lot.tx_id): lot.id for account in self.accounts.values() for lot in account.holdings.made
@@ -269,8 +273,10 @@ class OwnPosting:
             (one.id, _OTHER_LEG, ids[one.other], -one.amount, made_here.get((one.other.owner, one.id)))  # type: ignore[arg-type]
             for one in made
         ]
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)"
             " select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])",
-            (network, *(list(column) for column in zip(*rows, strict=True))),
+            network,
+            *(list(column) for column in zip(*rows, strict=True)),
         )

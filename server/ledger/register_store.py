@@ -17,7 +17,7 @@ from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.record import Record, handle_text
 from server.guests.admission import Admission, Admitted
 from server.kit.crypto import Vault
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.kit.feed import Change
 from server.ledger.posting import Posted
 
@@ -108,32 +108,35 @@ class PostgresRegisters:
         connection, network = self._at
         payloads = [_payload(one) for one in rows]
         of = [one.fact.claim.of for one in rows if one.fact.claim is not None]
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "insert into ledger_tx (network_id, id, kind, origin, payload, payload_hash, occurred_at, effective_at,"
             " recorded_at, guest_id, store_id, natural_key, reverses_id, flags)"
             " select $1, id, 'transfer', 'server', payload, hash, $2, effective_at, $3, guest, store,"
             " 'claim:' || claimed, claimed, flags"
             " from unnest($4::uuid[], $5::bytea[], $6::bytea[], $7::timestamptz[], $8::uuid[], $9::uuid[],"
             " $10::uuid[], $11::bigint[]) as t (id, payload, hash, effective_at, guest, store, claimed, flags)",
-            (
-                network,
-                to_ms(now),
-                now,
-                [one.fact.record.id for one in rows],
-                payloads,
-                [sha256(payload).digest() for payload in payloads],
-                [from_ms(one.fact.effective_at) for one in rows],
-                [one.fact.guest for one in rows],
-                [one.fact.record.store for one in rows],
-                of,
-                [one.flags for one in rows],
-            ),
+            network,
+            to_ms(now),
+            now,
+            [one.fact.record.id for one in rows],
+            payloads,
+            [sha256(payload).digest() for payload in payloads],
+            [from_ms(one.fact.effective_at) for one in rows],
+            [one.fact.guest for one in rows],
+            [one.fact.record.store for one in rows],
+            of,
+            [one.flags for one in rows],
         )
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "update exception e set state = 'resolved', resolved_at = $2, resolution_tx = t.resolution"
             " from unnest($3::uuid[], $4::uuid[]) as t (tx, resolution)"
             " where e.network_id = $1 and e.tx_id = t.tx and e.kind = 'UNKNOWN_GUEST' and e.state = 'open'",
-            (network, now, of, [one.fact.record.id for one in rows]),
+            network,
+            now,
+            of,
+            [one.fact.record.id for one in rows],
         )
 
     async def changes(self, guests: Sequence[UUID], handles: Sequence[int]) -> list[Change]:

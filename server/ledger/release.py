@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.wire.v1.sync import PushedRecord, PushRequest, QuarantineReason
 from server.kit import incarnation
-from server.kit.db import Database, fetch, fetch_one, fetch_value
+from server.kit.db import Database, fetch, fetch_one, fetch_value, write
 from server.kit.errors import is_conflict, outage
 from server.ledger.attention import checked_note
 from server.ledger.awaiting import Ready
@@ -76,10 +76,14 @@ async def _post(
     pushed = [_pushed(one, tools, network) for one in rows]
     store = PostgresStore(connection, network, tools)
     push = PushRequest(network, named.device_id, life.id, named.epoch, 1, pushed, bytes(64))
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update quarantine set state = 'waiting_dependency', resolver = $3, note = $4 where network_id = $1"
         " and id = any($2::bigint[])",
-        (network, numbers, by, note),
+        network,
+        numbers,
+        by,
+        note,
     )
     ready, settled, condemned = await _sort(store, push, numbers, named.branch)
     unread = {one: detail for one, reason, detail in condemned if reason == named.reason}
@@ -174,31 +178,35 @@ async def _settle(
     now: datetime,
 ) -> None:
     """Say of rows that they are posted already, and of others what is wrong with them."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update quarantine set state = 'replayed', resolved_at = $3, private_sealed = null"
         " where network_id = $1 and id = any($2::bigint[])",
-        (network, list(settled), now),
+        network,
+        list(settled),
+        now,
     )
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update quarantine q set state = 'open', reason = t.reason, detail = t.detail"
         " from unnest($2::bigint[], $3::text[], $4::text[]) as t (id, reason, detail)"
         " where q.network_id = $1 and q.id = t.id",
-        (network, *([list(column) for column in zip(*condemned, strict=True)] or [[], [], []])),
+        network,
+        *([list(column) for column in zip(*condemned, strict=True)] or [[], [], []]),
     )
 
 
 async def _wait(connection: AsyncConnection, network: UUID, ready: Sequence[Ready]) -> None:
     """Let what needs a record that is not here wait for it, as that of a push does."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update quarantine q set reason = $4, waits_for = coalesce(t.of, q.waits_for)"
         " from unnest($2::bigint[], $3::uuid[]) as t (id, of)"
         " where q.network_id = $1 and q.id = t.id and q.state = 'waiting_dependency'",
-        (
-            network,
-            [one.number for one in ready],
-            [one.record.reverses_id if one.record.kind in RETURNS else None for one in ready],
-            QuarantineReason.WAITING_DEP.value,
-        ),
+        network,
+        [one.number for one in ready],
+        [one.record.reverses_id if one.record.kind in RETURNS else None for one in ready],
+        QuarantineReason.WAITING_DEP.value,
     )
 
 

@@ -15,7 +15,7 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.lots import Activity
 from loyalty_desk.domain.record import Record, Totals
 from server.kit.crypto import Vault
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.kit.turns import turn_sql
 from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
@@ -358,14 +358,17 @@ async def lock_guests(connection: AsyncConnection, network: UUID, guests: Iterab
     accounts = await _accounts_of(connection, network, wanted, "for no key update")
     missing = wanted - accounts.keys()
     if missing:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             """
             insert into account (network_id, kind, guest_id, unit)
             select $1, 'guest', guest_id, $3 from guest_state
             where network_id = $1 and guest_id = any($2::uuid[]) order by guest_id
             on conflict (network_id, kind, guest_id, store_id, unit) do nothing
             """,
-            (network, list(missing), UNIT),
+            network,
+            list(missing),
+            UNIT,
         )
         accounts = await _accounts_of(connection, network, wanted, "for no key update")
     await _add_lots(connection, network, accounts)
@@ -500,14 +503,18 @@ async def system_accounts(
     found = {AccountKey(AccountKind(row[0]), row[1]): row[2] for row in await fetch(connection, select, network, UNIT)}
     missing = [key for key in keys if key not in found]
     if missing:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             """
             insert into account (network_id, kind, store_id, unit)
             select $1, kind, store_id, $4 from unnest($2::text[], $3::uuid[]) as t (kind, store_id)
             order by kind, store_id
             on conflict (network_id, kind, guest_id, store_id, unit) do nothing
             """,
-            (network, [key.kind.value for key in missing], [key.owner for key in missing], UNIT),
+            network,
+            [key.kind.value for key in missing],
+            [key.owner for key in missing],
+            UNIT,
         )
         rows = await fetch(connection, select, network, UNIT)
         found = {AccountKey(AccountKind(row[0]), row[1]): row[2] for row in rows}

@@ -25,7 +25,7 @@ from loyalty_desk.domain.record import ExceptionKind, Record
 from loyalty_desk.domain.uses import PROGRAM, CounterKey, counted, counts
 from loyalty_desk.wire.v1.payloads import read_record
 from server.kit import feed
-from server.kit.db import Database, fetch
+from server.kit.db import Database, fetch, write
 from server.kit.errors import is_outage
 from server.ledger import counting, storing
 from server.ledger.overruns import Gave, exceeded, with_exceeded
@@ -129,7 +129,7 @@ class Repricer:
         """Price up to `limit` queued sales of a network again and return how many there were."""
         async with self._db.begin(network) as connection:
             # A plan kept from when the queue was short reads all of a long one.
-            await connection.exec_driver_sql("set local plan_cache_mode = force_custom_plan")
+            await write(connection, "set local plan_cache_mode = force_custom_plan")
             rows = await fetch(
                 connection,
                 """
@@ -180,9 +180,11 @@ class Repricer:
                 raised = with_exceeded(raised, await exceeded(connection, network, found.gave))
             if raised:
                 await storing.insert_raised(connection, network, None, raised)
-            await connection.exec_driver_sql(
+            await write(
+                connection,
                 "delete from reprice_queue where network_id = $1 and tx_id = any($2::uuid[])",
-                (network, [one.id for one in queued]),
+                network,
+                [one.id for one in queued],
             )
             if counters:
                 await feed.record(connection, network, counters)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.clock import from_ms, to_ms
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.kit.errors import outage, sqlstate
 from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
@@ -91,27 +91,27 @@ async def store_head(
     totals = (row.totals.count, row.totals.earned, row.totals.redeemed)
     if old_head is None:
         parent_epoch, parent_head = parent or (None, None)
-        done = await connection.exec_driver_sql(
-            """
+        done = await write(
+            connection, """
             insert into device_epoch (network_id, device_id, epoch, branch, head_seq, head_hash, count, cum_count,
                 cum_earned, cum_redeemed, parent_epoch, parent_head, forked_at, opened_reason)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
             on conflict (network_id, device_id, epoch, branch) do nothing
             """,
-            (network, device, epoch, row.branch.number, row.branch.head_seq, row.branch.head_hash, row.count, *totals,
-             parent_epoch, parent_head, forked_at, opened_reason),
+            network, device, epoch, row.branch.number, row.branch.head_seq, row.branch.head_hash, row.count, *totals,
+             parent_epoch, parent_head, forked_at, opened_reason,
         )  # fmt: skip
     else:
-        done = await connection.exec_driver_sql(
-            """
+        done = await write(
+            connection, """
             update device_epoch set head_seq = $6, head_hash = $7, count = $8, cum_count = $9, cum_earned = $10,
                 cum_redeemed = $11
             where network_id = $1 and device_id = $2 and epoch = $3 and branch = $4 and head_seq = $5
             """,
-            (network, device, epoch, row.branch.number, old_head, row.branch.head_seq, row.branch.head_hash, row.count,
-             *totals),
+            network, device, epoch, row.branch.number, old_head, row.branch.head_seq, row.branch.head_hash, row.count,
+             *totals,
         )  # fmt: skip
-    return bool(done.rowcount == 1)
+    return done == 1
 
 
 async def insert_postings(
@@ -176,19 +176,18 @@ async def insert_entries(
         for position, leg in enumerate(one.legs)
     ]
     if rows:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             """
             insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)
             select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])
             """,
-            (
-                network,
-                [tx_id for tx_id, *_ in rows],
-                [leg for _, leg, *_ in rows],
-                [account for _, _, account, _, _ in rows],
-                [amount for *_, amount, _ in rows],
-                [lot for *_, lot in rows],
-            ),
+            network,
+            [tx_id for tx_id, *_ in rows],
+            [leg for _, leg, *_ in rows],
+            [account for _, _, account, _, _ in rows],
+            [amount for *_, amount, _ in rows],
+            [lot for *_, lot in rows],
         )
 
 
@@ -200,7 +199,8 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
     oldest = to_ms(now - OLDEST)
     made = [(one.account_id, lot) for one in guests for lot in one.holdings.made]
     if made:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             """
             insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
                 own_expiry, granted_at, state)
@@ -213,25 +213,24 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
                 as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry,
                     granted_at)
             """,
-            (
-                network,
-                [lot.id for _, lot in made],
-                [account for account, _ in made],
-                [lot.tx_id for _, lot in made],
-                [lot.amount for _, lot in made],
-                [lot.remaining for _, lot in made],
-                [from_ms(lot.earned_at) for _, lot in made],
-                [_moment(lot.expires_at) for _, lot in made],
-                [_moment(lot.usable_at) for _, lot in made],
-                [lot.held for _, lot in made],
-                [lot.own_expiry for _, lot in made],
-                [from_ms(max(lot.earned_at, oldest)) if lot.of_check else None for _, lot in made],
-            ),
+            network,
+            [lot.id for _, lot in made],
+            [account for account, _ in made],
+            [lot.tx_id for _, lot in made],
+            [lot.amount for _, lot in made],
+            [lot.remaining for _, lot in made],
+            [from_ms(lot.earned_at) for _, lot in made],
+            [_moment(lot.expires_at) for _, lot in made],
+            [_moment(lot.usable_at) for _, lot in made],
+            [lot.held for _, lot in made],
+            [lot.own_expiry for _, lot in made],
+            [from_ms(max(lot.earned_at, oldest)) if lot.of_check else None for _, lot in made],
         )
     fresh = {lot.id for _, lot in made}
     older = [lot for one in guests for lot in one.holdings.touched.values() if lot.id not in fresh]
     if older:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             """
             update lot set remaining = t.remaining, expires_at = t.expires_at,
                 state = case when t.remaining > 0 then lot.state when lot.state = 'held' then 'reversed'
@@ -239,45 +238,47 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
             from unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) as t (id, remaining, expires_at)
             where lot.network_id = $1 and lot.id = t.id
             """,
-            (
-                network,
-                [lot.id for lot in older],
-                [lot.remaining for lot in older],
-                [_moment(lot.expires_at) for lot in older],
-            ),
+            network,
+            [lot.id for lot in older],
+            [lot.remaining for lot in older],
+            [_moment(lot.expires_at) for lot in older],
         )
     uses: dict[tuple[UUID, UUID], int] = {}
     for one in guests:
         for use in one.holdings.used:
             uses[use.tx_id, use.lot_id] = uses.get((use.tx_id, use.lot_id), 0) + use.amount
     if uses:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             """
             insert into lot_use (network_id, tx_id, lot_id, amount)
             select $1, * from unnest($2::uuid[], $3::uuid[], $4::bigint[])
             """,
-            (network, [tx for tx, _ in uses], [lot for _, lot in uses], list(uses.values())),
+            network,
+            [tx for tx, _ in uses],
+            [lot for _, lot in uses],
+            list(uses.values()),
         )
 
 
 async def store_guests(connection: AsyncConnection, network: UUID, rows: Sequence[GuestChange]) -> None:
     """Write guests' accounts and states."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         """
         update account set posted = account.posted + t.moved, debt = t.debt, activity = t.activity::jsonb,
             version = account.version + 1
         from unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) as t (id, moved, debt, activity)
         where account.network_id = $1 and account.id = t.id
         """,
-        (
-            network,
-            [one.account.account_id for one in rows],
-            [one.moved for one in rows],
-            [one.account.holdings.debt for one in rows],
-            [json.dumps(one.account.holdings.activity.spans) for one in rows],
-        ),
+        network,
+        [one.account.account_id for one in rows],
+        [one.moved for one in rows],
+        [one.account.holdings.debt for one in rows],
+        [json.dumps(one.account.holdings.activity.spans) for one in rows],
     )
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         """
         update guest_state set tier = t.tier, points = t.points, spend = t.spend, visits = t.visits, earned = t.earned,
             visits_ever = guest_state.visits_ever + (t.visits - guest_state.visits), first_visit = t.first_visit,
@@ -286,17 +287,15 @@ async def store_guests(connection: AsyncConnection, network: UUID, rows: Sequenc
             $9::text[]) as t (guest_id, tier, points, spend, visits, earned, first_visit, next_expiries)
         where guest_state.network_id = $1 and guest_state.guest_id = t.guest_id
         """,
-        (
-            network,
-            [one.account.guest for one in rows],
-            [one.account.state.tier for one in rows],
-            [one.points for one in rows],
-            [one.account.state.spend for one in rows],
-            [one.account.state.visits for one in rows],
-            [one.account.state.earned for one in rows],
-            [_date(one.account.state.first_visit) for one in rows],
-            [json.dumps(one.next_expiries) for one in rows],
-        ),
+        network,
+        [one.account.guest for one in rows],
+        [one.account.state.tier for one in rows],
+        [one.points for one in rows],
+        [one.account.state.spend for one in rows],
+        [one.account.state.visits for one in rows],
+        [one.account.state.earned for one in rows],
+        [_date(one.account.state.first_visit) for one in rows],
+        [json.dumps(one.next_expiries) for one in rows],
     )
 
 
@@ -304,7 +303,8 @@ async def insert_quarantined(
     connection: AsyncConnection, network: UUID, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]
 ) -> None:
     """Store what is not posted; what is stored already stays as it is."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         """
         insert into quarantine (network_id, device_id, epoch, branch, seq, record_id, raw, raw_hash, hash, prev_hash,
             reason, detail, private_sealed, waits_for, state)
@@ -315,22 +315,20 @@ async def insert_quarantined(
             as t (seq, record_id, raw, raw_hash, hash, prev_hash, reason, detail, private_sealed, waits_for)
         on conflict (network_id, device_id, epoch, seq, raw_hash) do nothing
         """,
-        (
-            network,
-            device,
-            epoch,
-            branch,
-            [one.seq for one in rows],
-            [one.record_id for one in rows],
-            [one.raw for one in rows],
-            [one.raw_hash for one in rows],
-            [one.hash for one in rows],
-            [one.prev for one in rows],
-            [one.reason for one in rows],
-            [one.detail for one in rows],
-            [one.private_sealed for one in rows],
-            [one.waits_for for one in rows],
-        ),
+        network,
+        device,
+        epoch,
+        branch,
+        [one.seq for one in rows],
+        [one.record_id for one in rows],
+        [one.raw for one in rows],
+        [one.raw_hash for one in rows],
+        [one.hash for one in rows],
+        [one.prev for one in rows],
+        [one.reason for one in rows],
+        [one.detail for one in rows],
+        [one.private_sealed for one in rows],
+        [one.waits_for for one in rows],
     )
 
 
@@ -343,7 +341,8 @@ async def settle_waiting(
     now: datetime,
 ) -> None:
     """Say of rows of quarantine that they are posted, that they never can be and why, or what they wait for now."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         """
         update quarantine q set state = case when t.reason is null then 'replayed' else 'open' end,
             resolved_at = case when t.reason is null then $2::timestamptz end,
@@ -352,19 +351,20 @@ async def settle_waiting(
         from unnest($3::bigint[], $4::text[], $5::text[]) as t (id, reason, detail)
         where q.network_id = $1 and q.id = t.id and q.state in ('waiting_dependency', 'open')
         """,
-        (
-            network,
-            now,
-            [*settled, *(number for number, _, _ in condemned)],
-            [*(None for _ in settled), *(reason for _, reason, _ in condemned)],
-            [*(None for _ in settled), *(detail for _, _, detail in condemned)],
-        ),
+        network,
+        now,
+        [*settled, *(number for number, _, _ in condemned)],
+        [*(None for _ in settled), *(reason for _, reason, _ in condemned)],
+        [*(None for _ in settled), *(detail for _, _, detail in condemned)],
     )
     if postponed:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "update quarantine q set waits_for = t.waits_for from unnest($2::bigint[], $3::uuid[]) as t (id, waits_for)"
             " where q.network_id = $1 and q.id = t.id and q.state in ('waiting_dependency', 'open')",
-            (network, [number for number, _ in postponed], [of for _, of in postponed]),
+            network,
+            [number for number, _ in postponed],
+            [of for _, of in postponed],
         )
 
 
@@ -372,7 +372,8 @@ async def insert_raised(
     connection: AsyncConnection, network: UUID, device: UUID | None, rows: Sequence[RaisedRow]
 ) -> None:
     """Store exceptions; one kind once for a transaction."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         """
         insert into exception (network_id, kind, tx_id, account_id, device_id, facts, severity)
         select $1, kind, tx_id, account_id, $2, facts::jsonb, severity
@@ -380,26 +381,26 @@ async def insert_raised(
             as t (kind, tx_id, account_id, facts, severity)
         on conflict (network_id, kind, tx_id) do nothing
         """,
-        (
-            network,
-            device,
-            [one.kind for one in rows],
-            [one.tx_id for one in rows],
-            [one.account_id for one in rows],
-            [json.dumps(dict(one.facts)) for one in rows],
-            [one.severity for one in rows],
-        ),
+        network,
+        device,
+        [one.kind for one in rows],
+        [one.tx_id for one in rows],
+        [one.account_id for one in rows],
+        [json.dumps(dict(one.facts)) for one in rows],
+        [one.severity for one in rows],
     )
 
 
 async def queue_repricing(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> None:
     """Remember sales that are to be priced again after they are acknowledged."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         """
         insert into reprice_queue (network_id, tx_id) select $1, * from unnest($2::uuid[])
         on conflict (network_id, tx_id) do nothing
         """,
-        (network, list(ids)),
+        network,
+        list(ids),
     )
 
 
@@ -409,7 +410,8 @@ async def move_system_accounts(connection: AsyncConnection, network: UUID, moved
     Raises `ApiError` 503 where a sum no longer fits: that says nothing about the records at hand, so none is to blame.
     """
     try:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             """
             with mine as (
                 select a.id from account a where a.network_id = $1 and a.id = any($2::bigint[]) order by a.id
@@ -419,7 +421,9 @@ async def move_system_accounts(connection: AsyncConnection, network: UUID, moved
             from unnest($2::bigint[], $3::bigint[]) as t (id, moved)
             where account.network_id = $1 and account.id = t.id and t.id in (select id from mine)
             """,
-            (network, list(moved), list(moved.values())),
+            network,
+            list(moved),
+            list(moved.values()),
         )
     except DBAPIError as error:
         if sqlstate(error) != _OUT_OF_RANGE:

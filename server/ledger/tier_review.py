@@ -31,7 +31,7 @@ from loyalty_desk.domain.tiers import (
     window_start,
 )
 from server.kit import feed
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.ledger import repository
 from server.ledger.own import Render
 
@@ -243,52 +243,49 @@ async def _write(
 ) -> None:
     kept = [one for one in outcomes if one.kept_until is not None]
     if kept:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "insert into tier_grant (network_id, id, guest_id, tier, since, until, reason)"
             " select $1, id, guest, tier, $2, until, $3"
             " from unnest($4::uuid[], $5::uuid[], $6::text[], $7::timestamptz[]) as t (id, guest, tier, until)"
             " on conflict (network_id, id) do nothing",
-            (
-                network,
-                now,
-                KEPT,
-                [derived_id(network, f"kept:{one.guest}:{one.tier}:{one.kept_until:%Y-%m-%d}") for one in kept],
-                [one.guest for one in kept],
-                [one.tier for one in kept],
-                [one.kept_until for one in kept],
-            ),
+            network,
+            now,
+            KEPT,
+            [derived_id(network, f"kept:{one.guest}:{one.tier}:{one.kept_until:%Y-%m-%d}") for one in kept],
+            [one.guest for one in kept],
+            [one.tier for one in kept],
+            [one.kept_until for one in kept],
         )
     rows = [(one.guest, row) for one in outcomes for row in one.changes]
     if rows:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "insert into tier_change (network_id, guest_id, at, before, after, cause, measured) select $1, * from"
             " unnest($2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::bigint[])"
             " on conflict (network_id, guest_id, at, after) do nothing",
-            (
-                network,
-                [guest for guest, _ in rows],
-                [row.at for _, row in rows],
-                [row.before for _, row in rows],
-                [row.after for _, row in rows],
-                [row.cause for _, row in rows],
-                [row.measured for _, row in rows],
-            ),
+            network,
+            [guest for guest, _ in rows],
+            [row.at for _, row in rows],
+            [row.before for _, row in rows],
+            [row.after for _, row in rows],
+            [row.cause for _, row in rows],
+            [row.measured for _, row in rows],
         )
     if changed:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "update guest_state s set tier = t.tier, tier_until = t.until, tier_manual = t.manual, spend = t.spend,"
             " visits = t.visits, earned = t.earned"
             " from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::boolean[], $6::bigint[], $7::bigint[],"
             " $8::bigint[]) as t (guest, tier, until, manual, spend, visits, earned)"
             " where s.network_id = $1 and s.guest_id = t.guest",
-            (
-                network,
-                [one.guest for one in changed],
-                [one.tier for one in changed],
-                [one.until for one in changed],
-                [one.is_manual for one in changed],
-                [one.spend for one in changed],
-                [one.visits for one in changed],
-                [one.earned for one in changed],
-            ),
+            network,
+            [one.guest for one in changed],
+            [one.tier for one in changed],
+            [one.until for one in changed],
+            [one.is_manual for one in changed],
+            [one.spend for one in changed],
+            [one.visits for one in changed],
+            [one.earned for one in changed],
         )

@@ -16,6 +16,7 @@ from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.private_fields import Private
 from loyalty_desk.domain.record import Record
 from server.kit.crypto import Vault
+from server.kit.db import write
 
 # No till lets a manager write so much; what is longer is cut.
 MOST = 1_000
@@ -57,37 +58,41 @@ def words_of(record: Record, private: bytes | None) -> tuple[Words | None, str]:
 async def keep(connection: AsyncConnection, network: UUID, vault: Vault, rows: Iterable[Words]) -> None:
     """Keep words sealed, but none about a guest who has been erased; to be called with the guests locked."""
     for one in rows:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "insert into words (network_id, tx_id, guests, sealed) select $1, $2, $3::uuid[], $4"
             " where not exists (select 1 from guest_state where network_id = $1 and guest_id = any($3::uuid[])"
             " and deleted)",
-            (network, one.tx, list(one.guests), vault.seal_secret(network, _name(one.tx), one.text.encode())),
+            network,
+            one.tx,
+            list(one.guests),
+            vault.seal_secret(network, _name(one.tx), one.text.encode()),
         )
 
 
 async def forget(connection: AsyncConnection, network: UUID, guests: Sequence[UUID]) -> None:
     """Delete all words about any of these guests, also those beside records that are set aside and may name them."""
-    await connection.exec_driver_sql(
-        "delete from words where network_id = $1 and guests && $2::uuid[]", (network, list(guests))
-    )
+    await write(connection, "delete from words where network_id = $1 and guests && $2::uuid[]", network, list(guests))
     # Whether it can be read or not: a record spells whom it names in one way.
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update quarantine set private_sealed = null where network_id = $1 and private_sealed is not null"
         " and exists (select 1 from unnest($2::uuid[]) as g (id) where position(convert_to(g.id::text, 'UTF8') in raw)"
         " > 0)",
-        (network, list(guests)),
+        network,
+        list(guests),
     )
 
 
 async def forget_again(connection: AsyncConnection, network: UUID) -> int:
     """Delete words beside records that were set aside after a guest whom they name was erased; return how many."""
-    done = await connection.exec_driver_sql(
+    return await write(
+        connection,
         "update quarantine q set private_sealed = null where q.network_id = $1 and q.private_sealed is not null"
         " and exists (select 1 from guest_state s where s.network_id = $1 and s.deleted"
         " and position(convert_to(s.guest_id::text, 'UTF8') in q.raw) > 0)",
-        (network,),
+        network,
     )
-    return int(done.rowcount)
 
 
 def opened(vault: Vault, network: UUID, sealed: Mapping[UUID, bytes]) -> dict[UUID, str]:

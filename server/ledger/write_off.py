@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.ledger.own import OwnPosting, Render
 from server.ledger.posting import AccountKey, AccountKind
 
@@ -83,11 +83,15 @@ async def write_off_due(
                 guest, f"write_off:{one.tx}", "write_off", one.points, AccountKey(kind, one.store), {"of": str(one.tx)}
             )
     if done:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "update exception e set state = 'resolved', resolved_at = $4, resolution_tx = t.resolution"
             " from unnest($2::uuid[], $3::uuid[]) as t (tx, resolution)"
             " where e.network_id = $1 and e.tx_id = t.tx and e.kind = 'OVERDRAFT' and e.state = 'open'",
-            (network, list(done), list(done.values()), now),
+            network,
+            list(done),
+            list(done.values()),
+            now,
         )
     return guests[-1], await posting.write(render)
 

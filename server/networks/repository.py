@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch, fetch_one
+from server.kit.db import fetch, fetch_one, write
 from server.kit.turns import take_turn
 
 
@@ -52,18 +52,17 @@ class SigningKey:
 
 
 async def insert_network(connection: AsyncConnection, network: Network) -> None:
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into network (network_id, name, kind, currency, zone, root_pub, recovery_pub)"
         " values ($1, $2, $3, $4, $5, $6, $7)",
-        (
-            network.id,
-            network.name,
-            network.kind,
-            network.currency,
-            network.zone,
-            network.root_pub,
-            network.recovery_pub,
-        ),
+        network.id,
+        network.name,
+        network.kind,
+        network.currency,
+        network.zone,
+        network.root_pub,
+        network.recovery_pub,
     )
 
 
@@ -79,17 +78,16 @@ async def network(connection: AsyncConnection, network_id: UUID) -> Network | No
 
 
 async def insert_stores(connection: AsyncConnection, network_id: UUID, stores: Sequence[Store]) -> None:
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into store (network_id, id, name, zone, currency, profile)"
         " select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])",
-        (
-            network_id,
-            [store.id for store in stores],
-            [store.name for store in stores],
-            [store.zone for store in stores],
-            [store.currency for store in stores],
-            [store.profile for store in stores],
-        ),
+        network_id,
+        [store.id for store in stores],
+        [store.name for store in stores],
+        [store.zone for store in stores],
+        [store.currency for store in stores],
+        [store.profile for store in stores],
     )
 
 
@@ -123,13 +121,17 @@ async def put_profile(
     connection: AsyncConnection, network_id: UUID, name: str, settings: dict[str, Any], now: datetime | None = None
 ) -> None:
     """Write a profile, and keep what held until `now` (the database's own clock where it is None)."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "with past as (insert into profile_past (network_id, name, replaced_at, settings)"
         " select network_id, name, coalesce($4::timestamptz, now()), settings from profile"
         " where network_id = $1 and name = $2 and settings <> $3::text::jsonb)"
         " insert into profile (network_id, name, settings) values ($1, $2, $3::text::jsonb)"
         " on conflict (network_id, name) do update set settings = excluded.settings",
-        (network_id, name, json.dumps(settings), now),
+        network_id,
+        name,
+        json.dumps(settings),
+        now,
     )
 
 
@@ -159,10 +161,16 @@ async def profiles(connection: AsyncConnection, network_id: UUID, names: Sequenc
 
 
 async def insert_signing_key(connection: AsyncConnection, network_id: UUID, key: SigningKey) -> None:
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into signing_key (network_id, kid, public, private_sealed, not_before, not_after)"
         " values ($1, $2, $3, $4, $5, $6)",
-        (network_id, key.kid, key.public, key.private_sealed, key.not_before, key.not_after),
+        network_id,
+        key.kid,
+        key.public,
+        key.private_sealed,
+        key.not_before,
+        key.not_after,
     )
 
 
@@ -197,18 +205,25 @@ async def signing_keys(connection: AsyncConnection, network_id: UUID) -> list[Si
 
 
 async def revoke_signing_key(connection: AsyncConnection, network_id: UUID, kid: int, at: datetime) -> None:
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update signing_key set revoked_at = $3 where network_id = $1 and kid = $2 and revoked_at is null",
-        (network_id, kid, at),
+        network_id,
+        kid,
+        at,
     )
 
 
 async def insert_keyset(
     connection: AsyncConnection, network_id: UUID, version: int, document: bytes, sig: bytes
 ) -> None:
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into keyset (network_id, version, document, sig) values ($1, $2, $3, $4)",
-        (network_id, version, document, sig),
+        network_id,
+        version,
+        document,
+        sig,
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch_value
+from server.kit.db import fetch_value, write
 from server.kit.turns import take_turn
 
 
@@ -19,9 +19,14 @@ async def insert(
     connection: AsyncConnection, network: UUID, version: int, content: bytes, digest: bytes, by: UUID | None
 ) -> None:
     """Store a version, which never changes."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into program (network_id, version, bytes, hash, published_by) values ($1, $2, $3, $4, $5)",
-        (network, version, content, digest, by),
+        network,
+        version,
+        content,
+        digest,
+        by,
     )
 
 

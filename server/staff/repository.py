@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch, fetch_one, fetch_value
+from server.kit.db import fetch, fetch_one, fetch_value, write
 
 _STAFF = "select id, name, role, stores, pin_hash from staff where network_id = $1 and state = 'active'"
 
@@ -40,11 +40,17 @@ class SessionRow:
 
 async def put(connection: AsyncConnection, network: UUID, member: StaffMember) -> None:
     """Add or change somebody; without a PIN an earlier one stays."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into staff (network_id, id, name, role, stores, pin_hash) values ($1, $2, $3, $4, $5, $6)"
         " on conflict (network_id, id) do update set name = excluded.name, role = excluded.role,"
         " stores = excluded.stores, pin_hash = coalesce(excluded.pin_hash, staff.pin_hash), state = 'active'",
-        (network, member.id, member.name, member.role, list(member.stores), member.pin_hash),
+        network,
+        member.id,
+        member.name,
+        member.role,
+        list(member.stores),
+        member.pin_hash,
     )
 
 
@@ -70,11 +76,16 @@ async def put_login(
     connection: AsyncConnection, network: UUID, login: str, staff: UUID, password_hash: str, now: datetime
 ) -> None:
     """Give somebody a login, their only one."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into staff_login (network_id, login, staff_id, password_hash, changed_at) values ($1, $2, $3, $4, $5)"
         " on conflict (network_id, staff_id) do update set login = excluded.login,"
         " password_hash = excluded.password_hash, changed_at = excluded.changed_at",
-        (network, login, staff, password_hash, now),
+        network,
+        login,
+        staff,
+        password_hash,
+        now,
     )
 
 
@@ -101,10 +112,16 @@ async def insert_session(
     expires_at: datetime,
 ) -> None:
     """Begin a session."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into staff_session (network_id, id, staff_id, refresh_hash, issued_at, expires_at)"
         " values ($1, $2, $3, $4, $5, $6)",
-        (network, session, staff, refresh_hash, now, expires_at),
+        network,
+        session,
+        staff,
+        refresh_hash,
+        now,
+        expires_at,
     )
 
 
@@ -127,9 +144,13 @@ async def turn_session(
     connection: AsyncConnection, network: UUID, session: UUID, refresh_hash: bytes, expires_at: datetime
 ) -> None:
     """Let a session go on with another secret."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update staff_session set refresh_hash = $3, expires_at = $4 where network_id = $1 and id = $2",
-        (network, session, refresh_hash, expires_at),
+        network,
+        session,
+        refresh_hash,
+        expires_at,
     )
 
 
@@ -147,17 +168,23 @@ async def role_in_session(connection: AsyncConnection, network: UUID, session: U
 
 async def end_session(connection: AsyncConnection, network: UUID, session: UUID, now: datetime) -> None:
     """End a session; one that is over stays as it is."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update staff_session set ended_at = $3 where network_id = $1 and id = $2 and ended_at is null",
-        (network, session, now),
+        network,
+        session,
+        now,
     )
 
 
 async def end_sessions(connection: AsyncConnection, network: UUID, staff: UUID, now: datetime) -> None:
     """End all sessions of somebody."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update staff_session set ended_at = $3 where network_id = $1 and staff_id = $2 and ended_at is null",
-        (network, staff, now),
+        network,
+        staff,
+        now,
     )
 
 

@@ -18,7 +18,7 @@ from loyalty_desk.domain.record import ExceptionKind
 from loyalty_desk.wire.v1.sync import Block, FeedTable
 from server.kit import feed, incarnation
 from server.kit.crypto import Vault
-from server.kit.db import fetch, fetch_value
+from server.kit.db import fetch, fetch_value, write
 from server.kit.ground import Ground
 from server.ledger.lease_store import PostgresLeases
 from server.ledger.leases import LeaseStore
@@ -272,9 +272,11 @@ class PostgresSyncStore:
 
     async def mark_cloned(self, device: UUID) -> None:
         """Let a till that is active be cloned from now on."""
-        await self._connection.exec_driver_sql(
+        await write(
+            self._connection,
             "update device set state = 'cloned' where network_id = $1 and id = $2 and state = 'active'",
-            (self._network, device),
+            self._network,
+            device,
         )
 
     async def life_claims(self, since: datetime) -> list[LifeClaim]:
@@ -289,11 +291,16 @@ class PostgresSyncStore:
 
     async def put_life_claim(self, claim: LifeClaim) -> None:
         """Remember that a till says so."""
-        await self._connection.exec_driver_sql(
+        await write(
+            self._connection,
             "insert into life_claim (network_id, device_id, incarnation, at, ended) values ($1, $2, $3, $4, $5)"
             " on conflict (network_id, device_id, incarnation) do update"
             " set at = excluded.at, ended = life_claim.ended or excluded.ended",
-            (self._network, claim.device, claim.life, claim.at, claim.ended),
+            self._network,
+            claim.device,
+            claim.life,
+            claim.at,
+            claim.ended,
         )
 
     async def signing_key(self, now: datetime) -> tuple[int, Ed25519PrivateKey]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch, fetch_one
+from server.kit.db import fetch, fetch_one, write
 
 _COLUMNS = "id, name, store_id, token_hash, made_at, last_used, revoked_at"
 
@@ -28,10 +28,17 @@ class System:
 
 async def insert(connection: AsyncConnection, network: UUID, system: System, by: UUID | None) -> None:
     """Store a system."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into api_token (network_id, id, name, store_id, token_hash, made_at, made_by)"
         " values ($1, $2, $3, $4, $5, $6, $7)",
-        (network, system.id, system.name, system.store, system.token_hash, system.made_at, by),
+        network,
+        system.id,
+        system.name,
+        system.store,
+        system.token_hash,
+        system.made_at,
+        by,
     )
 
 
@@ -58,17 +65,23 @@ async def every(connection: AsyncConnection, network: UUID) -> list[System]:
 
 async def revoke(connection: AsyncConnection, network: UUID, system: UUID, at: datetime) -> bool:
     """End a token; False where there is none that is alive."""
-    done = await connection.exec_driver_sql(
+    done = await write(
+        connection,
         "update api_token set revoked_at = $3 where network_id = $1 and id = $2 and revoked_at is null",
-        (network, system, at),
+        network,
+        system,
+        at,
     )
-    return bool(done.rowcount == 1)
+    return done == 1
 
 
 async def seen(connection: AsyncConnection, network: UUID, system: UUID, day: datetime) -> None:
     """Remember on which day a token was used last."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update api_token set last_used = $3 where network_id = $1 and id = $2"
         " and (last_used is null or last_used < $3)",
-        (network, system, day),
+        network,
+        system,
+        day,
     )

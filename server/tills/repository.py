@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch, fetch_one, fetch_value
+from server.kit.db import fetch, fetch_one, fetch_value, write
 
 _PAIRING = "select id, store_id, state, expires_at, device_id, nonce from pairing where network_id = $1"
 
@@ -64,9 +64,14 @@ async def insert_pairing(
     connection: AsyncConnection, network: UUID, pairing: UUID, store: UUID, code_hash: bytes, expires_at: datetime
 ) -> None:
     """Store a new code by its hash."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into pairing (network_id, id, store_id, code_hash, expires_at) values ($1, $2, $3, $4, $5)",
-        (network, pairing, store, code_hash, expires_at),
+        network,
+        pairing,
+        store,
+        code_hash,
+        expires_at,
     )
 
 
@@ -87,34 +92,43 @@ async def lock_pairing_of(connection: AsyncConnection, network: UUID, code_hash:
 
 async def start_pairing(connection: AsyncConnection, network: UUID, number: UUID, device: UUID, nonce: bytes) -> None:
     """Note which till has shown a code."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update pairing set state = 'started', device_id = $3, nonce = $4 where network_id = $1 and id = $2",
-        (network, number, device, nonce),
+        network,
+        number,
+        device,
+        nonce,
     )
 
 
 async def set_pairing(connection: AsyncConnection, network: UUID, number: UUID, state: str) -> None:
     """Move a pairing on."""
-    await connection.exec_driver_sql(
-        "update pairing set state = $3 where network_id = $1 and id = $2", (network, number, state)
-    )
+    await write(connection, "update pairing set state = $3 where network_id = $1 and id = $2", network, number, state)
 
 
 async def insert_pending(
     connection: AsyncConnection, network: UUID, device: UUID, store: UUID, name: str, pubkey: bytes
 ) -> None:
     """Store a till that nobody has confirmed yet."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into device (network_id, id, store_id, name, pubkey, state) values ($1, $2, $3, $4, $5, 'pending')",
-        (network, device, store, name, pubkey),
+        network,
+        device,
+        store,
+        name,
+        pubkey,
     )
 
 
 async def void_pending(connection: AsyncConnection, network: UUID, device: UUID) -> None:
     """End a till that nobody has confirmed."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update device set state = 'void', token_hash = null where network_id = $1 and id = $2 and state = 'pending'",
-        (network, device),
+        network,
+        device,
     )
 
 
@@ -181,10 +195,13 @@ async def lock_state(connection: AsyncConnection, network: UUID, device: UUID) -
 
 async def set_state(connection: AsyncConnection, network: UUID, device: UUID, state: str) -> None:
     """Set a till's state, and when it was revoked."""
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "update device set state = $3, revoked_at = case when $3 = 'revoked' then now() end"
         " where network_id = $1 and id = $2",
-        (network, device, state),
+        network,
+        device,
+        state,
     )
 
 
