@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.program import Program
 from server.guests import service as guests
+from server.guests.admission import admit
 from server.kit.crypto import Vault
 from server.kit.db import Database, fetch, fetch_one, fetch_value, write
 from server.kit.feed import Change
 from server.ledger.shelf import ProgramShelf
+from server.ledger.store import Tools
 
 PAGE = 200
 
@@ -31,6 +33,17 @@ class Bench:
     async def render(self, connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[Change]:
         """Return guests as tills will get them."""
         return await guests.changes(connection, network, self.vault, ids)
+
+    @property
+    def tools(self) -> Tools:
+        """Return what a posting needs."""
+
+        async def rows(
+            connection: AsyncConnection, network: UUID, ids: Sequence[UUID], handles: Sequence[int]
+        ) -> list[Change]:
+            return await guests.changes(connection, network, self.vault, ids, handles)
+
+        return Tools(self.vault, rows, self.shelf.find, admit)
 
     async def program(self, connection: AsyncConnection, network: UUID) -> Program | None:
         """Return the program in force."""

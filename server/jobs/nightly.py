@@ -21,6 +21,7 @@ from server.ledger import words
 from server.ledger.attention import put_forward
 from server.ledger.expiry import expire_due, show_points
 from server.ledger.guard_store import forget_unproved
+from server.ledger.taking_up import take_up_left
 from server.ledger.tier_review import review_tiers
 from server.ledger.write_off import write_off_due
 
@@ -31,7 +32,7 @@ _BETWEEN_TRIES_S = 0.2
 
 @dataclass(slots=True)
 class Worked:
-    """What a run has done: entries posted, guests whose figures changed, records put before a person."""
+    """What a run has done: entries posted, guests whose figures changed, records put before a person or taken up."""
 
     expired: int = 0
     birthdays: int = 0
@@ -39,6 +40,7 @@ class Worked:
     tiers: int = 0
     shown: int = 0
     put_forward: int = 0
+    taken_up: int = 0
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {count}" for name, count in asdict(self).items())
@@ -70,6 +72,7 @@ async def run_jobs(bench: Bench, network: UUID, now: datetime) -> Worked:
     made.birthdays = await go_through(bench, network, "birthdays", period, now, birthdays)
     made.written_off = await go_through(bench, network, "write_offs", period, now, write_offs)
     made.tiers = await go_through(bench, network, "tiers", period, now, tiers)
+    made.taken_up = await take_up_left(bench.db, network, bench.tools, now)
     made.put_forward = await _until_none(bench, network, lambda c: put_forward(c, network, now))
     await _until_none(bench, network, lambda c: words.forget_again(c, network))
     await _until_none(bench, network, lambda c: forget_unproved(c, network, now))

@@ -2,6 +2,8 @@
 
 A return is posted behind its sale, whichever till either comes from and in whatever order they arrive. Whoever posts a
 sale takes up what waited for it; whoever brings a return posts alone in its network, so neither can miss the other.
+Nobody honest has many records wait for one: beyond `MOST_AT_ONCE` they wait on for the jobs (`taking_up.take_up_left`),
+or a modified till could keep a network's pushes waiting by a chain of returns that one sale sets off.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from server.ledger.returns import RETURNS, SALES, Counting, Original, Returning
 from server.ledger.store import LedgerStore
 from server.ledger.terms import program_version
 
+MOST_AT_ONCE = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -35,7 +39,8 @@ class Arranged:
     """`ready` in the order of posting. `waiting` and `refused` are new ones that are set aside, with the reason.
 
     `settled` are rows of quarantine that are done with, `condemned` those that can never be posted, and why,
-    `postponed` those that wait for something else now. `guests` are those known of the guests that transfers name.
+    `postponed` those that wait for something else now, and `taken_up` is how many were looked at in all. `guests` are
+    those known of the guests that transfers name.
     """
 
     ready: list[Ready] = field(default_factory=list)
@@ -46,6 +51,7 @@ class Arranged:
     postponed: list[tuple[int, UUID]] = field(default_factory=list)
     originals: dict[UUID, Original] = field(default_factory=dict)
     guests: set[UUID] = field(default_factory=set)
+    taken_up: int = 0
 
     def missing(self, record: Record) -> UUID | None:
         """Return what a record waits for: the sale it takes back, or a guest whose points it moves."""
@@ -144,7 +150,9 @@ async def _waited(store: LedgerStore, made: Arranged, new: Sequence[UUID], poste
 async def _taken_up(
     store: LedgerStore, made: Arranged, here: Sequence[UUID], posted: Mapping[UUID, Ready]
 ) -> list[Ready]:
-    rows = await store.waiting_for(here)
+    left = MOST_AT_ONCE - made.taken_up
+    rows = await store.waiting_for(here, left) if left > 0 else []
+    made.taken_up += len(rows)
     known = await store.known_ids([one.source.id for one in rows]) if rows else {}
     found: list[Ready] = []
     for row in rows:

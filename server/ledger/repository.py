@@ -298,19 +298,22 @@ async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UU
     return found
 
 
-async def waiting_for(connection: AsyncConnection, network: UUID, ids: Sequence[UUID], vault: Vault) -> list[Waiting]:
-    """Return the records that wait in quarantine for one of these, in the order in which they came."""
+async def waiting_for(
+    connection: AsyncConnection, network: UUID, ids: Sequence[UUID], limit: int, vault: Vault
+) -> list[Waiting]:
+    """Return up to `limit` records that wait in quarantine for one of these, in the order in which they came."""
     rows = await fetch(
         connection,
         """
         select id, branch, seq, record_id, prev_hash, hash, raw, private_sealed from quarantine
         where network_id = $1 and reason = 'WAITING_DEP' and state in ('waiting_dependency', 'open')
             and waits_for = any($2::uuid[])
-        order by id
+        order by id limit $3
         for no key update
         """,
         network,
         list(ids),
+        limit,
     )
     return [Waiting(row.id, row.branch, _as_pushed(network, row, vault)) for row in rows]
 

@@ -76,8 +76,8 @@ class LedgerStore(Protocol):
         """Return the posted records with these ids, with what came back of them so far; ask for them alone."""
         ...
 
-    async def waiting_for(self, ids: Sequence[UUID]) -> list[Waiting]:
-        """Return the records that are set aside until one of these is posted."""
+    async def waiting_for(self, ids: Sequence[UUID], limit: int) -> list[Waiting]:
+        """Return up to `limit` records that are set aside until one of these is posted."""
         ...
 
     async def guests_of_handles(self, handles: Iterable[bytes]) -> dict[bytes, UUID]:
@@ -271,9 +271,9 @@ class PostgresStore:
         """As `repository.originals`."""
         return await repository.originals(*self._at, ids)
 
-    async def waiting_for(self, ids: Sequence[UUID]) -> list[Waiting]:
+    async def waiting_for(self, ids: Sequence[UUID], limit: int) -> list[Waiting]:
         """As `repository.waiting_for`."""
-        return await repository.waiting_for(*self._at, ids, self._tools.vault)
+        return await repository.waiting_for(*self._at, ids, limit, self._tools.vault)
 
     async def guests_of_handles(self, handles: Iterable[bytes]) -> dict[bytes, UUID]:
         """As `repository.guests_of_handles`."""

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.record import handle_text
 from loyalty_desk.wire.v1.sync import PushRequest
-from server.kit.db import fetch_one, fetch_value
+from server.kit.db import Database, fetch, fetch_one, fetch_value
 from server.kit.errors import is_unfit, outage, sqlstate
 from server.kit.turns import take_turn
 from server.ledger.batch import Batch, Raced
@@ -91,3 +91,42 @@ async def take_up(
         else:
             return
     raise outage()
+
+
+async def take_up_left(db: Database, network: UUID, tools: Tools, now: datetime) -> int:
+    """Post what waits although what it waited for is here: more than one transaction takes up. Returns how many.
+
+    As many at a time as a push takes up, so that pushes go on in between; what cannot be posted waits on for a person.
+    """
+    done, tried = 0, set[UUID]()
+    while True:
+        async with db.begin(network) as connection:
+            rows = await fetch(connection, _LEFT, network, list(tried))
+        if not rows:
+            return done
+        for row in rows:
+            tried.add(row.waits_for)
+            while posted := await _take_up_some(db, network, tools, now, row.waits_for):
+                done += posted
+
+
+_WAITING = """
+    from quarantine q where q.network_id = $1 and q.reason = 'WAITING_DEP' and q.state in ('waiting_dependency', 'open')
+"""
+_LEFT = f"""
+    select distinct q.waits_for {_WAITING} and q.waits_for <> all($2::uuid[]) and (
+        exists (select 1 from ledger_tx x where x.network_id = q.network_id and x.id = q.waits_for)
+        or exists (select 1 from guest_state g where g.network_id = q.network_id and g.guest_id = q.waits_for)
+    ) limit 1000
+"""  # noqa: S608 - constants
+
+
+async def _take_up_some(db: Database, network: UUID, tools: Tools, now: datetime, here: UUID) -> int:
+    waiting = f"select count(*) {_WAITING} and q.waits_for = $2"
+    async with db.begin(network) as connection:
+        await turn(connection, network, alone=True)
+        before = await fetch_value(connection, waiting, network, here)
+        if not before:
+            return 0
+        await take_up(connection, network, tools, now, [here])
+        return int(before - await fetch_value(connection, waiting, network, here))

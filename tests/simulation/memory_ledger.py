@@ -355,13 +355,13 @@ class MemoryStore:
         unknown = self.tables.exceptions.get(("UNKNOWN_GUEST", tx.id))
         return who(Record.from_payload(tx.payload)) if unknown is None else unknown.facts
 
-    async def waiting_for(self, ids: Sequence[UUID]) -> list[Waiting]:
+    async def waiting_for(self, ids: Sequence[UUID], limit: int) -> list[Waiting]:
         wanted = set(ids)
         return [
             Waiting(number, one.branch, Incoming(one.seq, one.id, one.prev, one.hash, one.raw, None, None))
             for number, one in enumerate(self.tables.quarantine.values())
             if one.state == WAITING and one.waits_for in wanted
-        ]
+        ][:limit]
 
     async def guests_of_handles(self, handles: Iterable[bytes]) -> dict[bytes, UUID]:
         found = self.tables.credentials
