@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import tempfile
+import time
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +23,8 @@ KEPT_COPIES = 7
 _DAY_MS = 24 * 60 * 60 * 1_000
 _AT_ONCE = 2_000
 _PAGES_AT_ONCE = 2_000
+_HALF = "half-"
+_LEFT_S = 60 * 60
 _LOG = logging.getLogger(__name__)
 
 
@@ -46,8 +51,18 @@ def backup(journal: SqliteJournal, folder: Path, day: date) -> Path:
     """Copy the journal while it is in use, encrypted by the same key; the newest `KEPT_COPIES` copies stay."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     copy = copy_of(folder, day)
-    half = copy.with_suffix(".half")
-    half.unlink(missing_ok=True)
+    _clear(folder)
+    # A folder of its own: SQLite finds a file's log by the file's name, and two copies at once would take each other's.
+    with tempfile.TemporaryDirectory(prefix=_HALF, dir=folder) as room:
+        half = Path(room, copy.name)
+        _write(journal, half)
+        half.replace(copy)
+    for old in sorted(folder.glob("journal-*.db"))[:-KEPT_COPIES]:
+        old.unlink(missing_ok=True)
+    return copy
+
+
+def _write(journal: SqliteJournal, half: Path) -> None:
     # A connection of its own: the counter's goes on selling.
     source = connect(journal.path, journal.key, durable=True, cache_kib=CACHE_KIB)
     try:
@@ -64,12 +79,14 @@ def backup(journal: SqliteJournal, folder: Path, day: date) -> Path:
     finally:
         source.close()
     if found is None or found[0] != "ok":
-        half.unlink(missing_ok=True)
         raise Unreadable(str(half))
-    half.replace(copy)
-    for old in sorted(folder.glob("journal-*.db"))[:-KEPT_COPIES]:
-        old.unlink(missing_ok=True)
-    return copy
+
+
+def _clear(folder: Path) -> None:
+    """Take away what a program that was killed has left of a copy."""
+    for half in folder.glob(f"{_HALF}*"):
+        if half.stat().st_mtime < time.time() - _LEFT_S:
+            shutil.rmtree(half, ignore_errors=True)
 
 
 def copy_of(folder: Path, day: date) -> Path:

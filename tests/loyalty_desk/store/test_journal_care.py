@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import threading
+import time
 from datetime import date
 from pathlib import Path
 from uuid import UUID
@@ -9,9 +12,9 @@ import pytest
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import head_is_signed
 from loyalty_desk.store.boot import Finding, examine
-from loyalty_desk.store.engine import rows
+from loyalty_desk.store.engine import connect, rows
 from loyalty_desk.store.journal import SqliteJournal
-from loyalty_desk.store.journal_care import _DAY_MS, KEPT_COPIES, backup, care_for, forget, prune
+from loyalty_desk.store.journal_care import _DAY_MS, KEPT_COPIES, backup, care_for, copy_of, forget, prune
 from loyalty_desk.store.witness import Witness
 from tests.loyalty_desk.till_parts import DEVICE, DEVICE_KEY, GUEST, KEY, NETWORK, Parts, make_parts, sale
 
@@ -155,3 +158,36 @@ def test_nothing_is_pruned_where_no_copy_could_be_made(parts: Parts, tmp_path: P
     kept = SqliteJournal(done.copy, KEY)
     assert kept.epochs()[0].first_seq == 1
     kept.close()
+
+
+def test_copies_made_at_once_are_each_whole(parts: Parts, tmp_path: Path) -> None:
+    days_of_sales(parts, 40)
+    folder, faults = tmp_path / "backups", []
+
+    def copy() -> None:
+        try:
+            for _ in range(8):
+                backup(parts.journal, folder, DAY)
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=copy) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert faults == []
+    assert [one.name for one in folder.iterdir()] == ["journal-2026-03-09.db"]
+    copied = connect(copy_of(folder, DAY), KEY, durable=True, cache_kib=64)
+    assert rows(copied, "SELECT count(*) FROM record") == rows(parts.journal._connection, "SELECT count(*) FROM record")
+    copied.close()
+
+
+def test_what_a_killed_copy_has_left_goes_with_a_later_one(parts: Parts, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    for name, age in (("half-old", 7_200), ("half-under-way", 0)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "journal-2026-03-08.db").write_bytes(b"half")
+        os.utime(folder / name, (time.time() - age, time.time() - age))
+    backup(parts.journal, folder, DAY)
+    assert sorted(one.name for one in folder.iterdir()) == ["half-under-way", "journal-2026-03-09.db"]
