@@ -166,7 +166,8 @@ class _Worked(Working):
 
 def _worked_out(
     basket: Basket, guest: GuestFacts | None, program: Program, at: datetime, choices: Choices, *,
-    begun: Tally | None = None, every_rule: bool = False,
+    begun: Tally | None = None,
+    every_rule: bool = False,
 ) -> Trace:  # fmt: skip
     """Return the trace of a check from manual discounts to points; `every_rule`: also of turns that change nothing."""
     compiled = program.compiled
