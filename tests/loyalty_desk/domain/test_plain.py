@@ -3,6 +3,8 @@
 from collections import Counter
 
 from loyalty_desk.domain.basket import Basket, Line
+from loyalty_desk.domain.guest import GuestFacts
+from loyalty_desk.domain.pricing import quote
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import Choices
 from tests.loyalty_desk.domain.properties import cases
@@ -38,6 +40,14 @@ def test_a_rule_that_is_not_plain_takes_its_turn_as_ever():
         case = Case(Program.from_dict(data | {"rules": rules_of}), basket, None, cases.NOW, Choices())
         case.quote()
         assert is_plain(case) is plain
+
+
+def test_a_guest_earns_where_nobody_was_priced_before():
+    base = {"id": "base", "effects": [{"type": "earn_rate", "points": 1, "per": 100}], "conditions": []}
+    program = Program.from_dict({"version": 1, "currency": "RUB", "model": "points", "rules": [base]})
+    basket = Basket("RUB", (Line(id="a", unit_price=1_000),))
+    earned = [quote(basket, guest, program, cases.NOW).earned_points for guest in (None, GuestFacts()) * 2]
+    assert earned == [0, 10, 0, 10]
 
 
 def _rule_of(name: str, **fields: int) -> Part:
