@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import tempfile
@@ -85,8 +86,9 @@ def _write(journal: SqliteJournal, half: Path) -> None:
 def _clear(folder: Path) -> None:
     """Take away what a program that was killed has left of a copy."""
     for half in folder.glob(f"{_HALF}*"):
-        if half.stat().st_mtime < time.time() - _LEFT_S:
-            shutil.rmtree(half, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            if half.stat().st_mtime < time.time() - _LEFT_S:
+                shutil.rmtree(half, ignore_errors=True)
 
 
 def copy_of(folder: Path, day: date) -> Path:
