@@ -59,9 +59,11 @@ def quote(
         rules, zone = _program(program)
         read = check_of(_document(check), rules.point_decimals, zone)
         facts = None
-        if guest:
-            facts = _guest(_document(guest), rules, zone).facts
         moment = _moment(at, zone) or read.at or datetime.now(UTC)
+        if guest:
+            known = _guest(_document(guest), rules, zone)
+            last_visit = max((one.at for one in known.checks if one.at < moment), default=None)
+            facts = replace(known.facts, segments=rules.segmentation.of(known.facts, last_visit, moment))
         choices = replace(
             read.choices,
             codes=(*read.choices.codes, *(code or ())),

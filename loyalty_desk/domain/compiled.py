@@ -14,8 +14,10 @@ from loyalty_desk.domain.conditions.usage import Budget, Usage
 from loyalty_desk.domain.conditions.when import Birthday
 from loyalty_desk.domain.effects import EFFECTS, Acting, EarningEffect, Effect
 from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.plan import Plans, picker
 from loyalty_desk.domain.program import Exclusion, Program, Rule
+from loyalty_desk.domain.segments import Segmentation
 from loyalty_desk.domain.tally import Tally
 
 LINE, CHECK = 0, 1
@@ -168,6 +170,7 @@ def compile_program(program: Program, *, tolerant: bool = False) -> CompiledProg
     if not tolerant:
         for rule in program.rules:
             Parts.read(rule)
+        Segmentation.from_fields(Fields(program.data, "program").object("segments"))
     rules, settings = _in_order(program.rules), program.settings
     excluded = (program.exclusions.earning, program.exclusions.discounts, program.exclusions.redemption)
     return CompiledProgram(

@@ -13,6 +13,7 @@ from loyalty_desk.domain.canonical import Json, NotCanonical
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import BASIS_POINTS, currency
+from loyalty_desk.domain.segments import Segmentation
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.compiled import CompiledProgram
@@ -122,6 +123,7 @@ class Program:
     expiry: Fields
     exclusions: Exclusions
     settings: Settings
+    segmentation: Segmentation
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Program:
@@ -161,6 +163,7 @@ class Program:
             expiry=f.object("expiry"),
             exclusions=_exclusions(f.object("exclusions")),
             settings=_settings(f.object("settings"), rounding),
+            segmentation=Segmentation.from_fields(f.object("segments"), tolerant=True),
         )
 
     def to_dict(self) -> Mapping[str, Json]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.guest import GuestFacts
 
@@ -59,8 +59,11 @@ class Clause:
     values: frozenset[str] = frozenset()
     negated: bool = False
 
-    def holds(self, guest: GuestFacts, last_visit: datetime | None, at: datetime) -> bool:
-        """Return whether a guest meets the clause at `at`; an unknown number meets none, negated or not."""
+    def holds(self, guest: GuestFacts, last_visit: datetime | None, at: datetime | None) -> bool:
+        """Return whether a guest meets the clause at `at`; an unknown number meets none, negated or not.
+
+        The automatic segments are those that the facts name.
+        """
         if self.field in _SETS:
             return self.values.isdisjoint(_texts(guest, self.field)) == self.negated
         number = _number(guest, self.field, last_visit, at)
@@ -88,16 +91,38 @@ class SavedFilter:
             raise f.wrong("all", "list_of_objects")
         return cls(code, clauses)
 
-    def holds(self, guest: GuestFacts, last_visit: datetime | None, at: datetime) -> bool:
+    def holds(self, guest: GuestFacts, last_visit: datetime | None, at: datetime | None) -> bool:
         """Return whether a guest is in the segment at `at`."""
         return all(clause.holds(guest, last_visit, at) for clause in self.clauses)
 
 
-def own_segments(
-    filters: Iterable[SavedFilter], guest: GuestFacts, last_visit: datetime | None, at: datetime
-) -> frozenset[str]:
-    """Return the codes of the saved filters that a guest meets at `at`."""
-    return frozenset(saved.code for saved in filters if saved.holds(guest, last_visit, at))
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """How a program groups guests: the thresholds of the automatic segments, and its own by saved filter."""
+
+    thresholds: SegmentThresholds = DEFAULT_THRESHOLDS
+    own: tuple[SavedFilter, ...] = ()
+
+    @classmethod
+    def from_fields(cls, f: Fields, *, tolerant: bool = False) -> Segmentation:
+        """Return the segments of `{regular_visits, vip_visits, vip_spend, own: [filter]}`.
+
+        Raises `BadInput` naming the field; `tolerant` leaves out own segments that cannot be read here, as a newer
+        version's.
+        """
+        own = []
+        for one in f.objects("own"):
+            try:
+                own.append(SavedFilter.from_fields(one))
+            except BadInput:
+                if not tolerant:
+                    raise
+        return cls(SegmentThresholds.from_fields(f), tuple(own))
+
+    def of(self, guest: GuestFacts, last_visit: datetime | None, at: datetime | None) -> frozenset[str]:
+        """Return all segments of a guest at `at`: those that the facts name, the automatic and the own ones."""
+        known = replace(guest, segments=guest.segments | automatic_segments(guest, self.thresholds))
+        return known.segments | {saved.code for saved in self.own if saved.holds(known, last_visit, at)}
 
 
 def _clause(f: Fields) -> Clause:
@@ -113,10 +138,10 @@ def _clause(f: Fields) -> Clause:
 def _texts(guest: GuestFacts, name: str) -> frozenset[str]:
     if name == "tier":
         return frozenset({guest.tier})
-    return guest.tags if name == "tags" else guest.segments | automatic_segments(guest)
+    return guest.tags if name == "tags" else guest.segments
 
 
-def _number(guest: GuestFacts, name: str, last_visit: datetime | None, at: datetime) -> int | None:
+def _number(guest: GuestFacts, name: str, last_visit: datetime | None, at: datetime | None) -> int | None:
     match name:
         case "visits":
             return guest.paid_visits
@@ -130,4 +155,4 @@ def _number(guest: GuestFacts, name: str, last_visit: datetime | None, at: datet
             return guest.birthday.month if guest.birthday else None
         case _:
             since = guest.first_visit if name == "days_since_first_visit" else last_visit
-            return (at - since).days if since else None
+            return (at - since).days if since and at else None

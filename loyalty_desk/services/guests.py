@@ -16,6 +16,7 @@ from loyalty_desk.domain.guest_code import CodeKind, GuestCode, parse
 from loyalty_desk.domain.hash_chain import SeenChains
 from loyalty_desk.domain.private_fields import Private
 from loyalty_desk.domain.record import BadRecord, Credential, Record
+from loyalty_desk.domain.segments import Segmentation
 from loyalty_desk.domain.signed_codes import RotatingCode, SignedCode
 from loyalty_desk.domain.tiers import reached
 from loyalty_desk.services.guest_marks import GuestMarks
@@ -309,7 +310,14 @@ class Guests:
             points=points,
             as_of=as_of,
             member_no=found.row.member_no,
-            facts=facts_of(found.id, found.row, points, _used(self._cache.uses(str(found.id)), overlay), as_of),
+            facts=facts_of(
+                found.id,
+                found.row,
+                points,
+                _used(self._cache.uses(str(found.id)), overlay),
+                as_of,
+                Segmentation() if program is None else program.segmentation,
+            ),
             allowance=self._narrowed(allowance(self.profile(), basis), credential, shown, doubt),
             shown=shown,
             doubt=doubt,

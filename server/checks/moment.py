@@ -98,7 +98,8 @@ class Moment:
             first_visit=state.first_visit,
         )
         uses = dict(self.counters.of(str(guest)))
-        return facts_of(guest, row, max(0, self.available(guest)), uses, self.posting.now)
+        available, program = max(0, self.available(guest)), self.posting.program
+        return facts_of(guest, row, available, uses, self.posting.now, program.segmentation)
 
     async def _limit(self, proved: Proved, guest: UUID, store: StoreLimits) -> int:
         """Return how many points may be redeemed now; without a short code the whole day has one bound."""

@@ -4,10 +4,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from loyalty_desk.domain.compiled import compile_program
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.guest import GuestFacts
-from loyalty_desk.domain.segments import SavedFilter, SegmentThresholds, automatic_segments, own_segments
+from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.segments import SavedFilter, Segmentation, SegmentThresholds, automatic_segments
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -63,8 +65,36 @@ def test_clauses(clause, holds):
         visits=3, spend=5_000, tier="GOLD", tags=frozenset({"nuts"}), birthday=date(1990, 3, 8),
         first_visit=NOW - timedelta(days=100),
     )  # fmt: skip
-    found = own_segments([saved(clause)], guest, NOW - timedelta(days=60), NOW)
+    found = Segmentation(own=(saved(clause),)).of(guest, NOW - timedelta(days=60), NOW)
     assert found == ({"mine"} if holds else frozenset())
+
+
+def test_a_program_sets_thresholds_and_segments_of_its_own_that_build_on_them():
+    gold = {
+        "code": "gold regulars",
+        "all": [{"field": "segments", "any": ["regular"]}, {"field": "tier", "any": ["GOLD"]}],
+    }
+    data = {"version": 1, "currency": "RUB", "segments": {"regular_visits": 2, "own": [gold]}}
+    segmentation = Program.from_dict(data).segmentation
+    guest = GuestFacts(visits=2, tier="GOLD", segments=frozenset({"by hand"}))
+    assert segmentation.of(guest, None, NOW) == {"regular", "gold regulars", "by hand"}
+    assert Program.from_dict({"version": 1, "currency": "RUB"}).segmentation.of(guest, None, NOW) == {"by hand"}
+
+
+def test_a_segment_of_a_newer_version_is_left_out_and_told_where_a_program_is_published():
+    newer = {"code": "loud", "all": [{"field": "shoe_size", "min": 44}]}
+    data = {
+        "version": 1,
+        "currency": "RUB",
+        "segments": {"own": [newer, {"code": "any", "all": [{"field": "visits", "min": 0}]}]},
+    }
+    program = Program.from_dict(data)
+    assert program.segmentation.of(GuestFacts(visits=2), None, NOW) == {"any"}
+    assert program.to_dict() == data
+    compile_program(program, tolerant=True)
+    with pytest.raises(BadInput) as told:
+        compile_program(program)
+    assert told.value.facts["field"] == "field"
 
 
 def test_what_is_not_known_meets_no_clause_and_all_must_hold():

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from loyalty_desk.domain.guest import Coupon, GuestFacts
+from loyalty_desk.domain.segments import Segmentation
 from loyalty_desk.wire.v1.guest_facts import date_of, facts_of
 from loyalty_desk.wire.v1.rows import GuestRow
 
@@ -30,7 +31,7 @@ def test_every_field_of_a_row_that_prices_is_read() -> None:
         stamps={"coffee": 3},
         next_expiries=[(1_790_000_000_000, 40)],
     )
-    assert facts_of(GUEST, row, 250, {("happy", "day:2026-03-02"): 2}, NOW) == GuestFacts(
+    assert facts_of(GUEST, row, 250, {("happy", "day:2026-03-02"): 2}, NOW, Segmentation()) == GuestFacts(
         guest_id=GUEST,
         tier="GOLD",
         tier_until=datetime.fromtimestamp(1_780_000_000, UTC),
@@ -40,7 +41,7 @@ def test_every_field_of_a_row_that_prices_is_read() -> None:
         visits=7,
         first_visit=datetime(2025, 2, 28, tzinfo=UTC),
         birthday=date(1990, 5, 17),
-        segments=frozenset({"vip"}),
+        segments=frozenset({"vip", "regular"}),
         tags=frozenset({"staff"}),
         uses={("happy", "day:2026-03-02"): 2},
         coupons=(Coupon("SPRING", "ten-off"),),
@@ -53,4 +54,5 @@ def test_every_field_of_a_row_that_prices_is_read() -> None:
 def test_a_date_that_is_none_is_not_known(text: str | None) -> None:
     assert date_of(text) is None
     row = GuestRow(birthday=text, first_visit=text)
-    assert facts_of(GUEST, row, 0, {}, None) == GuestFacts(guest_id=GUEST)
+    facts = facts_of(GUEST, row, 0, {}, None, Segmentation())
+    assert facts == GuestFacts(guest_id=GUEST, segments=frozenset({"new"}))
