@@ -18,7 +18,6 @@ from loyalty_desk.domain.conditions.base import Condition, Test
 from loyalty_desk.domain.conditions.goods import Categories, Excluded, Products
 from loyalty_desk.domain.conditions.size import Amount
 from loyalty_desk.domain.earning import multiplier, rounded
-from loyalty_desk.domain.effects.base import RULES
 from loyalty_desk.domain.effects.earning import BonusMultiplier, EarnRate
 from loyalty_desk.domain.effects.fixed_amount import SharedAmount
 from loyalty_desk.domain.effects.percentage import LinePercentage
@@ -434,7 +433,7 @@ def _earn(
 def _lowering(rule: PlannedRule, plan: Plan, use: Use | None) -> Lowering | None:
     """Return what a rule lowers, None where it is not plain."""
     effect, least, goods = rule.sole_effect, _least(rule), _goods(rule, plan)
-    if rule.stage != RULES or effect is None or rule.earning or least is None or goods is None or not _goes_alone(rule):
+    if rule.earning or least is None or goods is None or not _goes_alone(rule):
         return None
     kept, amount = 0, None
     if isinstance(effect, LinePercentage) and effect.is_bare:
@@ -456,7 +455,7 @@ def _earning(rule: PlannedRule, plan: Plan, program: Program, use: Use | None) -
         if isinstance(rule.chooser, Excluded) and not rule.chooser.products:
             goods, but = (), rule.chooser.categories
         points, per = effect.rate(program)
-        return None if goods is None else (rule.bit, least, goods, but, None, points if per else 0, per or 1, use)
+        return None if goods is None else (rule.bit, least, goods, but, None, points if per else 0, per, use)
     if isinstance(effect, BonusMultiplier) and goods is not None:
         return rule.bit, least, goods, but, (rule.id, effect.rate_bp), 0, 1, use
     return None
