@@ -211,6 +211,18 @@ def set_tone(widget: QWidget, tone: str) -> None:
     """Set a widget's tone for the style sheet, and restyle it only where it changed."""
     if widget.property("tone") != tone:
         widget.setProperty("tone", tone)
-        style = widget.style()
-        style.unpolish(widget)
-        style.polish(widget)
+        _restyle(widget)
+
+
+def set_flag(widget: QWidget, name: str, value: bool) -> None:
+    """Set what the style sheet asks of a widget and, by it, of its parts; restyle all only where it changed."""
+    if widget.property(name) != value:
+        widget.setProperty(name, value)
+        for one in (widget, *widget.findChildren(QWidget)):
+            _restyle(one)
+
+
+def _restyle(widget: QWidget) -> None:
+    style = widget.style()
+    style.unpolish(widget)
+    style.polish(widget)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QGridLayout
 
+from loyalty_desk.ui import theme
 from loyalty_desk.ui.sale.state import KeyState
 from loyalty_desk.ui.widgets.buttons import KeyedButton
 
@@ -60,7 +61,7 @@ class KeyBar(QFrame):
         columns = max((count + 1) // 2 if many and self._narrow else count, 1)
         for position, button in enumerate(self.buttons[key] for key in self._order):
             button.set_narrow(self._narrow or many)
-            button.setProperty("many", many)
+            theme.set_flag(button, "many", many)
             self._grid.addWidget(button, position // columns, position % columns)
 
     def _on_clicked(self) -> None:

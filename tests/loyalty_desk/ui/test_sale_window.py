@@ -167,6 +167,14 @@ def test_function_keys_and_their_buttons_do_the_same(window: Window) -> None:
     assert not window.view.keys.buttons["F4"].isEnabled()
 
 
+def test_the_keys_are_of_one_size_whatever_has_been_lit_since(window: Window) -> None:
+    window.counter.scan(MARIA)
+    window.keys("1240")
+    window.settle()
+    sizes = {button.words.font().pixelSize() for button in window.view.keys.buttons.values()}
+    assert len(sizes) == 1
+
+
 def test_a_key_that_does_nothing_now_says_why_to_hand_and_finger(window: Window) -> None:
     asked = []
     window.view.page_asked.connect(asked.append)
