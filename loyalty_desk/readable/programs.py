@@ -16,6 +16,7 @@ from loyalty_desk.domain.compiled import compile_program
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.money import CURRENCIES
 from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.unread import unread_keys
 from loyalty_desk.readable.document import Node, plain
 
 _PERCENT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,2})?) ?%")
@@ -41,8 +42,11 @@ def program_of(document: Node) -> Program:
     try:
         program = Program.from_dict(data)
         compile_program(program)
+        unread = unread_keys(data)
     except BadInput as error:
         raise BadInput(error.code, **{"file": document.file, **error.facts}) from error
+    for place, key in unread:
+        raise BadInput("file_field_unknown", file=document.file, place=place, field=key[:40])
     return program
 
 

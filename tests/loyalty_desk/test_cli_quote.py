@@ -305,6 +305,19 @@ def test_what_would_be_passed_over_without_a_word_is_named(files, command, typed
     assert (result.exit_code, result.stdout, plain(result.stderr)) == (2, "", said)
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ('modle = "mixed"', "p.toml: program: the field modle is not known."),
+        ('model = "mixed"\nsegments = { vip_visit = 3 }', "p.toml: segments: the field vip_visit is not known."),
+    ],
+)
+def test_a_mistyped_field_of_a_program_is_not_passed_over(files, typed, said):
+    (files / "p.toml").write_text(PROGRAM.replace('model = "mixed"', typed), encoding="utf-8")
+    done = run("quote", "--program", "p.toml", "--check", "c.yaml", "--lang", "en")
+    assert (done.exit_code, done.stdout, done.stderr.strip()) == (2, "", said)
+
+
 def test_a_manual_discount_may_be_written_as_a_percentage(files):
     check = {"currency": "RUB", "amount": 100, "manual_discounts": [{"percent": "10 %"}]}
     answer = run("quote", "--program", "p.toml", "--json", stdin=json.dumps(check))
