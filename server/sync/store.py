@@ -232,8 +232,7 @@ class PostgresSyncStore:
         """Return whether two lines of a till grow in turns: one that was put back leaves its old line where it was.
 
         What somebody else brought of it does not count, nor what came earlier than it could be posted. Nor what a
-        server that was put back gets of an old line again: that was made before the newer line began; and it may come
-        behind a part of the newer one, where the server was put back while that was on its way.
+        server that was put back gets of an old line again: that was made before the newer line began.
         """
         found = await fetch_value(
             self._connection,
@@ -261,8 +260,8 @@ class PostgresSyncStore:
             select exists (
                 select 1 from line older join line newer on newer.began < older.ended and (newer.began > older.began
                     or (newer.began = older.began and newer.epoch = older.epoch and newer.branch > older.branch))
-                where newer.last_made >= older.first_made and (newer.first_made < older.last_made or not exists (
-                    select 1 from server_meta where started_at > older.began and started_at <= older.ended))
+                where newer.first_made < older.last_made or not exists (
+                    select 1 from server_meta where started_at > older.began and started_at <= older.ended)
             )
             """,
             self._network,

@@ -667,18 +667,16 @@ class MemoryStore:
                 lines.setdefault((epoch, branch), []).append(tx)
         by_seq = attrgetter("seq")
         spans = [(min(line, key=by_seq), max(line, key=by_seq)) for line in lines.values()]
-        return any(self._in_turns(*older, *newer) for older in spans for newer in spans)
+        return any(self._in_turns(*older, newer) for older in spans for newer, _ in spans)
 
-    def _in_turns(self, began: Tx, ended: Tx, newer: Tx, newest: Tx) -> bool:
+    def _in_turns(self, began: Tx, ended: Tx, newer: Tx) -> bool:
         """Return whether a line goes on behind the beginning of a newer one, not only in a later life again."""
         same = began.recorded_at == newer.recorded_at and began.epoch == newer.epoch and began.branch < newer.branch
         if newer.recorded_at >= ended.recorded_at or not (began.recorded_at < newer.recorded_at or same):
             return False
         is_put_back = any(began.recorded_at < at <= ended.recorded_at for at in self.tables.life_starts)
-        first, last, newer_first, newer_last = [
-            Record.from_payload(one.payload).occurred_at for one in (began, ended, newer, newest)
-        ]
-        return newer_last >= first and (not is_put_back or newer_first < last)
+        made = [Record.from_payload(one.payload).occurred_at for one in (newer, ended)]
+        return not is_put_back or made[0] < made[1]
 
     async def mark_cloned(self, device: UUID) -> None:
         self.written = True
