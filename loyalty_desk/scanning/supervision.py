@@ -38,6 +38,10 @@ class CameraState(StrEnum):
     STOPPED = "stopped"
 
 
+_LONGEST_TURN = 3
+"""Ticks between two looks at the threads that count as watching them."""
+
+
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
     """A change of state. `detail` is a sentence in English for the log and the diagnostics page."""
@@ -243,6 +247,9 @@ class Supervisor:
         self._reader: Reader | None = None
         self._lane: Lane | None = None
         self._hung: list[Lane] = []
+        self._turn_at = clock()
+        self._watched_since: float | None = None
+        self._waited = 0.0
         self._broken = False
         self._losses = 0
         self._retry_at = 0.0
@@ -341,10 +348,10 @@ class Supervisor:
             self._lane, self._broken = None, True
             self._tell(CameraState.STUCK, lane.broken)
             return
-        since = lane.busy_since
-        if since is None or self._clock() - since <= self._timings.decode:
+        waited = self._waited_for(lane)
+        if waited <= self._timings.decode:
             return
-        _log.error("a decoder has not answered for %.0f ms and is left behind", (self._clock() - since) * 1000)
+        _log.error("a decoder has not answered for %.0f ms and is left behind", waited * 1000)
         lane.left.set()
         self._hung.append(lane)
         self._lane = None
@@ -352,6 +359,19 @@ class Supervisor:
             self._lane = Lane(self._make_decoder, self._clock, self._desk)
         else:
             self._tell(CameraState.STUCK, "one decoder after another hangs")
+
+    def _waited_for(self, lane: Lane) -> float:
+        """Return for how many seconds the decoder has been at its picture while it was watched.
+
+        Where this thread did not get its turns (a lid was closed, the machine was busy) the decoder got none either.
+        """
+        now, since = self._clock(), lane.busy_since
+        turn, self._turn_at = now - self._turn_at, now
+        if since is None or since != self._watched_since:
+            self._watched_since, self._waited = since, 0.0
+        else:
+            self._waited += min(turn, _LONGEST_TURN * self._timings.tick)
+        return self._waited
 
     def _tell(self, state: CameraState, detail: str = "") -> None:
         status = CameraStatus(state, detail)

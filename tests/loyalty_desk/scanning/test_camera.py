@@ -237,6 +237,25 @@ def test_a_decoder_that_hangs_is_replaced(watch: Callable[..., Watched], expect_
     hang.set()
 
 
+def test_a_machine_that_stood_still_does_not_cost_the_decoder(watch: Callable[..., Watched]) -> None:
+    stood_still, turns = [0.0], threading.Semaphore(0)
+
+    def clock() -> float:
+        if stood_still[0] and threading.current_thread().name == "camera":
+            turns.release()
+        return time.monotonic() + stood_still[0]
+
+    def sleeps_through(picture: Frame) -> list[Reading]:
+        if not stood_still[0]:
+            stood_still[0] = 3600.0
+            for _ in range(12):
+                assert turns.acquire(timeout=DEADLINE)
+        return [reading(b"AWAKE")]
+
+    watched = watch(worker(Source(), sleeps_through, clock=clock))
+    watched.until(lambda: len(watched.scans) > 0)
+
+
 def test_what_a_slow_decoder_read_after_all_is_not_lost(
     watch: Callable[..., Watched], expect_log: Callable[[str], None]
 ) -> None:

@@ -1,4 +1,4 @@
-"""P1 to P12 of docs/invariants.md on generated cases, each shown to fall where the kernel is broken."""
+"""P1 to P12 of tests/invariants.md on generated cases, each shown to fall where the kernel is broken."""
 
 from __future__ import annotations
 
