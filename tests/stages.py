@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from loyalty_desk.demo.stage import Stage
+from loyalty_desk.till import Till, open_till
 
 
 @contextmanager
@@ -24,3 +27,25 @@ def opened_stage() -> Iterator[Stage]:
     finally:
         made.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """A shop of the module's own, for the tests of a folder whose conftest takes this in."""
+    with opened_stage() as made:
+        yield made
+
+
+@pytest.fixture
+def till(stage: Stage) -> Iterator[Till]:
+    """The shop's till, level with its server."""
+    with open_till(stage.till_dir) as opened:
+        opened.wait_until_checked()
+        assert opened.sync_once().done
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def card(stage: Stage) -> str:
+    """The code of the shop's guest with the most points."""
+    return max(stage.demo_data(), key=lambda guest: guest.points).card

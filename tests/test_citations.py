@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.scenarios.table import SCENARIOS
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("loyalty_desk", "server", "tests", "resources", "docs")
-INVARIANTS = ROOT / "docs" / "invariants.md"
+PARTS = ("loyalty_desk", "server", "tests", "resources")
+INVARIANTS = ROOT / "tests" / "invariants.md"
 DOCUMENT = re.compile(r"[\w./-]*\w\.md\b")
 # `INV-7, 25` is two of them.
 NUMBERED = re.compile(r"INV-(\d+(?:(?:,| and| to) \d+)*)")

@@ -20,21 +20,9 @@ from loyalty_desk.services.ports.server import ServerSaid
 from loyalty_desk.till import Till, open_till
 from loyalty_desk.wire.v1.sync import cursor_text
 from tests.scenarios.counts import count
-from tests.stages import opened_stage
 
 pytestmark = pytest.mark.postgres
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with opened_stage() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def card(stage: Stage) -> str:
-    return max(stage.demo_data(), key=lambda guest: guest.points).card
 
 
 @pytest.fixture

@@ -19,30 +19,20 @@ from loyalty_desk.remote.client import HttpLedgerClient
 from loyalty_desk.remote.connection import BASE, packed
 from loyalty_desk.services.checkout import CheckDraft, SaleDone
 from loyalty_desk.services.ports.server import ServerSaid
-from loyalty_desk.till import Till, open_till
+from loyalty_desk.till import Till
 from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.sync import Block, PushAnswer, PushedRecord, PushRequest, ReconcileRequest, Status
 from tests.scenarios.counts import count
 from tests.scenarios.tcp_proxy import TcpProxy, Toxics
-from tests.stages import opened_stage
 
 pytestmark = [pytest.mark.postgres]
 PUSH = f"{BASE}/sync/push"
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with opened_stage() as made:
-        yield made
-
-
 @pytest.fixture
-def till(stage: Stage) -> Iterator[Till]:
-    with open_till(stage.till_dir) as opened:
-        opened.wait_until_checked()
-        assert opened.sync_once().done
-        yield opened
-        assert opened.sync_once().done
+def till(till: Till) -> Iterator[Till]:
+    yield till
+    assert till.sync_once().done
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What must hold when a run has come to rest: nothing lost, nothing doubled, the invariants of docs/invariants.md."""
+"""What must hold when a run has come to rest: nothing lost, nothing doubled, the invariants of tests/invariants.md."""
 
 from __future__ import annotations
 
