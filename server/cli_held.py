@@ -24,7 +24,7 @@ from server.cli_ground import (
     with_ground,
     zone_of,
 )
-from server.cli_terminal import Terminal, counted, moment
+from server.cli_terminal import Terminal, count, counted, moment
 from server.kit.feed import Change
 from server.kit.ground import Ground
 
@@ -47,7 +47,7 @@ def held_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
 
     found, zone = in_network(data_dir, network, terminal, work)
     for one in found:
-        terminal.line(f"{one.id}  {moment(one.granted_at, zone)}  {one.amount:>10}  guest {one.guest}")
+        terminal.line(f"{one.id}  {moment(one.granted_at, zone)}  {count(one.amount):>10}  guest {one.guest}")
     terminal.line(f"{len(found)} held")
     terminal.result(held=[asdict(one) for one in found])
 

@@ -8,7 +8,7 @@ import typer
 
 from loyalty_desk.wire.v1.sheets import SheetKind, sheet_text
 from server.cli_ground import DataDir, Json, settings_of, with_ground
-from server.cli_terminal import Terminal
+from server.cli_terminal import Terminal, count
 from server.kit.ground import Ground
 
 app = typer.Typer()
@@ -55,12 +55,12 @@ def demo_data(
 
     terminal = Terminal(as_json)
     demo = with_ground(settings_of(data_dir), terminal, lambda opened: make_demo(opened, seed, guests))
-    terminal.line(f"Network {demo.network}, {demo.guests} guests")
+    terminal.line(f"Network {demo.network}, {count(demo.guests)} guests")
     for store in demo.stores:
         terminal.line(f"  store {store.name}: {store.id}")
     terminal.line(f"  cashier: {demo.cashier}")
     for one in demo.samples:
-        terminal.line(f"  {one.code}  {one.member_no}  {one.tier:<8} {one.points:>6} points  {one.name}")
+        terminal.line(f"  {one.code}  {one.member_no}  {one.tier:<8} {count(one.points):>6} points  {one.name}")
     sheets = _print_sheets(terminal, demo.made) if demo.made else {}
     terminal.result(
         network=demo.network,

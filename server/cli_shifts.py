@@ -10,7 +10,7 @@ import typer
 from loyalty_desk.domain.money import currency
 from loyalty_desk.domain.shift_totals import Sums
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
-from server.cli_terminal import Terminal, counted, money_text
+from server.cli_terminal import MINUS, Terminal, count, counted, money_text
 from server.kit.ground import Ground
 from server.ledger.shifts import ClosedShift
 
@@ -50,7 +50,7 @@ def shifts(
         terminal.line(
             f"{one.day}  {one.store}  {one.till}  #{one.number}  {counted(sums.sales, 'sale')}  {money}"
             f"  left {money_text(sums.left, unit)}"
-            f"  points +{sums.points_earned} -{sums.points_redeemed}{_moved_back(sums)}"
+            f"  points +{count(sums.points_earned)} {MINUS}{count(sums.points_redeemed)}{_moved_back(sums)}"
         )
     terminal.line(counted(len(found), "shift"))
     terminal.result(
@@ -73,5 +73,5 @@ def shifts(
 def _moved_back(sums: Sums) -> str:
     """Return the points that returns gave back of those used, and took back of those earned; empty where none."""
     parts = ((sums.points_back, "given back"), (sums.points_reversed, "taken back"))
-    said = "".join(f", {points} {what}" for points, what in parts if points)
+    said = "".join(f", {count(points)} {what}" for points, what in parts if points)
     return f"{said}, {counted(sums.points_follow, 'return')} to follow" if sums.points_follow else said

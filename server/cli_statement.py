@@ -10,7 +10,7 @@ import typer
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest_code import parse
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
-from server.cli_terminal import Terminal
+from server.cli_terminal import Terminal, count
 from server.kit.ground import Ground
 from server.ledger.statement import Statement
 
@@ -40,11 +40,12 @@ def statement(
 
     found = with_ground(settings_of(data_dir), terminal, work)
     for one in found.movements:
-        added, taken = f"+{one.added}" if one.added else "", f"-{one.taken}" if one.taken else ""
-        terminal.line(f"{one.at:%Y-%m-%d %H:%M %Z}  {one.kind:<10} {added:>9} {taken:>9}  {one.balance:>9}  {one.tx}")
+        added, taken = count(one.added, plus=True) if one.added else "", count(-one.taken) if one.taken else ""
+        moved = f"{added:>9} {taken:>9}  {count(one.balance):>9}"
+        terminal.line(f"{one.at:%Y-%m-%d %H:%M %Z}  {one.kind:<10} {moved}  {one.tx}")
         if one.words:
             terminal.line(f"{'':22}{one.words}")
-    terminal.line(f"balance {found.posted}, to spend now {found.available}, owed {found.debt}")
+    terminal.line(f"balance {count(found.posted)}, to spend now {count(found.available)}, owed {count(found.debt)}")
     terminal.result(
         guest=str(found.guest),
         balance=found.posted,

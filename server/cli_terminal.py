@@ -17,6 +17,8 @@ import typer
 
 from loyalty_desk.domain.money import Currency
 
+MINUS = "\u2212"
+
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
@@ -53,9 +55,14 @@ async def agreed(question: str) -> None:
         raise typer.Exit(1)
 
 
+def count(number: int, *, plus: bool = False) -> str:
+    """Return `1,234` and `−1,234`, the minus of a length with digits; `plus` marks what is above nothing as well."""
+    return f"{'+' if plus and number > 0 else ''}{number:,}".replace("-", MINUS)
+
+
 def counted(number: int, thing: str) -> str:
     """Return `1 shift`, `2 shifts`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+    return f"{count(number)} {thing}{'' if abs(number) == 1 else 's'}"
 
 
 def moment(at: datetime, zone: tzinfo) -> str:
@@ -67,7 +74,7 @@ def money_text(minor: int, unit: Currency) -> str:
     """Return minor units as an amount, `1,234.50`."""
     whole, part = divmod(abs(minor), unit.unit)
     cents = f".{part:0{unit.decimals}}" if unit.decimals else ""
-    return f"{'-' if minor < 0 else ''}{whole:,}{cents}"
+    return f"{MINUS if minor < 0 else ''}{whole:,}{cents}"
 
 
 def _plain(value: object) -> object:

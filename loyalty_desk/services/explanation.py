@@ -148,16 +148,18 @@ def reason(code: str, facts: Mapping[str, Json], words: Words) -> str:
 
 
 def explain_hint(hint: Hint, words: Words) -> str:
-    """Return the nearest offer: `80.00 more: Lunch discount`."""
+    """Return the nearest offer: `80.00 more for “Lunch”`. It stands after a caption: no colon of its own."""
     translations = catalogue("kernel", words.language)
     name = words.name_of(hint.name, hint.rule)
     if hint.kind == MONEY:
-        return translations.gettext(_("{missing} more: {name}")).format(missing=words.money(hint.missing), name=name)
+        return translations.gettext(_("{missing} more for “{name}”")).format(
+            missing=words.money(hint.missing), name=name
+        )
     if hint.kind == UNITS:
-        text = translations.ngettext("{n} more unit: {name}", "{n} more units: {name}", hint.missing)
+        text = translations.ngettext("{n} more unit for “{name}”", "{n} more units for “{name}”", hint.missing)
     else:
-        text = translations.ngettext("{n} more visit: {name}", "{n} more visits: {name}", hint.missing)
-    return text.format(n=hint.missing, name=name)
+        text = translations.ngettext("{n} more visit for “{name}”", "{n} more visits for “{name}”", hint.missing)
+    return text.format(n=words.number(hint.missing), name=name)
 
 
 class _Facts(dict[str, str]):
@@ -203,11 +205,13 @@ def _given(note: Note, words: Words) -> str:
         parts.append(translations.gettext(_("for {points}")).format(points=words.points(cost)))
     stamps = note.facts.get("stamps")
     if isinstance(stamps, int):
-        parts.append(translations.ngettext("{n} stamp", "{n} stamps", stamps).format(n=stamps))
+        parts.append(translations.ngettext("{n} stamp", "{n} stamps", abs(stamps)).format(n=words.number(stamps)))
     coupons = note.facts.get("coupons")
     if isinstance(coupons, int):
         parts.append(
-            translations.ngettext("{n} coupon for next time", "{n} coupons for next time", coupons).format(n=coupons)
+            translations.ngettext("{n} coupon for next time", "{n} coupons for next time", coupons).format(
+                n=words.number(coupons)
+            )
         )
     return ", ".join(parts) or translations.gettext(_("applied"))
 
@@ -221,7 +225,7 @@ def _shown(code: str, name: str, value: Json, words: Words) -> str:
             return words.number_of_points(value)
         if name in MONEY_FACTS and code.startswith(("money_", "block_", "budget_", "step_")):
             return words.money(value)
-        return str(value)
+        return words.number(value)
     if name in ("from", "to") and isinstance(value, str):
         return words.day(value)
     if isinstance(value, Sequence) and not isinstance(value, str):

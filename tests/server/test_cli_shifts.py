@@ -29,7 +29,7 @@ def test_a_person_reads_amounts_and_a_program_minor_units(commands: Commands) ->
     commands.live(closed)
     said = commands.run("shifts")[0]
     money = "5,603.00 RUB  returned 0.05  1 exchange 20.00 for 7.00  paid with points 100.00"
-    points = "+8 -0, 3 given back, 2 taken back, 1 return to follow"
+    points = "+8 −0, 3 given back, 2 taken back, 1 return to follow"
     assert f"#1  1 sale  {money}  left 5,615.95  points {points}\n1 shift\n" in said
     (found,) = commands.json("shifts")["shifts"]
     assert found["totals"]["money"] == 560_300

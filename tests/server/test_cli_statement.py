@@ -27,5 +27,5 @@ def test_a_manager_reads_why_points_were_given(commands: Commands) -> None:
     assert [(one["amount"], one["words"]) for one in moved] == [(10, "Суп был холодный"), (-5, "")]
     assert [(one["added"], one["taken"], one["balance"]) for one in moved] == [(10, 0, 10), (3, 8, 5)]
     # What a sale earned and what paid for it stand apart, at the store's time.
-    assert lines[2].split()[2:7] == ["MSK", "sale", "+3", "-8", "5"]
+    assert lines[2].split()[2:7] == ["MSK", "sale", "+3", "−8", "5"]
     assert moved[1]["at"].endswith("+03:00")

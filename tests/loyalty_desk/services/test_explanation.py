@@ -83,10 +83,22 @@ def test_conditions_are_explained(when, english, russian):
 
 def test_the_nearest_offer_is_said():
     name = {"ru": "Обед", "en": "Lunch"}
-    assert explain_hint(Hint("x", name, "money", 8_000), EN) == "80.00 more: Lunch"
+    assert explain_hint(Hint("x", name, "money", 8_000), EN) == "80.00 more for “Lunch”"
     assert explain_hint(Hint("x", name, "money", 8_000), RU) == "ещё 80,00 — и «Обед»"
     assert explain_hint(Hint("x", name, "units", 2), RU) == "ещё 2 единицы — и «Обед»"
-    assert explain_hint(Hint("x", {}, "visits", 1), EN) == "1 more visit: x"
+    assert explain_hint(Hint("x", {}, "visits", 1), EN) == "1 more visit for “x”"
+
+
+@pytest.mark.parametrize(
+    ("stamps", "english", "russian"),
+    [
+        (1, "1 stamp", "1 штамп"), (-1, "−1 stamp", "−1 штамп"), (-4, "−4 stamps", "−4 штампа"),
+        (-6, "−6 stamps", "−6 штампов"), (1_000, "1,000 stamps", "1\u00a0000 штампов"),
+    ],
+)  # fmt: skip
+def test_stamps_that_were_used_are_counted_like_those_that_were_won(stamps, english, russian):
+    note = Note("x", {}, applied=True, code="applied", facts={"stamps": stamps})
+    assert (explain(note, EN), explain(note, RU)) == (english, russian)
 
 
 def test_a_code_of_a_newer_kernel_is_still_a_sentence():
