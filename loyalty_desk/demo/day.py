@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import cast
 
 from loyalty_desk.demo.cable import Cable
-from loyalty_desk.demo.line import CASHIER, PIN, NotSo
+from loyalty_desk.demo.line import CASHIER, PIN, NotSo, counted
 from loyalty_desk.demo.processes import ProcessFailed, run, run_json
 from loyalty_desk.demo.stage import DemoGuest, Stage, kept_port
 from loyalty_desk.demo.statement import Statement, table
 from loyalty_desk.demo.terminal_till import TerminalTill
+from loyalty_desk.services import formats
 from loyalty_desk.services.redemption import overdraft_bound
 from loyalty_desk.wire.v1.rows import ProfileRow
 
@@ -75,7 +76,7 @@ class Day:
             balance = first.points(guest.card)
             self._sell_all(MORNING, tills, cut_off=False)
             self._exchange(tills)
-            self.say(f"   {guest.name} begins with {balance} points, as both tills know.")
+            self.say(f"   {guest.name} begins with {counted(balance)} points, as both tills know.")
 
             self.say("2. Noon: the store's network is cut. Both tills sell on.")
             cable.pull()
@@ -170,12 +171,14 @@ class Day:
         self._limits = cast("dict[str, int]", first.status()["limits"])
         most = self._limits["a_check"]
         self.sold.append(self._sale(first, guest, DEAR_CHECK, self._phone(guest), most, cut_off=True))
-        self.say(f"   {guest.name} pays with {most} points at {first.name}, by the phone's code, and asks for more.")
+        self.say(
+            f"   {guest.name} pays with {counted(most)} points at {first.name}, by the phone's code, and asks for more."
+        )
         code = self._phone(guest)
         for language in ("ru",) if self.short else ("ru", "en"):
             self.say(f"   {first.name} refuses: {first.refusal(DEAR_CHECK, code, most, language)}")
         self.sold.append(self._sale(second, guest, DEAR_CHECK, self._phone(guest), most, cut_off=True))
-        self.say(f"   {second.name} has heard nothing of it and lets {most} points pass as well.")
+        self.say(f"   {second.name} has heard nothing of it and lets {counted(most)} points pass as well.")
 
     # -- the network
 
@@ -203,9 +206,9 @@ class Day:
                 str(sold.answer["receipt"]),
                 sold.who,
                 _money(sold.figure("gross")),
-                f"−{sold.figure('redeemed_points')}" if sold.figure("redeemed_points") else "",
+                counted(-sold.figure("redeemed_points")) if sold.figure("redeemed_points") else "",
                 _money(sold.figure("total")),
-                f"+{sold.figure('earned_points')}",
+                f"+{counted(sold.figure('earned_points'))}",
             )
             for sold in self.sold
         ]
@@ -288,7 +291,7 @@ def _facts(exception: dict[str, object]) -> str:
 
 
 def _money(kopecks: int) -> str:
-    return f"{kopecks // 100:,}.{kopecks % 100:02d}".replace(",", "\u00a0")
+    return formats.number(kopecks, 2, "en")
 
 
 def _indented(text: str) -> str:

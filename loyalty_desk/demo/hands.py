@@ -23,6 +23,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from loyalty_desk.app import Options, TillApp, run
 from loyalty_desk.scanning.simulated import SimulatedWebcam
 from loyalty_desk.ui.counter.view import CounterView
+from loyalty_desk.ui.widgets.labels import SHAPES
 
 if TYPE_CHECKING:
     from loyalty_desk.store.journal import SqliteJournal
@@ -153,7 +154,8 @@ class Hands(QObject):
         return {
             "title": front.title.text(),
             "place": front.place.text(),
-            "message": front.message.text(),
+            # The shape beside its colour is for the eye alone: in a transcript it is a stray mark.
+            "message": front.message.text().lstrip("".join(SHAPES.values())).strip(),
             "button": front.go.words.text() if front.go.isEnabled() else "",
         }
 

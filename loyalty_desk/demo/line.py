@@ -13,6 +13,7 @@ from typing import cast
 
 from loyalty_desk.demo.stage import DemoGuest, Stage
 from loyalty_desk.demo.till_process import State, TillProcess
+from loyalty_desk.services import formats
 
 CASHIER, PIN = "Анна Кассирова", "1111"
 # What the page of the shift says of it, in either language.
@@ -163,7 +164,9 @@ class Line:
         refused = self.wait(lambda now: facts(now)["redeems"] == 0 and bool(text(now, "guest", "limit")), "the refusal")
         self.story.picture(self.till, "refused")
         reason = text(refused, "guest", "limit")
-        self.story.tell(f"   {guest.name} says the member number and asks for {points} points. Refused: {reason}")
+        self.story.tell(
+            f"   {guest.name} says the member number and asks for {counted(points)} points. Refused: {reason}"
+        )
         self.till.do("key", key="Escape")
         self.wait(lambda now: not text(now, "entry"), "the amount field again")
         return self.confirm(guest)
@@ -197,10 +200,10 @@ class Line:
         shown = self.wait(lambda now: now["phase"] == "done", "the sale done")
         self.story.picture(self.till, "done")
         done = cast("dict[str, int]", facts(shown)["done"])
-        spent = f", −{done['redeemed']} points" if done["redeemed"] else ""
+        spent = f", {counted(-done['redeemed'])} points" if done["redeemed"] else ""
         self.story.tell(
             f"   {guest.name}: check {amount}, to key into the POS {text(shown, 'done', 'key_in')}, "
-            f"to pay {text(shown, 'done', 'to_pay')}; +{done['earned']} points{spent}"
+            f"to pay {text(shown, 'done', 'to_pay')}; +{counted(done['earned'])} points{spent}"
         )
         self.till.do("key", key="Enter")
         self.wait(lambda now: now["phase"] == "idle", "the next sale")
@@ -217,11 +220,11 @@ class Line:
     def both_sides_agree(self, guest: DemoGuest, expected: int) -> None:
         """Hold the till's and the ledger's points of a guest against what the sales add up to."""
         self.scan(guest)
-        at_till = self.wait(lambda now: facts(now)["points"] == expected, f"{expected} points of {guest.name}")
+        self.wait(lambda now: facts(now)["points"] == expected, f"{expected} points of {guest.name}")
         in_ledger = self.ledger_points(guest)
         if in_ledger != expected:
             raise NotSo(f"{guest.name}: the till says {expected} points, the ledger {in_ledger}")
-        self.story.tell(f"   {guest.name}: {facts(at_till)['points']} points at the till and in the ledger.")
+        self.story.tell(f"   {guest.name}: {counted(expected)} points at the till and in the ledger.")
         self.till.do("key", key="Escape")
         self.wait(lambda now: now["phase"] == "idle", "an empty window")
 
@@ -232,6 +235,11 @@ class Line:
     def wait(self, is_so: Callable[[State], bool], what: str, seconds: float = 20.0) -> State:
         """Look at the window until it is so; a window that is still opening is waited for."""
         return self.till.wait_for(lambda now: now.get("facts") is not None and is_so(now), what, seconds)
+
+
+def counted(points: int) -> str:
+    """Return a number as the English window writes it."""
+    return formats.number(points, 0, "en")
 
 
 def facts(state: State) -> dict[str, object]:

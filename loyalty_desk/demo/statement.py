@@ -6,6 +6,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from loyalty_desk.services import formats
+
 WIDTH = 110
 
 
@@ -31,14 +33,21 @@ class Statement:
 
     def hold(self, what: str, at_tills: int | str, in_ledger: int | str) -> None:
         """Hold what the tills say against what the ledger says."""
-        self.held.append(Held(what, str(at_tills), str(in_ledger), str(at_tills) == str(in_ledger)))
+        self.held.append(Held(what, _shown(at_tills), _shown(in_ledger), str(at_tills) == str(in_ledger)))
 
     def overdraft(self, who: str, points: int, bound: int, exceptions: Sequence[str]) -> None:
         """Hold an overdraft against its bound; one that is there must be an exception for somebody to look at."""
         self.exceptions = list(exceptions)
         is_good = 0 < points <= bound and bool(exceptions)
         self.held.append(
-            Held(f"Overdraft of {who}, and its bound", str(points), f"at most {bound}", is_good, "within", "BEYOND")
+            Held(
+                f"Overdraft of {who}, and its bound",
+                _shown(points),
+                f"at most {_shown(bound)}",
+                is_good,
+                "within",
+                "BEYOND",
+            )
         )
 
     def differs(self) -> list[str]:
@@ -56,6 +65,10 @@ class Statement:
             f"   loyalty-server {self.verified}",
         ]
         return "\n".join(lines)
+
+
+def _shown(figure: int | str) -> str:
+    return figure if isinstance(figure, str) else formats.number(figure, 0, "en")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -19,6 +19,13 @@ def test_figures_that_agree_and_an_overdraft_within_its_bound_are_good():
     assert "OVERDRAFT (points 380), before what that sale earned" in text
 
 
+def test_figures_are_written_in_one_way():
+    made = statement()
+    made.hold("Points of Anna", 31_227, 31_227)
+    made.overdraft("Anna", 1_380, 2_000, ["OVERDRAFT"])
+    assert [made.text().count(one) for one in ("31,227", "1,380", "at most 2,000")] == [2, 1, 1]
+
+
 def test_figures_that_differ_are_named():
     made = statement()
     made.hold("Head of Till 2", "9 ab", "8 cd")
