@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import override
+
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QVBoxLayout
 
+from loyalty_desk.ui.sale.display.header import PARTED
 from loyalty_desk.ui.sale.state import Badge, HeaderState, SaleState
 from loyalty_desk.ui.widgets.buttons import plain_button
 from loyalty_desk.ui.widgets.labels import SHAPES, ElidedLabel, label, show_text
@@ -19,7 +24,8 @@ class Header(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("header")
-        self.place = ElidedLabel("place")
+        self._badge = Badge("")
+        self.place = ElidedLabel("place", parted=PARTED)
         self.cashier = ElidedLabel("cashier")
         self.scanner = label("badge")
         self.link = label("badge")
@@ -71,11 +77,10 @@ class Header(QFrame):
         header: HeaderState = state.header
         show_text(self.place, header.place)
         show_text(self.cashier, header.cashier)
-        for widget, badge in ((self.scanner, header.scanner), (self.link, header.link), (self.waiting, header.waiting)):
-            _show_badge(widget, badge)
+        self._badge = header.link
+        _show_badge(self.scanner, header.scanner)
+        _show_badge(self.waiting, header.waiting)
         show_text(self.clock, header.clock)
-        # Now, not at the event loop's next turn: a paint in between would cut a longer badge off.
-        self._outer.activate()
         for button, words, tip in (
             (self.language, state.language_label, state.language_tip),
             (self.theme, state.theme_label, state.theme_tip),
@@ -84,6 +89,26 @@ class Header(QFrame):
                 button.setText(words)
             button.setToolTip(tip)
             button.setAccessibleName(tip)
+        self._fit()
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Shorten the badge that can be said shorter before the names beside it have to be cut."""
+        _show_badge(self.link, self._badge)
+        if self._badge.short and self._outer.direction() == QBoxLayout.Direction.LeftToRight:
+            for row in (self._second, self._controls, self._outer):
+                row.invalidate()
+            margins = self._outer.contentsMargins()
+            beside = self._second.sizeHint().width() + self._controls.sizeHint().width() + 2 * self._outer.spacing()
+            room = self.width() - margins.left() - margins.right() - beside
+            if max(self.place.sizeHint().width(), self.cashier.sizeHint().width()) > room:
+                _show_badge(self.link, replace(self._badge, text=self._badge.short))
+        # Now, not at the event loop's next turn: a paint in between would cut a longer badge off.
+        self._outer.activate()
 
 
 def _show_badge(widget: QLabel, badge: Badge) -> None:

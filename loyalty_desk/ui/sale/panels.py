@@ -13,6 +13,8 @@ from loyalty_desk.ui.widgets.labels import ElidedLabel, label, show_text
 from loyalty_desk.ui.widgets.pictures import Drawing, EmptyPlace
 
 TELL_LINES = 6
+# Left, top, right, bottom: a scroll bar keeps its distance from what it scrolls.
+BODY_MARGINS = (0, 0, 4, 0)
 
 
 class Panel(QFrame):
@@ -26,7 +28,7 @@ class Panel(QFrame):
         self.body = QWidget()
         self.body.setObjectName("body")
         self.rows = QVBoxLayout(self.body)
-        self.rows.setContentsMargins(0, 0, 4, 0)
+        self.rows.setContentsMargins(*BODY_MARGINS)
         self.rows.setSpacing(8)
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
@@ -165,9 +167,12 @@ class CheckPanel(Panel):
         self.rows.addWidget(self.last)
         # What is to be paid stands below the scrolling part: always in sight, always in the same place.
         self.to_pay.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.outer.addWidget(self.rule)
-        self.outer.addLayout(below)
-        self.outer.addWidget(self.to_pay)
+        totals = QVBoxLayout()
+        totals.setContentsMargins(*BODY_MARGINS)
+        totals.addWidget(self.rule)
+        totals.addLayout(below)
+        totals.addWidget(self.to_pay)
+        self.outer.addLayout(totals)
 
     def set_state(self, state: CheckState, done: DoneState | None) -> None:
         show_text(self.caption, state.title if self.roomy else "")

@@ -37,11 +37,12 @@ class FieldMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A short status with its tone; `tip` is the sentence behind it."""
+    """A short status with its tone; `tip` is the sentence behind it, `short` what it says where room is scarce."""
 
     text: str
     tone: Tone = Tone.PLAIN
     tip: str = ""
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True)

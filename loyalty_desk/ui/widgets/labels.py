@@ -41,10 +41,14 @@ def show_text(widget: QLabel, text: str, tone: str | None = None) -> None:
 
 
 class ElidedLabel(QLabel):
-    """A name of any length on one line: shortened with …, whole in the tooltip."""
+    """A name of any length on one line: shortened with …, whole in the tooltip.
 
-    def __init__(self, role: str, parent: QWidget | None = None) -> None:
+    `parted` stands before what is kept as long as it can be: of a store and a till it is the till.
+    """
+
+    def __init__(self, role: str, parent: QWidget | None = None, *, parted: str = "") -> None:
         super().__init__(parent)
+        self._parted = parted
         self.setProperty("role", role)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -74,11 +78,21 @@ class ElidedLabel(QLabel):
         option = QStyleOption()
         option.initFrom(self)
         self.style().drawPrimitive(QStyle.PrimitiveElement.PE_Widget, option, painter, self)
-        inside = self.contentsRect()
-        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, inside.width())
-        painter.drawText(inside, int(self.alignment() | Qt.AlignmentFlag.AlignVCenter), shown)
+        painter.drawText(self.contentsRect(), int(self.alignment() | Qt.AlignmentFlag.AlignVCenter), self.shown())
         painter.end()
 
+    def shown(self) -> str:
+        """Return what of the text there is room for."""
+        metrics, room, right = self.fontMetrics(), self.contentsRect().width(), Qt.TextElideMode.ElideRight
+        first, parted, last = self.text().rpartition(self._parted) if self._parted else ("", "", self.text())
+        kept = parted + last
+        # A store that is nothing but … tells nothing: then both are cut like one name.
+        if first and self._is_cut() and metrics.horizontalAdvance(f"{first[:2]}…{kept}") <= room:
+            return metrics.elidedText(first, right, room - metrics.horizontalAdvance(kept)) + kept
+        return metrics.elidedText(self.text(), right, room)
+
     def _tell(self) -> None:
-        cut = self.fontMetrics().horizontalAdvance(self.text()) > self.contentsRect().width()
-        self.setToolTip(self.text() if cut else "")
+        self.setToolTip(self.text() if self._is_cut() else "")
+
+    def _is_cut(self) -> bool:
+        return self.fontMetrics().horizontalAdvance(self.text()) > self.contentsRect().width()

@@ -653,6 +653,39 @@ def test_the_field_takes_no_more_than_a_code_can_have(window: Window) -> None:
     assert len(line.text()) == 512
 
 
+@pytest.mark.parametrize("size", [(1024, 768), (683, 512)], ids=["1024", "150%"])
+def test_amounts_of_a_check_end_on_one_edge(counter, qtbot, size: tuple[int, int]) -> None:
+    window = Window(counter, qtbot, size=size)
+    quote(counter)
+    window.settle()
+    panel = window.view.check
+    assert panel.area.verticalScrollBar().maximum() == 0
+    amounts = [panel.amount, panel.to_pay, *(row._amount for row in panel.lines._rows if row.isVisible())]
+    assert len(amounts) == 4
+    assert len({shown_rect(one, window.view).right() for one in (*amounts, panel.rule, panel.earns)}) == 1
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("width", [420, 640, 683, 819, 1024])
+def test_the_header_names_the_till_whatever_else_has_to_be_shortened(make, qtbot, status, language, width) -> None:
+    window = Window(make(language), qtbot, size=(width, 614))
+    since = window.counter.clock.now() - timedelta(days=1)
+    till = {"ru": "Касса 1", "en": "Till 1"}[language]
+    for store in ("Harbour", "Кофейня на Невском проспекте у моста"):
+        away = status(store=store, till=till, online=False, offline_since=since, waiting=123, oldest_waiting=since)
+        window.counter.presenter.status_changed(away)
+        window.settle()
+        header = window.view.header
+        assert header.place.shown().endswith(f" · {till}")
+        assert header.place.shown().startswith(store[:3])
+        assert clipped(window.view, scrolled=False) == []
+        # Where there is room nothing is shortened, and the tooltip says the rest where there is none.
+        spoken = header.link.text().partition(" ")[2]
+        assert spoken in (window.screen.header.link.text, window.screen.header.link.short)
+        assert width not in (420, 1024) or spoken == window.screen.header.link.text
+        assert width != 640 or spoken == window.screen.header.link.short
+
+
 def test_a_badge_whose_words_grow_is_whole_at_once(window: Window, status) -> None:
     window.settle()
     window.counter.presenter.status_changed(status(online=False, sync_error="till_unknown", waiting=1234))

@@ -13,6 +13,8 @@ from loyalty_desk.ui.sale.model import SaleModel
 from loyalty_desk.ui.sale.ports import ScannerHealth
 from loyalty_desk.ui.sale.state import Badge, HeaderState, MessageState, Tone
 
+# Between the store and the till.
+PARTED = " · "
 _REFUSALS = frozenset({"till_unknown", "till_token", "till_suspended", "till_revoked", "app_too_old"})
 
 
@@ -46,6 +48,7 @@ def header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
             t("No connection to the server. Sales go on and are kept on this till.")
             + " "
             + _last_sync(status, words, now),
+            short=t("offline"),
         )
     else:
         link = Badge(t("connecting…"), Tone.INFO, t("Not connected yet. Sales can be recorded already."))
@@ -60,7 +63,7 @@ def header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
             Tone.INFO if status.online else Tone.WARN,
             tip.format(time=oldest),
         )
-    place = " · ".join(part for part in (status.store, status.till) if part)
+    place = PARTED.join(part for part in (status.store, status.till) if part)
     return HeaderState(place, status.cashier or t("no shift is open"), scanner, link, waiting, clock)
 
 
