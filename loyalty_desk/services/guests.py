@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+from loyalty_desk.domain.canonical import bytes_to_text, text_to_bytes
 from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.code_proof import Doubt, Permit, doubt_of, permit
 from loyalty_desk.domain.conditions.when import period_of
@@ -39,12 +40,16 @@ from loyalty_desk.services.trust import Trust
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.guest_facts import date_of, facts_of
 from loyalty_desk.wire.v1.lookup import LookupBy
+from loyalty_desk.wire.v1.phones import e164, phone_hash
 from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow
 
 # What carries no proof that a till can check is taken only for what shows such a code: LD1 for what is printed or
 # handed over as a card, LD2 for a wallet. LD3 and LD4 are signed for their handle.
 _KINDS = {CodeKind.LD1: frozenset({"card", "pass", "import"}), CodeKind.LD2: frozenset({"wallet"})}
 _ACTIVE = "active"
+
+PHONE_KEY = "phone_key"
+"""Under this the journal keeps the network's key of phones, as base64url; empty where the till is told none."""
 
 
 class OnlyServerKnows(Refused):
@@ -171,7 +176,21 @@ class Guests:
                     raise Refused("number_unknown")
                 raise OnlyServerKnows("guests_loading", LookupBy.NUMBER)
             return self._card(Credential(code.kind, None), found)
-        raise OnlyServerKnows("needs_server", LookupBy.SHORT if code.kind is CodeKind.SHORT else LookupBy.PHONE)
+        if code.kind is CodeKind.SHORT:
+            raise OnlyServerKnows("needs_server", LookupBy.SHORT)
+        return self._by_phone(code)
+
+    def _by_phone(self, code: GuestCode) -> GuestCard:
+        """Return whose phone this is; who has registered since the last pull is known at the server alone."""
+        key = self._journal.get(PHONE_KEY)
+        found = []
+        if isinstance(key, str) and key:
+            found = self._cache.by_phone_hash(bytes_to_text(phone_hash(text_to_bytes(key), e164(code.digits))))
+        if not found:
+            raise OnlyServerKnows("needs_server", LookupBy.PHONE)
+        if len(found) > 1:
+            raise Refused("guest_ambiguous", count=len(found))
+        return self._card(Credential(code.kind, None), found[0])
 
     def refresh(self, card: GuestCard) -> GuestCard:
         """Return the same guest as known now; while guests load again, as known before, without redemption.

@@ -135,9 +135,9 @@ class Online:
     def identified(self, here: Callable[[bytes | str], GuestCard], data: bytes | str, *, answers: bool) -> GuestCard:
         """Return whose code, number or phone this is: what `here` cannot tell, the server is asked.
 
-        A phone is asked for in any case; while guests are still loading, cards and numbers too where the link
-        `answers`. A card that the server cannot tell either goes on as it is, earning by its handle. Raises as `here`
-        (`Checkout.identify`) and as `identify`.
+        A phone that nobody here has is asked for in any case; while guests are still loading, cards and numbers too
+        where the link `answers`. A card that the server cannot tell either goes on as it is, earning by its handle.
+        Raises as `here` (`Checkout.identify`) and as `identify`.
         """
         text = (data.decode("utf-8", "replace") if isinstance(data, bytes) else data).strip()
         try:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from uuid import UUID
 
+from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.services.bootstrapping import Bootstrap
+from loyalty_desk.services.guests import PHONE_KEY
 from loyalty_desk.services.leases import INCARNATION
 from loyalty_desk.services.ports.cache import Cache
 from loyalty_desk.services.ports.identity import Identity
@@ -147,6 +149,7 @@ class SyncEngine:
     def _give_up_data(self) -> str:
         """Be a revoked till: it keeps its facts and gives up everybody's data."""
         self._cache.wipe(None)
+        self._journal.put_changed(PHONE_KEY, "")
         self._recorder.leases.give_up()
         self._notify("till_revoked")
         return "till_revoked"
@@ -232,6 +235,8 @@ class SyncEngine:
             self._notify("keyset_refused")
         if self._trust.vouches(answer, nonce):
             self._clock.learn(answer.server_time, asked, self._clock.monotonic_ms())
+            if answer.phone_key:
+                self._journal.put_changed(PHONE_KEY, bytes_to_text(answer.phone_key))
         elif self._trust.knows(answer.kid):
             raise NotOurServer("hello is not signed by the network")
         return answer

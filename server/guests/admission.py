@@ -16,8 +16,8 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import HANDLE_BYTES
 from loyalty_desk.domain.private_fields import GuestFields
+from loyalty_desk.wire.v1.phones import e164, phone_hash
 from server.guests import repository, service
-from server.guests.phones import e164
 from server.guests.service import MAX_NAME, NewGuest
 from server.kit.crypto import Vault
 
@@ -86,7 +86,7 @@ def _phone(text: str) -> str:
 
 
 async def _holder(connection: AsyncConnection, network: UUID, vault: Vault, phone: str) -> UUID | None:
-    found = await repository.guests_of_phone(connection, network, vault.lookup_hash(network, phone))
+    found = await repository.guests_of_phone(connection, network, phone_hash(vault.lookup_key(network), phone))
     return found[0] if found else None
 
 

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.guest_code import HANDLE_BYTES, CodeKind, ld1, parse
 from loyalty_desk.domain.ids import derived_id
+from loyalty_desk.wire.v1.phones import e164
 from server.guests import repository, service
-from server.guests.phones import e164
 from server.guests.service import MAX_NAME, NewGuest
 from server.kit import feed
 from server.kit.db import fetch

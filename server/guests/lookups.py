@@ -13,9 +13,9 @@ from loyalty_desk.domain.code_proof import Doubt
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import CodeKind, GuestCode, is_member_number
 from loyalty_desk.wire.v1.lookup import MAX_FOUND, FoundGuest, GuestLookup, GuestsFound, LookupBy
+from loyalty_desk.wire.v1.phones import e164, phone_hash
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.guests import repository, service, shown
-from server.guests.phones import e164
 from server.guests.proof import Proved, is_short, prove, prove_code
 from server.kit import feed
 from server.kit.auth import Signer
@@ -109,7 +109,7 @@ async def _find(
             proved = await prove_code(connection, network, vault, GuestCode(CodeKind.NUMBER, digits=digits), now)
             return [proved] if proved.guest is not None else []
         case LookupBy.PHONE:
-            hashed = vault.lookup_hash(network, e164(text))
+            hashed = phone_hash(vault.lookup_key(network), e164(text))
             return _by_phone(await repository.guests_of_phone(connection, network, hashed))
         case LookupBy.LAST4:
             if not (len(text) == 4 and text.isascii() and text.isdigit()):

@@ -139,12 +139,12 @@ async def remember(connection: AsyncConnection, network: UUID, proved: Proved, b
 
 def wallet_secret(vault: Vault, network: UUID, handle: bytes) -> bytes:
     """Return the 20 bytes from which a wallet's digits are made; they stay here and in the wallet."""
-    return vault.lookup_hash(network, f"ld2 {handle.hex()}")[:SECRET_BYTES]
+    return vault.own_hash(network, f"ld2 {handle.hex()}")[:SECRET_BYTES]
 
 
 def short_hash(vault: Vault, network: UUID, digits: str) -> bytes:
     """Return what is kept of a short code."""
-    return vault.lookup_hash(network, f"short {digits}")
+    return vault.own_hash(network, f"short {digits}")
 
 
 def _typed(text: bytes | str) -> re.Match[str] | None:

@@ -19,9 +19,9 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import handle_text
 from loyalty_desk.domain.tiers import reached
 from loyalty_desk.wire.v1 import rows
+from loyalty_desk.wire.v1.phones import e164, phone_hash
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.guests import repository
-from server.guests.phones import e164
 from server.guests.repository import Credential, GuestView, SealedGuest, State
 from server.kit.crypto import Vault
 from server.kit.feed import Change
@@ -176,8 +176,8 @@ async def find(connection: AsyncConnection, network: UUID, vault: Vault, code: G
         # A merged guest's number is still printed on a card: it names the survivor.
         return await repository.guest_of_number(connection, network, code.digits)
     if code.kind is CodeKind.PHONE:
-        phone_hash = vault.lookup_hash(network, e164(code.digits))
-        found = await repository.guests_of_phone(connection, network, phone_hash)
+        hashed = phone_hash(vault.lookup_key(network), e164(code.digits))
+        found = await repository.guests_of_phone(connection, network, hashed)
         return found[0] if len(found) == 1 else None
     return None
 
@@ -242,7 +242,7 @@ def _sealed(network: UUID, vault: Vault, guest: NewGuest, number: str) -> Sealed
         name_sealed=key.seal(_NAME, name) if name else None,
         phone_sealed=key.seal(_PHONE, phone) if phone else None,
         birthday_sealed=key.seal(_BIRTHDAY, guest.birthday.isoformat()) if guest.birthday else None,
-        phone_hash=vault.lookup_hash(network, phone) if phone and not guest.is_provisional else None,
+        phone_hash=phone_hash(vault.lookup_key(network), phone) if phone and not guest.is_provisional else None,
         phone_last4=None if guest.is_provisional else phone[-4:] or None,
         member_no=number,
         source=guest.source,

@@ -39,7 +39,7 @@ class Vault:
         self._master = master
         self._wrapping = AESGCM(_derive(master, b"guest data keys"))
         self._own = AESGCM(_derive(master, b"server secrets"))
-        self._peppers: dict[UUID, bytes] = {}
+        self._keys: dict[tuple[bytes, UUID], bytes] = {}
 
     def new_guest_key(self, network: UUID, guest: UUID) -> tuple[GuestKey, bytes]:
         """Return a fresh data key of a guest and its wrapped form, which is what is stored."""
@@ -62,12 +62,22 @@ class Vault:
         """Return a key of this server for one purpose, 32 bytes; with another master key it is another."""
         return _derive(self._master, b"own " + purpose.encode())
 
-    def lookup_hash(self, network: UUID, value: str) -> bytes:
-        """Return the 32 bytes by which a phone is found in one network and compared with nothing outside it."""
-        pepper = self._peppers.get(network)
-        if pepper is None:
-            pepper = self._peppers[network] = _derive(self._master, b"lookup " + network.bytes)
-        return hmac_digest(pepper, value.encode(), "sha256")
+    def lookup_key(self, network: UUID) -> bytes:
+        """Return the key, 32 bytes, of the hashes by which something is found in one network and in no other.
+
+        The network's tills are told it: what must stay at the server is made with `own_hash`.
+        """
+        return self._key_of(b"lookup ", network)
+
+    def own_hash(self, network: UUID, value: str) -> bytes:
+        """Return 32 bytes that follow from the value and that nobody but this server can make."""
+        return hmac_digest(self._key_of(b"own ", network), value.encode(), "sha256")
+
+    def _key_of(self, purpose: bytes, network: UUID) -> bytes:
+        key = self._keys.get((purpose, network))
+        if key is None:
+            key = self._keys[purpose, network] = _derive(self._master, purpose + network.bytes)
+        return key
 
 
 class GuestKey:

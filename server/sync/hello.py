@@ -60,6 +60,7 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: E
             newer = None
             if message.keyset_version is not None and message.keyset_version < keyset:
                 newer = (await store.rows(FeedTable.KEYSET, ["current"])).get("current")
+            phone_key = b"" if state in _DATA_REFUSED else store.phone_key()
     if beyond:
         await end_life(stores, network, device, life, now)
         text = "The server's data was put back to an earlier state. Say hello again."
@@ -72,7 +73,8 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: E
         commands.append(Command.REVOKE.value)
     server_time = to_ms(now)
     sig = network_key.sign(signing.hello_message(network, message.nonce, server_time, life))
-    return HelloAnswer(life, server_time, heads, keyset, MIN_APP, MAX_PAYLOAD_BYTES, kid, sig, commands, newer)
+    known = (keyset, MIN_APP, MAX_PAYLOAD_BYTES, kid, sig)
+    return HelloAnswer(life, server_time, heads, *known, commands, newer, phone_key)
 
 
 def _proved(message: HelloRequest, key: Ed25519PublicKey) -> Iterator[Acked]:

@@ -103,6 +103,10 @@ class SyncStore(Protocol):
         """Return the version of the newest key set."""
         ...
 
+    def phone_key(self) -> bytes:
+        """Return the network's key of `phones.phone_hash`."""
+        ...
+
     async def guests_up_to(self, limit: int) -> int:
         """Return how many guests there are, counted no further than `limit`."""
         ...
@@ -310,6 +314,10 @@ class PostgresSyncStore:
     async def keyset_version(self) -> int:
         """As `networks.keyset_version`."""
         return await networks.keyset_version(self._connection, self._network)
+
+    def phone_key(self) -> bytes:
+        """As `Vault.lookup_key`."""
+        return self._vault.lookup_key(self._network)
 
     async def guests_up_to(self, limit: int) -> int:
         """Return how many guests there are, counted no further than `limit`."""

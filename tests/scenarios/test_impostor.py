@@ -58,6 +58,8 @@ def test_a_phone_of_somebody_else_gives_no_right_over_their_points(stage: Stage)
         with pytest.raises(Refused, match="phone_taken"):
             register(GuestFields(name="Impostor", phone=PHONE), "v1", IMPOSTOR)
         stage.server.stop()
+        found = till.checkout.identify(PHONE)
+        assert (found.guest_id, found.points, found.allowance.max_points) == (owner.card.guest_id, points, 0)
         made = register(GuestFields(name="Impostor", phone=PHONE), "v1", IMPOSTOR)
         assert not made.was_asked
         own = sell(till, IMPOSTOR, amount=1_000_00).quote.earned_points

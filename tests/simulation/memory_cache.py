@@ -61,6 +61,10 @@ class MemoryCache:
                 return CachedGuest(UUID(key), read(GuestRow, row))
         return None
 
+    def by_phone_hash(self, phone_hash: str) -> list[CachedGuest]:
+        rows = [(key, read(GuestRow, row)) for (t, key), row in self._stored.rows.items() if t == FeedTable.GUEST]
+        return [CachedGuest(UUID(key), row) for key, row in rows if row.phone_hash == phone_hash]
+
     def guest(self, guest: UUID) -> CachedGuest | None:
         found = self._stored.rows.get((FeedTable.GUEST, str(guest)))
         return None if found is None else CachedGuest(guest, read(GuestRow, found))

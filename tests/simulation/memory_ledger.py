@@ -697,6 +697,9 @@ class MemoryStore:
     async def keyset_version(self) -> int:
         return 1
 
+    def phone_key(self) -> bytes:
+        return b""
+
     async def guests_up_to(self, limit: int) -> int:
         return min(limit, len(self.tables.guests))
 

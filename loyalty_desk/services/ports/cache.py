@@ -75,6 +75,10 @@ class Cache(Protocol):
         """Return the guest with a member number."""
         ...
 
+    def by_phone_hash(self, phone_hash: str) -> list[CachedGuest]:
+        """Return the guests with a phone, by its keyed hash as base64url."""
+        ...
+
     def guest(self, guest: UUID) -> CachedGuest | None:
         """Return a guest by id, following a merge to its survivor."""
         ...

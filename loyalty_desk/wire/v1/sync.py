@@ -76,7 +76,8 @@ class HelloAnswer(msgspec.Struct, frozen=True):
     """The server's life, its time, its heads of this device; `sig` by network key `kid` (`signing.hello_message`).
 
     `keyset` is the row of the newest key set, signed by the root, for a till that named an older one: a till that may
-    pull nothing has to know the key all the same, or it would push nothing either.
+    pull nothing has to know the key all the same, or it would push nothing either. `phone_key` is that of
+    `phones.phone_hash`; a till that gets no data gets none.
     """
 
     incarnation: UUID
@@ -89,6 +90,7 @@ class HelloAnswer(msgspec.Struct, frozen=True):
     sig: Signature
     commands: list[str] = []
     keyset: dict[str, Any] | None = None
+    phone_key: bytes = b""
 
 
 class PushedRecord(msgspec.Struct, frozen=True, omit_defaults=True):

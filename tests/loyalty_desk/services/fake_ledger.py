@@ -75,6 +75,7 @@ class FakeLedger:
     key_set: dict[str, Json] = field(default_factory=dict)
     key_set_version: int = 0
     tells_key_set: bool = True
+    phone_key: bytes = b""
     allowed: dict[tuple[str, str], int] = field(default_factory=dict)
     told: list[LeaseRequest] = field(default_factory=list)
 
@@ -178,6 +179,7 @@ class FakeLedger:
             sig=self.keys[self.kid].sign(message),
             commands=list(self.commands),
             keyset=self.key_set if is_behind and self.tells_key_set else None,
+            phone_key=b"" if self.commands else self.phone_key,
         )
 
     def _push(self, request: PushRequest) -> PushAnswer:

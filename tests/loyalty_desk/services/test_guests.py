@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -25,8 +26,11 @@ from loyalty_desk.domain.signed_codes import (
     network_tag,
     shown,
 )
+from loyalty_desk.services.guests import PHONE_KEY, OnlyServerKnows
 from loyalty_desk.services.proof import NEEDS_SERVER
 from loyalty_desk.services.sentences import SENTENCES
+from loyalty_desk.wire.v1.lookup import LookupBy
+from loyalty_desk.wire.v1.phones import phone_hash
 from tests.loyalty_desk.domain.code_samples import KEY, LAST, OTHER_KEY, OTHER_NETWORK
 from tests.loyalty_desk.till_parts import (
     ANNA,
@@ -41,6 +45,7 @@ from tests.loyalty_desk.till_parts import (
 )
 
 KID = 7
+OTHER_GUEST = UUID("55555555-5555-4555-8555-555555555555")
 PUBLIC = KEY.public_key().public_bytes_raw()
 
 
@@ -298,3 +303,37 @@ def test_every_doubt_has_both_its_sentences() -> None:
     assert wanted - set(SENTENCES) == set()
     said = [SENTENCES[doubt.value] for doubt in Doubt if doubt.value in SENTENCES]
     assert len(set(said)) == len(said)
+
+
+def phones(counter: Counter, *owners: tuple[UUID, str], key: bytes = bytes(32)) -> None:
+    """Have the network's key of phones told, and guests with a phone."""
+    counter.parts.journal.put(PHONE_KEY, bytes_to_text(key))
+    for owner, number in owners:
+        counter.feed(("guest", str(owner), {**ANNA[2], "phone_hash": bytes_to_text(phone_hash(bytes(32), number))}))
+
+
+@pytest.mark.parametrize("typed", ["+7 916 123-45-67", "8 (916) 123-45-67", "89161234567", "9161234567"])
+def test_a_phone_names_its_guest_without_the_server_and_lets_nothing_be_spent(tmp_path: Path, typed: str) -> None:
+    counter = till(tmp_path)
+    phones(counter, (GUEST, "+79161234567"))
+    found = counter.checkout.identify(typed)
+    assert (found.guest_id, found.credential.code, found.points) == (GUEST, CodeKind.PHONE, 400)
+    assert found.allowance.max_points == 0
+    assert counter.sell(typed, 1_000).quote.earned_points > 0
+
+
+def test_a_phone_that_nobody_here_has_is_asked_of_the_server(tmp_path: Path) -> None:
+    counter = till(tmp_path)
+    phones(counter, (GUEST, "+79161234567"))
+    for told in (bytes(32), b"another key, from another network", b""):
+        counter.parts.journal.put(PHONE_KEY, bytes_to_text(told))
+        with pytest.raises(OnlyServerKnows) as unknown:
+            counter.checkout.identify("+7 916 765-43-21" if told == bytes(32) else "+7 916 123-45-67")
+        assert (unknown.value.code, unknown.value.by) == ("needs_server", LookupBy.PHONE)
+
+
+def test_a_phone_that_two_share_names_nobody(tmp_path: Path) -> None:
+    counter = till(tmp_path)
+    phones(counter, (GUEST, "+79161234567"), (OTHER_GUEST, "+79161234567"))
+    with pytest.raises(Refused, match="guest_ambiguous"):
+        counter.checkout.identify("+7 916 123-45-67")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.record import ClockConfidence, Record
+from loyalty_desk.services.guests import PHONE_KEY
 from loyalty_desk.services.ports.server import NotOurServer, ServerSaid
 from loyalty_desk.services.sync import SyncOutcome
 from loyalty_desk.wire.v1.sync import PushAnswer
@@ -245,11 +246,14 @@ def test_an_error_before_a_proved_hello_takes_nothing_away(line: Line) -> None:
 
 
 def test_a_signed_revocation_takes_the_data_after_the_facts_are_handed_over(line: Line) -> None:
+    line.ledger.phone_key = bytes(32)
     line.step()
+    assert line.counter.parts.journal.get(PHONE_KEY) == bytes_to_text(bytes(32))
     line.counter.sell(CARD, 1_000)
     line.ledger.commands = ["suspend", "revoke"]
     assert line.step().error == "till_revoked"
     assert (line.waiting(), line.counter.cache.state().guests, line.notices()) == (0, 0, ["till_revoked"])
+    assert line.counter.parts.journal.get(PHONE_KEY) == ""
 
 
 def test_what_only_the_server_holds_is_told_once(line: Line) -> None:

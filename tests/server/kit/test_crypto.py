@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty_desk.domain.errors import Broken
+from loyalty_desk.wire.v1.phones import phone_hash
 from server.kit.crypto import CannotOpen, Vault, load_master_key
 
 NETWORK, GUEST = UUID(int=1), UUID(int=2)
@@ -65,9 +66,15 @@ def test_what_is_no_sealed_value_is_said_to_be_none(sealed: bytes) -> None:
 
 
 def test_a_phone_is_found_in_its_network_alone() -> None:
-    assert vault.lookup_hash(NETWORK, "+79161234567") == vault.lookup_hash(NETWORK, "+79161234567")
-    assert vault.lookup_hash(NETWORK, "+79161234567") != vault.lookup_hash(uuid4(), "+79161234567")
-    assert vault.lookup_hash(NETWORK, "+79161234567") != Vault(bytes(32)).lookup_hash(NETWORK, "+79161234567")
+    assert vault.lookup_key(NETWORK) == vault.lookup_key(NETWORK)
+    assert vault.lookup_key(NETWORK) not in (vault.lookup_key(uuid4()), Vault(bytes(32)).lookup_key(NETWORK))
+
+
+def test_what_a_till_is_told_makes_nothing_that_is_the_servers_own() -> None:
+    own = vault.own_hash(NETWORK, "ld2 01")
+    assert own == vault.own_hash(NETWORK, "ld2 01")
+    assert own not in (vault.own_hash(uuid4(), "ld2 01"), vault.own_hash(NETWORK, "ld2 02"))
+    assert own != phone_hash(vault.lookup_key(NETWORK), "ld2 01")
 
 
 def test_a_networks_secret_opens_under_its_name_alone() -> None:

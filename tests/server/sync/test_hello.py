@@ -50,6 +50,15 @@ async def test_a_till_with_an_older_key_set_gets_the_newest_whatever_its_state(w
         assert (await world.hello(till)).keyset is None
 
 
+async def test_only_a_till_that_gets_data_is_told_the_key_of_phones(world: World) -> None:
+    till = await world.till()
+    told = (await world.hello(till)).phone_key
+    assert told == world.ground.vault.lookup_key(world.network)
+    for state in ("suspended", "cloned", "revoked"):
+        await world.sql("update device set state = $2 where id = $1 returning id", till.device, state)
+        assert (await world.hello(till)).phone_key == b""
+
+
 async def test_heads_are_those_held(world: World) -> None:
     till = await world.till()
     assert (await world.hello(till)).epochs == []

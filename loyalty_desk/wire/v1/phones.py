@@ -1,0 +1,30 @@
+"""Phones as one spelling, and the hash by which a guest is found by one, at the server and at a till cut off from it.
+
+The network's key for it is derived at the server and told to tills at hello. Who takes both a till's disk and its keys
+can try all phones of a country against the guests on it: a till keeps the key where it keeps the guests, encrypted.
+"""
+
+from __future__ import annotations
+
+from hmac import digest
+
+from loyalty_desk.domain.errors import BadInput
+
+
+def e164(text: str, region: str = "RU") -> str:
+    """Return ``+79161234567`` of what was typed; raises `BadInput` `phone_malformed`."""
+    # Its tables of the world's numbers take longer to load than a till may take to start.
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        raise BadInput("phone_malformed") from error
+    if not phonenumbers.is_possible_number(number):
+        raise BadInput("phone_malformed")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def phone_hash(key: bytes, phone: str) -> bytes:
+    """Return the 32 bytes by which a phone in E.164 is found in the network whose key this is."""
+    return digest(key, phone.encode(), "sha256")
