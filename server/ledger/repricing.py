@@ -42,6 +42,33 @@ _SHOWN = 20
 _QUIET_S = 0.25
 _PATIENCE_S = 1.0
 
+OLDEST = """
+    with oldest as (
+        select q.tx_id, q.queued_at, x.reverses_id is not null as is_return, x.reverses_id as sale
+        from reprice_queue q join ledger_tx x on x.network_id = q.network_id and x.id = q.tx_id
+        -- By the index, to where so many have been seen: a long queue is not sorted again at every step.
+        where q.network_id = $1 and q.queued_at <= coalesce((
+            select queued_at from reprice_queue where network_id = $1
+            order by queued_at offset $2 limit 1
+        ), 'infinity')
+        order by q.queued_at, is_return limit $2 for update of q skip locked
+    )
+    select q.tx_id, x.payload, coalesce(s.merged_into, x.guest_id) as guest, o.payload as original
+    from oldest q
+    join ledger_tx x on x.network_id = $1 and x.id = q.tx_id
+    left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id
+    left join ledger_tx o on o.network_id = x.network_id and o.id = x.reverses_id
+    -- What a sale has used is not there to be counted back while another worker has the sale. By the offset it is asked
+    -- of each return by itself: joined, the whole queue was gone through for each sale, for it had been empty when
+    -- PostgreSQL last looked at how long it is.
+    where q.sale is null or not exists (
+        select 1 from reprice_queue s where s.network_id = $1 and s.tx_id = q.sale
+            and s.tx_id not in (select tx_id from oldest) offset 0
+    )
+    order by q.queued_at, q.is_return
+"""
+"""Up to $2 queued records of the network $1, the oldest first, and of one moment the sales before their returns."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Queued:
@@ -130,34 +157,7 @@ class Repricer:
         async with self._db.begin(network) as connection:
             # A plan kept from when the queue was short reads all of a long one.
             await write(connection, "set local plan_cache_mode = force_custom_plan")
-            rows = await fetch(
-                connection,
-                """
-                with oldest as (
-                    select q.tx_id, q.queued_at, x.reverses_id is not null as is_return, x.reverses_id as sale
-                    from reprice_queue q join ledger_tx x on x.network_id = q.network_id and x.id = q.tx_id
-                    -- By the index, to where so many have been seen: a long queue is not sorted again at every step.
-                    where q.network_id = $1 and q.queued_at <= coalesce((
-                        select queued_at from reprice_queue where network_id = $1
-                        order by queued_at offset $2 limit 1
-                    ), 'infinity')
-                    order by q.queued_at, is_return limit $2 for update of q skip locked
-                )
-                select q.tx_id, x.payload, coalesce(s.merged_into, x.guest_id) as guest, o.payload as original
-                from oldest q
-                join ledger_tx x on x.network_id = $1 and x.id = q.tx_id
-                left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id
-                left join ledger_tx o on o.network_id = x.network_id and o.id = x.reverses_id
-                -- What a sale has used is not there to be counted back while another worker has the sale.
-                where not exists (
-                    select 1 from reprice_queue s where s.network_id = $1 and s.tx_id = q.sale
-                        and s.tx_id not in (select tx_id from oldest)
-                )
-                order by q.queued_at, q.is_return
-                """,
-                network,
-                limit,
-            )
+            rows = await fetch(connection, OLDEST, network, limit)
             queued: list[_Queued] = []
             programs: dict[int | None, Program | None] = {None: None}
             for tx_id, payload, guest, reversed_payload in rows:

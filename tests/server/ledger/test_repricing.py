@@ -18,7 +18,7 @@ from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.pricing import Choices, quote
 from loyalty_desk.domain.program import Program
 from server.kit.db import Database
-from server.ledger.repricing import Repricer
+from server.ledger.repricing import OLDEST, Repricer
 from server.ledger.shelf import ProgramShelf
 from server.programs import service as programs
 from tests.server.fake_till import FakeTill
@@ -150,3 +150,23 @@ async def test_another_program_under_the_same_version_is_a_difference(world: Wor
     await world.push(till)
     ((facts,),) = await drained(world)
     assert [one["field"] for one in facts["differences"]] == ["program_hash"]
+
+
+def handled(node: dict[str, Any]) -> int:
+    """Return how many rows a plan and all below it gave or looked at in vain."""
+    rows = sum(node.get(key, 0) for key in ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter"))
+    return int(rows * node["Actual Loops"]) + sum(map(handled, node.get("Plans", ())))
+
+
+async def test_a_queue_that_was_empty_when_it_was_last_looked_at_is_not_gone_through_for_each_sale(
+    world: World, admin: psycopg.Connection
+) -> None:
+    till, program = await world.till(), await in_force(world)
+    for _ in range(300):
+        sell(till, program)
+    await world.push(till)
+    await drained(world)
+    admin.execute("analyze")
+    admin.execute(QUEUE_AGAIN)
+    ((found,),) = await world.sql(f"explain (analyze, format json) {OLDEST}", world.network, 100)
+    assert handled(found[0]["Plan"]) < 10 * 300
