@@ -47,6 +47,7 @@ from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow
 # handed over as a card, LD2 for a wallet. LD3 and LD4 are signed for their handle.
 _KINDS = {CodeKind.LD1: frozenset({"card", "pass", "import"}), CodeKind.LD2: frozenset({"wallet"})}
 _ACTIVE = "active"
+_MOBILE = "9"
 
 PHONE_KEY = "phone_key"
 """Under this the journal keeps the network's key of phones, as base64url; empty where the till is told none."""
@@ -171,26 +172,32 @@ class Guests:
             return self._by_handle(code, code.handle)
         if code.kind is CodeKind.NUMBER:
             found = self._cache.by_member_number(code.digits)
-            if found is None:
-                if self._cache.state().complete:
-                    raise Refused("number_unknown")
-                raise OnlyServerKnows("guests_loading", LookupBy.NUMBER)
-            return self._card(Credential(code.kind, None), found)
+            if found is not None:
+                return self._card(Credential(code.kind, None), found)
+            if code.digits.startswith(_MOBILE) and self._of_phone(code.digits):
+                # One phone in ten, typed without its country, passes for a member number.
+                return self._by_phone(code.digits)
+            if self._cache.state().complete:
+                raise Refused("number_unknown")
+            raise OnlyServerKnows("guests_loading", LookupBy.NUMBER)
         if code.kind is CodeKind.SHORT:
             raise OnlyServerKnows("needs_server", LookupBy.SHORT)
-        return self._by_phone(code)
+        return self._by_phone(code.digits)
 
-    def _by_phone(self, code: GuestCode) -> GuestCard:
+    def _by_phone(self, phone: str) -> GuestCard:
         """Return whose phone this is; who has registered since the last pull is known at the server alone."""
-        key = self._journal.get(PHONE_KEY)
-        found = []
-        if isinstance(key, str) and key:
-            found = self._cache.by_phone_hash(bytes_to_text(phone_hash(text_to_bytes(key), e164(code.digits))))
+        found = self._of_phone(phone)
         if not found:
             raise OnlyServerKnows("needs_server", LookupBy.PHONE)
         if len(found) > 1:
             raise Refused("guest_ambiguous", count=len(found))
-        return self._card(Credential(code.kind, None), found[0])
+        return self._card(Credential(CodeKind.PHONE, None), found[0])
+
+    def _of_phone(self, phone: str) -> list[CachedGuest]:
+        key = self._journal.get(PHONE_KEY)
+        if not isinstance(key, str) or not key:
+            return []
+        return self._cache.by_phone_hash(bytes_to_text(phone_hash(text_to_bytes(key), e164(phone))))
 
     def refresh(self, card: GuestCard) -> GuestCard:
         """Return the same guest as known now; while guests load again, as known before, without redemption.

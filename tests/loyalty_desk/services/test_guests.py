@@ -13,7 +13,7 @@ from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.code_proof import Doubt, Permit
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.domain.guest_code import CodeKind, ld1, ld2
+from loyalty_desk.domain.guest_code import CodeKind, ld1, ld2, member_number, parse
 from loyalty_desk.domain.hash_chain import ChainOwner
 from loyalty_desk.domain.key_set import CodeKey, KeySet
 from loyalty_desk.domain.record import Decision, Record
@@ -320,6 +320,16 @@ def test_a_phone_names_its_guest_without_the_server_and_lets_nothing_be_spent(tm
     assert (found.guest_id, found.credential.code, found.points) == (GUEST, CodeKind.PHONE, 400)
     assert found.allowance.max_points == 0
     assert counter.sell(typed, 1_000).quote.earned_points > 0
+
+
+def test_a_phone_that_passes_for_a_member_number_names_its_guest_all_the_same(tmp_path: Path) -> None:
+    counter = till(tmp_path)
+    assert parse("9161234563").kind is CodeKind.NUMBER
+    phones(counter, (GUEST, "+79161234563"))
+    found = counter.checkout.identify("9161234563")
+    assert (found.guest_id, found.credential.code) == (GUEST, CodeKind.PHONE)
+    with pytest.raises(Refused, match="number_unknown"):
+        counter.checkout.identify(member_number(916765432))
 
 
 def test_a_phone_that_nobody_here_has_is_asked_of_the_server(tmp_path: Path) -> None:
