@@ -183,12 +183,20 @@ def _usage(r: Random) -> Part:
     )
 
 
+def _of_products(r: Random) -> Part:
+    return {"products": _some(r, PRODUCTS)}
+
+
+def _of_categories(r: Random) -> Part:
+    return {"categories": _some(r, CATEGORIES)}
+
+
 CONDITIONS = {
     "amount": lambda r: _size(r, 2_000, 9_000),
     "quantity": lambda r: _size(r, 3, 12),
-    "products": lambda r: {"products": _some(r, PRODUCTS)},
-    "categories": lambda r: {"categories": _some(r, CATEGORIES)},
-    "excluded": lambda r: _maybe(r, {"products": _some(r, PRODUCTS)}, categories=_some(r, CATEGORIES)),
+    "products": _of_products,
+    "categories": _of_categories,
+    "excluded": lambda r: r.choice([_of_products(r), _of_categories(r), _of_products(r) | _of_categories(r)]),
     "unit_price": lambda r: _maybe(r, {"min": _money(r)}, over=True, max=r.randint(500, 9_000)),
     "presence": lambda r: _maybe(
         r, {"products": _some(r, PRODUCTS)}, quantity=r.randint(1, 2), all=True, counts_own=True,
