@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 CONFIRM_EVERY_S = 0.5
 CONFIRM_WITHIN_S = 15 * 60
+_MORE_THAN_ANYBODY_HAS = 10**15
 
 
 def mount(app: typer.Typer) -> None:
@@ -203,8 +205,25 @@ def make_draft(
     draft = CheckDraft(basket, guest, points, tuple(promo), at=datetime.now(UTC))
     if guest is None or points == 0 or offline:
         return draft
-    checkout.price(replace(draft, points_asked=0))
+    _require_program_takes(checkout, draft, guest)
     return replace(draft, hold=till.counter.online.hold(guest, points))
+
+
+def _require_program_takes(checkout: Checkout, draft: CheckDraft, guest: GuestCard) -> None:
+    """Refuse points that this program takes of nobody on this check: the server would hold them all the same.
+
+    How many the guest has and what the code is worth are the server's to say.
+    """
+    from loyalty_desk.services.points_held import PointsHeld
+    from loyalty_desk.services.redemption import binding_of
+
+    if guest.guest_id is None:
+        checkout.price(replace(draft, points_asked=0))
+        return
+    as_held = PointsHeld(UUID(int=0), guest.guest_id, _MORE_THAN_ANYBODY_HAS, 0, is_online=True)
+    quote = checkout.price(replace(draft, hold=as_held))
+    if binding_of(quote.redemption) in ("not_offered", "minimum", "block", "share", "check"):
+        _require_points(quote, draft)
 
 
 def _line(number: int, text: str, money: Currency) -> Line:
@@ -225,13 +244,21 @@ def _line(number: int, text: str, money: Currency) -> Line:
 def _priced(till: Till, draft: CheckDraft) -> Quote:
     """Return the quote; raises `Refused` where fewer points can be had than were asked for."""
     quote = ready(till).price(draft)
-    if 0 < quote.redeemed_points < draft.points_asked:
-        note = quote.redemption
-        reason = note.reason or note.binding
-        raise Refused(
-            "redemption_limited", reason=reason, points=note.max_points, minimum=note.minimum, block=note.block
-        )
+    # Where none can be had `confirm` says why: it knows the guest's own limits.
+    if quote.redeemed_points:
+        _require_points(quote, draft)
     return quote
+
+
+def _require_points(quote: Quote, draft: CheckDraft) -> None:
+    from loyalty_desk.services.redemption import binding_of
+
+    note = quote.redemption
+    if quote.redeemed_points < draft.points_asked:
+        binding = binding_of(note)
+        reason = note.reason if binding == "cap" and note.reason else binding
+        code = "redemption_limited" if quote.redeemed_points else "redemption_refused"
+        raise Refused(code, reason=reason, points=note.points, minimum=note.minimum, block=note.block)
 
 
 def _promos(checkout: Checkout, draft: CheckDraft) -> list[tuple[str, Note]]:

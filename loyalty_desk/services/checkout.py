@@ -25,7 +25,7 @@ from loyalty_desk.services.points_held import HELD, PointsHeld
 from loyalty_desk.services.ports.cache import Cache
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.recording import Fact, Recorder
-from loyalty_desk.services.redemption import FLOOR_SHARE, Allowance, share_cap
+from loyalty_desk.services.redemption import FLOOR_SHARE, Allowance, binding_of, share_cap
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trusted_clock import TrustedClock
 
@@ -243,11 +243,14 @@ class Checkout:
 
     def _refusal(self, guest: GuestCard | None, priced: _Priced) -> Refused:
         note = priced.quote.redemption
-        if guest is None or guest.facts is None:
+        binding = binding_of(note)
+        if guest is None or binding == "not_offered":
+            return Refused("redemption_refused", reason="no_guest" if guest is None else binding)
+        if guest.facts is None:
             return Refused("redemption_refused", reason="guest_unknown")
-        if note.binding != "cap":
+        if binding != "cap":
             facts = {"points": note.max_points, "minimum": note.minimum, "block": note.block}
-            return Refused("redemption_refused", reason=note.binding, **facts)
+            return Refused("redemption_refused", reason=binding, **facts)
         reason = note.reason or "cap"
         if reason == FLOOR_SHARE:
             return Refused("redemption_refused", reason=reason, points=priced.share, share_bp=guest.allowance.share_bp)

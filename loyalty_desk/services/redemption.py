@@ -8,12 +8,23 @@ from dataclasses import dataclass, field
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.money import BASIS_POINTS
 from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.quote import RedemptionNote
 from loyalty_desk.domain.record import ClockConfidence, Decision
 from loyalty_desk.services.ports.journal import OfflineUse
 from loyalty_desk.wire.v1.rows import ProfileRow
 
 HOUR_MS = 3_600_000
 FLOOR_SHARE = "floor_share"
+
+
+def binding_of(note: RedemptionNote) -> str:
+    """Return what made fewer points of those asked for: the number itself, before what bounds all numbers."""
+    if 0 < note.asked <= note.max_points and note.points < note.asked:
+        if note.asked < note.minimum:
+            return "minimum"
+        if note.asked % note.block:
+            return "block"
+    return note.binding
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,38 @@ def test_each_limit_of_a_redemption_without_the_server_says_why(
     assert done("sale", "--amount", "500", "--offline", "--code", CARD)["redeemed_points"] == 0
 
 
+@pytest.mark.parametrize("offline", [(), ("--offline",)], ids=["server asked", "offline"])
+@pytest.mark.parametrize(
+    ("redemption", "points", "sentence"),
+    [
+        (None, "10", "Points cannot be used: the program does not pay with points."),
+        ({"min": 50, "block": 1, "max_share_bp": 5_000}, "20", "Points cannot be used: at least 50 points are needed."),
+        ({"min": 1, "block": 50, "max_share_bp": 5_000}, "20", "Points cannot be used: points are used in steps of 50"),
+        ({"min": 1, "block": 50, "max_share_bp": 5_000}, "70", "At most 50 points can be used now: points are used in"),
+        ({"min": 1, "block": 1, "max_share_bp": 1_000}, "60", "At most 45 points can be used now: that is the allowed"),
+    ],
+)
+def test_what_the_program_refuses_is_not_blamed_on_the_code_and_asked_of_no_server(
+    till: Callable[..., Result],
+    done: Callable[..., dict[str, Any]],
+    folder: Path,
+    redemption: dict[str, Any] | None,
+    points: str,
+    sentence: str,
+    offline: tuple[str, ...],
+) -> None:
+    with inside(folder) as opened:
+        opened._selling.journal.remember_program(stored_program(version=4, redemption=redemption))
+    before = done("status")["waiting"]
+    assert said(till("sale", "--amount", "500", "--code", CARD, "--points", points, *offline)).startswith(sentence)
+    assert done("status")["waiting"] == before
+
+
+def test_points_of_nobody_are_refused_for_that(till: Callable[..., Result]) -> None:
+    found = said(till("sale", "--amount", "500", "--points", "10"))
+    assert found == "Points cannot be used: points belong to a guest."
+
+
 def test_a_guest_registered_here_earns_at_once_and_spends_when_the_server_knows(
     till: Callable[..., Result], done: Callable[..., dict[str, Any]]
 ) -> None:

@@ -350,10 +350,21 @@ def test_points_typed_while_the_limits_shrink_to_nothing_are_not_taken(counter, 
     stale = card(allowance=Allowance(max_points=0, reason="stale_data", facts={"limit_hours": 24}))
     counter.desk.refresh = lambda _: stale
     counter.presenter.status_changed(status(synced_at=counter.clock.now()))
-    assert counter.screen.button.text == "Points cannot be used on this check"
+    assert counter.screen.button.text == "No points here. Esc: go on without them"
     assert "has not reached the server for 24 hours" in counter.screen.guest.limit
     counter.presenter.submitted()
     assert counter.desk.sales == []
+    counter.presenter.cancelled()
+    assert counter.screen.button.text.startswith("Record the sale")
+
+
+def test_a_number_of_points_that_is_too_small_asks_for_another(counter) -> None:
+    counter.scan(MARIA)
+    counter.type("1240")
+    counter.presenter.mode_requested(FieldMode.POINTS)
+    counter.type("5")
+    assert counter.screen.button.text == "Type another number. Esc: without points"
+    assert "from 10 points on" in counter.screen.guest.limit.replace("\u00a0", " ")
 
 
 def f4(counter):

@@ -107,7 +107,7 @@ def _why_nothing(model: SaleModel, words: Words) -> str:
     if model.status is not None and not model.status.journal_ok:
         return t("Sales cannot be recorded now")
     if model.mode is FieldMode.POINTS:
-        return t("Points cannot be used on this check") if model.entry.units else t("Type how many points")
+        return _way_on_from_points(model, words)
     if model.mode is FieldMode.GUEST:
         return t("Scan or type the guest’s card")
     if model.problem is not None or model.entry.problem is not None:
@@ -117,6 +117,15 @@ def _why_nothing(model: SaleModel, words: Words) -> str:
     if model.guest is not None:
         return t("Type the amount of the check")
     return t("Scan the guest or type the amount")
+
+
+def _way_on_from_points(model: SaleModel, words: Words) -> str:
+    t = words.gettext
+    if not model.entry.units:
+        return t("Type how many points")
+    if model.quote is not None and model.quote.redemption.max_points:
+        return t("Type another number. Esc: without points")
+    return t("No points here. Esc: go on without them")
 
 
 def keys(model: SaleModel, words: Words) -> tuple[KeyState, ...]:

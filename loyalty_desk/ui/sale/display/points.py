@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from loyalty_desk.services.checkout import GuestCard
+from loyalty_desk.services.redemption import binding_of
 from loyalty_desk.services.sentences import SENTENCES, sentence_of
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.model import SaleModel
@@ -84,7 +85,7 @@ def point_limit(model: SaleModel, words: Words) -> tuple[str, Tone]:
     t = words.gettext
     most = words.points(note.max_points)
     text = ""
-    match note.binding:
+    match binding_of(note):
         case "share":
             text = t("At most {share} of the check: {points}.").format(
                 share=words.percent(note.max_share_bp), points=most
