@@ -17,6 +17,7 @@ from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.sync import Acked, Block, Command, FeedTable, Head, HelloAnswer, HelloRequest
 from server.kit.errors import ApiError
+from server.sync.clones import grow_in_turns
 from server.sync.lives import end_life
 from server.sync.store import BranchHead, SyncStore, SyncStores
 
@@ -46,7 +47,7 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: E
         if not beyond:
             state = await store.see(device, now, message.boot_id, message.monotonic_ms)
             heads, forked = _heads(found, message.epochs)
-            if state == "active" and len(found) > 1 and await store.has_clones(device):
+            if state == "active" and len(found) > 1 and grow_in_turns(await store.lines(device)):
                 await store.mark_cloned(device)
                 state = "cloned"
             try:

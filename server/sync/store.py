@@ -25,6 +25,7 @@ from server.ledger.leases import LeaseStore
 from server.ledger.posting import flag_bits
 from server.ledger.shelf import ProgramShelf
 from server.networks import service as networks
+from server.sync.clones import Line
 from server.sync.rows import rows_of
 
 HORIZON = timedelta(days=180)
@@ -79,8 +80,8 @@ class SyncStore(Protocol):
         """Return every branch of a till, epochs in the order they were seen."""
         ...
 
-    async def has_clones(self, device: UUID) -> bool:
-        """Return whether two lines of a till grow in turns: two machines work with copies of one journal."""
+    async def lines(self, device: UUID) -> list[Line]:
+        """Return every line of a till, and when it grew."""
         ...
 
     async def mark_cloned(self, device: UUID) -> None:
@@ -232,47 +233,44 @@ class PostgresSyncStore:
         )
         return [BranchHead(row.epoch, row.branch, row.head_seq, bytes(row.head_hash)) for row in found]
 
-    async def has_clones(self, device: UUID) -> bool:
-        """Return whether two lines of a till grow in turns: one that was put back leaves its old line where it was.
-
-        What somebody else brought of it does not count, nor what came earlier than it could be posted. Nor what a
-        server that was put back gets of an old line again: that was made before the newer line began.
-        """
-        found = await fetch_value(
+    async def lines(self, device: UUID) -> list[Line]:
+        """Return every line of a till, and when it grew."""
+        found = await fetch(
             self._connection,
             """
-            with line as (
-                select e.epoch, e.branch, first.recorded_at as began, last.recorded_at as ended,
-                    first.occurred_at as first_made, last.occurred_at as last_made
-                from device_epoch e
-                cross join lateral (
-                    select x.recorded_at, x.occurred_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
-                        and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
-                        and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
-                            and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
-                    order by x.seq limit 1
-                ) first
-                cross join lateral (
-                    select x.recorded_at, x.occurred_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
-                        and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
-                        and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
-                            and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
-                    order by x.seq desc limit 1
-                ) last
-                where e.network_id = $1 and e.device_id = $2
-            )
-            select exists (
-                select 1 from line older join line newer on newer.began < older.ended and (newer.began > older.began
-                    or (newer.began = older.began and newer.epoch = older.epoch and newer.branch > older.branch))
-                where newer.first_made < older.last_made or not exists (
-                    select 1 from server_meta where started_at > older.began and started_at <= older.ended)
-            )
+            select e.epoch, e.branch, e.parent_head, e.head_hash, first.recorded_at as began, last.recorded_at as ended
+            from device_epoch e
+            left join lateral (
+                select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
+                    and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
+                    and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
+                        and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
+                order by x.seq limit 1
+            ) first on true
+            left join lateral (
+                select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
+                    and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
+                    and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
+                        and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
+                order by x.seq desc limit 1
+            ) last on true
+            where e.network_id = $1 and e.device_id = $2
             """,
             self._network,
             device,
             flag_bits([ExceptionKind.SALVAGED]),
         )
-        return bool(found)
+        return [
+            Line(
+                row.epoch,
+                row.branch,
+                None if row.parent_head is None else bytes(row.parent_head),
+                bytes(row.head_hash),
+                row.began,
+                row.ended,
+            )
+            for row in found
+        ]
 
     async def mark_cloned(self, device: UUID) -> None:
         """Let a till that is active be cloned from now on."""

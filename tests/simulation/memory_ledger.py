@@ -35,6 +35,7 @@ from server.ledger.returns import Original, Source, who
 from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
 from server.ledger.timing import ClockSight, Place
 from server.ledger.words import Words
+from server.sync.clones import Line
 from server.sync.store import BranchHead, LifeClaim
 from tests.simulation.memory_guards import MemoryGuards
 from tests.simulation.memory_leases import Leasing, MemoryLeases
@@ -168,7 +169,6 @@ class Tables:
     tiers: list[TierUse] = field(default_factory=list)
     leasing: Leasing = field(default_factory=Leasing)
     unproved: dict[UUID, UnprovedUse] = field(default_factory=dict)
-    life_starts: list[int] = field(default_factory=list)
 
     def copy(self) -> Tables:
         """Return tables that can be changed without changing these."""
@@ -201,7 +201,6 @@ class Tables:
             self.tiers.copy(),
             self.leasing,
             self.unproved.copy(),
-            self.life_starts.copy(),
         )
 
     def new_guest(self, guest: UUID) -> None:
@@ -659,24 +658,20 @@ class MemoryStore:
             if owner == device
         ]
 
-    async def has_clones(self, device: UUID) -> bool:
-        lines: dict[tuple[int, int], list[Tx]] = {}
+    async def lines(self, device: UUID) -> list[Line]:
+        spans: dict[tuple[int, int], list[Tx]] = {}
         waited = {(one.id, one.hash) for one in self.tables.quarantine.values()}
         for (owner, epoch, branch, _), tx in self.tables.places.items():
             if owner == device and (tx.id, tx.hash) not in waited:
-                lines.setdefault((epoch, branch), []).append(tx)
-        by_seq = attrgetter("seq")
-        spans = [(min(line, key=by_seq), max(line, key=by_seq)) for line in lines.values()]
-        return any(self._in_turns(*older, newer) for older in spans for newer, _ in spans)
-
-    def _in_turns(self, began: Tx, ended: Tx, newer: Tx) -> bool:
-        """Return whether a line goes on behind the beginning of a newer one, not only in a later life again."""
-        same = began.recorded_at == newer.recorded_at and began.epoch == newer.epoch and began.branch < newer.branch
-        if newer.recorded_at >= ended.recorded_at or not (began.recorded_at < newer.recorded_at or same):
-            return False
-        is_put_back = any(began.recorded_at < at <= ended.recorded_at for at in self.tables.life_starts)
-        made = [Record.from_payload(one.payload).occurred_at for one in (newer, ended)]
-        return not is_put_back or made[0] < made[1]
+                spans.setdefault((epoch, branch), []).append(tx)
+        made = []
+        for (owner, epoch, branch), row in self.tables.epochs.items():
+            if owner == device:
+                span = spans.get((epoch, branch), [])
+                ends = [from_ms(of(span, key=attrgetter("seq")).recorded_at) if span else None for of in (min, max)]
+                parent = None if row.parent is None else row.parent[1]
+                made.append(Line(epoch, branch, parent, row.head_hash, *ends))
+        return made
 
     async def mark_cloned(self, device: UUID) -> None:
         self.written = True

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from loyalty_desk.domain.canonical import bytes_to_text
-from loyalty_desk.domain.clock import from_ms, to_ms
+from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.program import Program
 from loyalty_desk.wire.v1 import codec, rows
 from loyalty_desk.wire.v1.errors import ErrorCode
@@ -128,7 +128,6 @@ class SimServer:
         tables = self.tables.copy()
         life = UUID(int=self._random.getrandbits(128), version=4)
         tables.lives.append(life)
-        tables.life_starts.append(to_ms(self.now()))
         self._system_of_life[life] = self._system
         self._commit(tables)
 

@@ -31,6 +31,11 @@ def test_nothing_is_lost_and_nothing_doubled(part: int) -> None:
     assert totals.facts > 5 * each
 
 
+def test_an_honest_till_whose_old_epoch_comes_again_behind_its_new_one_is_not_taken_for_two() -> None:
+    verdict = play(774_533)
+    assert verdict.good, verdict
+
+
 def test_nothing_is_lost_with_real_signatures_and_prices() -> None:
     totals = play_all(range(10_001, 10_013), real=True)
     assert not totals.bad, [(one.seed, one.invariants[:3]) for one in totals.bad]

@@ -264,9 +264,9 @@ async def test_a_return_that_waited_for_its_sale_makes_no_clone_of_an_honest_til
     assert (await world.hello(till)).commands == []
 
 
-@pytest.mark.parametrize("goes_on", [False, True])
+@pytest.mark.parametrize(("goes_on", "clock_ms"), [(False, 0), (True, 0), (True, -365 * 86_400_000)])
 async def test_an_old_epochs_end_sent_again_to_a_server_put_back_makes_no_clone(
-    world: World, admin: psycopg.Connection, goes_on: bool
+    world: World, admin: psycopg.Connection, goes_on: bool, clock_ms: int
 ) -> None:
     till = await world.till()
     for _ in range(3):
@@ -286,11 +286,33 @@ async def test_an_old_epochs_end_sent_again_to_a_server_put_back_makes_no_clone(
     await world.push(till, till.push(till.journal[-1:]))
     world.clock.at += timedelta(minutes=1)
     if goes_on:
-        # A second machine, that sells on in the old epoch.
-        old.clock.now_ms += 120_000
+        # A second machine, that sells on in the old epoch, whatever its clock says.
+        old.clock.now_ms += 120_000 + clock_ms
         old.sale()
         lost = old.journal[2:]
     await world.push(old, old.push(lost))
+    assert (Command.SUSPEND in (await world.hello(till)).commands) == goes_on
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_an_old_epoch_that_arrives_behind_the_beginning_of_the_new_one_makes_no_clone(
+    world: World, goes_on: bool
+) -> None:
+    """The server was put back unseen while the new epoch was on its way: it holds that and nothing of the old one."""
+    till = await world.till()
+    till.sale()
+    old = replace(till, journal=list(till.journal), clock=replace(till.clock), _ids=None)
+    till.clock.now_ms += 60_000
+    till.open_epoch(2, "rollback", till.journal[-1].hash)
+    await world.push(till, till.push(till.journal[-1:]))
+    if goes_on:
+        # A second machine, that sells on in the old epoch.
+        old.sale()
+    world.clock.at += timedelta(minutes=1)
+    await world.push(old, old.push(old.journal))
+    world.clock.at += timedelta(minutes=1)
+    till.sale()
+    await world.push(till)
     assert (Command.SUSPEND in (await world.hello(till)).commands) == goes_on
 
 
