@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -44,14 +45,33 @@ def settings_of(data_dir: Path | None, **given: object) -> Settings:
 
 def with_ground[T](settings: Settings, terminal: Terminal, work: Callable[[Ground], Awaitable[T]]) -> T:
     """Run `work` on a database that is there and up to date; a new one is made, an old one is not touched."""
-    with running(settings, say=terminal.say) as base:
-        _prepare(settings, base)
+    with grounded(settings, terminal) as ground:
+        return ground.run(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Grounded:
+    """A database that is there, for work in several steps: between them a person may be asked something."""
+
+    settings: Settings
+    base: Base
+
+    def run[T](self, work: Callable[[Ground], Awaitable[T]]) -> T:
+        """Run one step."""
 
         async def go() -> T:
-            async with checked_ground(settings, base) as opened:
+            async with checked_ground(self.settings, self.base) as opened:
                 return await work(opened)
 
         return asyncio.run(go())
+
+
+@contextmanager
+def grounded(settings: Settings, terminal: Terminal) -> Iterator[Grounded]:
+    """Yield a database that is there and up to date, as `with_ground` does."""
+    with running(settings, say=terminal.say) as base:
+        _prepare(settings, base)
+        yield Grounded(settings, base)
 
 
 def in_network[T](

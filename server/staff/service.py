@@ -38,9 +38,7 @@ async def put(connection: AsyncConnection, network: UUID, member: Member, pin: s
 
     Raises `BadInput` `staff_name`, `staff_role`, `pin_malformed` (4 to 8 digits).
     """
-    name = " ".join(member.name.split())
-    if not name or len(name) > 100 or not name.isprintable():
-        raise BadInput("staff_name", limit=100)
+    name = checked_name(member.name)
     if member.role not in ROLES:
         raise BadInput("staff_role", wants=", ".join(ROLES))
     hashed = None if pin is None else await hash_pin(pin)
@@ -48,6 +46,14 @@ async def put(connection: AsyncConnection, network: UUID, member: Member, pin: s
     await repository.put(connection, network, kept)
     found = await feed_rows(connection, network, [str(member.id)])
     return Change(FeedTable.STAFF, str(member.id), found[str(member.id)])
+
+
+def checked_name(typed: str) -> str:
+    """Return a person's name as it is kept; raises `BadInput` `staff_name`."""
+    name = " ".join(typed.split())
+    if not name or len(name) > 100 or not name.isprintable():
+        raise BadInput("staff_name", limit=100)
+    return name
 
 
 async def members(connection: AsyncConnection, network: UUID) -> list[Member]:

@@ -279,6 +279,47 @@ def test_a_cashier_gets_a_pin_that_is_kept_hashed_and_a_manager_a_longer_one(
     assert [one["name"] for one in commands.json("staff", "list")["staff"]] == ["Anna"]
 
 
+def test_a_pin_of_a_wrong_length_is_refused_at_once_and_asked_for_again(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(*typed: str) -> None:
+        answers = iter(typed)
+
+        def prompt(text: str, **options: object) -> str:
+            assert options["hide_input"]
+            asked.append(text)
+            return next(answers)
+
+        asked.clear()
+        monkeypatch.setattr("server.cli_people.typer.prompt", prompt)
+
+    monkeypatch.setattr("server.cli_people._is_typed", lambda: True)
+    answer("123456", "654321", "123", "123456", "123456")
+    out, err = commands.run("staff", "add", "Boris", "--role", "manager")
+    assert asked == [
+        "PIN of Boris, a manager: 6 to 8 digits", "The same PIN again",
+        "PIN of Boris, a manager: 6 to 8 digits",
+        "PIN of Boris, a manager: 6 to 8 digits", "The same PIN again",
+    ]  # fmt: skip
+    assert err == "The two PINs differ. Type it anew.\nA PIN has 6 to 8 digits.\n"
+    assert out == "Boris: manager, with a PIN.\n"
+    # Whoever is known keeps the role, so the question is the right one from the beginning.
+    answer("111", "222222", "222222")
+    assert commands.run("staff", "add", " Boris ")[1] == "A PIN has 6 to 8 digits.\n"
+    assert {*asked} == {"PIN of Boris, a manager: 6 to 8 digits", "The same PIN again"}
+    answer("4711", "4711")
+    commands.run("staff", "add", "Anna")
+    assert asked[0] == "PIN of Anna, a cashier: 4 to 8 digits"
+    # A name or a store that cannot be is refused before anything is asked.
+    answer()
+    assert "A name has 1 to 100" in commands.refused("staff", "add", " ")
+    nobody = "00000000-0000-4000-8000-000000000000"
+    assert "There is no store" in commands.refused("staff", "add", "Olga", "--store", nobody)
+    assert asked == []
+
+
 def test_a_manager_needs_a_password_of_their_own(commands: Commands, admin: psycopg.Connection) -> None:
     create = ("create-manager", "Olga", "--login", "Olga@Cafe.example", "--role", "owner")
     assert "12 to 200 characters" in commands.refused(*create, typed="short\n")
