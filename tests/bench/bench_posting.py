@@ -139,6 +139,8 @@ async def measure(settings: Settings, base: Base, sales: int) -> None:
 def bench_program() -> dict[str, Json]:
     """Return 1% points and rules that look at categories."""
     content = programs.default_program("shop", "RUB")
+    earning = content["rules"]
+    assert isinstance(earning, list)
     rules: list[Json] = [
         {
             "id": f"r{number}",
@@ -148,7 +150,7 @@ def bench_program() -> dict[str, Json]:
         }
         for number in range(RULES)
     ]
-    return {**content, "rules": rules}
+    return {**content, "rules": [*earning, *rules]}
 
 
 async def register(opened: Ground, network: UUID) -> list[UUID]:
