@@ -12,7 +12,7 @@ from loyalty_desk.domain.canonical import Json, text_to_bytes
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import BadInput
 
-_MAX = (1 << 53) - 1
+MAX_INTEGER = (1 << 53) - 1
 _CLOCK = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])")
 
 
@@ -37,7 +37,7 @@ class Fields:
             raise BadInput("field_missing", place=self.place, field=field)
         return value
 
-    def integer(self, field: str, default: int | None = 0, *, low: int = -_MAX, high: int = _MAX) -> int:
+    def integer(self, field: str, default: int | None = 0, *, low: int = -MAX_INTEGER, high: int = MAX_INTEGER) -> int:
         """Return an integer within bounds; `default` None makes the field required."""
         plain = self.data.get(field)
         if type(plain) is int and low <= plain <= high:
@@ -46,11 +46,11 @@ class Fields:
             return default
         value = self._get(field, needed=True)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            wants = "integer" if low == -_MAX and high == _MAX else f"integer_from_{low}_to_{high}"
+            wants = "integer" if low == -MAX_INTEGER and high == MAX_INTEGER else f"integer_from_{low}_to_{high}"
             raise self.wrong(field, wants)
         return value
 
-    def optional(self, field: str, *, low: int = -_MAX, high: int = _MAX) -> int | None:
+    def optional(self, field: str, *, low: int = -MAX_INTEGER, high: int = MAX_INTEGER) -> int | None:
         """Return an integer within bounds, None where absent."""
         return None if self.data.get(field) is None else self.integer(field, low=low, high=high)
 
@@ -113,7 +113,7 @@ class Fields:
             raise self.wrong(field, "list_of_texts")
         return found
 
-    def integers(self, field: str, *, low: int = -_MAX, high: int = _MAX) -> tuple[int, ...]:
+    def integers(self, field: str, *, low: int = -MAX_INTEGER, high: int = MAX_INTEGER) -> tuple[int, ...]:
         """Return a list of integers within bounds."""
         value = self._get(field, needed=False)
         if value is None:

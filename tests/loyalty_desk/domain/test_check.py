@@ -167,6 +167,32 @@ def test_a_check_that_makes_no_sense_is_refused_with_its_place(change):
         check_from_payload(data | change)
 
 
+PLAIN = {"id": "a", "product": "p", "category": "c", "quantity_milli": 2_000, "unit_price": 50, "net": 99, "earned": 3}
+# Fields that say nothing, and with which a line is read one by one.
+SPELLED_OUT = {"flags": [], "charge": 0, "discounts": [], "points": None}
+
+
+@pytest.mark.parametrize("left_out", [[], ["id", "product"], ["category", "earned"]])
+def test_a_line_that_says_little_is_read_as_one_that_says_all(left_out):
+    _, data = payload()
+    line = {key: value for key, value in PLAIN.items() if key not in left_out}
+    found = check_from_payload(data | {"lines": [line]})
+    assert found == check_from_payload(data | {"lines": [line | SPELLED_OUT]})
+    assert [getattr(found.basket.lines[0], key) for key in ("id", "unit_price")] == [line.get("id", ""), 50]
+    assert (found.claimed.lines[0].net, found.claimed.lines[0].earned) == (99, line.get("earned", 0))
+
+
+@pytest.mark.parametrize("spelled_out", [{}, SPELLED_OUT])
+@pytest.mark.parametrize("field", ["id", "product", "category", "quantity_milli", "unit_price", "net", "earned"])
+@pytest.mark.parametrize("value", [True, 1.5, [], 1 << 53, -(1 << 53)])
+def test_a_line_with_a_field_that_makes_no_sense_is_refused_however_little_it_says(spelled_out, field, value):
+    _, data = payload()
+    with pytest.raises(BadInput) as refused:
+        check_from_payload(data | {"lines": [PLAIN | spelled_out | {field: value}]})
+    assert refused.value.facts["field"] == field
+    assert refused.value.facts["place"] == "check.lines[1]"
+
+
 def test_points_that_die_by_their_own_days_are_named_and_compared():
     lives = rule("week", {"type": "bonus_fixed", "points": 30, "expires_days": 7})
     rules = program(lives, model="points")
