@@ -15,9 +15,12 @@ from server.guests.admission import admit
 from server.holds.service import Holds
 from server.kit.feed import Change
 from server.kit.ground import Ground
+from server.kit.together import Together
 from server.ledger.service import Ledger
 from server.ledger.shelf import ProgramShelf
 from server.ledger.store import Tools
+from server.systems.repository import System
+from server.systems.service import systems_together
 
 
 @dataclass(slots=True)
@@ -30,9 +33,11 @@ class Services:
     _holds: Holds | None = field(default=None)
     _checks: CheckDesk | None = field(default=None)
     _shelf: ProgramShelf | None = field(default=None)
+    _systems: Together[UUID, System | None] | None = field(default=None)
 
     def open(self, ground: Ground, ledger: Ledger, holds: Holds, checks: CheckDesk, shelf: ProgramShelf) -> None:
         """Put in what the routes use from now on."""
+        self._systems = systems_together(ground.db)
         self._ground, self._ledger, self._holds, self._checks, self._shelf = ground, ledger, holds, checks, shelf
 
     @property
@@ -54,6 +59,11 @@ class Services:
     def checks(self) -> CheckDesk:
         """Return the desk for checks of other systems."""
         return _started(self._checks)
+
+    @property
+    def systems(self) -> Together[UUID, System | None]:
+        """Return what finds the systems that ask."""
+        return _started(self._systems)
 
     @property
     def shelf(self) -> ProgramShelf:

@@ -19,7 +19,7 @@ async def asking(services: Services, request: Request) -> Asker:
     """Return who asks; raises `ApiError` 401."""
     token = bearer(request)
     try:
-        return await who_asks(services.ground, token, services.clock.now())
+        return await who_asks(services.ground, services.systems, token, services.clock.now())
     except Refused as error:
         raise ApiError(401, ErrorCode.BAD_TOKEN, "The token is not valid, or not any more.") from error
 

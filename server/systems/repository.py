@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import fetch, fetch_one, write
+from server.kit.db import fetch, write
 
 _COLUMNS = "id, name, store_id, token_hash, made_at, last_used, revoked_at"
 
@@ -42,15 +43,16 @@ async def insert(connection: AsyncConnection, network: UUID, system: System, by:
     )
 
 
-async def find(connection: AsyncConnection, network: UUID, system: UUID) -> System | None:
-    """Return a system, also one whose token was revoked."""
-    row = await fetch_one(
+async def find(connection: AsyncConnection, network: UUID, systems: Sequence[UUID]) -> list[System | None]:
+    """Return systems in the order asked for, also those whose tokens were revoked."""
+    rows = await fetch(
         connection,
-        f"select {_COLUMNS} from api_token where network_id = $1 and id = $2",  # noqa: S608 - constant columns
+        f"select {_COLUMNS} from api_token where network_id = $1 and id = any($2::uuid[])",  # noqa: S608 - constant
         network,
-        system,
+        systems,
     )
-    return None if row is None else System(*row)
+    found = {one.id: one for one in (System(*row) for row in rows)}
+    return [found.get(one) for one in systems]
 
 
 async def every(connection: AsyncConnection, network: UUID) -> list[System]:

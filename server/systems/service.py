@@ -16,7 +16,9 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import BadInput, Refused
+from server.kit.db import Database
 from server.kit.ground import Ground
+from server.kit.together import Together
 from server.networks import service as networks
 from server.staff import sessions
 from server.systems import repository
@@ -74,7 +76,12 @@ async def revoke(connection: AsyncConnection, network: UUID, system: UUID, now: 
         raise Refused("system_unknown", system=str(system))
 
 
-async def who_asks(ground: Ground, bearer: str, now: datetime) -> Asker:
+def systems_together(db: Database) -> Together[UUID, System | None]:
+    """Return what finds systems for `who_asks`."""
+    return Together(db, repository.find)
+
+
+async def who_asks(ground: Ground, systems: Together[UUID, System | None], bearer: str, now: datetime) -> Asker:
     """Return whose token this is; raises `Refused` `session_over`."""
     prefix, _, rest = bearer.partition(".")
     if prefix != PREFIX:
@@ -85,13 +92,13 @@ async def who_asks(ground: Ground, bearer: str, now: datetime) -> Asker:
         network, system, secret = UUID(parts[0]), UUID(parts[1]), parts[2]
     except (ValueError, IndexError):
         raise Refused("session_over") from None
-    async with ground.db.begin(network) as connection:
-        found = await repository.find(connection, network, system)
-        is_right = found is not None and hmac.compare_digest(found.token_hash, _hash(secret))
-        if found is None or not is_right or found.revoked_at is not None:
-            raise Refused("session_over")
-        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        if found.last_used is None or found.last_used < today:
+    found = await systems.ask(network, system)
+    is_right = found is not None and hmac.compare_digest(found.token_hash, _hash(secret))
+    if found is None or not is_right or found.revoked_at is not None:
+        raise Refused("session_over")
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if found.last_used is None or found.last_used < today:
+        async with ground.db.begin(network) as connection:
             await repository.seen(connection, network, system, today)
     return Asker(network, system, "system", found.store)
 

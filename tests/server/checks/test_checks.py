@@ -297,3 +297,36 @@ async def limit_of_a_day(admin: psycopg.Connection, points: int) -> None:
         "update profile set settings = settings || jsonb_build_object('confirm_points', %s::int)",
         (points,),
     )
+
+
+async def test_checks_quoted_together_cost_what_they_cost_alone(world: World) -> None:
+    bearer, till = await token(world), await world.till()
+    guests = [await guest_with(world, till, points) for points in (100, 2_000, 1)]
+    bodies = [check(world, guest=await card(world, one), points=50) for one in guests]
+    bodies += [check(world), check(world, guest="LD100000000000000"), check(world, lines=[]), check(world, amount=7)]
+    bodies += [check(world, store=str(uuid4()))]
+    alone = [await send(world, bearer, "quote", body) for body in bodies]
+    assert [one.status_code for one in alone] == [200, 200, 200, 200, 400, 400, 400, 403]
+    lanes = [one for _ in range(8) for one in bodies]
+    others = send(world, f"{bearer[:-1]}-", "quote", bodies[0])
+    *together, refused = await asyncio.gather(*(send(world, bearer, "quote", body) for body in lanes), others)
+    assert refused.status_code == 401
+    for number, said in enumerate(together):
+        expected = alone[number % len(bodies)]
+        assert said.status_code == expected.status_code
+        here, there = said.json(), expected.json()
+        for one in (here, there):
+            one.get("check", {}).pop("at", None)
+        assert here == there
+
+
+async def test_a_token_that_was_revoked_is_refused_from_the_next_request_on(world: World) -> None:
+    bearer = await token(world)
+    system = UUID(bearer.split(".")[2])
+    assert (await send(world, bearer, "quote", check(world))).status_code == 200
+    async with world.ground.db.begin(world.network) as connection:
+        await systems.revoke(connection, world.network, system, world.clock.now())
+    said = await asyncio.gather(
+        *(send(world, bearer, path, check(world, id=str(uuid4()))) for path in ("quote", "commit"))
+    )
+    assert [one.status_code for one in said] == [401, 401]
