@@ -54,7 +54,7 @@ class Puller:
         self._bootstrap = bootstrap
         self._start: tuple[UUID, int | None] | None = None
         self._page: PullAnswer | None = None
-        self._wrong_before = False
+        self._wrong_before = self._anew = False
         self._adopted = False
         self.applied = 0
 
@@ -65,10 +65,10 @@ class Puller:
         """
         if not self._adopted:
             self._adopt()
-        tries, anew = 0, False
+        tries = 0
         while not stopping():
             try:
-                page = self._next(incarnation, stopping, anew=anew)
+                page = self._next(incarnation, stopping, anew=self._anew)
             except CacheLost:
                 tries += 1
                 if tries > MOST_RESTARTS:
@@ -80,15 +80,16 @@ class Puller:
                 tries += 1
                 if tries > MOST_RESTARTS:
                     return "cache_unusable"
-                self._adopted = anew = False
+                self._adopted = False
                 error = self._bootstrap.fetch(incarnation, stopping)
                 if error is not None:
                     return error
+                self._anew = False
                 self._adopt()
                 continue
             if page is None:
                 return None
-            anew = False
+            self._anew = False
             self.applied += len(page.rows)
             if any(change.table in _ADOPTED for change in page.rows):
                 self._adopt()
@@ -101,7 +102,8 @@ class Puller:
             if self._wrong_before:
                 self._journal.notify("cache_mismatch", {}, self._clock.now_ms())
                 return "cache_mismatch"
-            self._wrong_before = anew = True
+            # Owed until it is done, however often it is cut.
+            self._wrong_before = self._anew = True
         return None
 
     def _next(self, incarnation: UUID, stopping: Callable[[], bool], *, anew: bool) -> PullAnswer | None:

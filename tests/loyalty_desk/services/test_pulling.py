@@ -168,6 +168,19 @@ def test_a_cache_that_differs_is_read_again_once_and_then_alarms(line: Line) -> 
     assert line.notices() == ["cache_mismatch"]
 
 
+def test_a_cache_that_differs_is_read_again_by_the_next_attempt_where_the_first_was_cut(line: Line) -> None:
+    """Seed 901765: a till that had begun to read again and was cut never did so any more, until it was started anew."""
+    line.step()
+    line.counter.cache._writer.execute("UPDATE state SET digest = zeroblob(16)")
+    line.counter.cache._state = line.counter.cache._read_state()
+    # The first attempt finds it out, and both are cut when they read from the beginning.
+    for answered in (2, 1):
+        line.ledger.faults.extend([None] * answered + ["cut"])
+        assert line.step().error == "server_silent"
+    assert line.step().done
+    assert line.notices() == []
+
+
 def test_a_feed_that_cannot_be_followed_is_read_from_the_beginning(line: Line) -> None:
     line.step()
     line.ledger.faults.extend([None, ServerSaid(410, "MUST_BOOTSTRAP")])
