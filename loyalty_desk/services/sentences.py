@@ -57,7 +57,7 @@ SENTENCES: Mapping[str, str] = {
     "number_nobody": _("There is no guest with the number {number}. Check the digits."),
     "number_not_found": _("There is no guest with the number or phone {number}. Check the digits, or register them."),
     "number_is_phone": _(
-        "{number} is no card number. If it is a phone, only the server can find it, and it does not answer."
+        "Nobody known here has the number or phone {number}. The server may know them, and it does not answer."
     ),
     "guests_loading": _("The list of guests is still loading. Scan the card, or wait a minute."),
     # selling

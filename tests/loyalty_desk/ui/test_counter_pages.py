@@ -467,7 +467,7 @@ def test_an_exchange_waits_for_the_guest_of_the_sale_and_takes_nobody_else(pages
         ("9" * 60, f"There is no guest with the number {'9' * 20}…. Check the digits."),
         (
             "1000000017",
-            "1000000017 is no card number. If it is a phone, only the server can find it, and it does not answer.",
+            "Nobody known here has the number or phone 1000000017. The server may know them, and it does not answer.",
         ),
         ("hello", "This code is not one of ours. Ask the guest to open our card."),
     ],

@@ -204,7 +204,7 @@ def test_a_number_typed_wrong_stays_to_be_corrected(counter) -> None:
         ("123456", "This needs the server, which does not answer. Use the card or its number."),
         (
             "9161234567",
-            "9161234567 is no card number. If it is a phone, only the server can find it, and it does not answer.",
+            "Nobody known here has the number or phone 9161234567. The server may know them, and it does not answer.",
         ),
     ],
 )
