@@ -16,6 +16,7 @@ from loyalty_desk.domain.guest_code import ld1, parse
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground, zone_of
 from server.cli_terminal import Terminal, agreed, counted
 from server.kit.ground import Ground
+from server.sentences import sentence
 
 app = typer.Typer(no_args_is_help=True, help="Guests: lists of them, two that are one, one that wants to be forgotten.")
 Guest = Annotated[str, typer.Argument(help="A card's code, a phone, a member number or the guest's id.")]
@@ -40,13 +41,18 @@ def guests_import(
     from server.services import ledger_tools
 
     terminal = Terminal(as_json)
-    lines = lists.read(file)
 
     async def work(opened: Ground) -> tuple[int, int]:
         chosen, tools = await chosen_network(opened, network), ledger_tools(opened, ProgramShelf())
         return await lists.take_in(opened, tools, chosen, lines, file.name, datetime.now(UTC))
 
-    new, known = with_ground(settings_of(data_dir), terminal, work)
+    try:
+        lines = lists.read(file)
+        new, known = with_ground(settings_of(data_dir), terminal, work)
+    except lists.WrongLines as wrong:
+        for one in wrong.named:
+            terminal.say(sentence(one))
+        raise
     terminal.line(f"{counted(new, 'new guest')}, {known} here already.")
     terminal.result(new=new, known=known)
 
@@ -212,7 +218,8 @@ def guests_code(
 
     async def work(opened: Ground) -> tuple[list[tuple[str, datetime | None]], ZoneInfo]:
         chosen, now = await chosen_network(opened, network), datetime.now(UTC)
-        who = await _named(opened, chosen, guest)
+        handle, who = await _holder(opened, chosen, guest)
+        await codes.require_good(opened, chosen, who, handle, a_card=kind != "ld4")
         async with opened.db.begin(chosen) as connection:
             zone = await zone_of(connection, chosen)
         if kind == "ld3":
@@ -225,8 +232,6 @@ def guests_code(
             return [(ld1(handle), None) for handle in await service.cards(connection, chosen, who)], zone
 
     found, zone = with_ground(settings_of(data_dir), terminal, work)
-    if not found:
-        raise Refused("card_missing")
     for text, until in found:
         terminal.line(text if until is None else f"{text}  until {until.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}")
         # On a screen the size of a module counts for more than error correction.

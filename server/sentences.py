@@ -35,13 +35,13 @@ SENTENCES = {
     "pairing_malformed": "The address must look like http://127.0.0.1:8765 or https://loyalty.example.",
     "pairing_void": "This code was shown twice or refused, so it is worth nothing now. Make a new one.",
     "pairing_expired": "No till has shown the code in time. Make a new one.",
-    "guest_unknown": "Nobody in this network has that card, number or id.",
+    "guest_unknown": "Nobody in this network has that card, phone, number or id.",
     "scan_empty": "Name a guest: by a card's code, a phone, a member number or the id.",
-    "scan_not_text": "That is no card, member number or id of a guest.",
-    "scan_too_long": "That is longer than any code, number or id of a guest.",
+    "scan_not_text": "That is no card, phone, member number or id of a guest.",
+    "scan_too_long": "That is longer than any code, phone, number or id of a guest.",
     "code_of_goods": "That is the code of goods, not of a guest.",
     "code_kind_unknown": "That code is of a newer kind than this version reads.",
-    "code_foreign": "That is no card, member number or id of a guest.",
+    "code_foreign": "That is no card, phone, member number or id of a guest.",
     "code_malformed": "That card code is damaged: type it again.",
     "file_too_large": "The file {file} is larger than {limit} bytes.",
     "file_malformed": "The file {file} is not understood: it is no {kind}, see line {line}.",
@@ -131,8 +131,8 @@ SENTENCES = {
     "list_too_long": "The list has more than {limit} guests. Import it in parts.",
     "list_row": "Line {line} of the list is not understood: it should have {wants}.",
     "list_line": "Line {line} of the list is not understood: {column} should be {wants}.",
-    "card_of_another": "The card {card} of the list is a guest's already who is not in it.",
-    "member_no_taken": "Somebody else has the member number {number}.",
+    "list_taken": "Line {line} of the list: the {column} {value} is a guest's already who is not in it.",
+    "list_wrong": "{count} lines of the list are wrong, the first {named} are named. Nobody has been taken in.",
     "guest_name": "A guest's name has at most {limit} printable letters.",
     "guest_erased": "One of the two guests has been erased.",
     "merge_cycle": "The guest who stays is this guest already, or was merged into them.",
@@ -141,6 +141,14 @@ SENTENCES = {
     "code_kind": "The kind of a code is ld1, ld3 or ld4 here, not {kind}.",
     "card_blocked": "It is blocked already. To let it work again: loyalty-server guests unblock",
     "card_not_blocked": "Nothing of this guest's that you named is blocked.",
+    "card_is_blocked": (
+        "This card is blocked. If it was found again: loyalty-server guests unblock; if it is lost, another one:"
+        " loyalty-server guests card"
+    ),
+    "cards_blocked": (
+        "Every card of this guest is blocked. If one was found again: loyalty-server guests unblock; if they are lost,"
+        " another one: loyalty-server guests card"
+    ),
     "card_missing": "This guest has no card. Make one with loyalty-server guests card, or see their phone: --kind ld4.",
     "field_missing": "The program lacks {field} in {place}.",
     "field_wrong": "In the program, {field} in {place} should be {wants}.",

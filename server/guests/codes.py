@@ -54,6 +54,20 @@ async def issued(ground: Ground, network: UUID, guest: UUID, now: datetime, life
     return made
 
 
+async def require_good(ground: Ground, network: UUID, guest: UUID, handle: int | None, *, a_card: bool) -> None:
+    """Raise `Refused` `card_is_blocked` where the code of this handle is.
+
+    Where it takes `a_card` to go on, also `cards_blocked` where all of the guest's are, `card_missing` where none is.
+    """
+    async with ground.db.begin(network) as connection:
+        known = await repository.states_of_credentials(connection, network, guest)
+    if handle is not None and known.get(handle, ("", "active"))[1] != "active":
+        raise Refused("card_is_blocked")
+    cards = [state for kind, state in known.values() if kind in _CARDS]
+    if a_card and "active" not in cards:
+        raise Refused("cards_blocked" if cards else "card_missing")
+
+
 async def new_card(ground: Ground, network: UUID, guest: UUID) -> int:
     """Give a guest one more card and return its handle; tills hear of it at their next pull. `guest` is one that is."""
     async with ground.db.begin(network) as connection:

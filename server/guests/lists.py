@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty_desk.domain.errors import BadInput, Refused
+from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import HANDLE_BYTES, CodeKind, ld1, parse
 from loyalty_desk.domain.ids import derived_id
 from loyalty_desk.wire.v1.phones import e164
@@ -35,6 +36,10 @@ _PAGE = 500
 # So many points of so many lines are a sum that the ledger can hold.
 _DIGITS = {"points": 12, "spend": 15, "visits": 9}
 _ELDEST = date(1900, 1, 1)
+# A person mends so many lines and looks again.
+MOST_NAMED = 20
+# As a Russian spreadsheet writes a day, beside 1990-05-17.
+_DOTTED = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
 # What a spreadsheet would calculate when it opens the list; an apostrophe before it makes it text there, and is no part
 # of the name here.
 _FORMULA = ("=", "+", "-", "@")
@@ -50,29 +55,54 @@ class Line:
     points: int
 
 
+class WrongLines(BadInput):
+    """Several lines of a list are wrong: `named` are the first of them, each with its line."""
+
+    def __init__(self, wrong: Sequence[BadInput]) -> None:
+        self.named = sorted(wrong, key=_number_of)[:MOST_NAMED]
+        super().__init__("list_wrong", count=len(wrong), named=len(self.named))
+
+
 def read(path: Path) -> list[Line]:
     """Return the guests of a file, all of it checked before anything is done.
 
-    Raises `BadInput` `file_unreadable`, `file_too_large`, `file_not_text`, `list_header`, `list_too_long`, `list_row`
-    with the line, and `list_line` with line and column.
+    Raises `BadInput` `file_unreadable`, `file_too_large`, `file_not_text`, `list_header`, `list_too_long`, and of a
+    line `list_row` with the line, `list_line` with line and column; of several lines `WrongLines`.
     """
     text = _text(path)
     header = text.partition("\n")[0]
     # Where the comma stands in prices, spreadsheets put semicolons between fields.
     between = ";" if ";" in header and "," not in header else ","
+    lines: list[Line] = []
+    wrong: list[BadInput] = []
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=between)
     try:
         names = list(rows.fieldnames or ())
         unknown = set(names) - set(COLUMNS) - {"id"}
         if not names or unknown or len(set(names)) != len(names):
             raise BadInput("list_header", wants=", ".join(COLUMNS), found=", ".join(sorted(unknown))[:200] or "-")
-        lines = [_line(rows.line_num, row) for row in rows]
-    except csv.Error as error:
-        raise BadInput("list_row", line=rows.line_num + 1, wants="closed quotes") from error
-    if len(lines) > MAX_LINES:
+        for row in rows:
+            try:
+                lines.append(_line(rows.line_num, row))
+            except BadInput as error:
+                wrong.append(error)
+    except csv.Error:
+        wrong.append(BadInput("list_row", line=rows.line_num + 1, wants="closed quotes"))
+    if len(lines) + len(wrong) > MAX_LINES:
         raise BadInput("list_too_long", limit=MAX_LINES)
-    _require_once(lines)
+    wrong += _twice(lines)
+    _require_none(wrong)
     return lines
+
+
+def _require_none(wrong: Sequence[BadInput]) -> None:
+    if wrong:
+        raise wrong[0] if len(wrong) == 1 else WrongLines(wrong)
+
+
+def _number_of(wrong: BadInput) -> int:
+    number = wrong.facts.get("line")
+    return number if isinstance(number, int) else 0
 
 
 def _text(path: Path) -> str:
@@ -92,15 +122,16 @@ def _text(path: Path) -> str:
     return text
 
 
-def _require_once(lines: Sequence[Line]) -> None:
-    """Refuse two lines that would be one guest, or two guests with one card: nobody knows which of them is right."""
+def _twice(lines: Sequence[Line]) -> Iterator[BadInput]:
+    """Yield what is wrong where two lines would be one guest or have one card: nobody knows which of them is right."""
     seen: dict[object, int] = {}
     for one in lines:
         guest = one.guest
         for column, key in (("member_no", guest.member_no), ("card", guest.handles), (_named_by(one), _key(one))):
             if key and seen.setdefault((column, key), one.number) != one.number:
                 wants = f"another one than that of line {seen[column, key]}"
-                raise BadInput("list_line", line=one.number, column=column, wants=wants)
+                yield BadInput("list_line", line=one.number, column=column, wants=wants)
+                break
 
 
 def _key(line: Line) -> str:
@@ -119,8 +150,10 @@ async def take_in(
     """Register guests with their points, 500 a transaction; returns how many are new and how many were here already.
 
     A line's guest has an id of its own: derived from what identifies it (number, phone, card), else from the list's
-    name and line. So a list that was interrupted, or comes twice, adds nobody a second time.
+    name and line. So a list that was interrupted, or comes twice, adds nobody a second time. Nobody is registered where
+    a line has a member number or a card of somebody who is not in the list: raises as `read`, `list_taken`.
     """
+    await _require_free(ground, network, lines, name)
     new = 0
     for start in range(0, len(lines), _PAGE):
         page = {_id(network, one, name): one for one in lines[start : start + _PAGE]}
@@ -131,8 +164,6 @@ async def take_in(
             if not fresh:
                 continue
             made = [_with_id(one.guest, guest) for guest, one in fresh.items()]
-            await _require_free(connection, network, made)
-            await _require_new_cards(connection, network, made)
             registered = await service.register(connection, network, ground.vault, made)
             # Nobody sells to one of these cards meanwhile without this being seen; taken before any account is locked.
             await turn(connection, network, alone=True)
@@ -194,18 +225,34 @@ def write(path: Path, guests: Sequence[dict[str, str]]) -> None:
         raise BadInput("file_unwritable", file=str(path), reason=reason_of(error)) from error
 
 
-async def _require_free(connection: AsyncConnection, network: UUID, guests: Sequence[NewGuest]) -> None:
-    numbers = [one.member_no for one in guests if one.member_no]
-    taken = await repository.taken_numbers(connection, network, numbers)
-    if taken:
-        raise Refused("member_no_taken", number=min(taken))
+async def _require_free(ground: Ground, network: UUID, lines: Sequence[Line], name: str) -> None:
+    wrong: list[BadInput] = []
+    async with ground.db.snapshot(network) as connection:
+        for start in range(0, len(lines), _PAGE):
+            page = {_id(network, one, name): one for one in lines[start : start + _PAGE]}
+            here = await service.existing(connection, network, list(page))
+            wrong += await _taken(connection, network, [one for guest, one in page.items() if guest not in here])
+    _require_none(wrong)
 
 
-async def _require_new_cards(connection: AsyncConnection, network: UUID, guests: Sequence[NewGuest]) -> None:
-    handles = [handle.to_bytes(HANDLE_BYTES, "big") for one in guests for handle in one.handles]
-    taken = await repository.credentials(connection, network, handles)
-    if taken:
-        raise Refused("card_of_another", card=min(ld1(int.from_bytes(one.handle, "big")) for one in taken))
+async def _taken(connection: AsyncConnection, network: UUID, lines: Sequence[Line]) -> list[BadInput]:
+    """Return what is wrong with lines of new guests whose number or card is another guest's."""
+    numbers = await repository.taken_numbers(
+        connection, network, [one.guest.member_no for one in lines if one.guest.member_no]
+    )
+    cards = {handle: one.number for one in lines for handle in one.guest.handles}
+    known = await repository.credentials(
+        connection, network, [handle.to_bytes(HANDLE_BYTES, "big") for handle in cards]
+    )
+    taken = [int.from_bytes(one.handle, "big") for one in known]
+    return [
+        *(
+            BadInput("list_taken", line=one.number, column="member number", value=one.guest.member_no)
+            for one in lines
+            if one.guest.member_no in numbers
+        ),
+        *(BadInput("list_taken", line=cards[one], column="card", value=ld1(one)) for one in taken),
+    ]
 
 
 def _as_text(text: str) -> str:
@@ -232,9 +279,10 @@ def _line(number: int, row: dict[str, str]) -> Line:
     if values.get("card"):
         handles = (_handle(number, values["card"]),)
     try:
-        birthday = date.fromisoformat(values["birthday"]) if values.get("birthday") else None
+        birthday = _day(values["birthday"]) if values.get("birthday") else None
     except ValueError as error:
-        raise BadInput("list_line", line=number, column="birthday", wants="like 1990-05-17") from error
+        wants = "a day like 1990-05-17 or 17.05.1990"
+        raise BadInput("list_line", line=number, column="birthday", wants=wants) from error
     if birthday is not None and not _ELDEST <= birthday <= datetime.now(UTC).date():
         raise BadInput("list_line", line=number, column="birthday", wants="in the past")
     try:
@@ -253,6 +301,11 @@ def _line(number: int, row: dict[str, str]) -> Line:
         source="import",
     )
     return Line(number, guest, points)
+
+
+def _day(text: str) -> date:
+    dotted = _DOTTED.fullmatch(text)
+    return date(int(dotted[3]), int(dotted[2]), int(dotted[1])) if dotted else date.fromisoformat(text)
 
 
 def _whole(line: int, values: dict[str, str], name: str) -> int:

@@ -282,6 +282,17 @@ async def active_credentials(
     return [Credential(bytes(row[0]), UUID(str(row[1])), row[2], row[3], row[4]) for row in found]
 
 
+async def states_of_credentials(connection: AsyncConnection, network: UUID, guest: UUID) -> dict[int, tuple[str, str]]:
+    """Return kind and state of each of a guest's credentials by its handle."""
+    found = await fetch(
+        connection,
+        "select handle, kind, state from credential where network_id = $1 and guest_id = $2",
+        network,
+        guest,
+    )
+    return {int.from_bytes(bytes(row[0]), "big"): (row[1], row[2]) for row in found}
+
+
 async def block(
     connection: AsyncConnection, network: UUID, guest: UUID, handle: int | None, now: datetime
 ) -> list[int]:

@@ -148,7 +148,9 @@ def test_a_lost_card_is_blocked_and_another_one_works(commands: Commands, admin:
     assert commands.json("guests", "code", guest.member_no)["codes"] == [other]
     assert "guests unblock" in commands.refused("guests", "block", lost, "--yes")
     assert commands.json("guests", "block", guest.member_no, "--yes") == {"blocked": 1}
-    assert "guests card" in commands.refused("guests", "code", guest.member_no)
+    assert "Every card of this guest is blocked." in commands.refused("guests", "code", guest.member_no)
+    for kind in ("ld1", "ld3", "ld4"):
+        assert "This card is blocked." in commands.refused("guests", "code", lost, "--kind", kind)
     assert "verify: ok" in commands.run("verify")[0]
 
 

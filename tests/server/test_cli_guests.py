@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 import os
+from datetime import date
 from pathlib import Path
 from uuid import UUID
 
@@ -144,7 +145,8 @@ def test_a_list_is_taken_in_once_and_given_out_as_it_was(
         ("", "names its columns"),
         ("name,phone\nAnna,12\n", "Line 2 of the list is not understood: phone"),
         ("name,points\nA,1\nB,1.5\n", "Line 3 of the list is not understood: points"),
-        ("name,birthday\nA,17.05.1990\n", "birthday should be like 1990-05-17."),
+        ("name,birthday\nA,31.02.1990\n", "birthday should be a day like 1990-05-17 or 17.05.1990."),
+        ("name,birthday\nA,05/17/1990\n", "birthday should be a day like 1990-05-17 or 17.05.1990."),
         ("name,phone\nA,none\n", "phone should be like +79161234567."),
         ("name,card\nA,LD1ZZ\n", "card should be"),
         ("name,member_no\nA,123\n", "member_no should be"),
@@ -168,6 +170,30 @@ def test_a_wrong_list_names_the_line_and_takes_nobody_in(
     file.write_text(text)
     assert said in commands.refused("guests", "import", str(file))
     assert admin.execute("select count(*) from guest").fetchone() == (0,)
+
+
+def test_all_wrong_lines_of_a_list_are_named_at_once_up_to_a_bound(
+    commands: Commands, tmp_path: Path, admin: psycopg.Connection
+) -> None:
+    file = tmp_path / "guests.csv"
+    file.write_text("name,phone,points\nA,12,\nB,,3\nC,+79161234567,1.5\nD,+79161234567,\nE,+79161234567,\nF,,,,\n")
+    out, err = commands.run("guests", "import", str(file), code=1)
+    assert not out
+    told = err.splitlines()
+    assert [line.split(" of ")[0] for line in told[:-1]] == ["Line 2", "Line 4", "Line 6", "Line 7"]
+    assert told[-1] == "4 lines of the list are wrong, the first 4 are named. Nobody has been taken in."
+    file.write_text("name,points\n" + "A,x\n" * 50 + '"open')
+    out, err = commands.run("guests", "import", str(file), code=1)
+    assert len(err.splitlines()) == lists.MOST_NAMED + 1
+    assert "51 lines of the list are wrong, the first 20 are named." in err
+    assert admin.execute("select count(*) from guest").fetchone() == (0,)
+
+
+def test_birthdays_come_as_people_write_them(tmp_path: Path) -> None:
+    file = tmp_path / "guests.csv"
+    file.write_text("name,birthday\nA,17.05.1990\nB,1990-05-17\nC,1.2.1980\nD,\n")
+    born = [one.guest.birthday for one in lists.read(file)]
+    assert born == [date(1990, 5, 17), date(1990, 5, 17), date(1980, 2, 1), None]
 
 
 def test_a_list_of_too_many_guests_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,9 +237,22 @@ def test_a_name_that_a_spreadsheet_would_calculate_is_text_there_and_a_name_here
     assert {one.guest.name for one in lists.read(again)} == set(names)
 
 
-def test_a_card_of_somebody_who_is_not_in_the_list_is_told(commands: Commands, tmp_path: Path) -> None:
+def test_a_card_of_somebody_who_is_not_in_the_list_is_told(
+    commands: Commands, tmp_path: Path, admin: psycopg.Connection
+) -> None:
     file = tmp_path / "guests.csv"
     file.write_text("name,card\nAnna,LD104HMASW9NF6YY54\n")
     commands.json("guests", "import", str(file))
+    ((number,),) = admin.execute("select member_no from guest").fetchall()
     file.write_text("name,phone,card\nBoris,+79161234567,LD104HMASW9NF6YY54\n")
-    assert "LD104HMASW9NF6YY54" in commands.refused("guests", "import", str(file))
+    assert commands.refused("guests", "import", str(file)) == (
+        "Line 2 of the list: the card LD104HMASW9NF6YY54 is a guest's already who is not in it."
+    )
+    # Nobody at all is taken in, not even of the hundreds before the line that is wrong.
+    rows = "".join(f"G{n},,,\n" for n in range(600))
+    file.write_text(
+        f"name,member_no,card,phone\n{rows}Boris,,LD104HMASW9NF6YY54,+79161234567\nClara,{number},LD1G4HMASW9NF6YY7H,\n"
+    )
+    _, err = commands.run("guests", "import", str(file), code=1)
+    assert [line.partition(" of ")[0] for line in err.splitlines()] == ["Line 602", "Line 603", "2 lines"]
+    assert admin.execute("select count(*) from guest").fetchone() == (1,)
