@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from loyalty_desk.domain.errors import ForPerson
+from loyalty_desk.domain.errors import BadInput, ForPerson
 
 if TYPE_CHECKING:
     from loyalty_desk.services.pins import Member
@@ -25,6 +25,8 @@ DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The till's fol
 Lang = Annotated[str, typer.Option("--lang", help="ru or en; absent: that of the system.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Manager = Annotated[str, typer.Option("--manager", help="Id or name of the manager; the PIN is asked for.")]
+Guest = Annotated[str, typer.Argument(help="The guest's card, code, number or phone.")]
+GuestOption = Annotated[str, typer.Option("--code", help="The same, as `till sale` takes it.")]
 
 till_app = typer.Typer(no_args_is_help=True, help="This till without its window.")
 
@@ -95,6 +97,13 @@ def show_lines(result: Mapping[str, object], lines: Sequence[tuple[str, str]], a
     """Print captions and values to people, or as one line of JSON."""
     text = "\n".join(f"{caption:{CAPTION_WIDTH}} {value}".rstrip() for caption, value in lines)
     show(result, text, as_json)
+
+
+def named_once(code: str, option: str) -> str:
+    """Return the guest named in one of two ways; raises `BadInput` `guest_named_once`."""
+    if bool(code) == bool(option):
+        raise BadInput("guest_named_once")
+    return code or option
 
 
 def ask_pin(who: str) -> str:

@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loyalty_desk.cli_till import AsJson, DataDir, Lang, ask_pin, opened, show, show_lines
+from loyalty_desk.cli_till import (
+    AsJson,
+    DataDir,
+    Guest,
+    GuestOption,
+    Lang,
+    ask_pin,
+    named_once,
+    opened,
+    show,
+    show_lines,
+)
 from loyalty_desk.domain.errors import BadInput
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.contents import AdjustReason
 
 REASONS = "goodwill, compensation, forgotten_card, mistake, prize, family, lost_card, fraud or other"
-Code = Annotated[str, typer.Argument(help="The guest's card, code, number or phone.")]
 By = Annotated[str, typer.Option("--manager", help="Id or name of the manager; the PIN is asked for.")]
 Reason = Annotated[str, typer.Option("--reason", help=REASONS)]
 Comment = Annotated[str, typer.Option("--comment", help="A few words; kept beside the record, never in it.")]
@@ -26,14 +36,16 @@ def mount(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def find(code: Code, data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False) -> None:
+def find(
+    code: Guest = "", code_option: GuestOption = "", data_dir: DataDir = None, lang: Lang = "", as_json: AsJson = False
+) -> None:
     """Show whose a code, number or phone is; phones and 6-digit codes are the server's to answer."""
     from loyalty_desk.cli_till_sale import guest_of
     from loyalty_desk.services.counter_lines import guest_lines
 
     with opened(data_dir, lang) as (till, words):
         till.wait_until_checked()
-        card = guest_of(till, code)
+        card = guest_of(till, named_once(code, code_option))
         result: dict[str, object] = {
             "guest": None if card.guest_id is None else str(card.guest_id),
             "name": card.name,
@@ -75,7 +87,7 @@ def register(
 
 
 def adjust(
-    code: Code,
+    code: Guest,
     points: Annotated[int, typer.Argument(help="Points to give; to take: --take.", min=1)],
     manager: By,
     reason: Reason,
@@ -97,7 +109,7 @@ def adjust(
 
 
 def transfer(
-    code: Code,
+    code: Guest,
     to: Annotated[str, typer.Argument(help="The guest who gets the points.")],
     points: Annotated[int, typer.Argument(min=1)],
     manager: By,
@@ -119,7 +131,7 @@ def transfer(
 
 
 def override(
-    code: Code,
+    code: Guest,
     manager: By,
     tier: Annotated[bool, typer.Option("--tier", help="Let the tier's discount through, not the redemption.")] = False,
     data_dir: DataDir = None,

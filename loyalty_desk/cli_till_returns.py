@@ -9,18 +9,34 @@ from uuid import UUID
 
 import typer
 
-from loyalty_desk.cli_till import AsJson, DataDir, Lang, Manager, approved, opened, show, show_lines
+from loyalty_desk.cli_till import (
+    AsJson,
+    DataDir,
+    Guest,
+    GuestOption,
+    Lang,
+    Manager,
+    approved,
+    named_once,
+    opened,
+    show,
+    show_lines,
+)
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.record import RecordKind
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.refund import Return
+    from loyalty_desk.domain.refund.left import LineLeft
     from loyalty_desk.services.returns import ReturnDone
     from loyalty_desk.services.sold_checks import SoldCheck
     from loyalty_desk.till import Till
 
 Lines = Annotated[
-    list[str] | None, typer.Option("--line", help="LINE=QUANTITY of what comes back; all of a line: LINE alone.")
+    list[str] | None,
+    typer.Option(
+        "--line", help="LINE=QUANTITY of what comes back, by the number or id of `history`; all of a line: LINE alone."
+    ),
 ]
 
 
@@ -38,14 +54,15 @@ def void(
     as_json: AsJson = False,
 ) -> None:
     """Take a whole sale back: the last one within ten minutes, any other with a manager."""
-    from loyalty_desk.services.counter_lines import exchanged_line, return_lines
+    from loyalty_desk.services.counter_lines import exchanged_line, return_lines, taken_back
 
     with opened(data_dir, lang) as (till, words):
         # An empty one is a number that got lost on the way, not the wish to void whatever came last.
         books = till.counter.sold_checks
         sold = books.newest() if receipt is None else books.find(receipt)
         done = till.counter.returns.void(sold, approved(till, manager))
-        show_lines(_returned(done), return_lines(done, words), as_json)
+        lines = [(words.gettext("Cancelled"), taken_back(sold, words, datetime.now(UTC))), *return_lines(done, words)]
+        show_lines({**_returned(done), "receipt": sold.record.receipt_no}, lines, as_json)
         if sold.record.kind is RecordKind.EXCHANGE and not as_json:
             typer.echo(exchanged_line(words))
 
@@ -59,9 +76,10 @@ def refund(
     as_json: AsJson = False,
 ) -> None:
     """Return goods, or an amount of a check without lines; of another till's sale the points follow at the sync."""
-    from loyalty_desk.services.counter_lines import return_lines
+    from loyalty_desk.services.counter_lines import named_lines, return_lines
 
     with opened(data_dir, lang) as (till, words):
+        number: str | None = receipt
         money = _money(till, amount)
         try:
             sold = till.counter.sold_checks.find(receipt)
@@ -71,10 +89,11 @@ def refund(
             done = _elsewhere(till, receipt, money)
         else:
             if not line and not money and not sold.is_bare:
-                raise Refused("return_by_lines")
+                raise Refused("return_lines_named", lines=named_lines(sold))
             back = _returns(sold, line or [])
             done = till.counter.returns.refund(sold, back, 0 if back else money or sold.money_left)
-        show_lines(_returned(done), return_lines(done, words), as_json)
+            number = sold.record.receipt_no
+        show_lines({**_returned(done), "receipt": number}, return_lines(done, words), as_json)
 
 
 def exchange(
@@ -109,17 +128,18 @@ def exchange(
 
 
 def history(
-    code: Annotated[str, typer.Argument(help="The guest's card, code, number or phone.")],
+    code: Guest = "",
+    code_option: GuestOption = "",
     data_dir: DataDir = None,
     lang: Lang = "",
     as_json: AsJson = False,
 ) -> None:
     """Show what a guest has bought at this till and what can still come back."""
     from loyalty_desk.cli_till_sale import guest_of
-    from loyalty_desk.services.counter_lines import sold_line
+    from loyalty_desk.services.counter_lines import sold_line, sold_lines
 
     with opened(data_dir, lang) as (till, words):
-        guest = guest_of(till, code)
+        guest = guest_of(till, named_once(code, code_option))
         found = [] if guest.guest_id is None else till.counter.sold_checks.of_guest(guest.guest_id)
         sales = [
             {
@@ -133,7 +153,12 @@ def history(
             for one in found
         ]
         now = datetime.now(UTC)
-        show({"sales": sales}, "\n".join(sold_line(one, words, now) for one in found), as_json)
+        text = [
+            line
+            for one in found
+            for line in (sold_line(one, words, now), *(f"  {of}" for of in sold_lines(one, words)))
+        ]
+        show({"sales": sales}, "\n".join(text), as_json)
 
 
 def _elsewhere(till: Till, receipt: str, money: int) -> ReturnDone:
@@ -153,21 +178,30 @@ def _elsewhere(till: Till, receipt: str, money: int) -> ReturnDone:
 def _returns(sold: SoldCheck, lines: list[str]) -> list[Return]:
     from loyalty_desk.domain.basket import MILLI
     from loyalty_desk.domain.refund import Return
+    from loyalty_desk.services.counter_lines import named_lines
 
     back = []
     for text in lines:
         name, given, quantity = text.partition("=")
-        found = next((one for one in sold.lines if one.line == name), None)
+        found = _line(sold, name)
         if found is None:
-            raise BadInput("return_line_unknown", line=name[:40])
+            raise BadInput("return_line_none", line=name[:40], lines=named_lines(sold))
         try:
             thousandths = Decimal(quantity) * MILLI if given else Decimal(found.left_milli)
         except ArithmeticError:
             thousandths = Decimal(0)
         if thousandths <= 0 or thousandths % 1 or thousandths > 10**9:
             raise BadInput("return_quantity", line=name[:40])
-        back.append(Return(name, int(thousandths)))
+        back.append(Return(found.line, int(thousandths)))
     return back
+
+
+def _line(sold: SoldCheck, name: str) -> LineLeft | None:
+    """Return the line of this id, else the one at this place, as a person counts them."""
+    by_id = next((one for one in sold.lines if one.line == name), None)
+    if by_id is not None or not (name.isascii() and name.isdigit() and len(name) <= 6):
+        return by_id
+    return dict(enumerate(sold.lines, start=1)).get(int(name))
 
 
 def _money(till: Till, amount: str) -> int:

@@ -94,7 +94,7 @@ class Node:
         return value
 
     def money(self, field: str, of: Currency, default: int | None = 0) -> int:
-        """Return minor units of an amount in whole units: 220, 220.5 or "1 220,50"."""
+        """Return minor units of an amount in whole units: 220, 220.5, "1 220,50" or, as in a program, "220 RUB"."""
         value = self.data.get(field)
         if value is None:
             if default is None:
@@ -115,7 +115,7 @@ class Node:
                 raise self._money_error(field, BadInput("amount_too_precise", decimals=of.decimals))
             return scaled
         try:
-            return parse_amount(value, of)
+            return parse_amount(value.strip().removesuffix(of.code), of)
         except BadInput as error:
             raise self._money_error(field, error) from error
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from loyalty_desk.domain.basket import MILLI
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.quote import TIER_RULE, Quote
 from loyalty_desk.domain.refund import Refund
+from loyalty_desk.domain.refund.left import LineLeft
 from loyalty_desk.domain.shift_totals import Sums
 from loyalty_desk.services.approvals import ByHand
 from loyalty_desk.services.guests import GuestCard
@@ -180,6 +182,42 @@ def sold_line(sold: SoldCheck, words: Words, now: datetime) -> str:
     return words.gettext("{receipt}, {moment}: {total}, of which {left} can come back").format(
         receipt=record.receipt_no or record.id, moment=moment, total=total, left=left
     )
+
+
+def sold_lines(sold: SoldCheck, words: Words) -> list[str]:
+    """Return the lines of a sale, each under the number by which a return takes it; none where it has but a total."""
+    text = words.gettext("{place}  {product}: {left} of {sold} can come back")
+    return [
+        text.format(
+            place=_place(one, place),
+            product=one.product or one.line,
+            left=words.quantity(one.left_milli),
+            sold=words.quantity(one.quantity_milli),
+        )
+        for place, one in enumerate(() if sold.is_bare else sold.lines, start=1)
+    ]
+
+
+def named_lines(sold: SoldCheck) -> str:
+    """Return the lines of a sale in a sentence: `1 latte, 2 cake`."""
+    return ", ".join(f"{_place(one, place)} {one.product}".strip() for place, one in enumerate(sold.lines, start=1))
+
+
+def _place(line: LineLeft, place: int) -> str:
+    """Return a line's place, and its id where that is another: both name it."""
+    return f"{place}" if line.line in (f"{place}", f"#{place}") else f"{place} ({line.line})"
+
+
+def taken_back(sold: SoldCheck, words: Words, now: datetime) -> str:
+    """Return which sale comes back, in a line: `DE71-000123, 14:05: 495.45 (latte × 2, cake)`."""
+    record, total = sold.record, words.money(sold.contents.claimed.total)
+    said = f"{record.receipt_no or record.id}, {words.moment(from_ms(record.occurred_at), now)}: {total}"
+    goods = [
+        one.product if one.quantity_milli == MILLI else f"{one.product} × {words.quantity(one.quantity_milli)}"
+        for one in sold.lines
+        if one.product
+    ]
+    return f"{said} ({', '.join(goods)})" if goods else said
 
 
 def tier_withheld_line(guest: GuestCard | None, words: Words) -> str:

@@ -94,6 +94,7 @@ def test_a_day_from_the_first_pin_to_the_z_report(done: Callable[..., dict[str, 
     again = done("exchange", first["receipt"], "--line", "1", "--sell", "tea:300", "--code", CARD)
     assert again["difference"] == 27_000 - 18_000
     old = done("void", paid["receipt"], "--manager", "boss", pin="135790")
+    assert old["receipt"] == paid["receipt"]
     assert (old["money"], old["points_back"], old["is_whole"]) == (paid["total"], 60, True)
     assert [one["receipt"] for one in done("history", CARD)["sales"]] == [
         again["receipt"],
@@ -127,6 +128,45 @@ def test_points_wait_for_no_server_that_is_not_there_and_the_outcome_is_kept(
     sold = done("sale", "--amount", "500", "--code", CARD, "--points", "60")
     assert sold["redeemed_points"] == 60
     assert done("status")["waiting"] == before + 2
+
+
+def test_a_line_is_named_by_its_id_or_its_place_and_all_are_listed(
+    till: Callable[..., Result], done: Callable[..., dict[str, Any]]
+) -> None:
+    sold = done("sale", "--line", "latte:200:2:coffee", "--line", "cake:150.50", "--code", CARD)
+    bare = done("sale", "--amount", "500", "--code", CARD)
+    listed = till("history", CARD).stdout.splitlines()
+    assert listed[0].startswith(bare["receipt"])
+    assert listed[2:] == ["  1  latte: 2 of 2 can come back", "  2  cake: 1 of 1 can come back"]
+    unknown = said(till("refund", sold["receipt"], "--line", "3"))
+    assert unknown == "There is no line “3” in this sale. It has: 1 latte, 2 cake."
+    unnamed = said(till("refund", sold["receipt"]))
+    assert unnamed == "This sale has lines: name with --line those that come back. It has: 1 latte, 2 cake."
+    assert done("refund", sold["receipt"], "--line", "2")["receipt"] == sold["receipt"]
+    assert "2  cake: 0 of 1 can come back" in till("history", CARD).stdout
+    assert said(till("refund", sold["receipt"], "--line", "2")).startswith("This quantity cannot come back")
+
+
+def test_the_history_takes_the_code_as_a_sale_does(
+    till: Callable[..., Result], done: Callable[..., dict[str, Any]]
+) -> None:
+    sold = done("sale", "--amount", "500", "--code", CARD)
+    for named in ((CARD,), ("--code", CARD)):
+        assert [one["receipt"] for one in done("history", *named)["sales"]] == [sold["receipt"]]
+        assert done("find", *named)["points"]
+    for wrong in ((), (CARD, "--code", CARD)):
+        found = said(till("history", *wrong))
+        assert found == "Name the guest once: by the card’s code, the number or the phone."
+
+
+def test_a_void_says_what_it_has_voided(till: Callable[..., Result], done: Callable[..., dict[str, Any]]) -> None:
+    done("shift", "open", "--cashier", "Anna K", pin="4711")
+    sold = done("sale", "--line", "latte:200:2:coffee", "--line", "cake:150.50", "--code", CARD)
+    told = till("void").stdout.splitlines()
+    assert told[0].startswith("Cancelled  ")
+    assert f"{sold['receipt']}, " in told[0]
+    assert told[0].endswith(": 495.45 (latte × 2, cake)")
+    assert told[1].startswith("Money back ")
 
 
 @pytest.mark.parametrize(

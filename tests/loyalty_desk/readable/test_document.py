@@ -97,7 +97,17 @@ def node(**data) -> Node:
 
 @pytest.mark.parametrize(
     ("value", "minor"),
-    [(220, 22_000), ("220", 22_000), ("1 220,50", 122_050), (Decimal("0.1"), 10), (Decimal("1E+2"), 10_000), (None, 0)],
+    [
+        (220, 22_000),
+        ("220", 22_000),
+        ("1 220,50", 122_050),
+        (Decimal("0.1"), 10),
+        (Decimal("1E+2"), 10_000),
+        (None, 0),
+        ("700 RUB", 70_000),
+        ("1 220,50 RUB", 122_050),
+        (" .5  RUB ", 50),
+    ],
 )
 def test_money_in_whole_units(value, minor):
     assert node(price=value).money("price", RUB) == minor
@@ -108,6 +118,7 @@ def test_money_in_whole_units(value, minor):
     [
         (-1, "amount_negative"), ("-1", "amount_negative"), (True, "file_field_wrong"), ([], "file_field_wrong"),
         (Decimal("1.005"), "amount_too_precise"), ("1.005", "amount_ambiguous"), (Decimal("NaN"), "file_field_wrong"),
+        ("700 USD", "amount_malformed"), ("RUB", "amount_empty"), ("700RUB RUB", "amount_malformed"),
         (Decimal("1E+400000"), "amount_too_large"), (Decimal("1E-400000"), "amount_too_precise"),
         # So small that decimal arithmetic would call it nothing.
         (Decimal("1E-999999999"), "amount_too_precise"),
