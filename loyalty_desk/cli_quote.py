@@ -18,6 +18,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from loyalty_desk.domain.basket import Line
     from loyalty_desk.domain.program import Program
     from loyalty_desk.domain.refund import Return, Sale
     from loyalty_desk.readable.document import Node
@@ -88,7 +89,8 @@ def quote(
 def refund(
     sale: Annotated[str, typer.Option("--sale", help="What quote --json printed.")] = STDIN,
     returned: Annotated[
-        list[str] | None, typer.Option("--return", help="LINE or LINE:QUANTITY; may be repeated.", metavar="LINE[:QTY]")
+        list[str] | None,
+        typer.Option("--return", help="LINE (its id or place) or LINE:QUANTITY, repeatable.", metavar="LINE[:QTY]"),
     ] = None,
     amount: Annotated[str, typer.Option("--amount", help="Amount of a check without lines.")] = "",
     void: Annotated[bool, typer.Option("--void", help="Take the whole sale back.")] = False,
@@ -109,11 +111,12 @@ def refund(
         elif amount:
             back = kernel.refund_amount(sold, parse_amount(amount, currency(sold.basket.currency)))
         else:
-            back = kernel.refund(sold, [_return(text) for text in returned or ()])
+            back = kernel.refund(sold, [_return(text, sold) for text in returned or ()])
         if as_json:
             _print_json(back.to_dict())
         else:
-            _print(_tables(sold.program, language, sold.basket.zone).refund(back))
+            named = {name: line.product or name for name, line in _lines(sold).items()}
+            _print(_tables(sold.program, language, sold.basket.zone).refund(back, named))
 
 
 def points(
@@ -305,7 +308,15 @@ def _points(text: str, decimals: int) -> int:
     return int(found[1] + (found[2] or "").ljust(decimals, "0"))
 
 
-def _return(text: str) -> Return:
+def _lines(sold: Sale) -> dict[str, Line]:
+    """Return the lines of a sale by what a return calls them."""
+    from loyalty_desk.domain.refund.sale import line_id
+
+    return {line_id(line, position): line for position, line in enumerate(sold.basket.lines)}
+
+
+def _return(text: str, sold: Sale) -> Return:
+    """Return what of a line comes back; it is named by its id, else by its place as a person counts them."""
     from loyalty_desk.domain.errors import BadInput
     from loyalty_desk.domain.refund import Return
 
@@ -313,6 +324,13 @@ def _return(text: str) -> Return:
     found = re.fullmatch(r"([0-9]{1,6})(?:[.,]([0-9]{1,3}))?", quantity.strip())
     if not found or not line:
         raise BadInput("return_malformed", text=text[:40])
+    lines = _lines(sold)
+    if line not in lines:
+        places = {f"{place}": name for place, name in enumerate(lines, start=1)}
+        if line not in places:
+            listed = ", ".join(f"{place} {lines[name].product}".strip() for place, name in places.items())
+            raise BadInput("return_line_none", line=line[:40], lines=listed)
+        line = places[line]
     return Return(line, int(found[1] + (found[2] or "").ljust(3, "0")))
 
 

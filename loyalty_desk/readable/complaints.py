@@ -61,6 +61,7 @@ COMPLAINTS: Mapping[str, str] = {
     "return_empty": _("nothing was named to return"),
     "return_malformed": _("“{text}” is not a line to return: write LINE or LINE:QUANTITY"),
     "return_line_unknown": _("the sale has no line {line}"),
+    "return_line_none": _("the sale has no line {line}, but: {lines}"),
     "return_quantity": _("line {line}: this quantity cannot be returned"),
     "return_more_than_left": _("more than is left of the sale"),
     "return_nothing_left": _("nothing of the sale is left to return"),

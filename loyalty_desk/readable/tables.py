@@ -120,15 +120,15 @@ class Tables:
             return self.say(_("Guest’s tier"))
         return self.say(_("By hand")) if rule == MANUAL_RULE else self.words.name_of(self._names.get(rule, {}), rule)
 
-    def refund(self, back: Refund) -> RenderableType:
-        """Return what comes back: lines, money and where it goes, points, counters."""
+    def refund(self, back: Refund, names: Mapping[str, str]) -> RenderableType:
+        """Return what comes back: lines by their `names`, money and where it goes, points, counters."""
         money, points = self.words.money, self._signed_points
         lines = self._table(
             (_("Line"), _("Quantity"), _("Money back"), _("Points taken back"), _("Points returned")), 1
         )
         for line in back.lines:
             lines.add_row(
-                Text(self.say(_("The whole check")) if line.line == WHOLE_CHECK else line.line),
+                Text(self.say(_("The whole check")) if line.line == WHOLE_CHECK else names.get(line.line, line.line)),
                 self.words.quantity(line.quantity_milli),
                 money(line.money),
                 points(-line.earned_reversed),

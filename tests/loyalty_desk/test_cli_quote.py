@@ -94,7 +94,19 @@ def test_a_quote_as_json_can_be_returned(files):
     assert rest["spent_returned"] == 100
     assert rest["earned_reversed"] == quoted["earned_points"]
     assert 0 < one["money"] < rest["money"]
-    assert "Возврат денег" in run("refund", "--sale", "sale.json", "--return", "2:0.1", "--lang", "ru").stdout
+    shown = run("refund", "--sale", "sale.json", "--return", "2:0.1", "--lang", "ru").stdout
+    assert "Возврат денег" in shown
+    assert "Cheese" in shown
+
+
+def test_a_line_comes_back_by_its_place_where_its_id_is_another(files):
+    check = {"currency": "RUB", "lines": [{"id": "b-7", "product": "Cup", "price": 5}, {"product": "Tea", "price": 9}]}
+    sale = run("quote", "--program", "p.toml", "--json", stdin=json.dumps(check)).stdout
+    by_id, by_place, second = (
+        json.loads(run("refund", "--return", line, "--json", stdin=sale).stdout) for line in ("b-7", "1", "2")
+    )
+    assert by_id == by_place
+    assert (by_id["money"], second["money"]) == (500, 900)
 
 
 def test_a_bare_total_comes_back_by_amount(files):
@@ -191,7 +203,7 @@ def test_bad_input_is_one_sentence_with_its_place(files, arguments, stdin, sente
     [
         ((), "Choose one of --return, --amount and --void."),
         (("--void", "--amount", "5"), "Choose one of --return, --amount and --void."),
-        (("--return", "7"), "The sale has no line 7."),
+        (("--return", "7"), "The sale has no line 7, but: 1 Sencha, 2 Cheese."),
         (("--return", "1:3"), "More than is left of the sale."),
         (("--return", "1:0"), "Line 1: this quantity cannot be returned."),
         (("--return", "1:x"), "“1:x” is not a line to return: write LINE or LINE:QUANTITY."),
