@@ -12,6 +12,7 @@ from loyalty_desk.domain.clock import Clock
 from server.checks.desk import CheckDesk
 from server.guests import service as guests
 from server.guests.admission import admit
+from server.guests.scanned import Scans, scans
 from server.holds.service import Holds
 from server.kit.feed import Change
 from server.kit.ground import Ground
@@ -34,10 +35,12 @@ class Services:
     _checks: CheckDesk | None = field(default=None)
     _shelf: ProgramShelf | None = field(default=None)
     _systems: Together[UUID, System | None] | None = field(default=None)
+    _scans: Scans | None = field(default=None)
 
     def open(self, ground: Ground, ledger: Ledger, holds: Holds, checks: CheckDesk, shelf: ProgramShelf) -> None:
         """Put in what the routes use from now on."""
         self._systems = systems_together(ground.db)
+        self._scans = scans(ground.db)
         self._ground, self._ledger, self._holds, self._checks, self._shelf = ground, ledger, holds, checks, shelf
 
     @property
@@ -64,6 +67,11 @@ class Services:
     def systems(self) -> Together[UUID, System | None]:
         """Return what finds the systems that ask."""
         return _started(self._systems)
+
+    @property
+    def scans(self) -> Scans:
+        """Return what answers scans."""
+        return _started(self._scans)
 
     @property
     def shelf(self) -> ProgramShelf:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.code_proof import Doubt
 from loyalty_desk.domain.errors import BadInput
-from loyalty_desk.domain.guest_code import CodeKind, GuestCode, is_member_number
+from loyalty_desk.domain.guest_code import CodeKind, GuestCode, is_member_number, parse
 from loyalty_desk.wire.v1.lookup import MAX_FOUND, FoundGuest, GuestLookup, GuestsFound, LookupBy
 from loyalty_desk.wire.v1.phones import e164, phone_hash
 from loyalty_desk.wire.v1.sync import FeedTable
@@ -26,15 +26,10 @@ _GUESSABLE = {LookupBy.NUMBER, LookupBy.PHONE, LookupBy.LAST4, LookupBy.GUEST}
 
 
 async def count_try(ground: Ground, signer: Signer, asked: GuestLookup, now: datetime) -> None:
-    """Count a look-up that `is_counted`, in a transaction of its own; raises `ApiError` 429."""
+    """Count a look-up by what can be guessed, in a transaction of its own; raises `ApiError` 429."""
     limit = _limit(_by(asked))
     if limit is not None:
         await require(ground.db, signer.network, limit, f"till {signer.device}", now)
-
-
-def is_counted(asked: GuestLookup) -> bool:
-    """Return whether what is asked by can be guessed: `count_try` before it is answered."""
-    return _limit(_by(asked)) is not None
 
 
 async def look_up(
@@ -80,7 +75,12 @@ def _kind_of_typed(text: str) -> LookupBy:
     digits = "".join(text.split()).replace("-", "")
     if digits.isascii() and digits.isdigit():
         return LookupBy.NUMBER if is_member_number(digits) else LookupBy.PHONE
-    return LookupBy.PHONE if text.startswith("+") else LookupBy.CODE
+    if text.startswith("+"):
+        return LookupBy.PHONE
+    try:
+        return LookupBy.PHONE if parse(text).kind is CodeKind.PHONE else LookupBy.CODE
+    except BadInput:
+        return LookupBy.CODE
 
 
 def _limit(by: LookupBy) -> Limit | None:

@@ -28,6 +28,8 @@ from server.kit.crypto import Vault
 from server.kit.lifetimes import holds_at
 from server.networks import service as networks
 
+# What is told from its credential alone, without the network's keys.
+UNSIGNED = frozenset({CodeKind.LD1, CodeKind.LD2})
 SHORT_LIVES = timedelta(minutes=5)
 SHORT_DIGITS = 6
 _CARDS = frozenset({"card", "pass", "import"})
@@ -79,7 +81,7 @@ async def prove_all(
     """Return what each text proves, shown by the device beside it; cards are read together."""
     read = [_typed(text) or _parsed(text) for text, _ in shown]
     cards = await stored.credentials(
-        connection, network, {_handle(one) for one in read if isinstance(one, GuestCode)} - {b""}
+        connection, network, {handle_of(one) for one in read if isinstance(one, GuestCode)} - {b""}
     )
     found: list[Proved | BadInput] = []
     for one, (_, device) in zip(read, shown, strict=True):
@@ -119,7 +121,7 @@ async def prove_code(
     connection: AsyncConnection, network: UUID, vault: Vault, code: GuestCode, now: datetime
 ) -> Proved:
     """Return what a code other than a short one proves at `now`."""
-    cards = await stored.credentials(connection, network, {_handle(code)} - {b""})
+    cards = await stored.credentials(connection, network, {handle_of(code)} - {b""})
     return await _prove(connection, network, vault, code, cards, now)
 
 
@@ -158,7 +160,8 @@ def _parsed(text: bytes | str) -> GuestCode | BadInput:
         return error
 
 
-def _handle(code: GuestCode) -> bytes:
+def handle_of(code: GuestCode) -> bytes:
+    """Return the credential's handle as stored, empty for a code that names none."""
     return b"" if code.handle is None else code.handle.to_bytes(HANDLE_BYTES, "big")
 
 
@@ -172,17 +175,22 @@ async def _prove(
 ) -> Proved:
     if code.handle is None:
         return Proved(code.kind, await service.find(connection, network, vault, code))
-    handle = _handle(code)
-    shown = cards.get(handle)
+    shown = cards.get(handle_of(code))
+    if shown is None or shown.state != "active" or code.kind in UNSIGNED:
+        return prove_card(network, vault, code, shown, now)
+    return await _signed(connection, network, code, handle_of(code), shown, now)
+
+
+def prove_card(network: UUID, vault: Vault, code: GuestCode, shown: Shown | None, now: datetime) -> Proved:
+    """Return what a code of `UNSIGNED` proves at `now`; `shown` is its credential, None where there is none."""
+    handle = handle_of(code)
     if shown is None:
         return Proved(code.kind, handle=handle)
     if shown.state != "active":
         return Proved(code.kind, shown.guest, handle, Doubt.REVOKED)
     if code.kind is CodeKind.LD1:
         return Proved(code.kind, shown.guest, handle, None if shown.kind in _CARDS else Doubt.SIGNATURE)
-    if code.kind is CodeKind.LD2:
-        return _wallet(network, vault, code, handle, shown, now)
-    return await _signed(connection, network, code, handle, shown, now)
+    return _wallet(network, vault, code, handle, shown, now)
 
 
 def _wallet(network: UUID, vault: Vault, code: GuestCode, handle: bytes, shown: Shown, now: datetime) -> Proved:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -78,6 +79,18 @@ class Credential:
     generation: int = 0
     last_root: bytes = b""
     last_step: int = 0
+
+
+# What a `GuestView` is made of: of `guest_state s`, with its guest and key.
+VIEW = """
+    s.guest_id, s.tier, s.tier_until, s.points, s.spend, s.visits, s.earned, s.visits_ever, s.first_visit, s.segments,
+    s.tags, s.coupons, s.stamps::text, s.next_expiries::text, s.offline_limit, s.flags, s.deleted, s.merged_into,
+    k.wrapped, g.name_sealed, g.phone_sealed, g.birthday_sealed, g.phone_hash, g.phone_last4, g.member_no
+"""
+VIEW_JOINS = """
+    join guest g on g.network_id = s.network_id and g.id = s.guest_id
+    left join guest_key k on k.network_id = s.network_id and k.guest_id = s.guest_id
+"""
 
 
 async def insert_guests(connection: AsyncConnection, network: UUID, guests: Sequence[SealedGuest]) -> None:
@@ -165,41 +178,39 @@ async def taken_numbers(connection: AsyncConnection, network: UUID, numbers: Seq
 async def views(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[GuestView]:
     found = await fetch(
         connection,
-        "select s.guest_id, s.tier, s.tier_until, s.points, s.spend, s.visits, s.earned, s.visits_ever, s.first_visit,"
-        " s.segments, s.tags, s.coupons, s.stamps::text, s.next_expiries::text, s.offline_limit, s.flags, s.deleted,"
-        " s.merged_into, k.wrapped, g.name_sealed, g.phone_sealed, g.birthday_sealed, g.phone_hash, g.phone_last4,"
-        " g.member_no from guest_state s join guest g on g.network_id = s.network_id and g.id = s.guest_id"
-        " left join guest_key k on k.network_id = s.network_id and k.guest_id = s.guest_id"
+        f"select {VIEW} from guest_state s {VIEW_JOINS}"  # noqa: S608 - constants
         " where s.network_id = $1 and s.guest_id = any($2::uuid[])",
         network,
         list(ids),
     )
-    return [
-        GuestView(
-            State(
-                guest=UUID(str(row[0])),
-                tier=row[1],
-                tier_until=row[2],
-                points=row[3],
-                spend=row[4],
-                visits=row[5],
-                earned=row[6],
-                visits_ever=row[7],
-                first_visit=row[8],
-                segments=tuple(row[9]),
-                tags=tuple(row[10]),
-                coupons=tuple(row[11]),
-                stamps=json.loads(row[12]),
-                next_expiries=tuple((at, points) for at, points in json.loads(row[13])),
-                offline_limit=row[14],
-                flags=row[15],
-                deleted=row[16],
-                merged_into=None if row[17] is None else UUID(str(row[17])),
-            ),
-            *row[18:],
-        )
-        for row in found
-    ]
+    return [view_of(row) for row in found]
+
+
+def view_of(row: Sequence[Any]) -> GuestView:
+    """Return a guest of the columns of `VIEW`, with which the row begins."""
+    return GuestView(
+        State(
+            guest=row[0],
+            tier=row[1],
+            tier_until=row[2],
+            points=row[3],
+            spend=row[4],
+            visits=row[5],
+            earned=row[6],
+            visits_ever=row[7],
+            first_visit=row[8],
+            segments=tuple(row[9]),
+            tags=tuple(row[10]),
+            coupons=tuple(row[11]),
+            stamps=json.loads(row[12]),
+            next_expiries=tuple((at, points) for at, points in json.loads(row[13])),
+            offline_limit=row[14],
+            flags=row[15],
+            deleted=row[16],
+            merged_into=row[17],
+        ),
+        *row[18:25],
+    )
 
 
 async def cards_of(connection: AsyncConnection, network: UUID, guest: UUID) -> list[int]:

@@ -11,13 +11,16 @@ from msgspec import Meta
 
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import ForPerson
+from loyalty_desk.domain.guest_code import GuestCode
 from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup, SoldLine
 from server.guests import service
-from server.guests.lookups import count_try, is_counted, look_up
+from server.guests.lookups import count_try, look_up
+from server.guests.proof import handle_of
+from server.guests.scanned import Scan, code_of, whose
 from server.guests.short_codes import issue
 from server.kit.answers import answer
-from server.kit.auth import Signer, decode_body, require_active, require_bearer, require_same, signed
+from server.kit.auth import Signer, decode_body, read_short, require_same, require_signed
 from server.kit.bodies import read_any, reply
 from server.kit.documented import documented
 from server.kit.errors import ApiError
@@ -26,7 +29,7 @@ from server.ledger.sales import find_sale
 from server.sentences import sentence
 from server.services import Services
 from server.systems.asking import asking, refusal, require_network
-from server.tills.signers import active_till, signer_of
+from server.tills.signers import active_till
 
 _ERRORS = (400, 401, 403, 413, 429, 503)
 
@@ -53,14 +56,15 @@ def make_router(services: Services) -> APIRouter:
     async def lookup(request: Request) -> Response:
         """Say whose a code, a number or a phone is: 60 a minute and 2 000 a day a till of what can be guessed."""
         ground, now = services.ground, services.clock.now()
+        network, device, body = await read_short(request)
+        code = _scanned(request, body)
+        found = await services.scans.ask(network, Scan(device, b"" if code is None else handle_of(code)))
+        signer = require_signed(request, found.signer, body)
+        asked = decode_body(GuestLookup, request, body)
+        require_same(signer, asked.network, asked.device)
         try:
-            async with signed(request, ground.db, signer_of) as (connection, signer, body):
-                require_bearer(request, signer)
-                require_active(signer)
-                asked = decode_body(GuestLookup, request, body)
-                require_same(signer, asked.network, asked.device)
-                if not is_counted(asked):
-                    return answer(await look_up(connection, ground, signer, asked, now))
+            if code is not None:
+                return answer(whose(network, ground.vault, code, found, now))
             await count_try(ground, signer, asked, now)
             async with ground.db.begin(signer.network) as connection:
                 return answer(await look_up(connection, ground, signer, asked, now))
@@ -92,6 +96,16 @@ def make_router(services: Services) -> APIRouter:
         return reply(request, ShortCodeMade(digits, to_ms(expires_at)))
 
     return router
+
+
+def _scanned(request: Request, body: bytes) -> GuestCode | None:
+    """Return the card that a request seems to ask for: nobody has proved yet who sent it, and nothing is unpacked."""
+    if "content-encoding" in request.headers:
+        return None
+    try:
+        return code_of(decode_body(GuestLookup, request, body))
+    except ApiError:
+        return None
 
 
 async def _sale(services: Services, signer: Signer, asked: SaleLookup) -> SaleFound:

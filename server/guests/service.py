@@ -164,7 +164,7 @@ async def feed_rows(
             for one in cards
         }
     views = await repository.views(connection, network, [UUID(key) for key in keys])
-    return {str(view.state.guest): _row(network, vault, view) for view in views if not view.state.deleted}
+    return {str(view.state.guest): feed_row(network, vault, view) for view in views if not view.state.deleted}
 
 
 async def find(connection: AsyncConnection, network: UUID, vault: Vault, code: GuestCode) -> UUID | None:
@@ -249,7 +249,8 @@ def _sealed(network: UUID, vault: Vault, guest: NewGuest, number: str) -> Sealed
     )
 
 
-def _row(network: UUID, vault: Vault, view: GuestView) -> dict[str, Json]:
+def feed_row(network: UUID, vault: Vault, view: GuestView) -> dict[str, Json]:
+    """Return a guest as the feed has them, names opened."""
     state = view.state
     name = birthday = ""
     if view.wrapped_key is not None and (view.name_sealed or view.birthday_sealed):

@@ -49,18 +49,7 @@ async def credentials(connection: AsyncConnection, network: UUID, handles: Colle
         network,
         list(handles),
     )
-    return {
-        bytes(row.handle): Shown(
-            row.guest,
-            row.kind,
-            row.state,
-            row.generation,
-            None if row.last_root is None else bytes(row.last_root),
-            row.last_step,
-            row.last_counter,
-        )
-        for row in found
-    }
+    return {row.handle: Shown(*row[1:]) for row in found}
 
 
 async def put_counter(connection: AsyncConnection, network: UUID, handle: bytes, counter: int) -> bool:

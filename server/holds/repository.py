@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from server.kit.auth import Signer
 from server.kit.db import fetch, fetch_one, fetch_value, write
 from server.kit.lifetimes import SLACK
 
@@ -54,6 +57,66 @@ async def find(connection: AsyncConnection, network: UUID, hold: UUID) -> Hold |
         hold,
     )
     return None if row is None else Hold(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request for a hold names before anybody has proved who sent it."""
+
+    device: UUID
+    hold: UUID
+    guest: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What there is before a hold is given: None for a device that never joined, for nobody, and for a new hold.
+
+    `guest` is who was named, after merges; `zone` and `profile` are those of the device's store.
+    """
+
+    signer: Signer | None
+    zone: str
+    profile: Mapping[str, Any]
+    guest: UUID | None
+    hold: Hold | None
+
+
+async def before(connection: AsyncConnection, network: UUID, asked: Sequence[Asked]) -> list[Before]:
+    """Return what there is before each hold, in their order; who asks is read with what is asked for."""
+    rows = await fetch(
+        connection, _BEFORE, network, [one.device for one in asked], [one.guest for one in asked],
+        [one.hold for one in asked],
+    )  # fmt: skip
+    return [
+        Before(
+            None if row.store_id is None else Signer(network, one.device, *row[:4]),
+            row.zone or "",
+            json.loads(row.settings or "{}"),
+            row.guest,
+            None if row.id is None else Hold(*row[7:]),
+        )
+        for one, row in zip(asked, rows, strict=True)
+    ]
+
+
+_BEFORE = f"""
+    select d.store_id, d.state, d.pubkey, d.token_hash, w.zone, p.settings::text as settings,
+        coalesce(t.merged_into, t.guest_id) as guest,
+        {", ".join(f"h.{one}" for one in _COLUMNS.split(", "))}
+    from unnest((select $2::uuid[]), (select $3::uuid[]), (select $4::uuid[])) with ordinality
+        as asked (device, guest, hold, place)
+    left join device d on d.network_id = $1 and d.id = asked.device and d.state not in ('pending', 'void')
+    left join store w on w.network_id = $1 and w.id = d.store_id
+    left join profile p on p.network_id = $1 and p.name = w.profile
+    left join (
+        guest_state t
+        join guest_state s on s.network_id = t.network_id and s.guest_id = coalesce(t.merged_into, t.guest_id)
+            and not s.deleted
+    ) on t.network_id = $1 and t.guest_id = asked.guest
+    left join hold h on h.network_id = $1 and h.id = asked.hold
+    order by asked.place
+"""  # noqa: S608 - constants
 
 
 async def insert(connection: AsyncConnection, network: UUID, hold: Hold) -> bool:

@@ -12,12 +12,12 @@ from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
 from server.guests.lookups import limit_of_evidence
 from server.kit.answers import answer
-from server.kit.auth import decode_body, require_active, require_bearer, require_same, signed
+from server.kit.auth import decode_body, read_short, require_same, require_signed
 from server.kit.documented import documented
 from server.kit.errors import ApiError
 from server.kit.limits import SHORT_CODE, forgive, require
 from server.services import Services
-from server.tills.signers import active_till, signer_of
+from server.tills.signers import active_till
 
 _ERRORS = (400, 401, 403, 413, 429, 503)
 
@@ -29,19 +29,17 @@ def make_router(services: Services) -> APIRouter:
     @router.post("", **documented(HoldAnswer, HoldRequest, *_ERRORS))
     async def post_hold(request: Request) -> Response:
         """Hold points for a check: pending, insufficient, refused with its reason, or exists for an id known before."""
-        async with signed(request, services.holds.db, signer_of) as (connection, signer, body):
-            require_bearer(request, signer)
-            require_active(signer)
-            asked = decode_body(HoldRequest, request, body)
-            require_same(signer, asked.network, asked.device)
-            now = services.clock.now()
-            limit = SHORT_CODE if asked.code == "short" else limit_of_evidence(asked.evidence)
-            if limit is None:
-                said = await services.holds.hold_within(connection, signer, asked, now)
+        network, device, body = await read_short(request)
+        seen = await services.holds.before(network, device, _asked(request, body))
+        signer = require_signed(request, seen.signer, body)
+        asked = decode_body(HoldRequest, request, body)
+        require_same(signer, asked.network, asked.device)
+        now = services.clock.now()
+        limit = SHORT_CODE if asked.code == "short" else limit_of_evidence(asked.evidence)
         if limit is not None:
             # Counted in a transaction of its own: a try stays one whatever comes of it.
             await require(services.ground.db, asked.network, limit, f"till {asked.device}", now)
-            said = await services.holds.hold(signer, asked, now)
+        said = await services.holds.hold(seen, asked, now)
         if limit is SHORT_CODE and said.reason not in ("code_invalid", "code_limit"):
             async with services.ground.db.begin(asked.network) as connection:
                 await forgive(connection, asked.network, SHORT_CODE, f"till {asked.device}")
@@ -68,6 +66,16 @@ def make_router(services: Services) -> APIRouter:
         return answer(await _known(services.holds.state(signer.network, signer.device, hold, services.clock.now())))
 
     return router
+
+
+def _asked(request: Request, body: bytes) -> HoldRequest | None:
+    """Return what a request seems to ask for: nobody has proved yet who sent it, and nothing is unpacked."""
+    if "content-encoding" in request.headers:
+        return None
+    try:
+        return decode_body(HoldRequest, request, body)
+    except ApiError:
+        return None
 
 
 async def _known(work: Any) -> HoldAnswer:

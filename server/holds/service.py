@@ -18,20 +18,20 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.code_proof import Doubt, Permit
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.guest_code import CodeKind
+from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldDecision, HoldRefusal, HoldRequest, HoldState
 from loyalty_desk.wire.v1.rows import ProfileRow
 from server.guests import shown
 from server.guests.proof import Proved, prove_evidence
 from server.holds import repository
-from server.holds.repository import Hold
-from server.kit.auth import Signer
+from server.holds.repository import Asked, Before, Hold
 from server.kit.crypto import Vault
 from server.kit.db import Database
+from server.kit.together import Together
 from server.ledger.own import OwnPosting
-from server.networks import service as networks
 
 _PROVED_BY_EVIDENCE = frozenset({CodeKind.LD2, CodeKind.LD3, CodeKind.LD4, CodeKind.SHORT})
-_NOBODY = Proved(CodeKind.NUMBER)
+_NOTHING = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,47 +51,46 @@ class Holds:
     """Holds over a pool of their own, `db`: pushes that wait for each other never keep a guest at the counter."""
 
     def __init__(self, db: Database, vault: Vault) -> None:
-        self.db = db
+        self._db = db
         self._vault = vault
+        self._before = Together(db, repository.before)
 
-    async def hold(self, signer: Signer, asked: HoldRequest, now: datetime) -> HoldAnswer:
+    async def before(self, network: UUID, device: UUID, asked: HoldRequest | None) -> Before:
+        """Return who a device is, and what there is before the hold that it asks for, None: for nothing readable."""
+        named = (_NOTHING, _NOTHING) if asked is None else (asked.id, asked.guest)
+        return await self._before.ask(network, Asked(device, *named))
+
+    async def hold(self, before: Before, asked: HoldRequest, now: datetime) -> HoldAnswer:
         """Hold points, or say why not; the same id again says what became of it."""
-        async with self.db.begin(asked.network) as connection:
-            return await self.hold_within(connection, signer, asked, now)
-
-    async def hold_within(
-        self, connection: AsyncConnection, signer: Signer, asked: HoldRequest, now: datetime
-    ) -> HoldAnswer:
-        """As `hold`, in a transaction of `db` that the caller has begun and commits before the answer leaves."""
         try:
             kind = CodeKind(asked.code)
         except ValueError:
             return _refused(asked, HoldRefusal.CODE_INVALID)
-        found = await repository.find(connection, asked.network, asked.id)
-        if found is not None:
-            return await self._as_it_is(connection, asked, found, now)
-        guest = await shown.survivor(connection, asked.network, asked.guest)
-        if guest is None:
-            return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
-        try:
-            proved = await self._proved(connection, asked, kind, now)
-        except BadInput:
-            return _refused(asked, HoldRefusal.CODE_INVALID)
-        limits = await networks.limits_in(connection, asked.network, signer.store)
-        refusal = _refusal(asked, proved, guest, limits.profile)
-        if refusal is not None:
-            return refusal
-        posting = await OwnPosting.lock(connection, asked.network, [guest], now)
-        if guest not in posting.accounts:
-            return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
-        return await self._decide(connection, asked, posting, guest, proved, limits)
+        async with self._db.begin(asked.network) as connection:
+            if before.hold is not None:
+                return await self._as_it_is(connection, asked, before.hold, now)
+            guest = before.guest
+            if guest is None:
+                return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
+            try:
+                proved = await self._proved(connection, asked, kind, now)
+            except BadInput:
+                return _refused(asked, HoldRefusal.CODE_INVALID)
+            profile = rows.read(ProfileRow, before.profile)
+            refusal = _refusal(asked, proved, guest, profile)
+            if refusal is not None:
+                return refusal
+            posting = await OwnPosting.lock(connection, asked.network, [guest], now)
+            if guest not in posting.accounts:
+                return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
+            return await self._decide(connection, asked, posting, guest, proved, before.zone, profile.confirm_points)
 
     async def void(self, network: UUID, device: UUID, hold: UUID, now: datetime) -> HoldAnswer:
         """Give the points of a hold back; one that is not pending any more stays as it is.
 
         Raises `Refused` `hold_unknown`.
         """
-        async with self.db.begin(network) as connection:
+        async with self._db.begin(network) as connection:
             await repository.void(connection, network, hold, device, now)
             found = await repository.find(connection, network, hold)
             if found is None or found.device != device:
@@ -101,7 +100,7 @@ class Holds:
 
     async def state(self, network: UUID, device: UUID, hold: UUID, now: datetime) -> HoldAnswer:
         """Return how a hold stands; raises `Refused` `hold_unknown`."""
-        async with self.db.begin(network) as connection:
+        async with self._db.begin(network) as connection:
             found = await repository.find(connection, network, hold)
             if found is None or found.device != device:
                 raise Refused("hold_unknown")
@@ -130,7 +129,8 @@ class Holds:
         posting: OwnPosting,
         guest: UUID,
         proved: Proved,
-        limits: networks.StoreLimits,
+        zone: str,
+        confirm_points: int,
     ) -> HoldAnswer:
         """Decide with the account locked: from here on nobody else holds or posts anything of this guest."""
         network, now = asked.network, posting.now
@@ -143,8 +143,8 @@ class Holds:
         if asked.amount > available:
             return HoldAnswer(asked.id, HoldDecision.INSUFFICIENT, available)
         if asked.code != CodeKind.SHORT:
-            spent = (await spent_today(connection, network, [account], limits.zone, now))[account]
-            if spent + asked.amount > limits.profile.confirm_points:
+            spent = (await spent_today(connection, network, [account], zone, now))[account]
+            if spent + asked.amount > confirm_points:
                 return replace_available(_refused(asked, HoldRefusal.CONFIRMATION_NEEDED), available)
         if not await _use(connection, network, asked.device, proved, now):
             return replace_available(_refused(asked, HoldRefusal.CODE_INVALID), available)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.errors import ErrorCode
-from server.kit.db import Database
 from server.kit.errors import ApiError
 
 
@@ -45,7 +42,6 @@ BODY_WITHIN_S = 200.0
 SHORT_BODY_BYTES = 64 * 1024
 
 FindSigner = Callable[[UUID, UUID], Awaitable[Signer | None]]
-FindWithin = Callable[[AsyncConnection, UUID, UUID], Awaitable[Signer | None]]
 
 
 async def read_signed(request: Request, find: FindSigner) -> tuple[Signer, bytes]:
@@ -59,23 +55,23 @@ async def read_signed(request: Request, find: FindSigner) -> tuple[Signer, bytes
     return signer, body
 
 
-@asynccontextmanager
-async def signed(
-    request: Request, db: Database, find: FindWithin
-) -> AsyncIterator[tuple[AsyncConnection, Signer, bytes]]:
-    """Begin the transaction that a short request is answered in, and find its signer there.
+async def read_short(request: Request) -> tuple[UUID, UUID, bytes]:
+    """Return network and device that a short request names, and its body; who sent it is proved by `require_signed`.
 
-    A transaction of its own for who asks costs as much as the answer. The body is read before: whoever sends it slowly
-    keeps no connection. Raises as `read_signed`.
+    Who asks is then read together with what is asked for. Raises `ApiError` 401 and 413.
     """
     network, device = _named(request, signing.NETWORK_HEADER), _named(request, signing.DEVICE_HEADER)
-    body = await read_body(request, SHORT_BODY_BYTES)
-    async with db.begin(network) as connection:
-        signer = await find(connection, network, device)
-        if signer is None:
-            raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
-        _require_signature(request, signer, body)
-        yield connection, signer, body
+    return network, device, await read_body(request, SHORT_BODY_BYTES)
+
+
+def require_signed(request: Request, signer: Signer | None, body: bytes) -> Signer:
+    """Return the till that signed a request, one that may act; raises `ApiError` 401 and 403."""
+    if signer is None:
+        raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
+    _require_signature(request, signer, body)
+    require_bearer(request, signer)
+    require_active(signer)
+    return signer
 
 
 def _require_signature(request: Request, signer: Signer, body: bytes) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,14 +23,15 @@ from loyalty_desk.domain.quote import NO_CHOICES
 from loyalty_desk.domain.record import Record, RecordKind
 from loyalty_desk.domain.refund import Return, Sale, refund
 from loyalty_desk.domain.return_contents import ReturnContents
+from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.holds import HoldAnswer
 from loyalty_desk.wire.v1.lookup import FoundGuest, GuestLookup, GuestsFound, SaleFound, SaleLookup
 from server.guests.short_codes import issue
 from server.kit.ground import Base, Ground
 from server.ledger.shelf import ProgramShelf
-from server.networks.service import MadeNetwork
+from server.networks.service import MadeNetwork, NewStore, create_network
 from server.settings import Settings
-from tests.server.asking import ask, hold_of
+from tests.server.asking import BASE, ask, hold_of
 from tests.server.fake_till import T0, FakeTill
 from tests.server.ledger.returns import register
 from tests.server.world import World, open_world, read, refusal
@@ -216,3 +220,59 @@ async def test_a_sale_that_waited_for_its_guest_is_the_guests_when_it_is_found(w
     await world.push(till)
     found = await look()
     assert (found.guest, found.guest_name, found.money_left) == (guest, "Anna", sale.quote.total)
+
+
+async def test_cards_scanned_at_once_name_each_its_own_guest_and_no_other_networks(
+    world: World, admin: psycopg.Connection
+) -> None:
+    second = await create_network(world.ground, "Second", "shop", "RUB", "UTC", [NewStore("S")])
+    worlds = [world, replace(world, made=second, tills=[])]
+    tills = [await one.till() for one in worlds]
+    guests = [await one.guests(6) for one in worlds]
+    gone, erased, merged, *_ = guests[0]
+    admin.execute("update credential set state = 'blocked' where guest_id = %s", (gone.id,))
+    admin.execute("update guest_state set deleted = true where guest_id = %s", (erased.id,))
+    admin.execute("update guest_state set merged_into = %s where guest_id = %s", (guests[0][3].id, merged.id))
+    today = {one.id: one.id for one in (*guests[0], *guests[1])} | {merged.id: guests[0][3].id}
+
+    async def scan(number: int) -> None:
+        asker, owner = number % 2, number // 2 % 2
+        guest = guests[owner][number // 4 % 6]
+        named = await found(worlds[asker], tills[asker], "code", guest_code.ld1(guest.handles[0]))
+        expected = [] if asker != owner or guest in (gone, erased) else [today[guest.id]]
+        assert [one.guest for one in named] == expected
+        assert [one.row["name"] for one in named] == [f"Guest {guests[owner].index(guest) + (guest is merged)}"] * len(
+            expected
+        )
+
+    async def refused(number: int) -> None:
+        strange = await world.client.post(
+            f"{BASE}/guests/lookup",
+            content=b"",
+            headers=tills[0].headers("POST", f"{BASE}/guests/lookup", b"") | {signing.DEVICE_HEADER: str(uuid4())},
+        )
+        assert strange.status_code == 401, number
+
+    order = random.Random(3)
+    work = [scan(number) if order.random() < 0.9 else refused(number) for number in range(400)]
+    await asyncio.gather(*work)
+
+
+async def test_a_packed_scan_is_answered_as_one_that_is_not(world: World) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    code = guest_code.ld1(guest.handles[0])
+    (plain,) = await found(world, till, "code", code)
+    body = codec.pack(codec.encode(GuestLookup(till.network, till.device, "code", code)))
+    target = f"{BASE}/guests/lookup"
+    headers = till.headers("POST", target, body) | {"Content-Encoding": "zstd"}
+    packed = read(GuestsFound, await world.client.post(target, content=body, headers=headers))
+    assert packed.guests == [plain]
+
+
+async def test_a_phone_is_counted_however_it_is_written(world: World) -> None:
+    till, _ = await world.till(), await world.guests(phone="+79161234567")
+    forms = ("8 (916) 123-45-67", "(916) 123-45-67", "8.916.123.45.67")
+    for number in range(60):
+        assert len(await found(world, till, "code", forms[number % 3])) == 1
+    for text in forms:
+        assert refusal(await asked(world, till, "code", text)) == (429, "TOO_MANY")

@@ -1,0 +1,109 @@
+"""A card that a till scans: who the till is, whose the card is, and the guest as the feed has them, in one statement.
+
+Scanning is what tills ask most. Whatever needs more than the card's credential is looked up by `lookups`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty_desk.domain.canonical import bytes_to_text
+from loyalty_desk.domain.code_proof import Doubt
+from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.guest_code import GuestCode, parse
+from loyalty_desk.wire.v1.lookup import FoundGuest, GuestLookup, GuestsFound, LookupBy
+from server.guests import repository, service
+from server.guests.proof import UNSIGNED, prove_card
+from server.guests.repository import GuestView
+from server.guests.shown import Shown
+from server.kit.auth import Signer
+from server.kit.crypto import Vault
+from server.kit.db import Database, fetch
+from server.kit.together import Together
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a request names before anybody has proved who sent it: a device, and a card's handle, empty for none."""
+
+    device: UUID
+    handle: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What there is of a scan, `at` a moment of the feed: None for who never joined, and for what is not there."""
+
+    signer: Signer | None
+    shown: Shown | None
+    view: GuestView | None
+    at: int
+
+
+_BY_ANYTHING_ELSE = set(LookupBy) - {LookupBy.CODE}
+Scans = Together[Scan, Scanned]
+
+
+def scans(db: Database) -> Scans:
+    """Return what answers scans."""
+    return Together(db, _find)
+
+
+def code_of(asked: GuestLookup) -> GuestCode | None:
+    """Return the card's code that is looked up by, None where it is something else."""
+    if asked.by in _BY_ANYTHING_ELSE:
+        return None
+    try:
+        code = parse(asked.text.strip())
+    except BadInput:
+        return None
+    return code if code.kind in UNSIGNED else None
+
+
+def whose(network: UUID, vault: Vault, code: GuestCode, found: Scanned, now: datetime) -> GuestsFound:
+    """Return whose the card is, nobody for one that was blocked: whoever found it would get its tier's discount."""
+    proved = prove_card(network, vault, code, found.shown, now)
+    guests = []
+    if proved.guest is not None and proved.doubt is not Doubt.REVOKED:
+        view = found.view
+        if view is not None and not view.state.deleted:
+            row = service.feed_row(network, vault, view)
+            guests.append(FoundGuest(proved.guest, row, proved.kind.value, bytes_to_text(proved.handle)))
+    return GuestsFound(guests, found.at)
+
+
+async def _find(connection: AsyncConnection, network: UUID, asked: Sequence[Scan]) -> list[Scanned]:
+    rows = await fetch(connection, _FIND, network, [one.device for one in asked], [one.handle for one in asked])
+    return [
+        Scanned(
+            None if row.store_id is None else Signer(network, one.device, *row[25:29]),
+            None if row.guest is None else Shown(*row[29:36]),
+            None if row[0] is None else repository.view_of(row),
+            row.n,
+        )
+        for one, row in zip(asked, rows, strict=True)
+    ]
+
+
+# A plan by the number of questions would be made anew each time: what is selected is not looked at before.
+_FIND = f"""
+    select {repository.VIEW},
+        d.store_id, d.state, d.pubkey, d.token_hash,
+        coalesce(o.merged_into, o.guest_id) as guest, c.kind, c.state, c.generation, c.last_root, c.last_step,
+        c.last_counter,
+        f.n
+    from unnest((select $2::uuid[]), (select $3::bytea[])) with ordinality as asked (device, handle, place)
+    join feed_counter f on f.network_id = $1
+    left join device d on d.network_id = $1 and d.id = asked.device and d.state not in ('pending', 'void')
+    left join (
+        credential c join guest_state o on o.network_id = c.network_id and o.guest_id = c.guest_id and not o.deleted
+    ) on c.network_id = $1 and c.handle = asked.handle
+    left join (guest_state s {repository.VIEW_JOINS})
+        on s.network_id = $1 and s.guest_id = coalesce(o.merged_into, o.guest_id)
+    order by asked.place
+"""  # noqa: S608 - constants
