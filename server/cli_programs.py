@@ -46,7 +46,15 @@ def program_check(file: File, as_json: Json = False) -> None:
 
 
 @app.command("publish")
-def program_publish(file: File, network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+def program_publish(
+    file: File,
+    drop_tiers: Annotated[
+        bool, typer.Option("--drop-tiers", help="Publish also where tiers of the program in force are left out.")
+    ] = False,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
     """Make a file the program in force; the same content again makes no new version."""
     from server.kit import feed
     from server.networks import service as networks
@@ -65,6 +73,10 @@ def program_publish(file: File, network: NetworkId = None, data_dir: DataDir = N
                 raise Refused("program_currency", currency=content.get("currency"), wants=known.currency)
             before = await service.current(connection, chosen)
             published = await service.publish(connection, chosen, content, known.zone)
+            kept = {tier.code for tier in published.program.tiers}
+            dropped = [tier.code for tier in (before.tiers if before else ()) if tier.code not in kept]
+            if dropped and not drop_tiers:
+                raise Refused("tiers_dropped", tiers=dropped)
             await feed.record(connection, chosen, [published.change])
         return published.program, before is None or before.version != published.program.version
 

@@ -77,6 +77,11 @@ SENTENCES = {
     "bounds_crossed": "In the program, {condition} in {place} can never hold: its bounds are crossed.",
     "dates_crossed": "In the program, {condition} in {place} ends before it begins.",
     "tier_unknown": "In the program, {condition} in {place} names no tier of the program.",
+    "segment_unknown": "In the program, {condition} in {place} names no segment: {segment}. There are: {known}.",
+    "tiers_dropped": (
+        "The program in force has the tiers {tiers}, this one does not: guests who have them would fall to another or"
+        " to none. Nothing has been published; if that is meant, add --drop-tiers."
+    ),
     "never_matches": "In the program, {place} chooses goods and leaves out the same: it can never apply.",
     "rules_too_many": "The program has {rules} rules, {limit} at most.",
     "limits_too_many": (

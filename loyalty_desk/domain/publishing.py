@@ -18,6 +18,7 @@ from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.fields import Fields
 from loyalty_desk.domain.money import BASIS_POINTS
 from loyalty_desk.domain.program import Program, Rule
+from loyalty_desk.domain.segments import AUTOMATIC
 from loyalty_desk.domain.tally import folded
 from loyalty_desk.domain.unread import unread_keys
 
@@ -49,7 +50,7 @@ def findings(data: Mapping[str, Json]) -> list[Finding]:
     except BadInput as error:
         facts: dict[str, Json] = {key: value for key, value in error.facts.items() if isinstance(value, str | int)}
         return [Finding(error.code, str(error.facts.get("place", "program")), facts=facts)]
-    found = [*_program(program), *_codes(program)]
+    found = [*_program(program), *_codes(program), *_segments(program)]
     for rule in program.rules:
         found += _rule(rule, program)
     # Of a rule with a part that is not known here nothing is read at all, and that is said of it.
@@ -95,6 +96,29 @@ def _codes(program: Program) -> Iterator[Finding]:
             if code in owners:
                 yield Finding("code_twice", f"rule {rule.id}", facts={"code": code, "other": owners[code]})
             owners.setdefault(code, rule.id)
+
+
+def _segments(program: Program) -> Iterator[Finding]:
+    """Yield each segment that is named and that no guest can be in."""
+    own = program.segmentation.own
+    told: list[tuple[str, str, frozenset[str], set[str]]] = [
+        (f"segment {saved.code}", "any", clause.values, {*AUTOMATIC})
+        for saved in own
+        for clause in saved.clauses
+        if clause.field == "segments"
+    ]
+    known = {*AUTOMATIC, *(saved.code for saved in own)}
+    told += [
+        (f"rule {rule.id}", "segments", frozenset(condition.texts("segments")), known)
+        for rule in program.rules
+        for condition in rule.conditions
+        if condition.data.get("type") == "segments"
+    ]
+    for place, named_in, named, there in told:
+        for segment in sorted(named - there):
+            known_here: list[Json] = [*sorted(there)]
+            facts: dict[str, Json] = {"condition": named_in, "segment": segment[:_SHOWN], "known": known_here}
+            yield Finding("segment_unknown", place, facts=facts)
 
 
 def _rule(rule: Rule, program: Program) -> Iterator[Finding]:

@@ -263,6 +263,41 @@ def test_a_key_is_published_a_week_ahead_and_the_last_one_stays(
     assert admin.execute("select max(version), count(*) from keyset").fetchone() == (4, 4)
 
 
+def test_tiers_are_not_dropped_in_passing(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "program.toml"
+    tiers = '[[tiers]]\ncode = "BASE"\n[[tiers]]\ncode = "GOLD"\nthreshold = 10\ndiscount_bp = 500\n'
+    file.write_text(f'currency = "RUB"\nmodel = "mixed"\n{tiers}')
+    assert commands.json("program", "publish", str(file))["version"] == 2
+    for text, dropped in (
+        ('currency = "RUB"\n', "BASE, GOLD"),
+        ('currency = "RUB"\n[[tiers]]\ncode = "BASE"\n', "GOLD"),
+    ):
+        file.write_text(text)
+        for said in (commands.refused("program", "publish", str(file)),
+                     commands.refused("program", "publish", str(file), "--json")):  # fmt: skip
+            assert said.startswith(f"The program in force has the tiers {dropped}, this one does not")
+            assert "--drop-tiers" in said
+    assert commands.json("program", "show")["version"] == 2
+    assert commands.json("program", "publish", str(file), "--drop-tiers") == {
+        **commands.json("program", "publish", str(file)), "new": True
+    }  # fmt: skip
+    assert [one["code"] for one in commands.json("program", "show")["program"]["tiers"]] == ["BASE"]
+
+
+def test_a_segment_that_nobody_can_be_in_is_refused_by_its_rule(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "program.toml"
+    file.write_text(
+        'currency = "RUB"\n[[rules]]\nid = "weekly"\nname = { ru = "A", en = "A" }\n'
+        'effects = [{ type = "percentage", rate_bp = "10%" }]\n'
+        'conditions = [{ type = "segments", segments = ["regulars"] }]\n'
+    )
+    for what in ("check", "publish"):
+        assert commands.refused("program", what, str(file)) == (
+            "In the program, segments in rule weekly names no segment: regulars."
+            " There are: new, one_time, regular, vip."
+        )
+
+
 def test_a_cashier_gets_a_pin_that_is_kept_hashed_and_a_manager_a_longer_one(
     commands: Commands, admin: psycopg.Connection
 ) -> None:

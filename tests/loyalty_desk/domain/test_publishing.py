@@ -46,6 +46,7 @@ def test_a_limit_for_all_together_gives_nothing_where_nobody_leased_it(limit):
         (off(1), [{"type": "amount", "min": 10, "max": 10, "over": True}], "bounds_crossed"),
         (off(1), [{"type": "date", "from": "2026-02-02", "to": "2026-02-01"}], "dates_crossed"),
         (off(1), [{"type": "tiers", "tiers": ["C"]}], "tier_unknown"),
+        (off(1), [{"type": "segments", "segments": ["vip", "reguler"]}], "segment_unknown"),
         (off(1), [{"type": "products", "products": ["x"]}, {"type": "products", "products": ["y"]}], "never_matches"),
         (off(1), [{"type": "products", "products": ["x"]}, {"type": "excluded", "products": ["x"]}], "never_matches"),
         ({"type": "issue_coupon", "opens": "nothing"}, [], "opens_nothing"),
@@ -117,6 +118,20 @@ def test_points_that_are_worth_nothing_and_tiers_out_of_order():
     assert codes(zone="Mars/Base") == [("zone_unknown", "program", True)]
     assert codes(tiers=[*reversed(TIERS)]) == [("tiers_out_of_order", "program", False)]
     assert codes(tiers=[{"code": "A"}, {"code": "B"}]) == [("tier_unreachable", "program", False)]
+
+
+def test_a_segment_is_one_that_is_there_or_one_of_the_programs_own():
+    own = {"own": [{"code": "gold", "all": [{"field": "segments", "any": ["regular"]}]}]}
+    when = [{"type": "segments", "segments": ["new", "one_time", "regular", "vip", "gold"]}]
+    assert codes(rule("r", off(1), when=when), segments=own) == []
+    (found,) = findings(snapshot(rule("r", off(1), when=[{"type": "segments", "segments": ["gol"]}]), segments=own))
+    known = ["gold", "new", "one_time", "regular", "vip"]
+    assert (found.code, found.place) == ("segment_unknown", "rule r")
+    assert found.facts == {"condition": "segments", "segment": "gol", "known": known}
+    # Own segments are told by the automatic ones alone.
+    chained = {"own": [*own["own"], {"code": "more", "all": [{"field": "segments", "any": ["gold"]}]}]}
+    (found,) = findings(snapshot(segments=chained))
+    assert (found.code, found.place, found.facts["segment"]) == ("segment_unknown", "segment more", "gold")
 
 
 def test_what_the_model_leaves_out_of_the_tiers_is_warned_of():
