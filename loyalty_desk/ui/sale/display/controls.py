@@ -179,7 +179,7 @@ def help_panel(words: Words) -> HelpState:
     return HelpState(
         title=t("How to sell"),
         rows=(
-            ("1", t("Scan the guest’s code: camera, scanner, or type the card’s number.")),
+            ("1", t("Scan the guest’s code: camera, scanner, or type a card’s number or phone.")),
             ("2", t("Type the amount of the check. The price is there at once.")),
             ("3", t("Ask about points, press a button or F4.")),
             ("Enter", t("Does what the big button says.")),

@@ -27,7 +27,7 @@ def guest(model: SaleModel, words: Words, now: datetime) -> GuestState:
     if model.done is not None:
         return GuestState(title=t("GUEST"))
     if card is None:
-        empty = t("No guest yet. Hold the code before the camera, use the scanner, or type the card’s number.")
+        empty = t("No guest yet. Hold the code before the camera, use the scanner, or type a card’s number or phone.")
         return with_left_out(GuestState(title=t("GUEST"), empty=empty), model, words)
     known = card.guest_id is not None
     withheld = withheld_line(model.quote, card, words) if model.quote else ""
