@@ -23,7 +23,7 @@ from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ExceptionKind, Record
 from loyalty_desk.domain.uses import PROGRAM, CounterKey, counted, counts
-from loyalty_desk.wire.v1.payloads import read_record
+from loyalty_desk.wire.v1.payloads import read_stored
 from server.kit import feed
 from server.kit.db import Database, fetch, write
 from server.kit.errors import is_outage
@@ -200,7 +200,7 @@ def _say(error: Exception) -> None:
 
 def _read(tx_id: UUID, payload: bytes) -> Record | None:
     try:
-        return read_record(payload)
+        return read_stored(payload)
     except Exception:  # noqa: BLE001 - noted beside the sale; it must not keep the others waiting for ever
         _LOG.exception("the stored record of sale %s cannot be read", tx_id)
         return None

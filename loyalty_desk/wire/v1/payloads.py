@@ -40,6 +40,20 @@ def read_record(payload: bytes) -> Record:
     return Record.from_payload(payload)
 
 
+def read_stored(payload: bytes) -> Record:
+    """Return the record of bytes that `read_record` took before they were stored; raises `BadRecord`.
+
+    That they are spelled the one way is not asked again, which was a third of reading them.
+    """
+    try:
+        fields = _DECODER.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        fields = None
+    if isinstance(fields, dict):
+        return _record(fields) or Record.from_fields(fields)
+    return Record.from_payload(payload)
+
+
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
 _ID_LENGTH = len(str(UUID(int=0)))
 

@@ -12,7 +12,7 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.record import BadRecord, ClockConfidence, Credential, Record, RecordKind, Totals
 from loyalty_desk.wire.v1 import payloads
-from loyalty_desk.wire.v1.payloads import read_record
+from loyalty_desk.wire.v1.payloads import read_record, read_stored
 
 CHECK = {"currency": "RUB", "lines": [{"id": "l1", "name": "Чай", "net": 100}], "total": 100, "uses": {}}
 SALE = Record(
@@ -71,6 +71,19 @@ def test_what_is_awkward_is_judged_alike(value):
     payload = PAYLOAD.replace(b'"currency":"RUB"', b'"currency":' + value)
     assert payload != PAYLOAD
     assert outcome(read_record, payload) == outcome(Record.from_payload, payload)
+
+
+@given(st.integers(0, len(PAYLOAD) - 1), st.sampled_from(b'"\\:,[]{}0123456789-.eE aZ_\xcc\x81\x00\x1f\xff'))
+def test_what_could_be_stored_is_read_back_the_same_and_what_is_damaged_since_raises_nothing_else(at, byte):
+    changed = PAYLOAD[:at] + bytes([byte]) + PAYLOAD[at + 1 :]
+    taken, again = outcome(read_record, changed), outcome(read_stored, changed)
+    assert again == taken or isinstance(taken, str)
+
+
+def test_bytes_that_are_no_record_are_none_when_they_are_read_back_either():
+    for damaged in (b"", b"x", b"[]", b"{}", b"[" * 30_000, PAYLOAD[:-1], PAYLOAD.replace(b'"sale"', b'"snail"')):
+        with pytest.raises(BadRecord):
+            read_stored(damaged)
 
 
 FULL = replace(
