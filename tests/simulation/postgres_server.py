@@ -6,6 +6,7 @@ oracle looks at is read from the tables into those of `memory_ledger`. Signature
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -133,6 +134,7 @@ class PostgresServer(SimServer):
         root: Any,
         find: Callable[[str, str], None],
     ) -> None:
+        self._loop = asyncio.new_event_loop()
         self._cluster = cluster
         self._keeps = keeps
         self._databases = [cluster.new_database()]
@@ -146,6 +148,7 @@ class PostgresServer(SimServer):
     def close(self) -> None:
         self._disconnect()
         super().close()
+        self._loop.close()
         for name in self._databases:
             self._cluster.drop(name)
 

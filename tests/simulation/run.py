@@ -18,17 +18,19 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from tests.simulation.faults import PUTS_BACK, Mutation, Plan  # noqa: E402 - the path comes first
+from loyalty_desk.domain.program import Program  # noqa: E402 - the path comes first
+from tests.simulation.faults import PUTS_BACK, Mutation, Plan  # noqa: E402
 from tests.simulation.keys import signatures  # noqa: E402
 from tests.simulation.mutations import BITES, OF_GIFTS, mutated  # noqa: E402
 from tests.simulation.oracle import Verdict, judge  # noqa: E402
@@ -37,6 +39,7 @@ from tests.simulation.world import World  # noqa: E402
 if TYPE_CHECKING:
     from tests.simulation.postgres_server import Cluster
 
+_program = lru_cache(maxsize=8)(Program.from_bytes)
 _SHOWN = 10
 _BITE_WITHIN = 60
 _WORTH_A_PROCESS = 100
@@ -88,6 +91,8 @@ def play(
     """
     with ExitStack() as stack:
         stack.enter_context(signatures(real=real or cluster is not None))
+        # Read ten times in a run, and always one of four.
+        stack.enter_context(mock.patch.object(Program, "from_bytes", _program))
         if cluster is None:
             world = World(seed, plan, real_keys=real, priced=real)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -58,7 +57,6 @@ class SimServer:
         self._key = key
         self._root = root
         self._programs: dict[int, Program] = {}
-        self._loop = asyncio.new_event_loop()
         self._witness: tuple[UUID, int] | None = None
         self._system = 1
         self._system_of_life: dict[UUID, int] = {}
@@ -71,8 +69,7 @@ class SimServer:
         return self.history[-1]
 
     def close(self) -> None:
-        """Give the event loop back."""
-        self._loop.close()
+        """Give back what the run has taken."""
 
     def now(self) -> datetime:
         """Return the server's time: `Clock` of the posting."""
@@ -215,8 +212,7 @@ class SimServer:
         if found is None:
             raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
         try:
-            work = self._answer(path, device, found, body)
-            return self._loop.run_until_complete(work) if path == "push" else self._run(work)
+            return self._run(self._answer(path, device, found, body))
         except codec.BadBody as error:
             raise ApiError(400, ErrorCode.BAD_BODY, "The body is not understood.") from error
 
@@ -240,10 +236,11 @@ class SimServer:
                 count(store, self.now())
 
     def _run[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Run what never waits; four times faster than by an event loop."""
+        """Run what waits for nobody, and at most lets others run in between: an event loop costs four times that."""
         try:
-            work.send(None)
+            while work.send(None) is None:
+                pass
         except StopIteration as done:
             made: T = done.value
             return made
-        raise AssertionError("it waits for something: run it in the loop")
+        raise AssertionError("it waits for something: run it in an event loop")

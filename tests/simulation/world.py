@@ -12,7 +12,7 @@ from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import SealedRecord
 from loyalty_desk.services.ports.identity import Identity
-from loyalty_desk.services.ports.journal import SEEN_BY_NEXT_PULL
+from loyalty_desk.services.ports.journal import SEEN_BY_NEXT_PULL, Effect
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.rows import keyset_message
 from loyalty_desk.wire.v1.sync import PushRequest
@@ -534,6 +534,34 @@ class World:
         of_guests = {number for number, one in tables.accounts.items() if one.key.kind is AccountKind.GUEST}
         return record not in tables.txs or any(one.tx == record and one.account in of_guests for one in tables.entries)
 
+    def _own_facts(self, till: SimTill, tables: Tables) -> list[Effect]:
+        """Return what a till's own facts since its last pull, which was of `tables`, do to the balances it shows."""
+        journal = till.disk.journal
+        mine = {place: journal.records[place].id for place in journal.effects}
+        since = [place for place, one in mine.items() if one not in tables.txs]
+        if not since:
+            return []
+        made: list[Effect] = []
+        now, cursor = self.server.tables, till.cache.state().cursor
+        set_aside, later = ({one.id for one in each.quarantine.values()} for each in (tables, now))
+        known = set(mine.values())
+        for place in since:
+            record, row = mine[place], journal.effects[place]
+            if record in set_aside:
+                continue
+            # A return that waits for its sale is counted until the next pull: the sale may come and bring it along.
+            is_past = row.feed_seq is not None and row.feed_seq <= cursor
+            # Where a server that was put back has lost it, the till knows that no sooner than by its next hello.
+            # But pushed with its sale it came to nothing, and so did both of them.
+            is_back = row.effect.reverses is not None
+            is_alone = row.effect.reverses in tables.txs or row.effect.reverses not in known
+            waits = is_past and (record in later or (is_back and is_alone and record not in now.txs))
+            # The second return of a sale is the store's loss alone: its posting changes no row that a pull brings.
+            is_loss = is_past and is_back and not self._moved(record)
+            if not (waits or is_loss):
+                made.append(row.effect)
+        return made
+
     def check_balance(self, till: SimTill) -> None:
         """INV-23: what the screen shows = the server's state at the last pull + own facts since, each once."""
         tables = self.pulls.get(till)
@@ -546,32 +574,16 @@ class World:
             # FORK names no number of the feed: until a pull has completed the till cannot know whether a page,
             # applied before a power cut, shows them. A known weakness of the answer, not looked for here.
             return
-        set_aside = {one.id for one in tables.quarantine.values()}
-        now = self.server.tables
-        later = {one.id for one in now.quarantine.values()}
-        mine = {till.disk.journal.records[place].id for place in till.disk.journal.effects}
+        own_facts = self._own_facts(till, tables)
         for guest, handle in self.guests:
             found = till.cache.guest(guest)
             if found is None or guest not in tables.guests:
                 continue
-            own = 0
-            for place, row in till.disk.journal.effects.items():
-                record = till.disk.journal.records[place]
-                if row.effect.guest != guest and (row.effect.guest is not None or row.effect.handle != handle):
-                    continue
-                if record.id in tables.txs or record.id in set_aside:
-                    continue
-                # A return that waits for its sale is counted until the next pull: the sale may come and bring it along.
-                is_past = row.feed_seq is not None and row.feed_seq <= state.cursor
-                # Where a server that was put back has lost it, the till knows that no sooner than by its next hello.
-                # But pushed with its sale it came to nothing, and so did both of them.
-                is_back = row.effect.reverses is not None
-                is_alone = row.effect.reverses in tables.txs or row.effect.reverses not in mine
-                waits = is_past and (record.id in later or (is_back and is_alone and record.id not in now.txs))
-                # The second return of a sale is the store's loss alone: its posting changes no row that a pull brings.
-                is_loss = is_past and is_back and not self._moved(record.id)
-                if not (waits or is_loss):
-                    own += row.effect.earned - row.effect.redeemed
+            own = sum(
+                one.earned - one.redeemed
+                for one in own_facts
+                if one.guest == guest or (one.guest is None and one.handle == handle)
+            )
             overlay = till.journal.overlay(guest, handle, state.cursor)
             shown = found.row.points + overlay.earned - overlay.redeemed
             expected = tables.guests[guest].points + own
