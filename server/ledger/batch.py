@@ -427,10 +427,11 @@ class Batch:
             # Merged between the look and the lock: their points belong to somebody else by now.
             raise Raced
         facts = [*claims, *await self._guards.weigh(facts)]
+        in_force = await store.program(None) if guests else None
         programs: dict[int | None, Program | None] = {}
         for version in {program_version(fact.record) for fact in facts if fact.guest is not None}:
-            programs[version] = await store.program(version)
-        in_force = await store.program(None) if guests else None
+            is_at_hand = version is None or (in_force is not None and in_force.version == version)
+            programs[version] = in_force if is_at_hand else await store.program(version)
 
         known: dict[tuple[int | None, int], Terms] = {}
 

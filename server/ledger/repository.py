@@ -114,53 +114,54 @@ async def epoch_branches(
     connection: AsyncConnection, network: UUID, device: UUID, epoch: int, first: int, last: int
 ) -> list[EpochRow]:
     """Return the branches of an epoch, each with the hashes it holds of the records `first` to `last`."""
-    heads = await fetch(
+    rows = await fetch(
         connection,
         """
-        select branch, head_seq, head_hash, forked_at, count, cum_count, cum_earned, cum_redeemed from device_epoch
-        where network_id = $1 and device_id = $2 and epoch = $3 order by branch
+        select e.branch, e.head_seq, e.head_hash, e.forked_at, e.count as length, e.cum_count, e.cum_earned,
+            e.cum_redeemed, h.seq, h.hash, h.prev_hash, h.reason, h.effective_at
+        from device_epoch e
+        left join lateral (
+            select seq, hash, prev_hash, null as reason, effective_at from ledger_tx
+            where network_id = $1 and device_id = $2 and epoch = $3 and branch = e.branch and seq between $4 and $5
+                and origin = 'till'
+            union all
+            select seq, hash, prev_hash, reason, null from quarantine
+            where network_id = $1 and device_id = $2 and epoch = $3 and branch = e.branch and seq between $4 and $5
+                and state <> 'replayed'
+        ) h on true
+        where e.network_id = $1 and e.device_id = $2 and e.epoch = $3 order by e.branch
         """,
         network,
         device,
         epoch,
-    )
-    held: dict[int, dict[int, bytes]] = {row[0]: {} for row in heads}
-    unposted: dict[int, dict[int, str]] = {row[0]: {} for row in heads}
-    counted: dict[int, dict[int, int]] = {row[0]: {} for row in heads}
-    next_prevs: dict[int, bytes] = {}
-    for branch, seq, digest, prev, reason, at in await fetch(
-        connection,
-        """
-        select branch, seq, hash, prev_hash, null, effective_at from ledger_tx
-        where network_id = $1 and device_id = $2 and epoch = $3 and branch = any($4::int[]) and seq between $5 and $6
-            and origin = 'till'
-        union all
-        select branch, seq, hash, prev_hash, reason, null from quarantine
-        where network_id = $1 and device_id = $2 and epoch = $3 and seq between $5 and $6 and state <> 'replayed'
-        """,
-        network,
-        device,
-        epoch,
-        list(held),
         first,
         last + 1,
-    ):
-        held[branch][seq] = digest
+    )
+    heads = {row.branch: row for row in rows}
+    held: dict[int, dict[int, bytes]] = {branch: {} for branch in heads}
+    unposted: dict[int, dict[int, str]] = {branch: {} for branch in heads}
+    counted: dict[int, dict[int, int]] = {branch: {} for branch in heads}
+    next_prevs: dict[int, bytes] = {}
+    for row in rows:
+        branch, seq = row.branch, row.seq
+        if seq is None:
+            continue
+        held[branch][seq] = row.hash
         if seq == last + 1:
-            next_prevs[branch] = prev
-        if reason is not None:
-            unposted[branch][seq] = reason
-        if at is not None:
-            counted[branch][seq] = to_ms(at)
+            next_prevs[branch] = row.prev_hash
+        if row.reason is not None:
+            unposted[branch][seq] = row.reason
+        if row.effective_at is not None:
+            counted[branch][seq] = to_ms(row.effective_at)
     return [
         EpochRow(
-            Branch(branch, seq, digest, held[branch], forked_at or 1, next_prevs.get(branch)),
-            count,
-            Totals(*totals),
+            Branch(branch, row.head_seq, row.head_hash, held[branch], row.forked_at or 1, next_prevs.get(branch)),
+            row.length,
+            Totals(row.cum_count, row.cum_earned, row.cum_redeemed),
             unposted[branch],
             counted[branch],
         )
-        for branch, seq, digest, forked_at, count, *totals in heads
+        for branch, row in heads.items()
     ]
 
 

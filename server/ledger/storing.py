@@ -266,20 +266,12 @@ async def store_guests(connection: AsyncConnection, network: UUID, rows: Sequenc
     await write(
         connection,
         """
-        update account set posted = account.posted + t.moved, debt = t.debt, activity = t.activity::jsonb,
-            version = account.version + 1
-        from unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) as t (id, moved, debt, activity)
-        where account.network_id = $1 and account.id = t.id
-        """,
-        network,
-        [one.account.account_id for one in rows],
-        [one.moved for one in rows],
-        [one.account.holdings.debt for one in rows],
-        [json.dumps(one.account.holdings.activity.spans) for one in rows],
-    )
-    await write(
-        connection,
-        """
+        with account_of as (
+            update account set posted = account.posted + t.moved, debt = t.debt, activity = t.activity::jsonb,
+                version = account.version + 1
+            from unnest($10::bigint[], $11::bigint[], $12::bigint[], $13::text[]) as t (id, moved, debt, activity)
+            where account.network_id = $1 and account.id = t.id
+        )
         update guest_state set tier = t.tier, points = t.points, spend = t.spend, visits = t.visits, earned = t.earned,
             visits_ever = guest_state.visits_ever + (t.visits - guest_state.visits), first_visit = t.first_visit,
             next_expiries = t.next_expiries::jsonb
@@ -296,6 +288,10 @@ async def store_guests(connection: AsyncConnection, network: UUID, rows: Sequenc
         [one.account.state.earned for one in rows],
         [_date(one.account.state.first_visit) for one in rows],
         [json.dumps(one.next_expiries) for one in rows],
+        [one.account.account_id for one in rows],
+        [one.moved for one in rows],
+        [one.account.holdings.debt for one in rows],
+        [json.dumps(one.account.holdings.activity.spans) for one in rows],
     )
 
 
