@@ -79,13 +79,14 @@ def create_app(
     if trusted := proxies_of(settings.trusted_proxies):
         app.add_middleware(BehindProxies, trusted=trusted)
     answers.install(app)
+    # Paths are compared one by one: first those for which a guest waits at the counter.
+    app.include_router(lookups.make_router(services))
+    app.include_router(checks.make_router(services))
+    app.include_router(holds.make_router(services))
     app.include_router(sync.make_router(services))
     app.include_router(snapshots.make_router(services))
     app.include_router(tills.make_router(services))
     app.include_router(staff.make_router(services))
-    app.include_router(holds.make_router(services))
-    app.include_router(checks.make_router(services))
-    app.include_router(lookups.make_router(services))
     app.include_router(health.make_router(services))
     _describe_bodies(app)
     return app

@@ -20,6 +20,7 @@ from server.checks.schemas import QuoteRequest
 from server.guests import service as guests
 from server.guests.proof import Proved
 from server.holds import service as holds
+from server.holds.plain import spent_today
 from server.kit.crypto import Vault
 from server.ledger import counting
 from server.ledger.counting import Used
@@ -115,7 +116,7 @@ class Moment:
         if zone not in self._spent:
             posting = self.posting
             numbers = [account.account_id for account in posting.accounts.values()]
-            self._spent[zone] = await holds.spent_today(posting.connection, posting.network, numbers, zone, posting.now)
+            self._spent[zone] = await spent_today(posting.connection, posting.network, numbers, zone, posting.now)
         return self._spent[zone]
 
     async def _store(self, store: UUID) -> StoreLimits:

@@ -140,6 +140,32 @@ async def insert(connection: AsyncConnection, network: UUID, hold: Hold) -> bool
     return done == 1
 
 
+async def taken(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Return which of these ids are those of holds."""
+    found = await fetch(connection, "select id from hold where network_id = $1 and id = any($2::uuid[])", network, ids)
+    return {row.id for row in found}
+
+
+async def insert_all(connection: AsyncConnection, network: UUID, holds: Sequence[Hold]) -> set[UUID]:
+    """Store holds of cards and return the ids of those that are stored: the others' ids are taken."""
+    found = await fetch(
+        connection,
+        "insert into hold (network_id, id, account_id, asked, amount, device_id, made_at, expires_at, code)"
+        " select $1, * from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::uuid[], $7::timestamptz[],"
+        " $8::timestamptz[], $9::text[]) on conflict (network_id, id) do nothing returning id",
+        network,
+        [one.id for one in holds],
+        [one.account for one in holds],
+        [one.asked for one in holds],
+        [one.amount for one in holds],
+        [one.device for one in holds],
+        [one.made_at for one in holds],
+        [one.expires_at for one in holds],
+        [one.code for one in holds],
+    )
+    return {row.id for row in found}
+
+
 async def pending(connection: AsyncConnection, network: UUID, account: int, now: datetime) -> int:
     """Return how many points of an account are held at `now`; what has run out by the server's clock holds nothing.
 

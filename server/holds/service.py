@@ -6,11 +6,10 @@ that push do not make a guest wait. What is held ends by the server's clock, whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +23,7 @@ from loyalty_desk.wire.v1.rows import ProfileRow
 from server.guests import shown
 from server.guests.proof import Proved, prove_evidence
 from server.holds import repository
+from server.holds.plain import Plain, answer, hold_all, pending_hold, spent_today
 from server.holds.repository import Asked, Before, Hold
 from server.kit.crypto import Vault
 from server.kit.db import Database
@@ -54,6 +54,7 @@ class Holds:
         self._db = db
         self._vault = vault
         self._before = Together(db, repository.before)
+        self._plain = Together(db, hold_all)
 
     async def before(self, network: UUID, device: UUID, asked: HoldRequest | None) -> Before:
         """Return who a device is, and what there is before the hold that it asks for, None: for nothing readable."""
@@ -66,17 +67,26 @@ class Holds:
             kind = CodeKind(asked.code)
         except ValueError:
             return _refused(asked, HoldRefusal.CODE_INVALID)
+        if before.hold is None and before.guest is None:
+            return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
+        profile = rows.read(ProfileRow, before.profile)
+        if before.hold is None and before.guest is not None and asked.evidence is None:
+            refusal = _refusal(asked, _unproved(asked, kind), before.guest, profile)
+            if refusal is not None:
+                return refusal
+            plain = Plain(asked, before.guest, before.zone, profile.confirm_points, now)
+            said = await self._plain.ask(asked.network, plain)
+            if said is not None:
+                return said
         async with self._db.begin(asked.network) as connection:
             if before.hold is not None:
                 return await self._as_it_is(connection, asked, before.hold, now)
             guest = before.guest
-            if guest is None:
-                return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
+            assert guest is not None  # noqa: S101 - looked at above
             try:
                 proved = await self._proved(connection, asked, kind, now)
             except BadInput:
                 return _refused(asked, HoldRefusal.CODE_INVALID)
-            profile = rows.read(ProfileRow, before.profile)
             refusal = _refusal(asked, proved, guest, profile)
             if refusal is not None:
                 return refusal
@@ -96,7 +106,7 @@ class Holds:
             if found is None or found.device != device:
                 raise Refused("hold_unknown")
             available = await _available(connection, network, found.asked, now)
-            return _answer(HoldDecision.EXISTS, found, available, now)
+            return answer(HoldDecision.EXISTS, found, available, now)
 
     async def state(self, network: UUID, device: UUID, hold: UUID, now: datetime) -> HoldAnswer:
         """Return how a hold stands; raises `Refused` `hold_unknown`."""
@@ -105,7 +115,7 @@ class Holds:
             if found is None or found.device != device:
                 raise Refused("hold_unknown")
             available = await _available(connection, network, found.asked, now)
-            return _answer(HoldDecision.EXISTS, found, available, now)
+            return answer(HoldDecision.EXISTS, found, available, now)
 
     async def _as_it_is(
         self, connection: AsyncConnection, asked: HoldRequest, found: Hold, now: datetime
@@ -113,13 +123,11 @@ class Holds:
         if (found.asked, found.amount, found.device) != (asked.guest, asked.amount, asked.device):
             return _refused(asked, HoldRefusal.OTHER_REQUEST)
         available = await _available(connection, asked.network, found.asked, now)
-        return _answer(HoldDecision.EXISTS, found, available, now)
+        return answer(HoldDecision.EXISTS, found, available, now)
 
     async def _proved(self, connection: AsyncConnection, asked: HoldRequest, kind: CodeKind, now: datetime) -> Proved:
         if asked.evidence is None:
-            # Who was named by a card's handle alone: as much as a card may spend, and of what turns over nothing.
-            missing = Doubt.MISSING if kind in _PROVED_BY_EVIDENCE else None
-            return Proved(kind, asked.guest, doubt=missing)
+            return _unproved(asked, kind)
         return await prove_evidence(connection, asked.network, self._vault, kind, asked.evidence, now, asked.device)
 
     async def _decide(
@@ -148,23 +156,11 @@ class Holds:
                 return replace_available(_refused(asked, HoldRefusal.CONFIRMATION_NEEDED), available)
         if not await _use(connection, network, asked.device, proved, now):
             return replace_available(_refused(asked, HoldRefusal.CODE_INVALID), available)
-        made = Hold(
-            asked.id,
-            account,
-            asked.guest,
-            asked.amount,
-            asked.device,
-            HoldState.PENDING,
-            now,
-            now + timedelta(seconds=asked.ttl_s),
-            asked.code,
-            proved.root,
-            proved.step,
-        )
+        made = pending_hold(asked, account, now, proved.root, proved.step)
         if not await repository.insert(connection, network, made):
             # Another guest's hold has this id since a moment ago.
             return replace_available(_refused(asked, HoldRefusal.OTHER_REQUEST), available)
-        return _answer(HoldDecision.PENDING, made, available - asked.amount, now)
+        return answer(HoldDecision.PENDING, made, available - asked.amount, now)
 
 
 async def post_holds(
@@ -195,14 +191,6 @@ async def held_all(
     return await repository.pending_all(connection, network, list(accounts), now)
 
 
-async def spent_today(
-    connection: AsyncConnection, network: UUID, accounts: Collection[int], zone: str, now: datetime
-) -> dict[int, int]:
-    """Return how many points of locked accounts this day of `zone` has spent or holds, asked of the server."""
-    today = now.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return await repository.spent_since(connection, network, accounts, today.astimezone(UTC), now)
-
-
 async def is_unspent(connection: AsyncConnection, network: UUID, proved: Proved) -> bool:
     """Return whether no hold was given for what an LD4 shows, or for a later step of it."""
     if proved.root is None or proved.step is None:
@@ -215,9 +203,14 @@ async def expire(connection: AsyncConnection, network: UUID, now: datetime) -> i
     return await repository.expire(connection, network, now)
 
 
-def replace_available(answer: HoldAnswer, available: int) -> HoldAnswer:
+def _unproved(asked: HoldRequest, kind: CodeKind) -> Proved:
+    """Return what is known of who was named by a card's handle alone: what turns over is worth nothing without it."""
+    return Proved(kind, asked.guest, doubt=Doubt.MISSING if kind in _PROVED_BY_EVIDENCE else None)
+
+
+def replace_available(said: HoldAnswer, available: int) -> HoldAnswer:
     """Return an answer that also says what the guest could spend."""
-    return HoldAnswer(answer.id, answer.outcome, available, reason=answer.reason, limit=answer.limit)
+    return HoldAnswer(said.id, said.outcome, available, reason=said.reason, limit=said.limit)
 
 
 def _refusal(asked: HoldRequest, proved: Proved, guest: UUID, profile: ProfileRow) -> HoldAnswer | None:
@@ -252,11 +245,6 @@ async def _available(connection: AsyncConnection, network: UUID, guest: UUID, no
     posting = await OwnPosting.lock(connection, network, [found], now)
     account = posting.accounts[found].account_id
     return posting.holdings(found).available(to_ms(now)) - await repository.pending(connection, network, account, now)
-
-
-def _answer(decision: HoldDecision, hold: Hold, available: int, now: datetime) -> HoldAnswer:
-    state = HoldState.EXPIRED if hold.state == HoldState.PENDING and hold.expires_at <= now else hold.state
-    return HoldAnswer(hold.id, decision, available, to_ms(hold.expires_at), hold.amount, state)
 
 
 def _refused(asked: HoldRequest, reason: HoldRefusal, limit: int | None = None) -> HoldAnswer:

@@ -22,7 +22,8 @@ MOST_AT_ONCE = 64
 class Together[Asked, Told]:
     """Answers questions of one kind by `answer`, which is given those of one network and returns as many answers.
 
-    `answer` only reads: it may be called again with the same questions. One whose question fails alone is told why.
+    Where it fails nothing of its transaction is kept, and it is given each question by itself: who asked the one that
+    fails is told why.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.ids import derived_id
 from loyalty_desk.domain.lots import next_expiries
 from server.kit import feed
-from server.kit.db import write
+from server.kit.db import fetch, write
 from server.ledger import repository, storing
 from server.ledger.lots import Holdings, Lot, LotUse
 from server.ledger.posting import AccountKey, AccountKind
@@ -65,6 +65,24 @@ class OwnPosting:
     ) -> OwnPosting:
         """Lock guests' accounts and states; who does not exist is left out."""
         return cls(connection, network, now, await repository.lock_guests(connection, network, guests))
+
+    @classmethod
+    async def lock_free(
+        cls, connection: AsyncConnection, network: UUID, guests: Iterable[UUID], now: datetime
+    ) -> OwnPosting:
+        """As `lock`, leaving out whom somebody else has locked and who has no account: nobody is waited for."""
+        free = await fetch(
+            connection,
+            "select a.guest_id from account a"
+            " join guest_state s on s.network_id = a.network_id and s.guest_id = a.guest_id"
+            " where a.network_id = $1 and a.kind = 'guest' and a.store_id is null and a.unit = $3"
+            " and a.guest_id = any($2::uuid[]) order by a.id for no key update skip locked",
+            network,
+            list(guests),
+            repository.UNIT,
+        )
+        accounts = await repository.see_guests(connection, network, [row.guest_id for row in free]) if free else {}
+        return cls(connection, network, now, accounts)
 
     def holdings(self, guest: UUID) -> Holdings:
         """Return a locked guest's lots and debt."""

@@ -16,6 +16,8 @@ from loyalty_desk.wire.v1.holds import HoldAnswer, HoldVoid
 from server.guests import shown
 from server.guests.proof import short_hash, wallet_secret
 from server.holds import service
+from server.kit.ground import Ground
+from server.ledger.own import OwnPosting
 from tests.server.asking import ask, guest_with, hold, hold_of
 from tests.server.fake_till import FakeTill
 from tests.server.world import World, read, refusal
@@ -256,3 +258,33 @@ async def test_a_hold_that_ran_out_and_paid_counts_in_its_day(world: World, admi
     assert not (await settled(world, {lapsed.id: uuid4()}))[lapsed.id].in_time
     assert (await hold(world, till, hold_of(till, guest, 41))).reason == "confirmation_needed"
     assert (await hold(world, till, hold_of(till, guest, 40))).outcome == "pending"
+
+
+async def test_holds_given_together_never_take_more_than_there_is_of_anybody(
+    world: World, admin: psycopg.Connection
+) -> None:
+    tills = [await world.till() for _ in range(3)]
+    guests = [await guest_with(world, tills[0], 100) for _ in range(4)]
+    asked = [hold_of(tills[n % 3], guests[n % 4], 30) for n in range(60)]
+    order = [*asked, *asked]
+    said = await asyncio.gather(*(hold(world, tills[asked.index(one) % 3], one) for one in order))
+    assert {one.outcome for one in said} <= {"pending", "insufficient", "exists"}
+    given = [one.id for one in said if one.outcome == "pending"]
+    assert len(given) == len(set(given)) == 4 * 3
+    found = admin.execute("select asked, count(*), sum(amount) from hold group by asked").fetchall()
+    assert sorted(row[1:] for row in found) == [(3, 90)] * 4
+    assert {one.available for one in said if one.outcome == "insufficient"} == {10}
+
+
+async def test_a_guest_whose_points_are_being_posted_keeps_nobody_else_waiting(world: World, ground: Ground) -> None:
+    till = await world.till()
+    busy, free = await guest_with(world, till, 100), await guest_with(world, till, 100)
+    async with ground.db.begin(world.network) as connection:
+        await OwnPosting.lock(connection, world.network, [busy], world.clock.now())
+        waits = asyncio.create_task(hold(world, till, hold_of(till, busy, 10)))
+        others = await asyncio.wait_for(
+            asyncio.gather(*(hold(world, till, hold_of(till, free, 10)) for _ in range(10))), 10
+        )
+        assert [one.outcome for one in others] == ["pending"] * 10
+        assert not waits.done()
+    assert (await waits).outcome == "pending"
