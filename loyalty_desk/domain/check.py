@@ -283,6 +283,12 @@ def _claimed_line(f: Fields) -> ClaimedLine:
 
 
 def _discounts(f: Fields) -> tuple[tuple[str, int], ...]:
+    given = f.data.get("discounts")
+    # Nearly every line with a discount has one.
+    if type(given) is list and len(given) == 1 and type(given[0]) is dict:
+        rule, amount = given[0].get("rule"), given[0].get("amount")
+        if type(rule) is str and type(amount) is int and -MAX_INTEGER <= amount <= MAX_INTEGER:
+            return ((rule, amount),)
     return tuple([(d.text("rule", None), d.integer("amount", None)) for d in f.objects("discounts")])
 
 

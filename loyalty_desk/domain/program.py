@@ -209,6 +209,13 @@ class Program:
 
         return limits_of(self)
 
+    @cached_property
+    def counting(self) -> Mapping[str, Rule]:
+        """Return its rules that counters count as `uses.counting_of` does, made once."""
+        from loyalty_desk.domain.uses import counting_of
+
+        return counting_of(self)
+
     @property
     def point_unit(self) -> int:
         """Return the smallest point units in one whole point: 1, 10 or 100."""

@@ -35,7 +35,9 @@ def counted(program: Program, quoted: Quote, guest: UUID | None, zone: tzinfo) -
 
     `zone` is the store's, whose calendar the periods follow; without a guest only the program's counters move.
     """
-    rules = {rule.id: rule for rule in program.rules}
+    rules = program.counting
+    if not rules:
+        return {}
     local = quoted.at.astimezone(zone)
     found: Counter[CounterKey] = Counter()
     for name, count in quoted.uses:
@@ -56,7 +58,14 @@ def counted(program: Program, quoted: Quote, guest: UUID | None, zone: tzinfo) -
 
 def counts(program: Program) -> bool:
     """Return whether any check of a program can move a counter."""
-    return any(_of(rule, kind) for rule in program.rules for kind in ("usage", "budget", "birthday"))
+    return bool(program.counting)
+
+
+def counting_of(program: Program) -> dict[str, Rule]:
+    """Return the rules whose uses or money any counter counts, by id: what the others do moves none."""
+    rules = {rule.id: rule for rule in program.rules}
+    kinds = ("usage", "budget", "birthday")
+    return {name: rule for name, rule in rules.items() if any(_of(rule, kind) for kind in kinds)}
 
 
 def limits_of(program: Program) -> dict[tuple[str, str], int]:

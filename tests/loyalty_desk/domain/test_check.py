@@ -193,6 +193,29 @@ def test_a_line_with_a_field_that_makes_no_sense_is_refused_however_little_it_sa
     assert refused.value.facts["place"] == "check.lines[1]"
 
 
+def test_one_discount_is_read_as_one_of_two():
+    _, data = payload()
+    both = [{"rule": "a", "amount": 3}, {"rule": "b", "amount": -4}]
+    lines = [
+        PLAIN | {"id": name, "discounts": some} for name, some in zip("xyz", (both, both[:1], both[1:]), strict=True)
+    ]
+    found = check_from_payload(data | {"lines": lines}).claimed
+    assert [line.discounts for line in found.lines] == [(("a", 3), ("b", -4)), (("a", 3),), (("b", -4),)]
+
+
+@pytest.mark.parametrize("rest", [[], [{"rule": "b", "amount": 1}]])
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [({"rule": 1}, "rule"), ({"rule": None}, "rule")]
+    + [({"amount": value}, "amount") for value in (None, True, 1.5, 1 << 53, -(1 << 53))],
+)
+def test_a_discount_that_makes_no_sense_is_refused_whether_it_is_alone_or_not(rest, wrong, field):
+    _, data = payload()
+    with pytest.raises(BadInput) as refused:
+        check_from_payload(data | {"lines": [PLAIN | {"discounts": [{"rule": "a", "amount": 1} | wrong, *rest]}]})
+    assert (refused.value.facts["place"], refused.value.facts["field"]) == ("check.lines[1].discounts[1]", field)
+
+
 def test_points_that_die_by_their_own_days_are_named_and_compared():
     lives = rule("week", {"type": "bonus_fixed", "points": 30, "expires_days": 7})
     rules = program(lives, model="points")
