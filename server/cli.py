@@ -24,6 +24,7 @@ from server import (
     cli_shifts,
     cli_staff,
     cli_statement,
+    cli_stores,
     cli_systems,
     cli_tills,
     cli_verify,
@@ -94,6 +95,7 @@ def db_upgrade(data_dir: DataDir = None, as_json: Json = False) -> None:
 app.add_typer(database, name="db")
 app.add_typer(cli_networks.app)
 app.add_typer(cli_tills.app, name="till")
+app.add_typer(cli_stores.app, name="store")
 app.add_typer(cli_systems.app, name="system")
 app.add_typer(cli_staff.app)
 app.add_typer(cli_people.app, name="staff")

@@ -1,0 +1,91 @@
+"""`store list | show`: the stores of a network, and the limits that hold and held in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+
+from loyalty_desk.wire.v1 import rows
+from server.cli_ground import DataDir, Json, NetworkId, chosen_network, chosen_store, settings_of, with_ground
+from server.cli_terminal import Terminal, count, counted, moment
+from server.kit.ground import Ground
+
+app = typer.Typer(no_args_is_help=True, help="The stores, and the limits that hold in them.")
+type _Past = list[tuple[datetime, rows.ProfileRow]]
+
+
+@app.command("list")
+def store_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List the stores with their zones and the profile of limits that each has."""
+    from server.networks import service
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> list[dict[str, str]]:
+        chosen = await chosen_network(opened, network)
+        async with opened.db.begin(chosen) as connection:
+            stores = await service.list_stores(connection, chosen)
+        return [{"id": str(one.id), "name": one.name, "zone": one.zone, "profile": one.profile} for one in stores]
+
+    found = with_ground(settings_of(data_dir), terminal, work)
+    for one in found:
+        terminal.line(f"{one['id']}  {one['zone']:<20}  {one['profile']:<12}  {one['name']}")
+    terminal.line(counted(len(found), "store"))
+    terminal.result(stores=found)
+
+
+@app.command("show")
+def store_show(
+    store: Annotated[UUID | None, typer.Argument(help="The store's id, where there are several.")] = None,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Say which limits hold in a store, with the server and without it, and what they were before. Smallest units."""
+    from server.networks import service
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> tuple[tuple[UUID, str, str, str], rows.ProfileRow, _Past]:
+        chosen = await chosen_network(opened, network)
+        where = await chosen_store(opened, chosen, store)
+        async with opened.db.begin(chosen) as connection:
+            known = await service.get_store(connection, chosen, where)
+            now = await service.profile_of(connection, chosen, where)
+            called = (known.id, known.name, known.zone, known.profile)
+            return called, now, await service.past_profiles_of(connection, chosen, where)
+
+    (where, called, calendar, profile), now, past = with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(f"{called}, {calendar}, profile {profile}")
+    limits: Mapping[str, object] = msgspec.structs.asdict(now)
+    for name, value in limits.items():
+        terminal.line(f"  {name:<20} {_shown(value)}")
+    after, zone = limits, ZoneInfo(calendar)
+    for replaced_at, before in past:
+        held: Mapping[str, object] = msgspec.structs.asdict(before)
+        changed = [f"{name} {_shown(value)}, then {_shown(after[name])}" for name, value in held.items()
+                   if value != after[name]]  # fmt: skip
+        terminal.line(f"until {moment(replaced_at, zone)}: {'; '.join(changed)}")
+        after = held
+    terminal.result(
+        store=where,
+        name=called,
+        zone=calendar,
+        profile=profile,
+        limits=limits,
+        past=[{"until": at.isoformat(), "limits": msgspec.structs.asdict(one)} for at, one in past],
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(one)}" for name, one in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    return count(value) if isinstance(value, int) else str(value)
