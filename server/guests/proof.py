@@ -18,6 +18,7 @@ from loyalty_desk.domain.code_proof import Doubt, Permit, doubt_of, permit, read
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import HANDLE_BYTES, CodeKind, GuestCode, parse
 from loyalty_desk.domain.hash_chain import SeenChains
+from loyalty_desk.domain.key_set import KeySet
 from loyalty_desk.domain.record import ClockConfidence
 from loyalty_desk.domain.signed_codes import RotatingCode
 from loyalty_desk.domain.wallet_digits import SECRET_BYTES, accepted_counter
@@ -28,8 +29,6 @@ from server.kit.crypto import Vault
 from server.kit.lifetimes import holds_at
 from server.networks import service as networks
 
-# What is told from its credential alone, without the network's keys.
-UNSIGNED = frozenset({CodeKind.LD1, CodeKind.LD2})
 SHORT_LIVES = timedelta(minutes=5)
 SHORT_DIGITS = 6
 _CARDS = frozenset({"card", "pass", "import"})
@@ -175,14 +174,17 @@ async def _prove(
 ) -> Proved:
     if code.handle is None:
         return Proved(code.kind, await service.find(connection, network, vault, code))
-    shown = cards.get(handle_of(code))
-    if shown is None or shown.state != "active" or code.kind in UNSIGNED:
-        return prove_card(network, vault, code, shown, now)
-    return await _signed(connection, network, code, handle_of(code), shown, now)
+    keys = None if code.signed is None else await networks.key_set(connection, network)
+    return prove_card(network, vault, code, cards.get(handle_of(code)), keys, now)
 
 
-def prove_card(network: UUID, vault: Vault, code: GuestCode, shown: Shown | None, now: datetime) -> Proved:
-    """Return what a code of `UNSIGNED` proves at `now`; `shown` is its credential, None where there is none."""
+def prove_card(
+    network: UUID, vault: Vault, code: GuestCode, shown: Shown | None, keys: KeySet | None, now: datetime
+) -> Proved:
+    """Return what a code with a handle proves at `now`.
+
+    `shown` is its credential, None where there is none; `keys` are the network's, where it is signed.
+    """
     handle = handle_of(code)
     if shown is None:
         return Proved(code.kind, handle=handle)
@@ -190,7 +192,9 @@ def prove_card(network: UUID, vault: Vault, code: GuestCode, shown: Shown | None
         return Proved(code.kind, shown.guest, handle, Doubt.REVOKED)
     if code.kind is CodeKind.LD1:
         return Proved(code.kind, shown.guest, handle, None if shown.kind in _CARDS else Doubt.SIGNATURE)
-    return _wallet(network, vault, code, handle, shown, now)
+    if code.kind is CodeKind.LD2:
+        return _wallet(network, vault, code, handle, shown, now)
+    return _signed(network, code, handle, shown, keys, now)
 
 
 def _wallet(network: UUID, vault: Vault, code: GuestCode, handle: bytes, shown: Shown, now: datetime) -> Proved:
@@ -205,12 +209,10 @@ def _wallet(network: UUID, vault: Vault, code: GuestCode, handle: bytes, shown: 
     return Proved(code.kind, shown.guest, handle, doubt, counter=counter)
 
 
-async def _signed(
-    connection: AsyncConnection, network: UUID, code: GuestCode, handle: bytes, shown: Shown, now: datetime
-) -> Proved:
+def _signed(network: UUID, code: GuestCode, handle: bytes, shown: Shown, keys: KeySet | None, now: datetime) -> Proved:
     signed = code.signed
     assert signed is not None  # noqa: S101 - LD3 and LD4 alone come here
-    keys = await networks.key_set(connection, network)
+    assert keys is not None  # noqa: S101 - read for every signed code
     doubt = doubt_of(signed, network, keys, to_ms(now), ClockConfidence.GOOD, SeenChains(), shown.generation)
     if not isinstance(signed, RotatingCode):
         return Proved(code.kind, shown.guest, handle, doubt)

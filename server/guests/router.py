@@ -16,7 +16,6 @@ from loyalty_desk.wire.v1.errors import ErrorCode
 from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup, SoldLine
 from server.guests import service
 from server.guests.lookups import count_try, look_up
-from server.guests.proof import handle_of
 from server.guests.scanned import Scan, code_of, whose
 from server.guests.short_codes import issue
 from server.kit.answers import answer
@@ -58,7 +57,7 @@ def make_router(services: Services) -> APIRouter:
         ground, now = services.ground, services.clock.now()
         network, device, body = await read_short(request)
         code = _scanned(request, body)
-        found = await services.scans.ask(network, Scan(device, b"" if code is None else handle_of(code)))
+        found = await services.scans.ask(network, Scan.of(device, code))
         signer = require_signed(request, found.signer, body)
         asked = decode_body(GuestLookup, request, body)
         require_same(signer, asked.network, asked.device)
@@ -99,7 +98,7 @@ def make_router(services: Services) -> APIRouter:
 
 
 def _scanned(request: Request, body: bytes) -> GuestCode | None:
-    """Return the card that a request seems to ask for: nobody has proved yet who sent it, and nothing is unpacked."""
+    """Return the code that a request seems to ask for: nobody has proved yet who sent it, and nothing is unpacked."""
     if "content-encoding" in request.headers:
         return None
     try:

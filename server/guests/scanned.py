@@ -1,6 +1,6 @@
-"""A card that a till scans: who the till is, whose the card is, and the guest as the feed has them, in one statement.
+"""A code that a till scans: who the till is, whose the code is, and the guest as the feed has them, in one statement.
 
-Scanning is what tills ask most. Whatever needs more than the card's credential is looked up by `lookups`.
+Scanning is what tills ask most. What names a guest without a credential is looked up by `lookups`.
 """
 
 from __future__ import annotations
@@ -16,33 +16,45 @@ from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.code_proof import Doubt
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import GuestCode, parse
+from loyalty_desk.domain.key_set import KeySet
 from loyalty_desk.wire.v1.lookup import FoundGuest, GuestLookup, GuestsFound, LookupBy
 from server.guests import repository, service
-from server.guests.proof import UNSIGNED, prove_card
+from server.guests.proof import handle_of, prove_card
 from server.guests.repository import GuestView
 from server.guests.shown import Shown
 from server.kit.auth import Signer
 from server.kit.crypto import Vault
 from server.kit.db import Database, fetch
 from server.kit.together import Together
+from server.networks import service as networks
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a request names before anybody has proved who sent it: a device, and a card's handle, empty for none."""
+    """What a request names before anybody has proved who sent it: a device, and a code's handle, empty for none."""
 
     device: UUID
     handle: bytes = b""
+    is_signed: bool = False
+
+    @classmethod
+    def of(cls, device: UUID, code: GuestCode | None) -> Scan:
+        """Return what a device asks that shows this code, None: that asks for something else."""
+        return cls(device) if code is None else cls(device, handle_of(code), code.signed is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What there is of a scan, `at` a moment of the feed: None for who never joined, and for what is not there."""
+    """What there is of a scan, `at` a moment of the feed: None for who never joined, and for what is not there.
+
+    `keys` are those by which a signed code is proved.
+    """
 
     signer: Signer | None
     shown: Shown | None
     view: GuestView | None
     at: int
+    keys: KeySet | None
 
 
 _BY_ANYTHING_ELSE = set(LookupBy) - {LookupBy.CODE}
@@ -55,19 +67,19 @@ def scans(db: Database) -> Scans:
 
 
 def code_of(asked: GuestLookup) -> GuestCode | None:
-    """Return the card's code that is looked up by, None where it is something else."""
+    """Return the code with a handle that is looked up by, None where it is something else."""
     if asked.by in _BY_ANYTHING_ELSE:
         return None
     try:
         code = parse(asked.text.strip())
     except BadInput:
         return None
-    return code if code.kind in UNSIGNED else None
+    return None if code.handle is None else code
 
 
 def whose(network: UUID, vault: Vault, code: GuestCode, found: Scanned, now: datetime) -> GuestsFound:
-    """Return whose the card is, nobody for one that was blocked: whoever found it would get its tier's discount."""
-    proved = prove_card(network, vault, code, found.shown, now)
+    """Return whose the code is, nobody for one that was blocked: whoever found it would get its tier's discount."""
+    proved = prove_card(network, vault, code, found.shown, found.keys, now)
     guests = []
     if proved.guest is not None and proved.doubt is not Doubt.REVOKED:
         view = found.view
@@ -78,13 +90,15 @@ def whose(network: UUID, vault: Vault, code: GuestCode, found: Scanned, now: dat
 
 
 async def _find(connection: AsyncConnection, network: UUID, asked: Sequence[Scan]) -> list[Scanned]:
+    keys = await networks.key_set(connection, network) if any(one.is_signed for one in asked) else None
     rows = await fetch(connection, _FIND, network, [one.device for one in asked], [one.handle for one in asked])
     return [
         Scanned(
             None if row.store_id is None else Signer(network, one.device, *row[25:29]),
             None if row.guest is None else Shown(*row[29:36]),
             None if row[0] is None else repository.view_of(row),
-            row.n,
+            row.n or 0,
+            keys,
         )
         for one, row in zip(asked, rows, strict=True)
     ]
@@ -98,7 +112,7 @@ _FIND = f"""
         c.last_counter,
         f.n
     from unnest((select $2::uuid[]), (select $3::bytea[])) with ordinality as asked (device, handle, place)
-    join feed_counter f on f.network_id = $1
+    left join feed_counter f on f.network_id = $1
     left join device d on d.network_id = $1 and d.id = asked.device and d.state not in ('pending', 'void')
     left join (
         credential c join guest_state o on o.network_id = c.network_id and o.guest_id = c.guest_id and not o.deleted

@@ -26,6 +26,7 @@ from loyalty_desk.domain.return_contents import ReturnContents
 from loyalty_desk.wire.v1 import codec, signing
 from loyalty_desk.wire.v1.holds import HoldAnswer
 from loyalty_desk.wire.v1.lookup import FoundGuest, GuestLookup, GuestsFound, SaleFound, SaleLookup
+from server.guests import codes
 from server.guests.short_codes import issue
 from server.kit.ground import Base, Ground
 from server.ledger.shelf import ProgramShelf
@@ -276,3 +277,35 @@ async def test_a_phone_is_counted_however_it_is_written(world: World) -> None:
         assert len(await found(world, till, "code", forms[number % 3])) == 1
     for text in forms:
         assert refusal(await asked(world, till, "code", text)) == (429, "TOO_MANY")
+
+
+async def test_who_names_a_network_that_there_is_not_is_told_to_enrol(world: World) -> None:
+    till, target = await world.till(), f"{BASE}/guests/lookup"
+    body = codec.encode(GuestLookup(uuid4(), till.device, "code", guest_code.ld1(1)))
+    headers = till.headers("POST", target, body) | {signing.NETWORK_HEADER: str(uuid4())}
+    response = await world.client.post(target, content=body, headers=headers)
+    assert refusal(response) == (401, "UNKNOWN_DEVICE")
+
+
+async def test_a_phones_code_names_its_guest_until_the_phone_was_blocked_once(world: World) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    ground, network, now = world.ground, world.network, world.clock.now()
+
+    async def shown() -> str:
+        return (await codes.rotating(ground, network, guest.id, now, 1))[0].text
+
+    card, phone = guest_code.ld1(guest.handles[0]), await shown()
+    scans = [found(world, till, "code", text) for text in (phone, card, phone, card)]
+    assert [(one.guest, one.code) for (one,) in await asyncio.gather(*scans)] == [
+        (guest.id, "ld4"),
+        (guest.id, "ld1"),
+        (guest.id, "ld4"),
+        (guest.id, "ld1"),
+    ]
+    handle = guest_code.parse(phone).handle
+    assert await codes.block(ground, network, guest.id, handle, now) == 1
+    assert await found(world, till, "code", phone) == []
+    assert await codes.unblock(ground, network, guest.id, handle) == 1
+    # What was signed before may be somebody's copy, and what is signed since is not.
+    assert await found(world, till, "code", phone) == []
+    assert [one.guest for one in await found(world, till, "code", await shown())] == [guest.id]
