@@ -120,29 +120,35 @@ class Repricer:
         loop = asyncio.get_running_loop()
         while True:
             self._woken.clear()
-            started = loop.time()
+            started, worked = loop.time(), 0.0
             try:
                 networks = await self._db.networks()
             except Exception as error:  # noqa: BLE001 - the queue keeps what was not done
                 _say(error)
                 networks = []
             for network in networks:
+                begun = loop.time()
                 try:
-                    await self._drain(network)
+                    if await self._drain(network):
+                        worked += loop.time() - begun
                 except Exception as error:  # noqa: BLE001 - what stops one network must not stop the others
                     _say(error)
-            # Looking into many networks takes long: not more than a share of the time goes into it.
-            pause = max(self._look_every_s, _LOOKING_SHARE * (loop.time() - started))
+            # Looking into many networks takes long: not more than a share of the time goes into looking in vain. What
+            # went into pricing is not rested from: more may have come meanwhile.
+            pause = max(self._look_every_s, _LOOKING_SHARE * (loop.time() - started - worked))
             try:
                 await asyncio.wait_for(self._woken.wait(), min(pause, _IDLE_S))
             except TimeoutError:
                 continue
 
-    async def _drain(self, network: UUID) -> None:
-        done = 1
+    async def _drain(self, network: UUID) -> bool:
+        """Price until nothing waits; return whether anything did."""
+        turns, done = 0, 1
         while done:
             await self._wait_for_quiet()
             done = await self.step(network)
+            turns += 1
+        return turns > 1
 
     async def _wait_for_quiet(self) -> None:
         """Let pushes go first: they share the processor. But never wait long: a busy network is priced as well."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import UTC
 from typing import Any
@@ -170,3 +171,33 @@ async def test_a_queue_that_was_empty_when_it_was_last_looked_at_is_not_gone_thr
     admin.execute(QUEUE_AGAIN)
     ((found,),) = await world.sql(f"explain (analyze, format json) {OLDEST}", world.network, 100)
     assert handled(found[0]["Plan"]) < 10 * 300
+
+
+class Slow(Repricer):
+    """A repricer that takes its time for each look, and finds `found` sales at every other one; none is real."""
+
+    def __init__(self, db: Database, found: int) -> None:
+        super().__init__(db, ProgramShelf(), look_every_s=0.01)
+        self.found = found
+        self.looks = 0
+        self.looked_again = asyncio.Event()
+
+    async def step(self, network: UUID, limit: int = 200) -> int:
+        self.looks += 1
+        if self.looks == 3:
+            self.looked_again.set()
+        await asyncio.sleep(0.1 if self.looks % 2 else 0)
+        return self.found if self.looks % 2 else 0
+
+
+@pytest.mark.parametrize(("found", "is_soon"), [(1, True), (0, False)])
+async def test_who_has_priced_looks_again_soon_and_who_has_looked_in_vain_rests(
+    world: World, found: int, is_soon: bool
+) -> None:
+    repricer = Slow(world.ground.db, found)
+    working = asyncio.create_task(repricer.run())
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(repricer.looked_again.wait(), 1.5)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    assert repricer.looked_again.is_set() is is_soon
