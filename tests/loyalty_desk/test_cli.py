@@ -57,7 +57,7 @@ def test_the_window_is_not_imported_for_a_command(tmp_path: Path) -> None:
     [
         ("till sale --bogus 1", "There is no option --bogus: loyalty-desk till sale --help names them all.", "Ключа"),
         ("till sale --points x", "--points cannot be this: loyalty-desk till sale --help says what it is.", "--points"),
-        ("till history", "code is missing: loyalty-desk till history --help says what it is.", "Не хватает code"),
+        ("till override", "code is missing: loyalty-desk till override --help says what it is.", "Не хватает code"),
         ("till adjust LD1X 5 --reason other", "--manager is missing: loyalty-desk till adjust --help", "Не хватает"),
         ("till salle", "This cannot be understood: loyalty-desk till --help says what there is.", "Команда"),
         ("till sale --points -1", "--points cannot be this", "--points"),
