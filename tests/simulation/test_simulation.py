@@ -31,8 +31,10 @@ def test_nothing_is_lost_and_nothing_doubled(part: int) -> None:
     assert totals.facts > 5 * each
 
 
-def test_an_honest_till_whose_old_epoch_comes_again_behind_its_new_one_is_not_taken_for_two() -> None:
-    verdict = play(774_533)
+@pytest.mark.parametrize("seed", [774_533, 901_765, 1_000_809, 1_003_406])
+def test_seeds_that_have_found_something_stay_good(seed: int) -> None:
+    """Each was red once, for a defect of the product or for an oracle that was too strict: see the history of this."""
+    verdict = play(seed)
     assert verdict.good, verdict
 
 

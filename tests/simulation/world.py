@@ -16,7 +16,6 @@ from loyalty_desk.services.ports.journal import SEEN_BY_NEXT_PULL, Effect
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.rows import keyset_message
 from loyalty_desk.wire.v1.sync import PushRequest
-from server.ledger.posting import AccountKind
 from tests.simulation.faults import REWINDS, Fault, Plan
 from tests.simulation.keys import private_key
 from tests.simulation.memory_cache import Stored
@@ -96,7 +95,7 @@ class World:
         self.disks: list[Disk] = []
         self.pulls: dict[SimTill, Tables] = {}
         self.rewound = self.put_back_in_secret = False
-        # Tills of which an epoch may have grown after a later one was begun.
+        # Tills that were put back to an epoch before their own, or of whose lost journal a push came late.
         self.resumed: set[UUID] = set()
         # Drawn apart: runs without a limited rule stay as they are.
         self.luck = Random(f"gifts {seed}")
@@ -336,7 +335,8 @@ class World:
         if self.late:
             path, till, body = self.late.pop(self.random.randrange(len(self.late)))
             self.note("late", path, till.name)
-            if path == "push" and codec.decode(PushRequest, body).epoch != till.journal.head().epoch:
+            push = codec.decode(PushRequest, body) if path == "push" else None
+            if push and any(till.journal.holds(push.epoch, one.seq) != one.hash for one in push.records):
                 self.resumed.add(till.identity.device)
             deliver(self, path, till, body)
 
@@ -528,12 +528,6 @@ class World:
         """Return whether the server has seen that two tills write this till's journal."""
         return self.server.tables.devices[till.identity.device].state == "cloned"
 
-    def _moved(self, record: UUID) -> bool:
-        """Return whether a record has moved points of a guest, or has not been posted."""
-        tables = self.server.tables
-        of_guests = {number for number, one in tables.accounts.items() if one.key.kind is AccountKind.GUEST}
-        return record not in tables.txs or any(one.tx == record and one.account in of_guests for one in tables.entries)
-
     def _own_facts(self, till: SimTill, tables: Tables) -> list[Effect]:
         """Return what a till's own facts since its last pull, which was of `tables`, do to the balances it shows."""
         journal = till.disk.journal
@@ -543,6 +537,8 @@ class World:
             return []
         made: list[Effect] = []
         now, cursor = self.server.tables, till.cache.state().cursor
+        states = (one for one in reversed(self.server.history) if (one.n, one.life) == (tables.n, tables.life))
+        shown = next(states, tables)
         set_aside, later = ({one.id for one in each.quarantine.values()} for each in (tables, now))
         known = set(mine.values())
         for place in since:
@@ -556,9 +552,10 @@ class World:
             is_back = row.effect.reverses is not None
             is_alone = row.effect.reverses in tables.txs or row.effect.reverses not in known
             waits = is_past and (record in later or (is_back and is_alone and record not in now.txs))
-            # The second return of a sale is the store's loss alone: its posting changes no row that a pull brings.
-            is_loss = is_past and is_back and not self._moved(record)
-            if not (waits or is_loss):
+            # What has changed no row, by itself or with what was posted beside it, is in those that the pull brought: a
+            # second return of a sale is the store's loss alone.
+            is_shown = is_past and record in shown.txs
+            if not (waits or is_shown):
                 made.append(row.effect)
         return made
 
