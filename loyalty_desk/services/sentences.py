@@ -168,7 +168,9 @@ SENTENCES: Mapping[str, str] = {
     "server_unsettled": _("The server changes while the till talks to it. Sales are kept here and sent later."),
     "sync_fault": _("The sync with the server failed by a fault of ours. Sales are kept here. Call the manager."),
     "cache_unusable": _("The guests’ data cannot be kept on this computer’s disk. Call the manager."),
-    "cache_mismatch": _("The guests’ data differs from the server’s and is loaded again."),
+    "cache_mismatch": _(
+        "The guests’ data differs from the server’s, also when read anew. Start Loyalty Desk again or call the manager."
+    ),
     # what happened to this till
     "till_forked": _("The server knows other sales under this till’s name: was its disk copied? Call the manager."),
     "keyset_refused": _("New keys of the network were refused: they are not signed by it. Call the manager."),
