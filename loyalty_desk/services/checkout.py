@@ -103,8 +103,8 @@ class Checkout:
         """Return whose card, number or code this is.
 
         Raises `BadInput` as `guest_code.parse` does; `Refused`: `card_unknown`, `card_blocked`, `card_kind`,
-        `number_unknown`, `guest_ambiguous`; `OnlyServerKnows`: `guests_loading` for a number, `needs_server` for a
-        short code and a phone that nobody here has.
+        `number_unknown`; `OnlyServerKnows`: `guests_loading` for a number, `needs_server` for a short code and a phone
+        that nobody here has, or several have.
         """
         return self._guests.identify(data)
 

@@ -163,6 +163,8 @@ async def take_in(
             fresh = {guest: one for guest, one in page.items() if guest not in here}
             if not fresh:
                 continue
+            # Given to somebody else since the whole list was looked at.
+            _require_none(await _taken(connection, network, list(fresh.values())))
             made = [_with_id(one.guest, guest) for guest, one in fresh.items()]
             registered = await service.register(connection, network, ground.vault, made)
             # Nobody sells to one of these cards meanwhile without this being seen; taken before any account is locked.

@@ -30,9 +30,13 @@ def make_router(services: Services) -> APIRouter:
     async def post_hold(request: Request) -> Response:
         """Hold points for a check: pending, insufficient, refused with its reason, or exists for an id known before."""
         network, device, body = await read_short(request)
-        seen = await services.holds.before(network, device, _asked(request, body))
+        asked = _asked(request, body)
+        seen = await services.holds.before(network, device, asked)
         signer = require_signed(request, seen.signer, body)
-        asked = decode_body(HoldRequest, request, body)
+        if asked is None:
+            # Not looked at before who sent it was proved: packed, or nothing that is understood.
+            asked = decode_body(HoldRequest, request, body)
+            seen = await services.holds.before(network, device, asked)
         require_same(signer, asked.network, asked.device)
         now = services.clock.now()
         limit = SHORT_CODE if asked.code == "short" else limit_of_evidence(asked.evidence)

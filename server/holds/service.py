@@ -79,10 +79,13 @@ class Holds:
             if said is not None:
                 return said
         async with self._db.begin(asked.network) as connection:
-            if before.hold is not None:
-                return await self._as_it_is(connection, asked, before.hold, now)
-            guest = before.guest
-            assert guest is not None  # noqa: S101 - looked at above
+            # Merged or settled since it was looked at before.
+            found = await repository.find(connection, asked.network, asked.id)
+            if found is not None:
+                return await self._as_it_is(connection, asked, found, now)
+            guest = await shown.survivor(connection, asked.network, asked.guest)
+            if guest is None:
+                return _refused(asked, HoldRefusal.GUEST_UNKNOWN)
             try:
                 proved = await self._proved(connection, asked, kind, now)
             except BadInput:

@@ -71,7 +71,7 @@ class Vault:
 
     def own_hash(self, network: UUID, value: str) -> bytes:
         """Return 32 bytes that follow from the value and that nobody but this server can make."""
-        return hmac_digest(self._key_of(b"own ", network), value.encode(), "sha256")
+        return hmac_digest(self._key_of(b"own hash ", network), value.encode(), "sha256")
 
     def _key_of(self, purpose: bytes, network: UUID) -> bytes:
         key = self._keys.get((purpose, network))

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.kit.db import Database
-from server.kit.errors import is_outage
+from server.kit.errors import is_conflict, is_outage
 
 MOST_AT_ONCE = 64
 
@@ -70,8 +70,9 @@ class Together[Asked, Told]:
         try:
             async with self._db.begin(network) as connection:
                 answers = await self._answer(connection, network, [asked for asked, _ in taken])
+            told_all = list(zip((told for _, told in taken), answers, strict=True))
         except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
-            if len(taken) > 1 and not is_outage(error):
+            if len(taken) > 1 and (is_conflict(error) or not is_outage(error)):
                 for one in taken:
                     await self._settle(network, [one])
                 return
@@ -85,6 +86,6 @@ class Together[Asked, Told]:
             for _, told in taken:
                 told.cancel()
             raise
-        for (_, told), answer in zip(taken, answers, strict=True):
+        for told, answer in told_all:
             if not told.done():
                 told.set_result(answer)

@@ -70,13 +70,14 @@ class OwnPosting:
     async def lock_free(
         cls, connection: AsyncConnection, network: UUID, guests: Iterable[UUID], now: datetime
     ) -> OwnPosting:
-        """As `lock`, leaving out whom somebody else has locked and who has no account: nobody is waited for."""
+        """As `lock`, leaving out who is locked, merged or has no account: nobody is waited for."""
         free = await fetch(
             connection,
             "select a.guest_id from account a"
             " join guest_state s on s.network_id = a.network_id and s.guest_id = a.guest_id"
             " where a.network_id = $1 and a.kind = 'guest' and a.store_id is null and a.unit = $3"
-            " and a.guest_id = any($2::uuid[]) order by a.id for no key update skip locked",
+            " and s.merged_into is null and a.guest_id = any($2::uuid[])"
+            " order by a.id for no key update skip locked",
             network,
             list(guests),
             repository.UNIT,

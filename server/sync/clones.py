@@ -49,7 +49,7 @@ def grow_in_turns(lines: Sequence[Line]) -> bool:
 
 def _is_past(old: Line, line: Line, lines: Sequence[Line]) -> bool:
     """Return whether a line has grown out of the end of an old one, or out of one that has."""
-    by_head = {one.head: one for one in lines}
+    by_head = {one.head: one for one in lines if one.parent != one.head}
     seen: set[bytes] = set()
     while line.parent is not None and line.parent not in seen and line.parent in by_head:
         seen.add(line.parent)

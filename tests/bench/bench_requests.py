@@ -86,6 +86,7 @@ async def shop(
                     " values ($1, $2, $3, 'b', $4, $5, 'active', $6)",
                     (network, till.device, store, till.public, sha256(b"secret").digest(), from_ms(now - 10**7)),
                 )
+        await bench_posting.analyse(base)
         yield opened, Shop(network, enrolled, found, token)
 
 

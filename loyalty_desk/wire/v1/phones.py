@@ -1,7 +1,8 @@
 """Phones as one spelling, and the hash by which a guest is found by one, at the server and at a till cut off from it.
 
-The network's key for it is derived at the server and told to tills at hello. Who takes both a till's disk and its keys
-can try all phones of a country against the guests on it: a till keeps the key where it keeps the guests, encrypted.
+The network's key for it is derived at the server and told at hello, to tills that get data. A till keeps it in its
+journal, encrypted as the guests in its cache are. Who takes a till's disk and the key of its journal can try all phones
+of a country against the guests on it.
 """
 
 from __future__ import annotations

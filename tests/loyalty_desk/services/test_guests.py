@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from loyalty_desk.domain.canonical import bytes_to_text
+from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.code_proof import Doubt, Permit
 from loyalty_desk.domain.errors import Refused
@@ -342,8 +342,18 @@ def test_a_phone_that_nobody_here_has_is_asked_of_the_server(tmp_path: Path) -> 
         assert (unknown.value.code, unknown.value.by) == ("needs_server", LookupBy.PHONE)
 
 
-def test_a_phone_that_two_share_names_nobody(tmp_path: Path) -> None:
+def test_a_phone_that_two_share_is_asked_of_the_server(tmp_path: Path) -> None:
     counter = till(tmp_path)
     phones(counter, (GUEST, "+79161234567"), (OTHER_GUEST, "+79161234567"))
-    with pytest.raises(Refused, match="guest_ambiguous"):
+    with pytest.raises(OnlyServerKnows):
         counter.checkout.identify("+7 916 123-45-67")
+
+
+@pytest.mark.parametrize("kept", ["not base64 !!", "a", "ключ", "AAAA=", 5, {"a": 1}])
+@pytest.mark.parametrize("typed", ["+7 916 123-45-67", "9161234563"])
+def test_a_key_of_phones_that_is_spoilt_is_as_none(tmp_path: Path, kept: Json, typed: str) -> None:
+    counter = till(tmp_path)
+    phones(counter, (GUEST, "+79161234567"))
+    counter.parts.journal.put(PHONE_KEY, kept)
+    with pytest.raises(Refused):
+        counter.checkout.identify(typed)

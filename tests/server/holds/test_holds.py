@@ -12,10 +12,12 @@ import pytest
 
 from loyalty_desk.domain import guest_code
 from loyalty_desk.domain.wallet_digits import rotating_digits
+from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldVoid
-from server.guests import shown
+from server.guests import merging, shown
 from server.guests.proof import short_hash, wallet_secret
 from server.holds import service
+from server.holds.service import Holds
 from server.kit.ground import Ground
 from server.ledger.own import OwnPosting
 from tests.server.asking import ask, guest_with, hold, hold_of
@@ -288,3 +290,24 @@ async def test_a_guest_whose_points_are_being_posted_keeps_nobody_else_waiting(w
         assert [one.outcome for one in others] == ["pending"] * 10
         assert not waits.done()
     assert (await waits).outcome == "pending"
+
+
+@pytest.mark.parametrize("encoding", ["zstd", "identity"])
+async def test_a_packed_hold_is_decided_as_a_plain_one(world: World, encoding: str) -> None:
+    till = await world.till()
+    plain = codec.encode(hold_of(till, await guest_with(world, till, 100), 60))
+    body = codec.pack(plain) if encoding == "zstd" else plain
+    for outcome in ("pending", "exists"):
+        headers = till.headers("POST", "/api/v1/holds", body) | {"Content-Encoding": encoding}
+        said = read(HoldAnswer, await world.client.post("/api/v1/holds", content=body, headers=headers))
+        assert (said.outcome, said.reason) == (outcome, "")
+
+
+async def test_a_guest_merged_while_a_hold_is_decided_has_the_points_of_both(world: World) -> None:
+    till = await world.till()
+    loser, winner = await guest_with(world, till, 100), await guest_with(world, till, 10)
+    asked, holds, now = hold_of(till, loser, 50), Holds(world.ground.db, world.ground.vault), world.clock.now()
+    seen = await holds.before(world.network, till.device, asked)
+    await merging.merge(world.ground, world.network, loser, winner, now)
+    said = await holds.hold(seen, asked, now)
+    assert (said.outcome, said.available) == ("pending", 60)

@@ -10,6 +10,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.kit.db import Database
@@ -122,3 +123,34 @@ async def test_closing_answers_who_waits(together: Together[int, int], ledger: L
     ledger.goes_on.set()
     await closing
     assert await asking == 2
+
+
+class Deadlock(Exception):
+    sqlstate = "40P01"
+
+
+async def test_who_met_a_deadlock_together_is_asked_alone(ledger: Ledger) -> None:
+    met: list[int] = []
+
+    async def meets_once(connection: AsyncConnection, network: UUID, numbers: Sequence[int]) -> list[int]:
+        met.append(len(numbers))
+        if len(numbers) > 1:
+            raise DBAPIError("", {}, Deadlock())
+        return [2 * one for one in numbers]
+
+    together = Together(cast("Database", ledger), meets_once, most=4)
+    asked = [asyncio.create_task(together.ask(NETWORK, number)) for number in range(1, 5)]
+    await turned()
+    ledger.goes_on.set()
+    assert await asyncio.gather(*asked) == [2, 4, 6, 8]
+    assert met == [4, 1, 1, 1, 1]
+
+
+async def test_answers_that_are_too_few_leave_nobody_waiting(ledger: Ledger) -> None:
+    async def one_short(connection: AsyncConnection, network: UUID, numbers: Sequence[int]) -> list[int]:
+        return [2 * one for one in numbers][:-1]
+
+    together = Together(cast("Database", ledger), one_short, most=4)
+    ledger.goes_on.set()
+    said = await asyncio.gather(*(together.ask(NETWORK, number) for number in range(6)), return_exceptions=True)
+    assert [type(one) for one in said] == [ValueError] * 6

@@ -63,3 +63,9 @@ def test_heads_that_name_one_another_come_to_an_end() -> None:
 
 def test_what_tells_no_time_makes_no_turns() -> None:
     assert not grow_in_turns([line("a", None, None), line("b", None, (1, 9)), line("c", None, None)])
+
+
+def test_a_line_without_records_hides_nothing_behind_it() -> None:
+    lines = [line("a", None, (4, 9)), line("c", "a", (1, 5)), line("a", "a", None, branch=1)]
+    assert not grow_in_turns(lines)
+    assert not grow_in_turns(lines[::-1])
