@@ -104,20 +104,27 @@ async def _find(connection: AsyncConnection, network: UUID, asked: Sequence[Scan
     ]
 
 
-# A plan by the number of questions would be made anew each time: what is selected is not looked at before.
+# A plan by the number of questions would be made anew each time: what is selected is not looked at before. By the
+# offsets each row is found by its key: joined, all of a network's guests were read for a group of scans as long as
+# PostgreSQL had not looked at its tables, 47 ms of 1 000 guests where this takes half of one.
 _FIND = f"""
     select {repository.VIEW},
         d.store_id, d.state, d.pubkey, d.token_hash,
-        coalesce(o.merged_into, o.guest_id) as guest, c.kind, c.state, c.generation, c.last_root, c.last_step,
-        c.last_counter,
+        c.guest, c.kind, c.state, c.generation, c.last_root, c.last_step, c.last_counter,
         f.n
     from unnest((select $2::uuid[]), (select $3::bytea[])) with ordinality as asked (device, handle, place)
     left join feed_counter f on f.network_id = $1
-    left join device d on d.network_id = $1 and d.id = asked.device and d.state not in ('pending', 'void')
-    left join (
-        credential c join guest_state o on o.network_id = c.network_id and o.guest_id = c.guest_id and not o.deleted
-    ) on c.network_id = $1 and c.handle = asked.handle
-    left join (guest_state s {repository.VIEW_JOINS})
-        on s.network_id = $1 and s.guest_id = coalesce(o.merged_into, o.guest_id)
+    left join lateral (
+        select * from device where network_id = $1 and id = asked.device and state not in ('pending', 'void') offset 0
+    ) d on true
+    left join lateral (
+        select coalesce(o.merged_into, o.guest_id) as guest, x.* from credential x cross join lateral (
+            select * from guest_state where network_id = $1 and guest_id = x.guest_id and not deleted offset 0
+        ) o
+        where x.network_id = $1 and x.handle = asked.handle offset 0
+    ) c on true
+    left join lateral (select * from guest where network_id = $1 and id = c.guest offset 0) g on true
+    left join lateral (select * from guest_state where network_id = $1 and guest_id = g.id offset 0) s on true
+    left join lateral (select * from guest_key where network_id = $1 and guest_id = s.guest_id offset 0) k on true
     order by asked.place
 """  # noqa: S608 - constants

@@ -100,21 +100,24 @@ async def before(connection: AsyncConnection, network: UUID, asked: Sequence[Ask
     ]
 
 
+# By the offsets each row is found by its key, also while PostgreSQL has not looked yet at how large its tables are.
 _BEFORE = f"""
     select d.store_id, d.state, d.pubkey, d.token_hash, w.zone, p.settings::text as settings,
-        coalesce(t.merged_into, t.guest_id) as guest,
+        s.guest_id as guest,
         {", ".join(f"h.{one}" for one in _COLUMNS.split(", "))}
     from unnest((select $2::uuid[]), (select $3::uuid[]), (select $4::uuid[])) with ordinality
         as asked (device, guest, hold, place)
-    left join device d on d.network_id = $1 and d.id = asked.device and d.state not in ('pending', 'void')
+    left join lateral (
+        select * from device where network_id = $1 and id = asked.device and state not in ('pending', 'void') offset 0
+    ) d on true
     left join store w on w.network_id = $1 and w.id = d.store_id
     left join profile p on p.network_id = $1 and p.name = w.profile
-    left join (
-        guest_state t
-        join guest_state s on s.network_id = t.network_id and s.guest_id = coalesce(t.merged_into, t.guest_id)
-            and not s.deleted
-    ) on t.network_id = $1 and t.guest_id = asked.guest
-    left join hold h on h.network_id = $1 and h.id = asked.hold
+    left join lateral (select * from guest_state where network_id = $1 and guest_id = asked.guest offset 0) t on true
+    left join lateral (
+        select * from guest_state
+        where network_id = $1 and guest_id = coalesce(t.merged_into, t.guest_id) and not deleted offset 0
+    ) s on true
+    left join lateral (select * from hold where network_id = $1 and id = asked.hold offset 0) h on true
     order by asked.place
 """  # noqa: S608 - constants
 
