@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -174,19 +174,19 @@ class Guests:
             found = self._cache.by_member_number(code.digits)
             if found is not None:
                 return self._card(Credential(code.kind, None), found)
-            if code.digits.startswith(_MOBILE) and self._of_phone(code.digits):
-                # One phone in ten, typed without its country, passes for a member number.
-                return self._by_phone(code.digits)
+            # One phone in ten, typed without its country, passes for a member number.
+            phones = self._of_phone(code.digits) if code.digits.startswith(_MOBILE) else []
+            if phones:
+                return self._by_phone(phones)
             if self._cache.state().complete:
                 raise Refused("number_unknown")
             raise OnlyServerKnows("guests_loading", LookupBy.NUMBER)
         if code.kind is CodeKind.SHORT:
             raise OnlyServerKnows("needs_server", LookupBy.SHORT)
-        return self._by_phone(code.digits)
+        return self._by_phone(self._of_phone(code.digits))
 
-    def _by_phone(self, phone: str) -> GuestCard:
-        """Return whose phone this is; who has registered since the last pull is known at the server alone."""
-        found = self._of_phone(phone)
+    def _by_phone(self, found: Sequence[CachedGuest]) -> GuestCard:
+        """Return the one who has a phone; who has registered since the last pull is known at the server alone."""
         if len(found) != 1:
             # Of two who share it one may have another by now.
             raise OnlyServerKnows("needs_server", LookupBy.PHONE)

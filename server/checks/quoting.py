@@ -1,4 +1,4 @@
-"""Saying what checks cost now: many in one transaction that changes nothing, each as if it were asked alone."""
+"""Saying what checks cost now: many in one transaction, each as if it were asked alone."""
 
 from __future__ import annotations
 

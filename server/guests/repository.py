@@ -87,10 +87,6 @@ VIEW = """
     s.tags, s.coupons, s.stamps::text, s.next_expiries::text, s.offline_limit, s.flags, s.deleted, s.merged_into,
     k.wrapped, g.name_sealed, g.phone_sealed, g.birthday_sealed, g.phone_hash, g.phone_last4, g.member_no
 """
-VIEW_JOINS = """
-    join guest g on g.network_id = s.network_id and g.id = s.guest_id
-    left join guest_key k on k.network_id = s.network_id and k.guest_id = s.guest_id
-"""
 
 
 async def insert_guests(connection: AsyncConnection, network: UUID, guests: Sequence[SealedGuest]) -> None:
@@ -178,7 +174,9 @@ async def taken_numbers(connection: AsyncConnection, network: UUID, numbers: Seq
 async def views(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[GuestView]:
     found = await fetch(
         connection,
-        f"select {VIEW} from guest_state s {VIEW_JOINS}"  # noqa: S608 - constants
+        f"select {VIEW} from guest_state s"  # noqa: S608 - constants
+        " join guest g on g.network_id = s.network_id and g.id = s.guest_id"
+        " left join guest_key k on k.network_id = s.network_id and k.guest_id = s.guest_id"
         " where s.network_id = $1 and s.guest_id = any($2::uuid[])",
         network,
         list(ids),

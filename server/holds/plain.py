@@ -1,7 +1,7 @@
 """Holds for which a card was shown: many in one transaction, decided one after another.
 
-Accounts that somebody else has locked are left out, so that a guest whose points are being posted keeps nobody else at
-the counter waiting: who is left out is decided alone, by `service`.
+Guests whose account somebody else has locked are left out, so that one whose points are being posted keeps nobody else
+at the counter waiting; so is who was merged or has no account yet. Who is left out is decided alone, by `service`.
 """
 
 from __future__ import annotations
