@@ -11,7 +11,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.record import ExceptionKind
@@ -28,6 +27,7 @@ from server.cli_ground import (
     zone_of,
 )
 from server.cli_terminal import Terminal, counted, moment
+from server.kit.db import Connection
 from server.kit.ground import Ground
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def quarantine_list(
 
     terminal = Terminal(as_json)
 
-    async def work(connection: AsyncConnection, of: UUID) -> tuple[list[attention.SetAside], ZoneInfo]:
+    async def work(connection: Connection, of: UUID) -> tuple[list[attention.SetAside], ZoneInfo]:
         found = await attention.quarantined(connection, of, everything=everything, limit=_MOST)
         return found, await zone_of(connection, of)
 
@@ -111,7 +111,7 @@ def quarantine_waive(
 
     terminal = Terminal(as_json)
 
-    async def work(connection: AsyncConnection, of: UUID, who: UUID) -> None:
+    async def work(connection: Connection, of: UUID, who: UUID) -> None:
         await attention.waive(connection, of, number, who, note, datetime.now(UTC))
 
     by_person(data_dir, network, by, terminal, work)
@@ -135,7 +135,7 @@ def exceptions_list(
     if kind and kind.upper() not in set(ExceptionKind):
         raise BadInput("exception_kind", kind=kind[:40], wants=", ".join(ExceptionKind))
 
-    async def work(connection: AsyncConnection, of: UUID) -> tuple[list[attention.Noted], ZoneInfo]:
+    async def work(connection: Connection, of: UUID) -> tuple[list[attention.Noted], ZoneInfo]:
         noted = await attention.exceptions(connection, of, everything=everything, kind=kind.upper(), limit=_MOST)
         return noted, await zone_of(connection, of)
 
@@ -157,7 +157,7 @@ def exceptions_resolve(
 
     terminal = Terminal(as_json)
 
-    async def work(connection: AsyncConnection, of: UUID, who: UUID) -> None:
+    async def work(connection: Connection, of: UUID, who: UUID) -> None:
         await attention.resolve(connection, of, number, who, note, datetime.now(UTC))
 
     by_person(data_dir, network, by, terminal, work)

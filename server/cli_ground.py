@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import typer
 from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import Refused
 from server.cli_terminal import Terminal
 from server.kit import incarnation, schema
+from server.kit.db import Connection
 from server.kit.ground import Base, Ground, ground, running
 from server.networks import service as networks
 from server.settings import Settings
@@ -78,7 +78,7 @@ def in_network[T](
     data_dir: Path | None,
     network: UUID | None,
     terminal: Terminal,
-    work: Callable[[AsyncConnection, UUID], Awaitable[T]],
+    work: Callable[[Connection, UUID], Awaitable[T]],
 ) -> T:
     """Run `work` in one transaction of the chosen network, as `with_ground` does."""
 
@@ -95,11 +95,11 @@ def by_person[T](
     network: UUID | None,
     by: str,
     terminal: Terminal,
-    work: Callable[[AsyncConnection, UUID, UUID], Awaitable[T]],
+    work: Callable[[Connection, UUID, UUID], Awaitable[T]],
 ) -> T:
     """As `in_network`, with the manager or owner who decides; raises `Refused` where nobody is called so."""
 
-    async def go(connection: AsyncConnection, chosen: UUID) -> T:
+    async def go(connection: Connection, chosen: UUID) -> T:
         return await work(connection, chosen, await chosen_person(connection, chosen, by))
 
     return in_network(data_dir, network, terminal, go)
@@ -141,7 +141,7 @@ async def chosen_network(opened: Ground, given: UUID | None) -> UUID:
     return found[0]
 
 
-async def zone_of(connection: AsyncConnection, network: UUID) -> ZoneInfo:
+async def zone_of(connection: Connection, network: UUID) -> ZoneInfo:
     """Return the zone in which times of a network are told to people."""
     return ZoneInfo((await networks.get_network(connection, network)).zone)
 
@@ -158,7 +158,7 @@ async def chosen_store(opened: Ground, network: UUID, given: UUID | None) -> UUI
     return found[0].id
 
 
-async def chosen_person(connection: AsyncConnection, network: UUID, given: str) -> UUID:
+async def chosen_person(connection: Connection, network: UUID, given: str) -> UUID:
     """Return the manager or owner that a name or an id names; raises `Refused` `person_unknown`."""
     from server.staff import service
 

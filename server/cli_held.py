@@ -10,7 +10,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.cli_attention import By, Note
 from server.cli_ground import (
@@ -25,6 +24,7 @@ from server.cli_ground import (
     zone_of,
 )
 from server.cli_terminal import Terminal, count, counted, moment
+from server.kit.db import Connection
 from server.kit.feed import Change
 from server.kit.ground import Ground
 
@@ -42,7 +42,7 @@ def held_list(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
 
     terminal = Terminal(as_json)
 
-    async def work(connection: AsyncConnection, of: UUID) -> tuple[Sequence[approvals.HeldLot], ZoneInfo]:
+    async def work(connection: Connection, of: UUID) -> tuple[Sequence[approvals.HeldLot], ZoneInfo]:
         return await approvals.held_lots(connection, of), await zone_of(connection, of)
 
     found, zone = in_network(data_dir, network, terminal, work)
@@ -79,7 +79,7 @@ def _decide(
     async def work(opened: Ground) -> int:
         chosen = await chosen_network(opened, network)
 
-        async def render(connection: AsyncConnection, of: UUID, ids: Sequence[UUID]) -> list[Change]:
+        async def render(connection: Connection, of: UUID, ids: Sequence[UUID]) -> list[Change]:
             return await guests.changes(connection, of, opened.vault, ids)
 
         async with opened.db.begin(chosen) as connection:

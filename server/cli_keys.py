@@ -11,12 +11,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.wire.v1.sheets import SheetKind, sheet_key
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, in_network, settings_of, with_ground, zone_of
 from server.cli_terminal import Terminal, moment
+from server.kit.db import Connection
 from server.kit.errors import reason_of
 from server.kit.ground import Ground
 from server.networks.keys import SigningKeys
@@ -34,7 +34,7 @@ def keys_show(network: NetworkId = None, data_dir: DataDir = None, as_json: Json
 
     terminal = Terminal(as_json)
 
-    async def work(connection: AsyncConnection, of: UUID) -> tuple[SigningKeys, ZoneInfo]:
+    async def work(connection: Connection, of: UUID) -> tuple[SigningKeys, ZoneInfo]:
         return await keys.signing_keys(connection, of), await zone_of(connection, of)
 
     _print(terminal, *in_network(data_dir, network, terminal, work))

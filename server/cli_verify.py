@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
 from server.cli_terminal import Terminal
 from server.kit.crypto import Vault
+from server.kit.db import Connection
 from server.kit.ground import Ground
 
 app = typer.Typer()
@@ -68,7 +68,7 @@ def verify(network: NetworkId = None, data_dir: DataDir = None, as_json: Json = 
 
 
 async def _render(
-    rows_of: Any, connection: AsyncConnection, network: UUID, vault: Vault, table: str, keys: Sequence[str]
+    rows_of: Any, connection: Connection, network: UUID, vault: Vault, table: str, keys: Sequence[str]
 ) -> dict[str, Any]:
     found: dict[str, Any] = await rows_of(connection, network, vault, FeedTable(table), keys)
     return found

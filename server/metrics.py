@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import Database, fetch
+from server.kit.db import Connection, Database, fetch
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _HELP = {
@@ -42,7 +40,7 @@ async def exposition(db: Database) -> str:
     return "\n".join([*_lines(found), ""])
 
 
-async def _figures(connection: AsyncConnection, network: UUID) -> dict[str, int]:
+async def _figures(connection: Connection, network: UUID) -> dict[str, int]:
     (row,) = await fetch(connection, _FIGURES, network)
     return {name: int(value) for name, value in row.items() if value is not None}
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.clock import Clock
 from server.checks.desk import CheckDesk
 from server.guests import service as guests
 from server.guests.admission import admit
 from server.guests.scanned import Scans, scans
 from server.holds.service import Holds
+from server.kit.db import Connection
 from server.kit.feed import Change
 from server.kit.ground import Ground
 from server.kit.together import Together
@@ -89,7 +88,7 @@ def ledger_tools(ground: Ground, shelf: ProgramShelf) -> Tools:
     """Return what a posting needs of the rest of the server."""
 
     async def guest_rows(
-        connection: AsyncConnection, network: UUID, ids: Sequence[UUID], handles: Sequence[int]
+        connection: Connection, network: UUID, ids: Sequence[UUID], handles: Sequence[int]
     ) -> list[Change]:
         return await guests.changes(connection, network, ground.vault, ids, handles)
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import BadInput, ForPerson, Refused
 from loyalty_desk.domain.record import TooLarge
@@ -19,6 +18,7 @@ from server.checks.schemas import CommitAnswer, QuoteRequest
 from server.guests import service as guests
 from server.guests.proof import Proved, prove_all, remember
 from server.holds import service as holds
+from server.kit.db import Connection
 from server.kit.errors import ApiError
 from server.ledger import counting
 from server.ledger.online import OnlinePosting, Stored, stored
@@ -30,7 +30,7 @@ type Said = CommitAnswer | Exception
 
 
 async def commit(
-    connection: AsyncConnection, network: UUID, tools: Tools, group: Sequence[Paid], now: datetime
+    connection: Connection, network: UUID, tools: Tools, group: Sequence[Paid], now: datetime
 ) -> list[Said]:
     """Post checks in the caller's transaction and return what each came to, an error for one that is refused.
 
@@ -56,7 +56,7 @@ async def commit(
 
 
 async def shown_by(
-    connection: AsyncConnection, network: UUID, tools: Tools, asked: Sequence[tuple[Asker, QuoteRequest]], now: datetime
+    connection: Connection, network: UUID, tools: Tools, asked: Sequence[tuple[Asker, QuoteRequest]], now: datetime
 ) -> list[Proved | ForPerson | None]:
     """Return whom the guests' codes of checks name, None where none was shown, why not where one names nobody."""
     codes = [(one.guest, asker.id) for asker, one in asked if one.guest]

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.clock import Clock
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.wire.v1.errors import ErrorCode
@@ -23,7 +21,7 @@ from server.checks.committing import Said, commit
 from server.checks.quoting import quote_all
 from server.checks.record import Paid
 from server.checks.schemas import CommitAnswer, CommitRequest, QuoteAnswer, QuoteRequest
-from server.kit.db import Database
+from server.kit.db import Connection, Database
 from server.kit.errors import ApiError, is_conflict, is_outage, is_unfit, outage, sqlstate
 from server.kit.together import Together
 from server.ledger.online import Taken
@@ -89,7 +87,7 @@ class CheckDesk:
         await asyncio.gather(*(one.worker for one in self._queues.values() if one.worker), return_exceptions=True)
 
     async def _price(
-        self, connection: AsyncConnection, network: UUID, group: Sequence[tuple[Asker, QuoteRequest]]
+        self, connection: Connection, network: UUID, group: Sequence[tuple[Asker, QuoteRequest]]
     ) -> list[QuoteAnswer | ForPerson]:
         return await quote_all(connection, network, self._tools, group, self._clock.now())
 

@@ -6,21 +6,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.errors import ForPerson, Refused
 from server.checks.committing import shown_by
 from server.checks.moment import Moment
 from server.checks.pricing import told
 from server.checks.schemas import QuoteAnswer, QuoteRequest
 from server.guests.proof import Proved
+from server.kit.db import Connection
 from server.ledger.online import OnlinePosting
 from server.ledger.store import Tools
 from server.systems.service import Asker
 
 
 async def quote_all(
-    connection: AsyncConnection, network: UUID, tools: Tools, group: Sequence[tuple[Asker, QuoteRequest]], now: datetime
+    connection: Connection, network: UUID, tools: Tools, group: Sequence[tuple[Asker, QuoteRequest]], now: datetime
 ) -> list[QuoteAnswer | ForPerson]:
     """Return what each check costs now, or why it has no price; nothing is kept."""
     program = await tools.program_of(connection, network, None)

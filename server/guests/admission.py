@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import HANDLE_BYTES
@@ -20,6 +18,7 @@ from loyalty_desk.wire.v1.phones import e164, phone_hash
 from server.guests import repository, service
 from server.guests.service import MAX_NAME, NewGuest
 from server.kit.crypto import Vault
+from server.kit.db import Connection
 
 _MORE = "more"
 
@@ -46,9 +45,7 @@ class Admitted:
     was_known: bool = False
 
 
-async def admit(
-    connection: AsyncConnection, network: UUID, vault: Vault, admissions: Sequence[Admission]
-) -> list[Admitted]:
+async def admit(connection: Connection, network: UUID, vault: Vault, admissions: Sequence[Admission]) -> list[Admitted]:
     """Register guests, in the order given; who is registered already stays as they are, and gets no card by it.
 
     Every till makes ids of its own: one that names a guest whom it knows would hand out a card to their points.
@@ -56,7 +53,7 @@ async def admit(
     return [await _admit(connection, network, vault, one) for one in admissions]
 
 
-async def _admit(connection: AsyncConnection, network: UUID, vault: Vault, wanted: Admission) -> Admitted:
+async def _admit(connection: Connection, network: UUID, vault: Vault, wanted: Admission) -> Admitted:
     is_new = not await repository.existing_guests(connection, network, [wanted.guest])
     fields = wanted.fields or GuestFields()
     phone = _phone(fields.phone)
@@ -85,19 +82,17 @@ def _phone(text: str) -> str:
         return ""
 
 
-async def _holder(connection: AsyncConnection, network: UUID, vault: Vault, phone: str) -> UUID | None:
+async def _holder(connection: Connection, network: UUID, vault: Vault, phone: str) -> UUID | None:
     found = await repository.guests_of_phone(connection, network, phone_hash(vault.lookup_key(network), phone))
     return found[0] if found else None
 
 
-async def _card_holder(connection: AsyncConnection, network: UUID, handle: int) -> UUID | None:
+async def _card_holder(connection: Connection, network: UUID, handle: int) -> UUID | None:
     found = await repository.credentials(connection, network, [handle.to_bytes(HANDLE_BYTES, "big")])
     return found[0].guest if found else None
 
 
-async def _keep_rest(
-    connection: AsyncConnection, network: UUID, vault: Vault, guest: UUID, fields: GuestFields
-) -> None:
+async def _keep_rest(connection: Connection, network: UUID, vault: Vault, guest: UUID, fields: GuestFields) -> None:
     """Keep what no column of its own holds: consents first of all, and a phone that could not be read."""
     rest = replace(fields, name="", phone="" if _phone(fields.phone) else fields.phone, birthday=None).to_dict()
     if not rest:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest_code import HANDLE_BYTES, GuestCode
 from loyalty_desk.domain.hash_chain import STEP_SECONDS, VALUE_BYTES, ChainOwner
@@ -18,6 +16,7 @@ from server.guests import repository, service
 from server.guests.repository import Credential, State
 from server.guests.shown import credentials
 from server.kit import feed
+from server.kit.db import Connection
 from server.kit.ground import Ground
 from server.networks import service as networks
 from server.programs import service as programs
@@ -137,7 +136,7 @@ async def rotating(ground: Ground, network: UUID, guest: UUID, now: datetime, co
     return made
 
 
-async def _standing(connection: AsyncConnection, network: UUID, guest: UUID) -> tuple[int, int]:
+async def _standing(connection: Connection, network: UUID, guest: UUID) -> tuple[int, int]:
     """Return the tier's place in the program and the whole points that go into a code."""
     state, program = await _state(connection, network, guest), await programs.current(connection, network)
     if program is None:
@@ -147,14 +146,14 @@ async def _standing(connection: AsyncConnection, network: UUID, guest: UUID) -> 
     return min(place, NO_TIER), max(0, state.points) // program.point_unit
 
 
-async def _state(connection: AsyncConnection, network: UUID, guest: UUID) -> State:
+async def _state(connection: Connection, network: UUID, guest: UUID) -> State:
     found = await repository.views(connection, network, [guest])
     if not found:
         raise Refused("guest_unknown")
     return found[0].state
 
 
-async def _new(connection: AsyncConnection, network: UUID, ground: Ground, guest: UUID, kind: str) -> Credential:
+async def _new(connection: Connection, network: UUID, ground: Ground, guest: UUID, kind: str) -> Credential:
     made = Credential(secrets.token_bytes(HANDLE_BYTES), guest, kind)
     await repository.lock_state(connection, network, guest)
     await repository.insert_credentials(connection, network, [made])
@@ -162,5 +161,5 @@ async def _new(connection: AsyncConnection, network: UUID, ground: Ground, guest
     return made
 
 
-async def _tell(connection: AsyncConnection, network: UUID, ground: Ground, handles: Sequence[int]) -> None:
+async def _tell(connection: Connection, network: UUID, ground: Ground, handles: Sequence[int]) -> None:
     await feed.record(connection, network, await service.changes(connection, network, ground.vault, [], handles))

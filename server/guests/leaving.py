@@ -13,13 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.errors import Broken, Refused
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 from server.kit.errors import outage
 from server.kit.feed import Change
 from server.kit.ground import Ground
@@ -82,7 +80,7 @@ async def _forget(ground: Ground, network: UUID, guests: Sequence[UUID]) -> int:
     return len(cards)
 
 
-async def _with_aliases(connection: AsyncConnection, network: UUID, guests: Sequence[UUID]) -> list[UUID]:
+async def _with_aliases(connection: Connection, network: UUID, guests: Sequence[UUID]) -> list[UUID]:
     rows = await fetch(
         connection,
         "select guest_id from guest_state where network_id = $1"
@@ -93,7 +91,7 @@ async def _with_aliases(connection: AsyncConnection, network: UUID, guests: Sequ
     return [row.guest_id for row in rows]
 
 
-async def _wipe(connection: AsyncConnection, network: UUID, guests: Sequence[UUID]) -> None:
+async def _wipe(connection: Connection, network: UUID, guests: Sequence[UUID]) -> None:
     for statement in (
         "delete from guest_key where network_id = $1 and guest_id = any($2::uuid[])",
         (

@@ -12,8 +12,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import HANDLE_BYTES, CodeKind, ld1, parse
 from loyalty_desk.domain.ids import derived_id
@@ -21,7 +19,7 @@ from loyalty_desk.wire.v1.phones import e164
 from server.guests import repository, service
 from server.guests.service import MAX_NAME, NewGuest
 from server.kit import feed
-from server.kit.db import fetch
+from server.kit.db import Connection, fetch
 from server.kit.errors import reason_of
 from server.kit.ground import Ground
 from server.kit.turns import take_turn
@@ -237,7 +235,7 @@ async def _require_free(ground: Ground, network: UUID, lines: Sequence[Line], na
     _require_none(wrong)
 
 
-async def _taken(connection: AsyncConnection, network: UUID, lines: Sequence[Line]) -> list[BadInput]:
+async def _taken(connection: Connection, network: UUID, lines: Sequence[Line]) -> list[BadInput]:
     """Return what is wrong with lines of new guests whose number or card is another guest's."""
     numbers = await repository.taken_numbers(
         connection, network, [one.guest.member_no for one in lines if one.guest.member_no]

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.code_proof import Doubt
 from loyalty_desk.domain.errors import BadInput
@@ -19,6 +17,7 @@ from server.guests import repository, service, shown
 from server.guests.proof import Proved, is_short, prove, prove_code
 from server.kit import feed
 from server.kit.auth import Signer
+from server.kit.db import Connection
 from server.kit.ground import Ground
 from server.kit.limits import LOOKUP, SHORT_CODE, Limit, forgive, require
 
@@ -33,7 +32,7 @@ async def count_try(ground: Ground, signer: Signer, asked: GuestLookup, now: dat
 
 
 async def look_up(
-    connection: AsyncConnection, ground: Ground, signer: Signer, asked: GuestLookup, now: datetime
+    connection: Connection, ground: Ground, signer: Signer, asked: GuestLookup, now: datetime
 ) -> GuestsFound:
     """Return whom it may be, nobody where nobody; a short code is this till's from then on.
 
@@ -90,7 +89,7 @@ def _limit(by: LookupBy) -> Limit | None:
 
 
 async def _find(
-    connection: AsyncConnection, ground: Ground, signer: Signer, by: LookupBy, text: str, now: datetime
+    connection: Connection, ground: Ground, signer: Signer, by: LookupBy, text: str, now: datetime
 ) -> Sequence[Proved]:
     network, vault = signer.network, ground.vault
     match by:

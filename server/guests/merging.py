@@ -6,12 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.errors import Refused
 from server.guests import service
 from server.kit.crypto import Vault
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 from server.kit.ground import Ground
 from server.ledger.own import OwnPosting
 
@@ -39,7 +37,7 @@ async def merge(ground: Ground, network: UUID, guest: UUID, into: UUID, now: dat
         posting.merge(guest, survivor)
         moved = await _move(connection, network, guest, survivor)
 
-        async def render(_: AsyncConnection, __: UUID, guests: Any) -> Any:
+        async def render(_: Connection, __: UUID, guests: Any) -> Any:
             return await service.changes(connection, network, ground.vault, guests, moved)
 
         await _alias(connection, network, ground.vault, guest, survivor)
@@ -47,7 +45,7 @@ async def merge(ground: Ground, network: UUID, guest: UUID, into: UUID, now: dat
     return survivor
 
 
-async def _states(connection: AsyncConnection, network: UUID, guests: list[UUID]) -> dict[UUID, Any]:
+async def _states(connection: Connection, network: UUID, guests: list[UUID]) -> dict[UUID, Any]:
     found = await fetch(
         connection,
         "select guest_id, merged_into, deleted from guest_state where network_id = $1 and guest_id = any($2::uuid[])",
@@ -64,7 +62,7 @@ async def _states(connection: AsyncConnection, network: UUID, guests: list[UUID]
     return rows
 
 
-async def _move(connection: AsyncConnection, network: UUID, guest: UUID, survivor: UUID) -> list[int]:
+async def _move(connection: Connection, network: UUID, guest: UUID, survivor: UUID) -> list[int]:
     """Give the survivor the other's cards and return their handles."""
     cards = await fetch(
         connection,
@@ -76,7 +74,7 @@ async def _move(connection: AsyncConnection, network: UUID, guest: UUID, survivo
     return [int.from_bytes(bytes(row.handle), "big") for row in cards]
 
 
-async def _alias(connection: AsyncConnection, network: UUID, vault: Vault, guest: UUID, survivor: UUID) -> None:
+async def _alias(connection: Connection, network: UUID, vault: Vault, guest: UUID, survivor: UUID) -> None:
     await write(
         connection,
         "update guest_state set merged_into = $3 where network_id = $1 and (guest_id = $2 or merged_into = $2)",

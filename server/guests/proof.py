@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.code_proof import Doubt, Permit, doubt_of, permit, read_evidence
 from loyalty_desk.domain.errors import BadInput
@@ -26,6 +24,7 @@ from server.guests import service
 from server.guests import shown as stored
 from server.guests.shown import ShortCode, Shown
 from server.kit.crypto import Vault
+from server.kit.db import Connection
 from server.kit.lifetimes import holds_at
 from server.networks import service as networks
 
@@ -57,7 +56,7 @@ class Proved:
 
 
 async def prove(
-    connection: AsyncConnection, network: UUID, vault: Vault, text: bytes | str, now: datetime, device: UUID | None
+    connection: Connection, network: UUID, vault: Vault, text: bytes | str, now: datetime, device: UUID | None
 ) -> Proved:
     """Return what a scan or typed text proves at `now`; `device` is the till that shows it.
 
@@ -71,7 +70,7 @@ async def prove(
 
 
 async def prove_all(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     vault: Vault,
     shown: Sequence[tuple[bytes | str, UUID | None]],
@@ -100,7 +99,7 @@ def is_short(text: str) -> bool:
 
 
 async def prove_evidence(
-    connection: AsyncConnection, network: UUID, vault: Vault, kind: CodeKind, evidence: bytes, now: datetime,
+    connection: Connection, network: UUID, vault: Vault, kind: CodeKind, evidence: bytes, now: datetime,
     device: UUID | None,
 ) -> Proved:  # fmt: skip
     """Return what the evidence of a request proves: the text as scanned, or the bytes of an LD3 or LD4."""
@@ -116,15 +115,13 @@ async def prove_evidence(
     return found
 
 
-async def prove_code(
-    connection: AsyncConnection, network: UUID, vault: Vault, code: GuestCode, now: datetime
-) -> Proved:
+async def prove_code(connection: Connection, network: UUID, vault: Vault, code: GuestCode, now: datetime) -> Proved:
     """Return what a code other than a short one proves at `now`."""
     cards = await stored.credentials(connection, network, {handle_of(code)} - {b""})
     return await _prove(connection, network, vault, code, cards, now)
 
 
-async def remember(connection: AsyncConnection, network: UUID, proved: Proved, by: UUID, now: datetime) -> bool:
+async def remember(connection: Connection, network: UUID, proved: Proved, by: UUID, now: datetime) -> bool:
     """Note, in the transaction that spends points, that what was shown has paid; False where it has paid before.
 
     An LD4's step stands in the feed: the caller gives the credential's row to it.
@@ -165,7 +162,7 @@ def handle_of(code: GuestCode) -> bytes:
 
 
 async def _prove(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     vault: Vault,
     code: GuestCode,
@@ -222,7 +219,7 @@ def _signed(network: UUID, code: GuestCode, handle: bytes, shown: Shown, keys: K
 
 
 async def _short(
-    connection: AsyncConnection, network: UUID, vault: Vault, digits: str, last4: str, now: datetime,
+    connection: Connection, network: UUID, vault: Vault, digits: str, last4: str, now: datetime,
     device: UUID | None,
 ) -> Proved:  # fmt: skip
     hashed = short_hash(vault, network, digits)

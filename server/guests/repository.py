@@ -9,10 +9,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.guest_code import HANDLE_BYTES
-from server.kit.db import fetch, fetch_one, write
+from server.kit.db import Connection, fetch, fetch_one, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ VIEW = """
 """
 
 
-async def insert_guests(connection: AsyncConnection, network: UUID, guests: Sequence[SealedGuest]) -> None:
+async def insert_guests(connection: Connection, network: UUID, guests: Sequence[SealedGuest]) -> None:
     await write(
         connection,
         "insert into guest (network_id, id, name_sealed, phone_sealed, birthday_sealed, phone_hash, phone_last4,"
@@ -114,7 +112,7 @@ async def insert_guests(connection: AsyncConnection, network: UUID, guests: Sequ
     )
 
 
-async def insert_states(connection: AsyncConnection, network: UUID, states: Sequence[State]) -> None:
+async def insert_states(connection: Connection, network: UUID, states: Sequence[State]) -> None:
     # Lists inside a row travel as JSON: unnest would flatten an array of arrays.
     await write(
         connection,
@@ -142,7 +140,7 @@ async def insert_states(connection: AsyncConnection, network: UUID, states: Sequ
     )
 
 
-async def insert_credentials(connection: AsyncConnection, network: UUID, credentials: Sequence[Credential]) -> None:
+async def insert_credentials(connection: Connection, network: UUID, credentials: Sequence[Credential]) -> None:
     await write(
         connection,
         "insert into credential (network_id, handle, guest_id, kind)"
@@ -154,14 +152,14 @@ async def insert_credentials(connection: AsyncConnection, network: UUID, credent
     )
 
 
-async def existing_guests(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> set[UUID]:
+async def existing_guests(connection: Connection, network: UUID, ids: Sequence[UUID]) -> set[UUID]:
     found = await fetch(
         connection, "select id from guest where network_id = $1 and id = any($2::uuid[])", network, list(ids)
     )
     return {UUID(str(row[0])) for row in found}
 
 
-async def taken_numbers(connection: AsyncConnection, network: UUID, numbers: Sequence[str]) -> set[str]:
+async def taken_numbers(connection: Connection, network: UUID, numbers: Sequence[str]) -> set[str]:
     found = await fetch(
         connection,
         "select member_no from guest where network_id = $1 and member_no = any($2::text[])",
@@ -171,7 +169,7 @@ async def taken_numbers(connection: AsyncConnection, network: UUID, numbers: Seq
     return {str(row[0]) for row in found}
 
 
-async def views(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[GuestView]:
+async def views(connection: Connection, network: UUID, ids: Sequence[UUID]) -> list[GuestView]:
     found = await fetch(
         connection,
         f"select {VIEW} from guest_state s"  # noqa: S608 - constants
@@ -211,7 +209,7 @@ def view_of(row: Sequence[Any]) -> GuestView:
     )
 
 
-async def cards_of(connection: AsyncConnection, network: UUID, guest: UUID) -> list[int]:
+async def cards_of(connection: Connection, network: UUID, guest: UUID) -> list[int]:
     found = await fetch(
         connection,
         "select handle from credential where network_id = $1 and guest_id = $2 and kind in ('card', 'import', 'pass')"
@@ -223,7 +221,7 @@ async def cards_of(connection: AsyncConnection, network: UUID, guest: UUID) -> l
 
 
 async def set_phone(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     guest: UUID,
     sealed: bytes | None,
@@ -241,14 +239,14 @@ async def set_phone(
     )
 
 
-async def set_more(connection: AsyncConnection, network: UUID, guest: UUID, sealed: bytes) -> None:
+async def set_more(connection: Connection, network: UUID, guest: UUID, sealed: bytes) -> None:
     await write(
         connection, "update guest set more_sealed = $3 where network_id = $1 and id = $2", network, guest, sealed
     )
 
 
 async def sealed_birthdays(
-    connection: AsyncConnection, network: UUID, ids: Sequence[UUID]
+    connection: Connection, network: UUID, ids: Sequence[UUID]
 ) -> list[tuple[UUID, bytes, bytes]]:
     """Return guest, wrapped key and sealed birthday of those who have both."""
     found = await fetch(
@@ -262,7 +260,7 @@ async def sealed_birthdays(
     return [(UUID(str(row[0])), bytes(row[1]), bytes(row[2])) for row in found]
 
 
-async def credentials(connection: AsyncConnection, network: UUID, handles: Sequence[bytes]) -> list[Credential]:
+async def credentials(connection: Connection, network: UUID, handles: Sequence[bytes]) -> list[Credential]:
     found = await fetch(
         connection,
         "select handle, guest_id, kind, state, generation, last_root, last_step from credential"
@@ -277,7 +275,7 @@ async def credentials(connection: AsyncConnection, network: UUID, handles: Seque
 
 
 async def active_credentials(
-    connection: AsyncConnection, network: UUID, guest: UUID, kinds: Sequence[str]
+    connection: Connection, network: UUID, guest: UUID, kinds: Sequence[str]
 ) -> list[Credential]:
     found = await fetch(
         connection,
@@ -291,7 +289,7 @@ async def active_credentials(
     return [Credential(bytes(row[0]), UUID(str(row[1])), row[2], row[3], row[4]) for row in found]
 
 
-async def states_of_credentials(connection: AsyncConnection, network: UUID, guest: UUID) -> dict[int, tuple[str, str]]:
+async def states_of_credentials(connection: Connection, network: UUID, guest: UUID) -> dict[int, tuple[str, str]]:
     """Return kind and state of each of a guest's credentials by its handle."""
     found = await fetch(
         connection,
@@ -302,9 +300,7 @@ async def states_of_credentials(connection: AsyncConnection, network: UUID, gues
     return {int.from_bytes(bytes(row[0]), "big"): (row[1], row[2]) for row in found}
 
 
-async def block(
-    connection: AsyncConnection, network: UUID, guest: UUID, handle: int | None, now: datetime
-) -> list[int]:
+async def block(connection: Connection, network: UUID, guest: UUID, handle: int | None, now: datetime) -> list[int]:
     """Block a guest's active credentials, or the one with this handle, and return their handles."""
     found = await fetch(
         connection,
@@ -319,7 +315,7 @@ async def block(
     return [int.from_bytes(bytes(row.handle), "big") for row in found]
 
 
-async def unblock(connection: AsyncConnection, network: UUID, guest: UUID, handle: int | None) -> list[int]:
+async def unblock(connection: Connection, network: UUID, guest: UUID, handle: int | None) -> list[int]:
     """Let a guest's blocked credential be good again, or those blocked together last; return their handles.
 
     When it was blocked stays: what is signed for a generation from before is told by it from what is signed since.
@@ -337,14 +333,14 @@ async def unblock(connection: AsyncConnection, network: UUID, guest: UUID, handl
     return [int.from_bytes(bytes(row.handle), "big") for row in found]
 
 
-async def lock_state(connection: AsyncConnection, network: UUID, guest: UUID) -> None:
+async def lock_state(connection: Connection, network: UUID, guest: UUID) -> None:
     """Let nobody else change or merge a guest until this transaction ends."""
     await fetch(
         connection, "select 1 from guest_state where network_id = $1 and guest_id = $2 for update", network, guest
     )
 
 
-async def guest_of_handle(connection: AsyncConnection, network: UUID, handle: bytes) -> UUID | None:
+async def guest_of_handle(connection: Connection, network: UUID, handle: bytes) -> UUID | None:
     row = await fetch_one(
         connection,
         "select guest_id from credential where network_id = $1 and handle = $2 and state = 'active'",
@@ -354,7 +350,7 @@ async def guest_of_handle(connection: AsyncConnection, network: UUID, handle: by
     return None if row is None else UUID(str(row[0]))
 
 
-async def guest_of_number(connection: AsyncConnection, network: UUID, number: str) -> UUID | None:
+async def guest_of_number(connection: Connection, network: UUID, number: str) -> UUID | None:
     row = await fetch_one(
         connection,
         "select coalesce(s.merged_into, s.guest_id) as id from guest g"
@@ -366,7 +362,7 @@ async def guest_of_number(connection: AsyncConnection, network: UUID, number: st
     return None if row is None else UUID(str(row[0]))
 
 
-async def guests_of_phone(connection: AsyncConnection, network: UUID, phone_hash: bytes) -> list[UUID]:
+async def guests_of_phone(connection: Connection, network: UUID, phone_hash: bytes) -> list[UUID]:
     found = await fetch(
         connection,
         "select id from guest where network_id = $1 and phone_hash = $2 order by created_at, id",

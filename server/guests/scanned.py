@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.code_proof import Doubt
 from loyalty_desk.domain.errors import BadInput
@@ -24,7 +22,7 @@ from server.guests.repository import GuestView
 from server.guests.shown import Shown
 from server.kit.auth import Signer
 from server.kit.crypto import Vault
-from server.kit.db import Database, fetch
+from server.kit.db import Connection, Database, fetch
 from server.kit.together import Together
 from server.networks import service as networks
 
@@ -89,7 +87,7 @@ def whose(network: UUID, vault: Vault, code: GuestCode, found: Scanned, now: dat
     return GuestsFound(guests, found.at)
 
 
-async def _find(connection: AsyncConnection, network: UUID, asked: Sequence[Scan]) -> list[Scanned]:
+async def _find(connection: Connection, network: UUID, asked: Sequence[Scan]) -> list[Scanned]:
     keys = await networks.key_set(connection, network) if any(one.is_signed for one in asked) else None
     rows = await fetch(connection, _FIND, network, [one.device for one in asked], [one.handle for one in asked])
     return [

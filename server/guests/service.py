@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID, uuid4
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import Json, bytes_to_text, text_to_bytes
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import BadInput
@@ -24,6 +22,7 @@ from loyalty_desk.wire.v1.sync import FeedTable
 from server.guests import repository
 from server.guests.repository import Credential, GuestView, SealedGuest, State
 from server.kit.crypto import Vault
+from server.kit.db import Connection
 from server.kit.feed import Change
 from server.programs import service as programs
 
@@ -88,7 +87,7 @@ class Person:
 
 
 async def register(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     vault: Vault,
     guests: Sequence[NewGuest],
@@ -132,7 +131,7 @@ def _first_tier(program: Program | None, guest: NewGuest) -> str:
 
 
 async def changes(
-    connection: AsyncConnection, network: UUID, vault: Vault, guests: Iterable[UUID], handles: Iterable[int] = ()
+    connection: Connection, network: UUID, vault: Vault, guests: Iterable[UUID], handles: Iterable[int] = ()
 ) -> list[Change]:
     """Return the present rows of guests and credentials as changes for the feed.
 
@@ -148,7 +147,7 @@ async def changes(
 
 
 async def feed_rows(
-    connection: AsyncConnection, network: UUID, vault: Vault, table: FeedTable, keys: Sequence[str]
+    connection: Connection, network: UUID, vault: Vault, table: FeedTable, keys: Sequence[str]
 ) -> dict[str, dict[str, Json]]:
     """Return the present rows of `guest` or `credential` by key, names opened; what is deleted is left out."""
     if not keys:
@@ -167,7 +166,7 @@ async def feed_rows(
     return {str(view.state.guest): feed_row(network, vault, view) for view in views if not view.state.deleted}
 
 
-async def find(connection: AsyncConnection, network: UUID, vault: Vault, code: GuestCode) -> UUID | None:
+async def find(connection: Connection, network: UUID, vault: Vault, code: GuestCode) -> UUID | None:
     """Return whom a code names, None where nobody or, for a phone, more than one."""
     if code.handle is not None:
         handle = code.handle.to_bytes(HANDLE_BYTES, "big")
@@ -182,7 +181,7 @@ async def find(connection: AsyncConnection, network: UUID, vault: Vault, code: G
     return None
 
 
-async def person(connection: AsyncConnection, network: UUID, vault: Vault, guest: UUID) -> Person | None:
+async def person(connection: Connection, network: UUID, vault: Vault, guest: UUID) -> Person | None:
     """Return a guest's personal fields, None for an unknown or erased one."""
     found = await repository.views(connection, network, [guest])
     if not found or found[0].wrapped_key is None:
@@ -198,9 +197,7 @@ async def person(connection: AsyncConnection, network: UUID, vault: Vault, guest
     )
 
 
-async def take_over_phone(
-    connection: AsyncConnection, network: UUID, vault: Vault, guest: UUID, survivor: UUID
-) -> None:
+async def take_over_phone(connection: Connection, network: UUID, vault: Vault, guest: UUID, survivor: UUID) -> None:
     """Move a merged guest's phone to the survivor, who keeps an own one; either way it is found no more at `guest`."""
     by_id = {view.state.guest: view for view in await repository.views(connection, network, [guest, survivor])}
     old, new = by_id[guest], by_id[survivor]
@@ -212,12 +209,12 @@ async def take_over_phone(
         await repository.set_phone(connection, network, guest, None, None, None)
 
 
-async def cards(connection: AsyncConnection, network: UUID, guest: UUID) -> list[int]:
+async def cards(connection: Connection, network: UUID, guest: UUID) -> list[int]:
     """Return the handles of a guest's active cards, oldest first."""
     return await repository.cards_of(connection, network, guest)
 
 
-async def birthdays(connection: AsyncConnection, network: UUID, vault: Vault, ids: Sequence[UUID]) -> dict[UUID, date]:
+async def birthdays(connection: Connection, network: UUID, vault: Vault, ids: Sequence[UUID]) -> dict[UUID, date]:
     """Return the birthdays of those of the guests who have told it and are not erased."""
     found: dict[UUID, date] = {}
     for guest, wrapped, sealed in await repository.sealed_birthdays(connection, network, ids):
@@ -225,7 +222,7 @@ async def birthdays(connection: AsyncConnection, network: UUID, vault: Vault, id
     return found
 
 
-async def existing(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> set[UUID]:
+async def existing(connection: Connection, network: UUID, ids: Sequence[UUID]) -> set[UUID]:
     """Return which of these guests are registered."""
     return await repository.existing_guests(connection, network, ids)
 
@@ -283,7 +280,7 @@ def feed_row(network: UUID, vault: Vault, view: GuestView) -> dict[str, Json]:
 
 
 async def _member_numbers(
-    connection: AsyncConnection, network: UUID, guests: Sequence[NewGuest], random_below: Callable[[int], int]
+    connection: Connection, network: UUID, guests: Sequence[NewGuest], random_below: Callable[[int], int]
 ) -> list[str]:
     """Return a number for each guest. A race for one of 900 million ends at the unique key, and the caller repeats."""
     numbers = [guest.member_no or None for guest in guests]

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import fetch, fetch_one, write
+from server.kit.db import Connection, fetch, fetch_one, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class ShortCode:
     phone_last4: str
 
 
-async def credentials(connection: AsyncConnection, network: UUID, handles: Collection[bytes]) -> dict[bytes, Shown]:
+async def credentials(connection: Connection, network: UUID, handles: Collection[bytes]) -> dict[bytes, Shown]:
     """Return those credentials that there are, by their handles."""
     if not handles:
         return {}
@@ -52,7 +50,7 @@ async def credentials(connection: AsyncConnection, network: UUID, handles: Colle
     return {row.handle: Shown(*row[1:]) for row in found}
 
 
-async def put_counter(connection: AsyncConnection, network: UUID, handle: bytes, counter: int) -> bool:
+async def put_counter(connection: Connection, network: UUID, handle: bytes, counter: int) -> bool:
     """Remember the counter that a wallet's digits belonged to; False where it is not above the last any more."""
     done = await write(
         connection,
@@ -65,7 +63,7 @@ async def put_counter(connection: AsyncConnection, network: UUID, handle: bytes,
     return done == 1
 
 
-async def put_step(connection: AsyncConnection, network: UUID, handle: bytes, root: bytes, step: int) -> bool:
+async def put_step(connection: Connection, network: UUID, handle: bytes, root: bytes, step: int) -> bool:
     """Remember which step of which chain has paid; False where it is not above the last of that chain any more."""
     done = await write(
         connection,
@@ -79,7 +77,7 @@ async def put_step(connection: AsyncConnection, network: UUID, handle: bytes, ro
     return done == 1
 
 
-async def short_code(connection: AsyncConnection, network: UUID, code_hash: bytes) -> ShortCode | None:
+async def short_code(connection: Connection, network: UUID, code_hash: bytes) -> ShortCode | None:
     """Return a short code whose guest is not erased."""
     row = await fetch_one(
         connection,
@@ -95,7 +93,7 @@ async def short_code(connection: AsyncConnection, network: UUID, code_hash: byte
 
 
 async def put_short_code(
-    connection: AsyncConnection, network: UUID, code_hash: bytes, guest: UUID, expires_at: datetime, now: datetime
+    connection: Connection, network: UUID, code_hash: bytes, guest: UUID, expires_at: datetime, now: datetime
 ) -> bool:
     """Give a guest a code; False where somebody has it at the moment."""
     done = await write(
@@ -112,7 +110,7 @@ async def put_short_code(
     return done == 1
 
 
-async def end_short_codes(connection: AsyncConnection, network: UUID, guest: UUID, now: datetime) -> None:
+async def end_short_codes(connection: Connection, network: UUID, guest: UUID, now: datetime) -> None:
     """End what codes a guest still has: there is one at a time."""
     await write(
         connection,
@@ -123,7 +121,7 @@ async def end_short_codes(connection: AsyncConnection, network: UUID, guest: UUI
     )
 
 
-async def claim_short_code(connection: AsyncConnection, network: UUID, code_hash: bytes, device: UUID) -> bool:
+async def claim_short_code(connection: Connection, network: UUID, code_hash: bytes, device: UUID) -> bool:
     """Bind a code to the till that shows it first; False where another one was first."""
     done = await write(
         connection,
@@ -136,9 +134,7 @@ async def claim_short_code(connection: AsyncConnection, network: UUID, code_hash
     return done == 1
 
 
-async def use_short_code(
-    connection: AsyncConnection, network: UUID, code_hash: bytes, device: UUID, now: datetime
-) -> bool:
+async def use_short_code(connection: Connection, network: UUID, code_hash: bytes, device: UUID, now: datetime) -> bool:
     """Let a code pay, once; False where it has, or is another till's."""
     done = await write(
         connection,
@@ -152,7 +148,7 @@ async def use_short_code(
     return done == 1
 
 
-async def survivor(connection: AsyncConnection, network: UUID, guest: UUID) -> UUID | None:
+async def survivor(connection: Connection, network: UUID, guest: UUID) -> UUID | None:
     """Return who a guest is today, None for somebody unknown or erased."""
     row = await fetch_one(
         connection,
@@ -165,7 +161,7 @@ async def survivor(connection: AsyncConnection, network: UUID, guest: UUID) -> U
     return None if row is None else row.id
 
 
-async def guests_of_last4(connection: AsyncConnection, network: UUID, last4: str, limit: int) -> list[UUID]:
+async def guests_of_last4(connection: Connection, network: UUID, last4: str, limit: int) -> list[UUID]:
     """Return guests whose phone ends so, the longest known first."""
     rows = await fetch(
         connection,

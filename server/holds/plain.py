@@ -12,12 +12,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.wire.v1.holds import HoldAnswer, HoldDecision, HoldRefusal, HoldRequest, HoldState
 from server.holds import repository
 from server.holds.repository import Hold
+from server.kit.db import Connection
 from server.ledger.own import OwnPosting
 
 
@@ -35,7 +34,7 @@ class Plain:
     now: datetime
 
 
-async def hold_all(connection: AsyncConnection, network: UUID, group: Sequence[Plain]) -> list[HoldAnswer | None]:
+async def hold_all(connection: Connection, network: UUID, group: Sequence[Plain]) -> list[HoldAnswer | None]:
     """Hold points in the caller's transaction and say so, or why not; None: not decided, ask again alone."""
     now = max(one.now for one in group)
     posting = await OwnPosting.lock_free(connection, network, {one.guest for one in group}, now)
@@ -72,7 +71,7 @@ async def hold_all(connection: AsyncConnection, network: UUID, group: Sequence[P
 
 
 async def spent_today(
-    connection: AsyncConnection, network: UUID, accounts: Sequence[int], zone: str, now: datetime
+    connection: Connection, network: UUID, accounts: Sequence[int], zone: str, now: datetime
 ) -> dict[int, int]:
     """Return how many points of locked accounts this day of `zone` has spent or holds, asked of the server."""
     today = now.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -9,10 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from server.kit.auth import Signer
-from server.kit.db import fetch, fetch_one, fetch_value, write
+from server.kit.db import Connection, fetch, fetch_one, fetch_value, write
 from server.kit.lifetimes import SLACK
 
 _COLUMNS = "id, account_id, asked, amount, device_id, state, made_at, expires_at, code, root, step"
@@ -48,7 +46,7 @@ class Known:
     step: int | None
 
 
-async def find(connection: AsyncConnection, network: UUID, hold: UUID) -> Hold | None:
+async def find(connection: Connection, network: UUID, hold: UUID) -> Hold | None:
     """Return a hold."""
     row = await fetch_one(
         connection,
@@ -82,7 +80,7 @@ class Before:
     hold: Hold | None
 
 
-async def before(connection: AsyncConnection, network: UUID, asked: Sequence[Asked]) -> list[Before]:
+async def before(connection: Connection, network: UUID, asked: Sequence[Asked]) -> list[Before]:
     """Return what there is before each hold, in their order; who asks is read with what is asked for."""
     rows = await fetch(
         connection, _BEFORE, network, [one.device for one in asked], [one.guest for one in asked],
@@ -122,7 +120,7 @@ _BEFORE = f"""
 """  # noqa: S608 - constants
 
 
-async def insert(connection: AsyncConnection, network: UUID, hold: Hold) -> bool:
+async def insert(connection: Connection, network: UUID, hold: Hold) -> bool:
     """Store a hold; False where its id is taken."""
     done = await write(
         connection,
@@ -143,13 +141,13 @@ async def insert(connection: AsyncConnection, network: UUID, hold: Hold) -> bool
     return done == 1
 
 
-async def taken(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> set[UUID]:
+async def taken(connection: Connection, network: UUID, ids: Sequence[UUID]) -> set[UUID]:
     """Return which of these ids are those of holds."""
     found = await fetch(connection, "select id from hold where network_id = $1 and id = any($2::uuid[])", network, ids)
     return {row.id for row in found}
 
 
-async def insert_all(connection: AsyncConnection, network: UUID, holds: Sequence[Hold]) -> set[UUID]:
+async def insert_all(connection: Connection, network: UUID, holds: Sequence[Hold]) -> set[UUID]:
     """Store holds of cards and return the ids of those that are stored: the others' ids are taken."""
     found = await fetch(
         connection,
@@ -169,7 +167,7 @@ async def insert_all(connection: AsyncConnection, network: UUID, holds: Sequence
     return {row.id for row in found}
 
 
-async def pending(connection: AsyncConnection, network: UUID, account: int, now: datetime) -> int:
+async def pending(connection: Connection, network: UUID, account: int, now: datetime) -> int:
     """Return how many points of an account are held at `now`; what has run out by the server's clock holds nothing.
 
     Nor does what it gave while it was ahead: that would keep a guest's points for as long as it was.
@@ -186,7 +184,7 @@ async def pending(connection: AsyncConnection, network: UUID, account: int, now:
     return int(found)
 
 
-async def pending_all(connection: AsyncConnection, network: UUID, accounts: list[int], now: datetime) -> dict[int, int]:
+async def pending_all(connection: Connection, network: UUID, accounts: list[int], now: datetime) -> dict[int, int]:
     """As `pending`, of each of the accounts."""
     found = await fetch(
         connection,
@@ -201,7 +199,7 @@ async def pending_all(connection: AsyncConnection, network: UUID, accounts: list
 
 
 async def spent_since(
-    connection: AsyncConnection, network: UUID, accounts: Collection[int], since: datetime, now: datetime
+    connection: Connection, network: UUID, accounts: Collection[int], since: datetime, now: datetime
 ) -> dict[int, int]:
     """Return the points of accounts that were asked of the server since then and are spent, or still held for it.
 
@@ -223,7 +221,7 @@ async def spent_since(
     return {row[0]: row[1] for row in found}
 
 
-async def highest_step(connection: AsyncConnection, network: UUID, root: bytes) -> int:
+async def highest_step(connection: Connection, network: UUID, root: bytes) -> int:
     """Return the highest step of a chain that a hold was given for, -1 for none; a void gives the points back alone."""
     found = await fetch_value(
         connection, "select coalesce(max(step), -1) from hold where network_id = $1 and root = $2", network, root
@@ -231,7 +229,7 @@ async def highest_step(connection: AsyncConnection, network: UUID, root: bytes) 
     return int(found)
 
 
-async def void(connection: AsyncConnection, network: UUID, hold: UUID, device: UUID, now: datetime) -> bool:
+async def void(connection: Connection, network: UUID, hold: UUID, device: UUID, now: datetime) -> bool:
     """End a pending hold of a till unpaid; False where it is not pending any more."""
     done = await write(
         connection,
@@ -246,7 +244,7 @@ async def void(connection: AsyncConnection, network: UUID, hold: UUID, device: U
 
 
 async def post(
-    connection: AsyncConnection, network: UUID, holds: Mapping[UUID, tuple[UUID, UUID]], now: datetime
+    connection: Connection, network: UUID, holds: Mapping[UUID, tuple[UUID, UUID]], now: datetime
 ) -> set[UUID]:
     """End holds by the transactions that spend them, of the tills that they are of; return those still in time.
 
@@ -268,7 +266,7 @@ async def post(
     return {row.id for row in found if row.state == "posted"}
 
 
-async def known(connection: AsyncConnection, network: UUID, holds: list[UUID]) -> dict[UUID, Known]:
+async def known(connection: Connection, network: UUID, holds: list[UUID]) -> dict[UUID, Known]:
     """Return those holds that exist."""
     found = await fetch(
         connection,
@@ -281,7 +279,7 @@ async def known(connection: AsyncConnection, network: UUID, holds: list[UUID]) -
     return {row.id: Known(*row[1:]) for row in found}
 
 
-async def expire(connection: AsyncConnection, network: UUID, now: datetime) -> int:
+async def expire(connection: Connection, network: UUID, now: datetime) -> int:
     """Note of holds that ran out that they did; they have held nothing since. Returns how many."""
     return await write(
         connection,

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.code_proof import Doubt, Permit
 from loyalty_desk.domain.errors import BadInput, Refused
@@ -26,7 +24,7 @@ from server.holds import repository
 from server.holds.plain import Plain, answer, hold_all, pending_hold, spent_today
 from server.holds.repository import Asked, Before, Hold
 from server.kit.crypto import Vault
-from server.kit.db import Database
+from server.kit.db import Connection, Database
 from server.kit.together import Together
 from server.ledger.own import OwnPosting
 
@@ -120,22 +118,20 @@ class Holds:
             available = await _available(connection, network, found.asked, now)
             return answer(HoldDecision.EXISTS, found, available, now)
 
-    async def _as_it_is(
-        self, connection: AsyncConnection, asked: HoldRequest, found: Hold, now: datetime
-    ) -> HoldAnswer:
+    async def _as_it_is(self, connection: Connection, asked: HoldRequest, found: Hold, now: datetime) -> HoldAnswer:
         if (found.asked, found.amount, found.device) != (asked.guest, asked.amount, asked.device):
             return _refused(asked, HoldRefusal.OTHER_REQUEST)
         available = await _available(connection, asked.network, found.asked, now)
         return answer(HoldDecision.EXISTS, found, available, now)
 
-    async def _proved(self, connection: AsyncConnection, asked: HoldRequest, kind: CodeKind, now: datetime) -> Proved:
+    async def _proved(self, connection: Connection, asked: HoldRequest, kind: CodeKind, now: datetime) -> Proved:
         if asked.evidence is None:
             return _unproved(asked, kind)
         return await prove_evidence(connection, asked.network, self._vault, kind, asked.evidence, now, asked.device)
 
     async def _decide(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         asked: HoldRequest,
         posting: OwnPosting,
         guest: UUID,
@@ -167,7 +163,7 @@ class Holds:
 
 
 async def post_holds(
-    connection: AsyncConnection, network: UUID, holds: Mapping[UUID, tuple[UUID, UUID]], now: datetime
+    connection: Connection, network: UUID, holds: Mapping[UUID, tuple[UUID, UUID]], now: datetime
 ) -> dict[UUID, Settled]:
     """End the holds that sales name, in the transaction that posts the sales; `holds` gives each one's sale and till.
 
@@ -187,21 +183,19 @@ async def post_holds(
     return made
 
 
-async def held_all(
-    connection: AsyncConnection, network: UUID, accounts: Iterable[int], now: datetime
-) -> dict[int, int]:
+async def held_all(connection: Connection, network: UUID, accounts: Iterable[int], now: datetime) -> dict[int, int]:
     """Return of each account how many points wait for checks that are being paid."""
     return await repository.pending_all(connection, network, list(accounts), now)
 
 
-async def is_unspent(connection: AsyncConnection, network: UUID, proved: Proved) -> bool:
+async def is_unspent(connection: Connection, network: UUID, proved: Proved) -> bool:
     """Return whether no hold was given for what an LD4 shows, or for a later step of it."""
     if proved.root is None or proved.step is None:
         return True
     return proved.step > await repository.highest_step(connection, network, proved.root)
 
 
-async def expire(connection: AsyncConnection, network: UUID, now: datetime) -> int:
+async def expire(connection: Connection, network: UUID, now: datetime) -> int:
     """Note of holds that have run out that they did; returns how many."""
     return await repository.expire(connection, network, now)
 
@@ -230,7 +224,7 @@ def _refusal(asked: HoldRequest, proved: Proved, guest: UUID, profile: ProfileRo
     return None
 
 
-async def _use(connection: AsyncConnection, network: UUID, device: UUID, proved: Proved, now: datetime) -> bool:
+async def _use(connection: Connection, network: UUID, device: UUID, proved: Proved, now: datetime) -> bool:
     """Remember that what was shown has paid; False where it has paid before."""
     if proved.counter is not None and not await shown.put_counter(connection, network, proved.handle, proved.counter):
         return False
@@ -241,7 +235,7 @@ async def _use(connection: AsyncConnection, network: UUID, device: UUID, proved:
     return True
 
 
-async def _available(connection: AsyncConnection, network: UUID, guest: UUID, now: datetime) -> int:
+async def _available(connection: Connection, network: UUID, guest: UUID, now: datetime) -> int:
     found = await shown.survivor(connection, network, guest)
     if found is None:
         return 0

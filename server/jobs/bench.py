@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.program import Program
 from server.guests import service as guests
 from server.guests.admission import admit
 from server.kit.crypto import Vault
-from server.kit.db import Database, fetch, fetch_one, fetch_value, write
+from server.kit.db import Connection, Database, fetch, fetch_one, fetch_value, write
 from server.kit.feed import Change
 from server.ledger.shelf import ProgramShelf
 from server.ledger.store import Tools
@@ -30,7 +28,7 @@ class Bench:
     shelf: ProgramShelf
     page: int = PAGE
 
-    async def render(self, connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[Change]:
+    async def render(self, connection: Connection, network: UUID, ids: Sequence[UUID]) -> list[Change]:
         """Return guests as tills will get them."""
         return await guests.changes(connection, network, self.vault, ids)
 
@@ -39,19 +37,19 @@ class Bench:
         """Return what a posting needs."""
 
         async def rows(
-            connection: AsyncConnection, network: UUID, ids: Sequence[UUID], handles: Sequence[int]
+            connection: Connection, network: UUID, ids: Sequence[UUID], handles: Sequence[int]
         ) -> list[Change]:
             return await guests.changes(connection, network, self.vault, ids, handles)
 
         return Tools(self.vault, rows, self.shelf.find, admit)
 
-    async def program(self, connection: AsyncConnection, network: UUID) -> Program | None:
+    async def program(self, connection: Connection, network: UUID) -> Program | None:
         """Return the program in force."""
         return await self.shelf.find(connection, network, None)
 
 
 # One page: given what to go on behind, returns the last guest (None: no more) and how much was done.
-Page = Callable[[AsyncConnection, UUID | None], Awaitable[tuple[UUID | None, int]]]
+Page = Callable[[Connection, UUID | None], Awaitable[tuple[UUID | None, int]]]
 
 
 async def go_through(bench: Bench, network: UUID, job: str, period: str, now: datetime, page: Page) -> int:
@@ -113,7 +111,7 @@ async def last_run(bench: Bench, network: UUID, now: datetime) -> datetime | Non
     return found
 
 
-async def guests_behind(connection: AsyncConnection, network: UUID, after: UUID | None, limit: int) -> list[UUID]:
+async def guests_behind(connection: Connection, network: UUID, after: UUID | None, limit: int) -> list[UUID]:
     """Return the next living guests in the order of their ids."""
     rows = await fetch(
         connection,

@@ -6,20 +6,19 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.bonuses import BirthdayBonus, birthday_bonus
 from loyalty_desk.domain.days import day_of, end_of
 from loyalty_desk.domain.expiry import ExpiryPolicy
 from loyalty_desk.domain.program import Program
 from server.guests import service as guests
 from server.jobs.bench import Bench, guests_behind
+from server.kit.db import Connection
 from server.ledger.own import OwnPosting
 from server.ledger.posting import PROMO_COST
 
 
 async def birthdays_page(
-    bench: Bench, connection: AsyncConnection, network: UUID, now: datetime, after: UUID | None
+    bench: Bench, connection: Connection, network: UUID, now: datetime, after: UUID | None
 ) -> tuple[UUID | None, int]:
     """Credit the bonus to those of a page of guests whose birthday comes; see `go_through`."""
     program = await bench.program(connection, network)

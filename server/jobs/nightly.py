@@ -10,12 +10,11 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.days import day_of
 from server.jobs.bench import Bench, go_through, guests_behind, last_run
 from server.jobs.birthdays import birthdays_page
 from server.jobs.clock_watch import PATIENCE, ClockWatch
+from server.kit.db import Connection
 from server.kit.errors import is_conflict, is_outage, sqlstate
 from server.ledger import words
 from server.ledger.attention import put_forward
@@ -52,17 +51,17 @@ async def run_jobs(bench: Bench, network: UUID, now: datetime) -> Worked:
     made = Worked()
     made.expired = await _until_none(bench, network, lambda c: expire_due(c, network, bench.render, now, bench.page))
 
-    async def birthdays(connection: AsyncConnection, after: UUID | None) -> tuple[UUID | None, int]:
+    async def birthdays(connection: Connection, after: UUID | None) -> tuple[UUID | None, int]:
         return await birthdays_page(bench, connection, network, now, after)
 
-    async def write_offs(connection: AsyncConnection, after: UUID | None) -> tuple[UUID | None, int]:
+    async def write_offs(connection: Connection, after: UUID | None) -> tuple[UUID | None, int]:
         program = await bench.program(connection, network)
         clamp = program is not None and program.settings.clamp_to_zero
         return await write_off_due(
             connection, network, bench.render, now, clamp_to_zero=clamp, after=after, limit=bench.page
         )
 
-    async def tiers(connection: AsyncConnection, after: UUID | None) -> tuple[UUID | None, int]:
+    async def tiers(connection: Connection, after: UUID | None) -> tuple[UUID | None, int]:
         program = await bench.program(connection, network)
         page = await guests_behind(connection, network, after, bench.page)
         if program is None or not page:
@@ -118,7 +117,7 @@ async def _patiently[T](work: Callable[[], Awaitable[T]]) -> T:
     return await work()
 
 
-async def _until_none(bench: Bench, network: UUID, page: Callable[[AsyncConnection], Awaitable[int]]) -> int:
+async def _until_none(bench: Bench, network: UUID, page: Callable[[Connection], Awaitable[int]]) -> int:
     done = 0
     while True:
         async with bench.db.begin(network) as connection:

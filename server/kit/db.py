@@ -23,6 +23,9 @@ _USED_AT = "used_at"
 _SET_NETWORK = "select set_config('app.network_id', $1, true)"
 
 
+type Connection = AsyncConnection
+
+
 class Row(Record):  # type: ignore[misc]  # the driver is untyped
     """A row of the driver, whose columns are read by name as well."""
 

@@ -17,12 +17,10 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from loyalty_desk.wire.v1.sync import FeedTable
-from server.kit.db import fetch, fetch_one, fetch_value, write
+from server.kit.db import Connection, fetch, fetch_one, fetch_value, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +79,12 @@ select n from counter
 """  # noqa: S608 - the one thing put in is a constant
 
 
-async def begin(connection: AsyncConnection, network: UUID) -> None:
+async def begin(connection: Connection, network: UUID) -> None:
     """Give a new network its counter."""
     await write(connection, "insert into feed_counter (network_id) values ($1)", network)
 
 
-async def record(connection: AsyncConnection, network: UUID, changes: Sequence[Change]) -> int:
+async def record(connection: Connection, network: UUID, changes: Sequence[Change]) -> int:
     """Give numbers to changed rows, in the order given; return the feed's length. The last statement before COMMIT.
 
     A row whose state is what it was gets no number. Of two changes of one row the later counts.
@@ -100,13 +98,13 @@ async def record(connection: AsyncConnection, network: UUID, changes: Sequence[C
     return int(await fetch_value(connection, _RECORD, network, tables, keys, digests))
 
 
-async def count(connection: AsyncConnection, network: UUID) -> Count:
+async def count(connection: Connection, network: UUID) -> Count:
     """Return the feed's length, live rows and digest."""
     row = await fetch_one(connection, "select n, rows, digest from feed_counter where network_id = $1", network)
     return Count(row.n, row.rows, int(row.digest))
 
 
-async def marks(connection: AsyncConnection, network: UUID, after: int, limit: int) -> list[Mark]:
+async def marks(connection: Connection, network: UUID, after: int, limit: int) -> list[Mark]:
     """Return the rows that changed last behind `after`, oldest change first, at most `limit`."""
     found = await fetch(
         connection,
@@ -119,7 +117,7 @@ async def marks(connection: AsyncConnection, network: UUID, after: int, limit: i
     return [Mark(row.feed_seq, row.tbl, row.key, row.live) for row in found]
 
 
-async def has_gone(connection: AsyncConnection, network: UUID, table: FeedTable, after: int) -> bool:
+async def has_gone(connection: Connection, network: UUID, table: FeedTable, after: int) -> bool:
     """Return whether a row of a table was taken away behind `after`, and not put back since."""
     found = await fetch_value(
         connection,
@@ -131,9 +129,7 @@ async def has_gone(connection: AsyncConnection, network: UUID, table: FeedTable,
     return bool(found)
 
 
-async def digests(
-    connection: AsyncConnection, network: UUID, first: int, last: int
-) -> dict[tuple[str, str], int | None]:
+async def digests(connection: Connection, network: UUID, first: int, last: int) -> dict[tuple[str, str], int | None]:
     """Return the digests of the rows that changed last from `first` to `last`, by table and key; None: deleted."""
     found = await fetch(
         connection,
@@ -145,7 +141,7 @@ async def digests(
     return {(row.tbl, row.key): None if row.digest is None else int(row.digest) for row in found}
 
 
-async def recomputed(connection: AsyncConnection, network: UUID) -> Count:
+async def recomputed(connection: Connection, network: UUID) -> Count:
     """Return what the counter should hold, from the rows' own digests; `n` is the highest number given."""
     row = await fetch_one(
         connection,
@@ -156,7 +152,7 @@ async def recomputed(connection: AsyncConnection, network: UUID) -> Count:
     return Count(row.n, row.rows, int(row.digest) % DIGEST_MODULUS)
 
 
-async def time_of(connection: AsyncConnection, network: UUID, seqs: Sequence[int]) -> dict[int, datetime]:
+async def time_of(connection: Connection, network: UUID, seqs: Sequence[int]) -> dict[int, datetime]:
     """Return when the server reached each of these feed numbers; those it has not reached are left out."""
     found = await fetch(
         connection,

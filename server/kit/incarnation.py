@@ -16,9 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import Database, fetch, fetch_one, fetch_value
+from server.kit.db import Connection, Database, fetch, fetch_one, fetch_value
 from server.kit.errors import is_outage
 
 _LOG = logging.getLogger(__name__)
@@ -72,7 +70,7 @@ def witness_folder(configured: Path | None, data: Path) -> Path:
     return configured or data.absolute().parent / f"{data.name}-witness"
 
 
-async def current(connection: AsyncConnection) -> Incarnation | None:
+async def current(connection: Connection) -> Incarnation | None:
     """Return the present life, None in a database that has none yet."""
     row = await fetch_one(
         connection,
@@ -85,7 +83,7 @@ async def current(connection: AsyncConnection) -> Incarnation | None:
     return Incarnation(row.incarnation, previous, row.reason, row.system_identifier, row.timeline)
 
 
-async def rotate(connection: AsyncConnection, reason: str, *, unless_past: UUID | None = None) -> Incarnation:
+async def rotate(connection: Connection, reason: str, *, unless_past: UUID | None = None) -> Incarnation:
     """Begin a new life and return it. With `unless_past`, nothing happens when that one is over already.
 
     Waits for whoever is just doing the same, so that two discoveries of one restore make one new life.
@@ -134,7 +132,7 @@ async def keep_witness(database: Database, witness: Witness, interval: float = I
         await asyncio.sleep(interval)
 
 
-async def _why_not(connection: AsyncConnection, present: Incarnation, witness: Witness) -> str:
+async def _why_not(connection: Connection, present: Incarnation, witness: Witness) -> str:
     system_identifier, timeline = await _system(connection)
     if system_identifier != present.system_identifier:
         return "another system identifier"
@@ -153,13 +151,13 @@ async def _why_not(connection: AsyncConnection, present: Incarnation, witness: W
     return ""
 
 
-async def _system(connection: AsyncConnection) -> tuple[int, int]:
+async def _system(connection: Connection) -> tuple[int, int]:
     row = await fetch_one(
         connection, "select s.system_identifier, c.timeline_id from pg_control_system() s, pg_control_checkpoint() c"
     )
     return int(row.system_identifier), int(row.timeline_id)
 
 
-async def _feeds(connection: AsyncConnection) -> dict[UUID, int]:
+async def _feeds(connection: Connection) -> dict[UUID, int]:
     found = await fetch(connection, "select network_id, n from feed_counts()")
     return {UUID(str(row.network_id)): int(row.n) for row in found}

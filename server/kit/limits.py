@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.wire.v1.errors import ErrorCode
-from server.kit.db import Database, fetch_one, write
+from server.kit.db import Connection, Database, fetch_one, write
 from server.kit.errors import ApiError
 
 _DAY_S = 86_400
@@ -30,7 +28,7 @@ LOOKUP = Limit("lookup", 60, timedelta(minutes=1), 2_000)
 SHORT_CODE = Limit("short code", 5, timedelta(minutes=10))
 
 
-async def take(connection: AsyncConnection, network: UUID, limit: Limit, subject: str, now: datetime) -> int | None:
+async def take(connection: Connection, network: UUID, limit: Limit, subject: str, now: datetime) -> int | None:
     """Count one try of `subject` (an account, a device) and return None, or the seconds until the next is allowed.
 
     A try that is refused is not counted: whoever waits gets in. The caller commits, whatever becomes of the try.
@@ -79,7 +77,7 @@ async def require(db: Database, network: UUID, limit: Limit, subject: str, now: 
         raise ApiError(429, ErrorCode.TOO_MANY, f"Tried too often. Wait {wait} seconds.", retry_after_s=wait)
 
 
-async def forgive(connection: AsyncConnection, network: UUID, limit: Limit, subject: str) -> None:
+async def forgive(connection: Connection, network: UUID, limit: Limit, subject: str) -> None:
     """Forget the tries of a subject: the last one was right."""
     await write(
         connection,

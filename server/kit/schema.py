@@ -8,10 +8,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import Refused
-from server.kit.db import fetch_one, fetch_value
+from server.kit.db import Connection, fetch_one, fetch_value
 
 _SCRIPTS = Path(__file__).parent.parent / "migrations"
 
@@ -32,7 +31,7 @@ def head() -> str:
     return found
 
 
-async def current(connection: AsyncConnection) -> str | None:
+async def current(connection: Connection) -> str | None:
     """Return the database's revision, None for an empty database."""
     if await fetch_value(connection, "select to_regclass('alembic_version')::text") is None:
         return None
@@ -40,7 +39,7 @@ async def current(connection: AsyncConnection) -> str | None:
     return None if found is None else str(found)
 
 
-async def require_head(connection: AsyncConnection) -> None:
+async def require_head(connection: Connection) -> None:
     """Raise `Refused` `schema_old` or `schema_newer` where the schema is not the one this program was written for.
 
     Also `role_too_strong`, where the role could look past row-level security.

@@ -11,9 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import Database
+from server.kit.db import Connection, Database
 from server.kit.errors import is_conflict, is_outage
 
 MOST_AT_ONCE = 64
@@ -29,7 +27,7 @@ class Together[Asked, Told]:
     def __init__(
         self,
         db: Database,
-        answer: Callable[[AsyncConnection, UUID, Sequence[Asked]], Awaitable[Sequence[Told]]],
+        answer: Callable[[Connection, UUID, Sequence[Asked]], Awaitable[Sequence[Told]]],
         most: int = MOST_AT_ONCE,
     ) -> None:
         self._db = db

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import fetch_value
+from server.kit.db import Connection, fetch_value
 
 
-async def take_turn(connection: AsyncConnection, name: str, *, alone: bool = True) -> None:
+async def take_turn(connection: Connection, name: str, *, alone: bool = True) -> None:
     """Wait for the turn of a name: those who take it alone wait for all others, those who share it for these alone."""
     await fetch_value(connection, f"select {turn_sql('$1', alone=alone)}", name)
 

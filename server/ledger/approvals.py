@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.errors import Refused
-from server.kit.db import fetch, fetch_one, write
+from server.kit.db import Connection, fetch, fetch_one, write
 from server.ledger.attention import checked_note
 from server.ledger.own import OwnPosting, Render
 
@@ -31,7 +29,7 @@ class HeldLot:
     granted_at: datetime
 
 
-async def held_lots(connection: AsyncConnection, network: UUID, limit: int = 1_000) -> list[HeldLot]:
+async def held_lots(connection: Connection, network: UUID, limit: int = 1_000) -> list[HeldLot]:
     """Return what waits, oldest first."""
     rows = await fetch(
         connection,
@@ -46,7 +44,7 @@ async def held_lots(connection: AsyncConnection, network: UUID, limit: int = 1_0
 
 
 async def decide(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     lot: UUID,
     *,

@@ -7,10 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.errors import BadInput, Refused
-from server.kit.db import fetch, fetch_one, write
+from server.kit.db import Connection, fetch, fetch_one, write
 
 OPEN = ("open", "waiting_dependency")
 MAX_NOTE = 500
@@ -54,7 +52,7 @@ class Noted:
 
 
 async def quarantined(
-    connection: AsyncConnection, network: UUID, *, everything: bool = False, limit: int = 1_000
+    connection: Connection, network: UUID, *, everything: bool = False, limit: int = 1_000
 ) -> list[SetAside]:
     """Return what is set aside, oldest first; with `everything` also what was settled."""
     rows = await fetch(
@@ -69,7 +67,7 @@ async def quarantined(
     return [SetAside(*row) for row in rows]
 
 
-async def quarantined_one(connection: AsyncConnection, network: UUID, number: int) -> SetAside:
+async def quarantined_one(connection: Connection, network: UUID, number: int) -> SetAside:
     """Return one with its bytes; raises `Refused` `quarantine_unknown`."""
     row = await fetch_one(
         connection,
@@ -82,7 +80,7 @@ async def quarantined_one(connection: AsyncConnection, network: UUID, number: in
     return replace(SetAside(*row[:-1]), raw=bytes(row[-1]))
 
 
-async def waive(connection: AsyncConnection, network: UUID, number: int, by: UUID, note: str, now: datetime) -> None:
+async def waive(connection: Connection, network: UUID, number: int, by: UUID, note: str, now: datetime) -> None:
     """Say, as a named person with a reason, that a record will not be posted; it stays where it is.
 
     Raises `Refused` `quarantine_unknown`, `quarantine_settled`, `BadInput` `note_missing`.
@@ -103,7 +101,7 @@ async def waive(connection: AsyncConnection, network: UUID, number: int, by: UUI
         raise Refused("quarantine_settled", number=number, state=present.state)
 
 
-async def put_forward(connection: AsyncConnection, network: UUID, now: datetime) -> int:
+async def put_forward(connection: Connection, network: UUID, now: datetime) -> int:
     """Put before a person what has waited for more than 30 days, and return how many records these are.
 
     They are posted by themselves all the same if what they wait for arrives before the person has decided.
@@ -118,7 +116,7 @@ async def put_forward(connection: AsyncConnection, network: UUID, now: datetime)
 
 
 async def exceptions(
-    connection: AsyncConnection, network: UUID, *, everything: bool = False, kind: str = "", limit: int = 1_000
+    connection: Connection, network: UUID, *, everything: bool = False, kind: str = "", limit: int = 1_000
 ) -> list[Noted]:
     """Return exceptions, oldest first."""
     rows = await fetch(
@@ -136,7 +134,7 @@ async def exceptions(
     return [Noted(*row) for row in rows]
 
 
-async def resolve(connection: AsyncConnection, network: UUID, number: int, by: UUID, note: str, now: datetime) -> None:
+async def resolve(connection: Connection, network: UUID, number: int, by: UUID, note: str, now: datetime) -> None:
     """Note that somebody has looked at an exception and what came of it.
 
     Raises `Refused` `exception_unknown`, `exception_resolved`, `BadInput` `note_missing`.

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.uses import PROGRAM, CounterKey
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 from server.kit.feed import Change
 from server.kit.turns import take_turn
 
@@ -37,7 +35,7 @@ class Used:
             self.moved[key] += count
 
 
-async def used_by(connection: AsyncConnection, network: UUID, guests: Iterable[UUID]) -> Used:
+async def used_by(connection: Connection, network: UUID, guests: Iterable[UUID]) -> Used:
     """Return what guests and the program have used so far; lock the guests before, where it is to hold."""
     made = Used()
     for owner, rule, period, used in await fetch(
@@ -50,12 +48,12 @@ async def used_by(connection: AsyncConnection, network: UUID, guests: Iterable[U
     return made
 
 
-async def lock(connection: AsyncConnection, network: UUID) -> None:
+async def lock(connection: Connection, network: UUID) -> None:
     """Let whoever moves the counters of a network, or gives by what they say, take turns until the transaction ends."""
     await take_turn(connection, f"counters {network}")
 
 
-async def move(connection: AsyncConnection, network: UUID, by: Mapping[CounterKey, int]) -> list[Change]:
+async def move(connection: Connection, network: UUID, by: Mapping[CounterKey, int]) -> list[Change]:
     """Add to counters, none of which falls below zero; return what the feed says of them now."""
     keys = sorted((one for one in by if by[one]), key=lambda one: (one.owner, one.rule, one.period))
     if not keys:
@@ -84,7 +82,7 @@ async def move(connection: AsyncConnection, network: UUID, by: Mapping[CounterKe
     return [Change(FeedTable.COUNTER, _key(*row[:3]), _row(row[3])) for row in found]
 
 
-async def feed_rows(connection: AsyncConnection, network: UUID, keys: Sequence[str]) -> dict[str, dict[str, Json]]:
+async def feed_rows(connection: Connection, network: UUID, keys: Sequence[str]) -> dict[str, dict[str, Json]]:
     """Return the present rows of counters by their keys in the feed."""
     parts = [key.split(":", 2) for key in keys]
     found = await fetch(

@@ -9,18 +9,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.clock import to_ms
-from server.kit.db import fetch
+from server.kit.db import Connection, fetch
 from server.ledger.own import OwnPosting, Render
 
 GRACE = timedelta(days=7)
 
 
-async def expire_due(
-    connection: AsyncConnection, network: UUID, render: Render, now: datetime, limit: int = 200
-) -> int:
+async def expire_due(connection: Connection, network: UUID, render: Render, now: datetime, limit: int = 200) -> int:
     """Expire the dead lots of up to `limit` guests, one entry a lot, and return how many lots; 0: nothing is due.
 
     A guest with points held for a redemption is left for the next time: a hold made in time keeps its points.
@@ -58,9 +54,7 @@ async def expire_due(
     return await posting.write(render)
 
 
-async def show_points(
-    connection: AsyncConnection, network: UUID, render: Render, now: datetime, limit: int = 200
-) -> int:
+async def show_points(connection: Connection, network: UUID, render: Render, now: datetime, limit: int = 200) -> int:
     """Bring what tills show of up to `limit` guests up to `now`: points that died or came alive. Returns how many."""
     rows = await fetch(
         connection,

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.code_proof import ShownStep
 from loyalty_desk.domain.guest_code import HANDLE_BYTES
@@ -19,7 +17,7 @@ from loyalty_desk.wire.v1.rows import ProfileRow
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.holds import service as holds
 from server.holds.service import Settled
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 from server.kit.feed import Change
 from server.ledger import late
 from server.ledger.evidence import Card
@@ -29,7 +27,7 @@ from server.networks import service as networks
 # A day's sales that come later than this begin it anew: no more than another day allows a till anyhow.
 _UNPROVED_KEPT = timedelta(days=35)
 
-Rows = Callable[[AsyncConnection, UUID, Sequence[UUID], Sequence[int]], Awaitable[list[Change]]]
+Rows = Callable[[Connection, UUID, Sequence[UUID], Sequence[int]], Awaitable[list[Change]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ class GuardStore(Protocol):
 class PostgresGuards:
     """A transaction of the database."""
 
-    def __init__(self, connection: AsyncConnection, network: UUID, rows: Rows) -> None:
+    def __init__(self, connection: Connection, network: UUID, rows: Rows) -> None:
         self._connection = connection
         self._network = network
         self._rows = rows
@@ -323,13 +321,13 @@ class PostgresGuards:
     async def reinstate(self, wanted: Sequence[Late], now: datetime) -> None:
         """As `late.reinstate`."""
 
-        async def render(connection: AsyncConnection, network: UUID, guests: Sequence[UUID]) -> list[Change]:
+        async def render(connection: Connection, network: UUID, guests: Sequence[UUID]) -> list[Change]:
             return await self._rows(connection, network, guests, [])
 
         await late.reinstate(self._connection, self._network, wanted, render, now)
 
 
-async def forget_unproved(connection: AsyncConnection, network: UUID, now: datetime, limit: int = 5_000) -> int:
+async def forget_unproved(connection: Connection, network: UUID, now: datetime, limit: int = 5_000) -> int:
     """Forget up to `limit` sales that redeemed without proof so long ago that no day is counted on; return how many."""
     return await write(
         connection,

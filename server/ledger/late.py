@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.ids import derived_id
-from server.kit.db import fetch
+from server.kit.db import Connection, fetch
 from server.ledger import repository
 from server.ledger.expiry import GRACE
 from server.ledger.own import OwnPosting, Render
@@ -99,14 +97,14 @@ def parts_back(late: Late, expired: Sequence[Expired]) -> list[tuple[Expired, in
     return made
 
 
-async def look(connection: AsyncConnection, network: UUID, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
+async def look(connection: Connection, network: UUID, wanted: Sequence[Late]) -> tuple[list[Late], set[UUID]]:
     """Return the sales for which points have to come back, and those for which they have."""
     expired, done = await _state(connection, network, wanted)
     return [one for one in wanted if one.sale not in done and parts_back(one, expired)], done
 
 
 async def reinstate(
-    connection: AsyncConnection, network: UUID, wanted: Sequence[Late], render: Render, now: datetime
+    connection: Connection, network: UUID, wanted: Sequence[Late], render: Render, now: datetime
 ) -> None:
     """Bring back what late sales would have taken or kept. The last call before the commit."""
     posting = await OwnPosting.lock(connection, network, {one.guest for one in wanted}, now)
@@ -134,7 +132,7 @@ async def reinstate(
     await posting.write(render)
 
 
-async def _state(connection: AsyncConnection, network: UUID, wanted: Sequence[Late]) -> tuple[list[Expired], set[UUID]]:
+async def _state(connection: Connection, network: UUID, wanted: Sequence[Late]) -> tuple[list[Expired], set[UUID]]:
     """Return what has expired of these guests, and the sales for which points came back."""
     since: dict[UUID, int] = {}
     for one in wanted:

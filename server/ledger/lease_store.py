@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.uses import PROGRAM
-from server.kit.db import fetch, fetch_one, fetch_value, write
+from server.kit.db import Connection, fetch, fetch_one, fetch_value, write
 from server.ledger import counting
 from server.ledger.leases import GRACE, LIFE, Holder, Key, Leased, LimitState, Overrun
 from server.ledger.shelf import ProgramShelf
@@ -19,7 +17,7 @@ from server.ledger.shelf import ProgramShelf
 class PostgresLeases:
     """`LeaseStore` of the database."""
 
-    def __init__(self, connection: AsyncConnection, network: UUID, shelf: ProgramShelf) -> None:
+    def __init__(self, connection: Connection, network: UUID, shelf: ProgramShelf) -> None:
         self._connection = connection
         self._network = network
         self._shelf = shelf
@@ -136,7 +134,7 @@ _OUT = """
 
 
 async def leased_out(
-    connection: AsyncConnection, network: UUID, now: datetime, *, besides: UUID | None = None
+    connection: Connection, network: UUID, now: datetime, *, besides: UUID | None = None
 ) -> dict[Key, int]:
     """Return what is leased and not used yet, by rule and period; `besides` is a till that is left out.
 
@@ -153,7 +151,7 @@ async def leased_out(
     return {(row[0], row[1]): int(row[2]) for row in found}
 
 
-async def held_by_tills(connection: AsyncConnection, network: UUID, now: datetime) -> dict[Key, dict[UUID, int]]:
+async def held_by_tills(connection: Connection, network: UUID, now: datetime) -> dict[Key, dict[UUID, int]]:
     """Return the same by till."""
     made: dict[Key, dict[UUID, int]] = {}
     for rule, period, device, is_out in await fetch(connection, _OUT, network, None, now - GRACE):
@@ -162,7 +160,7 @@ async def held_by_tills(connection: AsyncConnection, network: UUID, now: datetim
     return made
 
 
-async def awaited(connection: AsyncConnection, network: UUID, now: datetime) -> list[UUID]:
+async def awaited(connection: Connection, network: UUID, now: datetime) -> list[UUID]:
     """Return the tills that have to be heard of before anything more is leased.
 
     A database that was put back has forgotten the leases it gave since: each till that may hold one says in this life
@@ -194,7 +192,7 @@ async def awaited(connection: AsyncConnection, network: UUID, now: datetime) -> 
 
 
 async def note_used(
-    connection: AsyncConnection, network: UUID, used: Mapping[tuple[UUID, int, str, str], int]
+    connection: Connection, network: UUID, used: Mapping[tuple[UUID, int, str, str], int]
 ) -> list[Overrun]:
     """Count what tills have given against their leases; return where it is more than they were granted in this life.
 
@@ -226,9 +224,7 @@ async def note_used(
     return [Overrun(row[0], row[1], (row[2], row[3]), row[4], row[5]) for row in found]
 
 
-async def limit_states(
-    connection: AsyncConnection, network: UUID, program: Program, now: datetime
-) -> Sequence[LimitState]:
+async def limit_states(connection: Connection, network: UUID, program: Program, now: datetime) -> Sequence[LimitState]:
     """Return how the limits of a program stand, in its order."""
     if not program.limits:
         return []

@@ -13,15 +13,13 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.lots import next_expiries
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Record
 from server.kit import feed
-from server.kit.db import fetch
+from server.kit.db import Connection, fetch
 from server.ledger import repository
 from server.ledger.ceiling import Ceiling
 from server.ledger.lots import made_by_leg
@@ -39,7 +37,7 @@ class Stored:
     payload: bytes | None
 
 
-async def stored(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> dict[UUID, Stored]:
+async def stored(connection: Connection, network: UUID, ids: Sequence[UUID]) -> dict[UUID, Stored]:
     """Return which of these ids are taken, and by what."""
     found = await fetch(
         connection,
@@ -55,7 +53,7 @@ async def stored(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]
 class OnlinePosting:
     """Checks of one transaction of a network: made by `lock`, given some, then written once."""
 
-    connection: AsyncConnection
+    connection: Connection
     network: UUID
     now: datetime
     program: Program
@@ -68,7 +66,7 @@ class OnlinePosting:
     @classmethod
     async def lock(
         cls,
-        connection: AsyncConnection,
+        connection: Connection,
         network: UUID,
         tools: Tools,
         guests: Iterable[UUID],
@@ -92,7 +90,7 @@ class OnlinePosting:
     @classmethod
     async def look(
         cls,
-        connection: AsyncConnection,
+        connection: Connection,
         network: UUID,
         tools: Tools,
         guests: Collection[UUID],

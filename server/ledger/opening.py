@@ -9,12 +9,10 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID, uuid5
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.ids import derived_id
-from server.kit.db import fetch, fetch_value, write
+from server.kit.db import Connection, fetch, fetch_value, write
 
 UNIT = "points"
 _PROMO_LEG, _GUEST_LEG = 0, 1
@@ -29,9 +27,7 @@ class Opening:
     expires_at: datetime | None = None
 
 
-async def credit_openings(
-    connection: AsyncConnection, network: UUID, openings: Sequence[Opening], at: datetime
-) -> None:
+async def credit_openings(connection: Connection, network: UUID, openings: Sequence[Opening], at: datetime) -> None:
     """Post an `adjust` for each guest (promo_cost −n, guest +n) with one lot; a guest gets an opening once.
 
     The id is derived from the guest, so an opening that is posted already changes nothing. The guests exist and have
@@ -66,7 +62,7 @@ async def credit_openings(
 
 
 async def _insert_new(
-    connection: AsyncConnection, network: UUID, openings: Sequence[Opening], at: datetime
+    connection: Connection, network: UUID, openings: Sequence[Opening], at: datetime
 ) -> dict[UUID, Opening]:
     """Write the transactions and return those that were not there before, by id."""
     ids = {derived_id(network, f"opening:{one.guest}"): one for one in openings}
@@ -93,7 +89,7 @@ async def _insert_new(
 
 
 async def _insert_entries(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     new: Mapping[UUID, Opening],
     accounts: Mapping[UUID, int],
@@ -129,7 +125,7 @@ async def _insert_entries(
     )
 
 
-async def _guest_accounts(connection: AsyncConnection, network: UUID, new: Mapping[UUID, Opening]) -> dict[UUID, int]:
+async def _guest_accounts(connection: Connection, network: UUID, new: Mapping[UUID, Opening]) -> dict[UUID, int]:
     guests = [one.guest for one in new.values()]
     await write(
         connection,
@@ -151,7 +147,7 @@ async def _guest_accounts(connection: AsyncConnection, network: UUID, new: Mappi
     return {UUID(str(row[0])): row[1] for row in found}
 
 
-async def _promo_account(connection: AsyncConnection, network: UUID) -> int:
+async def _promo_account(connection: Connection, network: UUID) -> int:
     await write(
         connection,
         "insert into account (network_id, kind, unit) values ($1, 'promo_cost', $2)"

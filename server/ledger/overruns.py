@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.record import ExceptionKind
 from loyalty_desk.domain.uses import PROGRAM
+from server.kit.db import Connection
 from server.ledger import counting
 from server.ledger.lease_store import note_used
 from server.ledger.leases import Key
@@ -32,7 +31,7 @@ class Gave:
     limits: Mapping[Key, int]
 
 
-async def exceeded(connection: AsyncConnection, network: UUID, gave: Sequence[Gave]) -> dict[UUID, Mapping[str, Json]]:
+async def exceeded(connection: Connection, network: UUID, gave: Sequence[Gave]) -> dict[UUID, Mapping[str, Json]]:
     """Count sales against their tills' leases, and return by sale which gave what was not there any more.
 
     The counters have them already.

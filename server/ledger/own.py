@@ -12,22 +12,20 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.ids import derived_id
 from loyalty_desk.domain.lots import next_expiries
 from server.kit import feed
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 from server.ledger import repository, storing
 from server.ledger.lots import Holdings, Lot, LotUse
 from server.ledger.posting import AccountKey, AccountKind
 from server.ledger.repository import GuestAccount
 from server.ledger.storing import GuestChange
 
-Render = Callable[[AsyncConnection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
+Render = Callable[[Connection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
 _GUEST_LEG, _OTHER_LEG = 0, 1
 
 
@@ -51,7 +49,7 @@ class _Own:
 class OwnPosting:
     """Own entries of one transaction of a network; made by `lock`, given some, then written once."""
 
-    connection: AsyncConnection
+    connection: Connection
     network: UUID
     now: datetime
     accounts: Mapping[UUID, GuestAccount]
@@ -60,15 +58,13 @@ class OwnPosting:
     _approved: list[UUID] = field(default_factory=list)
 
     @classmethod
-    async def lock(
-        cls, connection: AsyncConnection, network: UUID, guests: Iterable[UUID], now: datetime
-    ) -> OwnPosting:
+    async def lock(cls, connection: Connection, network: UUID, guests: Iterable[UUID], now: datetime) -> OwnPosting:
         """Lock guests' accounts and states; who does not exist is left out."""
         return cls(connection, network, now, await repository.lock_guests(connection, network, guests))
 
     @classmethod
     async def lock_free(
-        cls, connection: AsyncConnection, network: UUID, guests: Iterable[UUID], now: datetime
+        cls, connection: Connection, network: UUID, guests: Iterable[UUID], now: datetime
     ) -> OwnPosting:
         """As `lock`, leaving out who is locked, merged or has no account: nobody is waited for."""
         free = await fetch(

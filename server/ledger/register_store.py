@@ -9,20 +9,18 @@ from hashlib import sha256
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms, to_ms
 from loyalty_desk.domain.record import Record, handle_text
 from server.guests.admission import Admission, Admitted
 from server.kit.crypto import Vault
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 from server.kit.feed import Change
 from server.ledger.posting import Posted
 
-Admit = Callable[[AsyncConnection, UUID, Vault, Sequence[Admission]], Awaitable[list[Admitted]]]
-RowsOf = Callable[[AsyncConnection, UUID, Sequence[UUID], Sequence[int]], Awaitable[list[Change]]]
+Admit = Callable[[Connection, UUID, Vault, Sequence[Admission]], Awaitable[list[Admitted]]]
+RowsOf = Callable[[Connection, UUID, Sequence[UUID], Sequence[int]], Awaitable[list[Change]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class RegisterStore(Protocol):
 class PostgresRegisters:
     """A transaction of the database."""
 
-    def __init__(self, connection: AsyncConnection, network: UUID, vault: Vault, admit: Admit, rows: RowsOf) -> None:
+    def __init__(self, connection: Connection, network: UUID, vault: Vault, admit: Admit, rows: RowsOf) -> None:
         self._at = (connection, network)
         self._vault = vault
         self._admit = admit

@@ -12,12 +12,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.wire.v1.sync import PushedRecord, PushRequest, QuarantineReason
 from server.kit import incarnation
-from server.kit.db import Database, fetch, fetch_one, fetch_value, write
+from server.kit.db import Connection, Database, fetch, fetch_one, fetch_value, write
 from server.kit.errors import is_conflict, outage
 from server.ledger.attention import checked_note
 from server.ledger.awaiting import Ready
@@ -66,7 +64,7 @@ async def release(
 
 
 async def _post(
-    connection: AsyncConnection, tools: Tools, network: UUID, number: int, by: UUID, note: str, now: datetime
+    connection: Connection, tools: Tools, network: UUID, number: int, by: UUID, note: str, now: datetime
 ) -> Released:
     named = await _released_by(connection, network, number)
     life = await incarnation.current(connection)
@@ -95,7 +93,7 @@ async def _post(
     return await _counted(connection, network, numbers)
 
 
-async def _released_by(connection: AsyncConnection, network: UUID, number: int) -> Any:
+async def _released_by(connection: Connection, network: UUID, number: int) -> Any:
     """Return where the record that a manager names stands, and for what it was set aside; raises as `release`."""
     named = await fetch_one(
         connection,
@@ -112,7 +110,7 @@ async def _released_by(connection: AsyncConnection, network: UUID, number: int) 
     return named
 
 
-async def _locked(connection: AsyncConnection, network: UUID, named: Any) -> Sequence[Any]:
+async def _locked(connection: Connection, network: UUID, named: Any) -> Sequence[Any]:
     """Lock the till, before its records as a push locks them, and return what was set aside up to the named one."""
     await fetch_value(
         connection,
@@ -134,7 +132,7 @@ async def _locked(connection: AsyncConnection, network: UUID, named: Any) -> Seq
     )
 
 
-async def _counted(connection: AsyncConnection, network: UUID, numbers: Sequence[int]) -> Released:
+async def _counted(connection: Connection, network: UUID, numbers: Sequence[int]) -> Released:
     states = await fetch(
         connection,
         "select state, count(*) as number from quarantine where network_id = $1 and id = any($2::bigint[]) group by 1",
@@ -171,7 +169,7 @@ async def _sort(
 
 
 async def _settle(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     settled: Sequence[int],
     condemned: Sequence[tuple[int, str, str]],
@@ -196,7 +194,7 @@ async def _settle(
     )
 
 
-async def _wait(connection: AsyncConnection, network: UUID, ready: Sequence[Ready]) -> None:
+async def _wait(connection: Connection, network: UUID, ready: Sequence[Ready]) -> None:
     """Let what needs a record that is not here wait for it, as that of a push does."""
     await write(
         connection,

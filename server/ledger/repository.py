@@ -9,13 +9,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.lots import Activity
 from loyalty_desk.domain.record import Record, Totals
 from server.kit.crypto import Vault
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 from server.kit.turns import turn_sql
 from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
@@ -80,9 +78,7 @@ def returns_turn(network: UUID) -> str:
     return f"returns {network}"
 
 
-async def lock_device(
-    connection: AsyncConnection, network: UUID, device: UUID, *, alone: bool = False
-) -> DeviceRow | None:
+async def lock_device(connection: Connection, network: UUID, device: UUID, *, alone: bool = False) -> DeviceRow | None:
     """Lock a device and return it. The lock comes first of all and makes the pushes of one device take turns.
 
     Then comes that of the network's returns: shared by those who may post a sale that somebody waits for, held alone by
@@ -111,7 +107,7 @@ async def lock_device(
 
 
 async def epoch_branches(
-    connection: AsyncConnection, network: UUID, device: UUID, epoch: int, first: int, last: int
+    connection: Connection, network: UUID, device: UUID, epoch: int, first: int, last: int
 ) -> list[EpochRow]:
     """Return the branches of an epoch, each with the hashes it holds of the records `first` to `last`."""
     rows = await fetch(
@@ -165,7 +161,7 @@ async def epoch_branches(
     ]
 
 
-async def counted_before(connection: AsyncConnection, network: UUID, places: Sequence[Place]) -> dict[Place, int]:
+async def counted_before(connection: Connection, network: UUID, places: Sequence[Place]) -> dict[Place, int]:
     """Return when what stands before these places counts, milliseconds UTC.
 
     Where a line begins it is whatever else the till has written down, or its enrolment: a till with no past to its
@@ -205,7 +201,7 @@ async def counted_before(connection: AsyncConnection, network: UUID, places: Seq
 
 
 async def parent_of(
-    connection: AsyncConnection, network: UUID, device: UUID, prev: bytes
+    connection: Connection, network: UUID, device: UUID, prev: bytes
 ) -> tuple[int, Totals | bytes] | None:
     """Return the epoch of the record with the hash `prev`: with the totals of its head, or else the record's bytes."""
     found = await fetch(
@@ -234,7 +230,7 @@ async def parent_of(
     return (found[0][0], bytes(found[0][1])) if found else None
 
 
-async def known_ids(connection: AsyncConnection, network: UUID, ids: Iterable[UUID]) -> dict[UUID, bytes | None]:
+async def known_ids(connection: Connection, network: UUID, ids: Iterable[UUID]) -> dict[UUID, bytes | None]:
     """Return the hashes of those transactions that exist, by id; None for one that no till made."""
     found = await fetch(
         connection, "select id, hash from ledger_tx where network_id = $1 and id = any($2::uuid[])", network, list(ids)
@@ -242,7 +238,7 @@ async def known_ids(connection: AsyncConnection, network: UUID, ids: Iterable[UU
     return {row[0]: row[1] for row in found}
 
 
-async def strange_stores(connection: AsyncConnection, network: UUID, stores: Iterable[UUID]) -> set[UUID]:
+async def strange_stores(connection: Connection, network: UUID, stores: Iterable[UUID]) -> set[UUID]:
     """Return those that are no stores of the network."""
     asked = set(stores)
     found = await fetch(
@@ -251,7 +247,7 @@ async def strange_stores(connection: AsyncConnection, network: UUID, stores: Ite
     return asked - {row[0] for row in found}
 
 
-async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> dict[UUID, Original]:
+async def originals(connection: Connection, network: UUID, ids: Sequence[UUID]) -> dict[UUID, Original]:
     """Return posted records by id, with their returns and the lots that paid for them; no other network's push runs."""
     found: dict[UUID, Original] = {}
     for tx, payload, guest, flags, facts in await fetch(
@@ -300,7 +296,7 @@ async def originals(connection: AsyncConnection, network: UUID, ids: Sequence[UU
 
 
 async def waiting_for(
-    connection: AsyncConnection, network: UUID, ids: Sequence[UUID], limit: int, vault: Vault
+    connection: Connection, network: UUID, ids: Sequence[UUID], limit: int, vault: Vault
 ) -> list[Waiting]:
     """Return up to `limit` records that wait in quarantine for one of these, in the order in which they came."""
     rows = await fetch(
@@ -326,7 +322,7 @@ def _as_pushed(network: UUID, row: Any, vault: Vault) -> Incoming:
     return Incoming(row.seq, row.record_id, prev, digest, raw, private, None)
 
 
-async def guests_of_handles(connection: AsyncConnection, network: UUID, handles: Iterable[bytes]) -> dict[bytes, UUID]:
+async def guests_of_handles(connection: Connection, network: UUID, handles: Iterable[bytes]) -> dict[bytes, UUID]:
     """Return whose credentials these are; a blocked or replaced one still says who earned."""
     wanted = list(handles)
     if not wanted:
@@ -340,7 +336,7 @@ async def guests_of_handles(connection: AsyncConnection, network: UUID, handles:
     return {bytes(row[0]): row[1] for row in found}
 
 
-async def survivors(connection: AsyncConnection, network: UUID, guests: Iterable[UUID]) -> dict[UUID, UUID]:
+async def survivors(connection: Connection, network: UUID, guests: Iterable[UUID]) -> dict[UUID, UUID]:
     """Return who each known guest is today: themselves, or the last survivor of their merges."""
     found = await fetch(
         connection,
@@ -354,7 +350,7 @@ async def survivors(connection: AsyncConnection, network: UUID, guests: Iterable
     return {row[0]: row[1] for row in found}
 
 
-async def lock_guests(connection: AsyncConnection, network: UUID, guests: Iterable[UUID]) -> dict[UUID, GuestAccount]:
+async def lock_guests(connection: Connection, network: UUID, guests: Iterable[UUID]) -> dict[UUID, GuestAccount]:
     """Lock the accounts and states of guests in the order of account ids and return them with their open lots."""
     wanted = set(guests)
     if not wanted:
@@ -379,7 +375,7 @@ async def lock_guests(connection: AsyncConnection, network: UUID, guests: Iterab
     return accounts
 
 
-async def see_guests(connection: AsyncConnection, network: UUID, guests: Iterable[UUID]) -> dict[UUID, GuestAccount]:
+async def see_guests(connection: Connection, network: UUID, guests: Iterable[UUID]) -> dict[UUID, GuestAccount]:
     """Return the accounts of guests with their open lots as they are, for whoever changes nothing of them.
 
     Nothing is locked, and so nothing has to reach the disk. A guest who never had points may have no account yet.
@@ -389,7 +385,7 @@ async def see_guests(connection: AsyncConnection, network: UUID, guests: Iterabl
     return accounts
 
 
-async def _add_lots(connection: AsyncConnection, network: UUID, accounts: Mapping[UUID, GuestAccount]) -> None:
+async def _add_lots(connection: Connection, network: UUID, accounts: Mapping[UUID, GuestAccount]) -> None:
     by_account = {one.account_id: one for one in accounts.values()}
     for account_id, lot, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry in await fetch(
         connection,
@@ -407,7 +403,7 @@ async def _add_lots(connection: AsyncConnection, network: UUID, accounts: Mappin
 
 
 async def granted(
-    connection: AsyncConnection, network: UUID, guests: Iterable[UUID], zone: str, now: datetime
+    connection: Connection, network: UUID, guests: Iterable[UUID], zone: str, now: datetime
 ) -> dict[tuple[UUID, date], int]:
     """Return what checks gave guests by the days of a zone, as far back as counts; held points do not.
 
@@ -437,7 +433,7 @@ async def granted(
 
 
 async def given_by_hand(
-    connection: AsyncConnection, network: UUID, devices: Iterable[UUID], zone: str, now: datetime
+    connection: Connection, network: UUID, devices: Iterable[UUID], zone: str, now: datetime
 ) -> dict[tuple[UUID, date], int]:
     """Return what tills gave by hand by the days of a zone, as far back as counts; held points do not.
 
@@ -466,7 +462,7 @@ async def given_by_hand(
 
 
 async def _accounts_of(
-    connection: AsyncConnection, network: UUID, wanted: Iterable[UUID], locking: str
+    connection: Connection, network: UUID, wanted: Iterable[UUID], locking: str
 ) -> dict[UUID, GuestAccount]:
     found = await fetch(
         connection,
@@ -493,9 +489,7 @@ async def _accounts_of(
     }
 
 
-async def system_accounts(
-    connection: AsyncConnection, network: UUID, wanted: Iterable[AccountKey]
-) -> dict[AccountKey, int]:
+async def system_accounts(connection: Connection, network: UUID, wanted: Iterable[AccountKey]) -> dict[AccountKey, int]:
     """Return the ids of accounts that are no guest's, made where they are missing; nothing is locked."""
     keys = list(wanted)
     if not keys:

@@ -15,8 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.check import Drift, check_from_payload, drift, priced_at
 from loyalty_desk.domain.errors import ForPerson
@@ -25,7 +23,7 @@ from loyalty_desk.domain.record import ExceptionKind, Record
 from loyalty_desk.domain.uses import PROGRAM, CounterKey, counted, counts
 from loyalty_desk.wire.v1.payloads import read_stored
 from server.kit import feed
-from server.kit.db import Database, fetch, write
+from server.kit.db import Connection, Database, fetch, write
 from server.kit.errors import is_outage
 from server.ledger import counting, storing
 from server.ledger.overruns import Gave, exceeded, with_exceeded
@@ -228,7 +226,7 @@ def _price(queued: Sequence[_Queued]) -> _Priced:
     return found
 
 
-async def _with_returns_before(connection: AsyncConnection, network: UUID, queued: Sequence[_Queued]) -> list[_Queued]:
+async def _with_returns_before(connection: Connection, network: UUID, queued: Sequence[_Queued]) -> list[_Queued]:
     """Return these with what had come back of the sales whose return may count something back.
 
     Whoever counts returns takes turns: each of two returns of a sale would take the other for one that is not counted.

@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.check import CheckContents, check_from_payload
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.record import BadRecord, Record, RecordKind
 from loyalty_desk.domain.refund.left import LineLeft, lines_left
 from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents, ReturnContents
-from server.kit.db import fetch
+from server.kit.db import Connection, fetch
 
 MOST_ALIKE = 2
 _SALES = ("sale", "exchange")
@@ -41,7 +39,7 @@ class SaleLeft:
 
 
 async def find_sale(
-    connection: AsyncConnection, network: UUID, *, sale: UUID | None = None, receipt: str = "", store: UUID
+    connection: Connection, network: UUID, *, sale: UUID | None = None, receipt: str = "", store: UUID
 ) -> SaleLeft:
     """Return a sale by its id, or by its receipt: of several with that number the one of `store`.
 

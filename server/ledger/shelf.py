@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.program import Program
-from server.kit.db import fetch_one
+from server.kit.db import Connection, fetch_one
 from server.programs import service as programs
 
 _LIMIT = 256
@@ -19,7 +17,7 @@ class ProgramShelf:
     def __init__(self) -> None:
         self._kept: dict[tuple[UUID, bytes], Program] = {}
 
-    async def find(self, connection: AsyncConnection, network: UUID, version: int | None) -> Program | None:
+    async def find(self, connection: Connection, network: UUID, version: int | None) -> Program | None:
         """Return a version, or the one in force for None; None where there is no such version."""
         row = await fetch_one(
             connection,

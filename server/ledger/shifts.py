@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.contents import ShiftCloseContents
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.record import BadRecord, Record
 from loyalty_desk.domain.shift_totals import ShiftTotals
-from server.kit.db import fetch
+from server.kit.db import Connection, fetch
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +32,7 @@ class ClosedShift:
 
 
 async def closed_shifts(
-    connection: AsyncConnection, network: UUID, store: UUID | None = None, limit: int = 200
+    connection: Connection, network: UUID, store: UUID | None = None, limit: int = 200
 ) -> list[ClosedShift]:
     """Return the shifts of a network or of one store, the last one closed first; unreadable totals are left out."""
     rows = await fetch(

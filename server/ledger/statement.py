@@ -8,10 +8,8 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from server.kit.crypto import Vault
-from server.kit.db import fetch, fetch_one
+from server.kit.db import Connection, fetch, fetch_one
 from server.ledger.words import opened
 
 
@@ -49,7 +47,7 @@ class Statement:
     movements: Sequence[Movement]
 
 
-async def statement(connection: AsyncConnection, network: UUID, vault: Vault, guest: UUID) -> Statement:
+async def statement(connection: Connection, network: UUID, vault: Vault, guest: UUID) -> Statement:
     """Return the statement of a guest; one without an account has an empty one."""
     account = await fetch_one(
         connection,

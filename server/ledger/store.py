@@ -12,13 +12,11 @@ from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Totals
 from server.kit import feed
 from server.kit.crypto import Vault
-from server.kit.db import Database
+from server.kit.db import Connection, Database
 from server.ledger import repository, storing
 from server.ledger.guard_store import GuardStore, PostgresGuards, Rows
 from server.ledger.posting import AccountKey, Posted
@@ -29,7 +27,7 @@ from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
 from server.ledger.timing import Place
 from server.ledger.words import Words, keep
 
-ProgramOf = Callable[[AsyncConnection, UUID, int | None], Awaitable[Program | None]]
+ProgramOf = Callable[[Connection, UUID, int | None], Awaitable[Program | None]]
 
 
 class LedgerStore(Protocol):
@@ -229,7 +227,7 @@ def postgres(db: Database, tools: Tools) -> Begin:
 class PostgresStore:
     """A transaction of the database; the statements are those of `repository` and `storing`."""
 
-    def __init__(self, connection: AsyncConnection, network: UUID, tools: Tools) -> None:
+    def __init__(self, connection: Connection, network: UUID, tools: Tools) -> None:
         self._at = (connection, network)
         self._tools = tools
 

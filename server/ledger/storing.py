@@ -14,10 +14,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.clock import from_ms, to_ms
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 from server.kit.errors import outage, sqlstate
 from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
@@ -76,7 +75,7 @@ class RaisedRow:
 
 
 async def store_head(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     device: UUID,
     epoch: int,
@@ -114,9 +113,7 @@ async def store_head(
     return done == 1
 
 
-async def insert_postings(
-    connection: AsyncConnection, network: UUID, rows: Sequence[Sourced], recorded_at: datetime
-) -> int:
+async def insert_postings(connection: Connection, network: UUID, rows: Sequence[Sourced], recorded_at: datetime) -> int:
     """Insert transactions and return how many were new.
 
     Fewer than given means that somebody else stored one of these ids a moment ago: roll back and plan anew.
@@ -163,7 +160,7 @@ async def insert_postings(
 
 
 async def insert_entries(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     posted: Iterable[Posted],
     accounts: Mapping[AccountKey, int],
@@ -191,7 +188,7 @@ async def insert_entries(
         )
 
 
-async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequence[GuestAccount], now: datetime) -> None:
+async def store_lots(connection: Connection, network: UUID, guests: Sequence[GuestAccount], now: datetime) -> None:
     """Insert new lots and uses, and write down what was taken from older lots.
 
     What a check gave counts for the day it was made, or for the oldest that counts at `now`.
@@ -261,7 +258,7 @@ async def store_lots(connection: AsyncConnection, network: UUID, guests: Sequenc
         )
 
 
-async def store_guests(connection: AsyncConnection, network: UUID, rows: Sequence[GuestChange]) -> None:
+async def store_guests(connection: Connection, network: UUID, rows: Sequence[GuestChange]) -> None:
     """Write guests' accounts and states."""
     await write(
         connection,
@@ -296,7 +293,7 @@ async def store_guests(connection: AsyncConnection, network: UUID, rows: Sequenc
 
 
 async def insert_quarantined(
-    connection: AsyncConnection, network: UUID, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]
+    connection: Connection, network: UUID, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]
 ) -> None:
     """Store what is not posted; what is stored already stays as it is."""
     await write(
@@ -329,7 +326,7 @@ async def insert_quarantined(
 
 
 async def settle_waiting(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     settled: Sequence[int],
     condemned: Sequence[tuple[int, str, str]],
@@ -364,9 +361,7 @@ async def settle_waiting(
         )
 
 
-async def insert_raised(
-    connection: AsyncConnection, network: UUID, device: UUID | None, rows: Sequence[RaisedRow]
-) -> None:
+async def insert_raised(connection: Connection, network: UUID, device: UUID | None, rows: Sequence[RaisedRow]) -> None:
     """Store exceptions; one kind once for a transaction."""
     await write(
         connection,
@@ -387,7 +382,7 @@ async def insert_raised(
     )
 
 
-async def queue_repricing(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> None:
+async def queue_repricing(connection: Connection, network: UUID, ids: Sequence[UUID]) -> None:
     """Remember sales that are to be priced again after they are acknowledged."""
     await write(
         connection,
@@ -400,7 +395,7 @@ async def queue_repricing(connection: AsyncConnection, network: UUID, ids: Seque
     )
 
 
-async def move_system_accounts(connection: AsyncConnection, network: UUID, moved: Mapping[int, int]) -> None:
+async def move_system_accounts(connection: Connection, network: UUID, moved: Mapping[int, int]) -> None:
     """Add to accounts that every push touches, once a batch and in the order of ids; they are locked from here on.
 
     Raises `ApiError` 503 where a sum no longer fits: that says nothing about the records at hand, so none is to blame.

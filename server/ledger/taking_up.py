@@ -12,11 +12,10 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.record import handle_text
 from loyalty_desk.wire.v1.sync import PushRequest
-from server.kit.db import Database, fetch, fetch_one, fetch_value
+from server.kit.db import Connection, Database, fetch, fetch_one, fetch_value
 from server.kit.errors import is_unfit, outage, sqlstate
 from server.kit.turns import take_turn
 from server.ledger.batch import Batch, Raced
@@ -29,7 +28,7 @@ _TRIES = 4
 _NOBODY = UUID(int=0)
 
 
-async def turn(connection: AsyncConnection, network: UUID, *, alone: bool) -> None:
+async def turn(connection: Connection, network: UUID, *, alone: bool) -> None:
     """Wait for the network's turn, as pushes do: whoever makes a guest posts alone, whoever commits a sale does not.
 
     Before any account is locked.
@@ -38,7 +37,7 @@ async def turn(connection: AsyncConnection, network: UUID, *, alone: bool) -> No
 
 
 async def take_up(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     tools: Tools,
     now: datetime,

@@ -14,8 +14,6 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.days import day_of, end_of
 from loyalty_desk.domain.ids import derived_id
 from loyalty_desk.domain.program import Program
@@ -31,7 +29,7 @@ from loyalty_desk.domain.tiers import (
     window_start,
 )
 from server.kit import feed
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 from server.ledger import repository
 from server.ledger.own import Render
 
@@ -83,7 +81,7 @@ def outcome(program: Program, review: Review, now: datetime) -> Outcome:
 
 
 async def review_tiers(
-    connection: AsyncConnection, network: UUID, render: Render, program: Program, guests: Sequence[UUID], now: datetime
+    connection: Connection, network: UUID, render: Render, program: Program, guests: Sequence[UUID], now: datetime
 ) -> int:
     """Review guests and write what changed; returns of how many. The last call before the commit."""
     await repository.lock_guests(connection, network, guests)
@@ -135,7 +133,7 @@ def _window(program: Program, review: Review, now: datetime, zone: ZoneInfo) -> 
     return spend, visits, earned
 
 
-async def _load(connection: AsyncConnection, network: UUID, guests: Sequence[UUID]) -> dict[UUID, Review]:
+async def _load(connection: Connection, network: UUID, guests: Sequence[UUID]) -> dict[UUID, Review]:
     rows = await fetch(
         connection,
         """
@@ -173,7 +171,7 @@ async def _load(connection: AsyncConnection, network: UUID, guests: Sequence[UUI
     return found
 
 
-async def _checks(connection: AsyncConnection, network: UUID, guests: Sequence[UUID]) -> dict[UUID, list[PaidCheck]]:
+async def _checks(connection: Connection, network: UUID, guests: Sequence[UUID]) -> dict[UUID, list[PaidCheck]]:
     """Return guests' paid checks with what came back of each; those of guests merged into them are theirs."""
     sales: Sequence[Any] = await fetch(
         connection,
@@ -239,7 +237,7 @@ def _returned(sale: Any, rows: Sequence[Any]) -> tuple[Returned, ...]:
 
 
 async def _write(
-    connection: AsyncConnection, network: UUID, outcomes: Sequence[Outcome], changed: Sequence[Outcome], now: datetime
+    connection: Connection, network: UUID, outcomes: Sequence[Outcome], changed: Sequence[Outcome], now: datetime
 ) -> None:
     kept = [one for one in outcomes if one.kept_until is not None]
     if kept:

@@ -9,14 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.contents import AdjustContents, TransferContents, contents_of
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.private_fields import Private
 from loyalty_desk.domain.record import Record
 from server.kit.crypto import Vault
-from server.kit.db import write
+from server.kit.db import Connection, write
 
 # No till lets a manager write so much; what is longer is cut.
 MOST = 1_000
@@ -55,7 +53,7 @@ def words_of(record: Record, private: bytes | None) -> tuple[Words | None, str]:
     return (Words(record.id, tuple(one for one in guests if one is not None), text) if text else None), ""
 
 
-async def keep(connection: AsyncConnection, network: UUID, vault: Vault, rows: Iterable[Words]) -> None:
+async def keep(connection: Connection, network: UUID, vault: Vault, rows: Iterable[Words]) -> None:
     """Keep words sealed, but none about a guest who has been erased; to be called with the guests locked."""
     for one in rows:
         await write(
@@ -70,7 +68,7 @@ async def keep(connection: AsyncConnection, network: UUID, vault: Vault, rows: I
         )
 
 
-async def forget(connection: AsyncConnection, network: UUID, guests: Sequence[UUID]) -> None:
+async def forget(connection: Connection, network: UUID, guests: Sequence[UUID]) -> None:
     """Delete all words about any of these guests, also those beside records that are set aside and may name them."""
     await write(connection, "delete from words where network_id = $1 and guests && $2::uuid[]", network, list(guests))
     # Whether it can be read or not: a record spells whom it names in one way.
@@ -84,7 +82,7 @@ async def forget(connection: AsyncConnection, network: UUID, guests: Sequence[UU
     )
 
 
-async def forget_again(connection: AsyncConnection, network: UUID) -> int:
+async def forget_again(connection: Connection, network: UUID) -> int:
     """Delete words beside records that were set aside after a guest whom they name was erased; return how many."""
     return await write(
         connection,

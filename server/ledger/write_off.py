@@ -13,9 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 from server.ledger.own import OwnPosting, Render
 from server.ledger.posting import AccountKey, AccountKind
 
@@ -46,7 +44,7 @@ def still_owed(debt: int, overdrafts: Sequence[Overdraft]) -> list[Overdraft]:
 
 
 async def write_off_due(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     render: Render,
     now: datetime,
@@ -96,9 +94,7 @@ async def write_off_due(
     return guests[-1], await posting.write(render)
 
 
-async def _overdrafts(
-    connection: AsyncConnection, network: UUID, guests: Sequence[UUID]
-) -> dict[UUID, list[Overdraft]]:
+async def _overdrafts(connection: Connection, network: UUID, guests: Sequence[UUID]) -> dict[UUID, list[Overdraft]]:
     """Return each guest's overdrafts that are not written off, eldest first; those of guests merged into it as well."""
     rows: Sequence[Any] = await fetch(
         connection,

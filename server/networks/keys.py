@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed
+from server.kit.db import Connection
 from server.kit.ground import Ground
 from server.networks import repository, service
 from server.networks.key_document import signed_document
@@ -34,7 +34,7 @@ class SigningKeys:
     keys: Sequence[SigningKey]
 
 
-async def signing_keys(connection: AsyncConnection, network: UUID) -> SigningKeys:
+async def signing_keys(connection: Connection, network: UUID) -> SigningKeys:
     """Return the network's keys, oldest first."""
     found = await repository.keyset(connection, network)
     return SigningKeys(0 if found is None else found[0], await repository.signing_keys(connection, network))
@@ -76,19 +76,19 @@ async def revoke(ground: Ground, network: UUID, root: bytes, kid: int, now: date
         return await _announce(connection, network, signer, now)
 
 
-async def _root(connection: AsyncConnection, network: UUID, private: bytes) -> Ed25519PrivateKey:
+async def _root(connection: Connection, network: UUID, private: bytes) -> Ed25519PrivateKey:
     known, key = await service.get_network(connection, network), Ed25519PrivateKey.from_private_bytes(private)
     if key.public_key().public_bytes_raw() != known.root_pub:
         raise Refused("root_other")
     return key
 
 
-async def _locked(connection: AsyncConnection, network: UUID) -> Sequence[SigningKey]:
+async def _locked(connection: Connection, network: UUID) -> Sequence[SigningKey]:
     await repository.lock_keys(connection, network)
     return await repository.signing_keys(connection, network)
 
 
-async def _announce(connection: AsyncConnection, network: UUID, root: Ed25519PrivateKey, now: datetime) -> SigningKeys:
+async def _announce(connection: Connection, network: UUID, root: Ed25519PrivateKey, now: datetime) -> SigningKeys:
     keys = await repository.signing_keys(connection, network)
     before = await repository.keyset(connection, network)
     version = 1 if before is None else before[0] + 1

@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import fetch, fetch_one, write
+from server.kit.db import Connection, fetch, fetch_one, write
 from server.kit.turns import take_turn
 
 
@@ -51,7 +49,7 @@ class SigningKey:
     revoked_at: datetime | None
 
 
-async def insert_network(connection: AsyncConnection, network: Network) -> None:
+async def insert_network(connection: Connection, network: Network) -> None:
     await write(
         connection,
         "insert into network (network_id, name, kind, currency, zone, root_pub, recovery_pub)"
@@ -66,7 +64,7 @@ async def insert_network(connection: AsyncConnection, network: Network) -> None:
     )
 
 
-async def network(connection: AsyncConnection, network_id: UUID) -> Network | None:
+async def network(connection: Connection, network_id: UUID) -> Network | None:
     row = await fetch_one(
         connection,
         "select network_id, name, kind, currency, zone, root_pub, recovery_pub from network where network_id = $1",
@@ -77,7 +75,7 @@ async def network(connection: AsyncConnection, network_id: UUID) -> Network | No
     return Network(UUID(str(row[0])), row[1], row[2], row[3], row[4], bytes(row[5]), bytes(row[6]))
 
 
-async def insert_stores(connection: AsyncConnection, network_id: UUID, stores: Sequence[Store]) -> None:
+async def insert_stores(connection: Connection, network_id: UUID, stores: Sequence[Store]) -> None:
     await write(
         connection,
         "insert into store (network_id, id, name, zone, currency, profile)"
@@ -91,7 +89,7 @@ async def insert_stores(connection: AsyncConnection, network_id: UUID, stores: S
     )
 
 
-async def stores(connection: AsyncConnection, network_id: UUID, ids: Sequence[UUID] | None = None) -> list[Store]:
+async def stores(connection: Connection, network_id: UUID, ids: Sequence[UUID] | None = None) -> list[Store]:
     found = await fetch(
         connection,
         "select id, name, zone, currency, profile from store"
@@ -103,7 +101,7 @@ async def stores(connection: AsyncConnection, network_id: UUID, ids: Sequence[UU
 
 
 async def zone_and_profile(
-    connection: AsyncConnection, network_id: UUID, store_id: UUID
+    connection: Connection, network_id: UUID, store_id: UUID
 ) -> tuple[str, dict[str, Any]] | None:
     """Return a store's zone and the settings of its profile."""
     row = await fetch_one(
@@ -118,7 +116,7 @@ async def zone_and_profile(
 
 
 async def put_profile(
-    connection: AsyncConnection, network_id: UUID, name: str, settings: dict[str, Any], now: datetime | None = None
+    connection: Connection, network_id: UUID, name: str, settings: dict[str, Any], now: datetime | None = None
 ) -> None:
     """Write a profile, and keep what held until `now` (the database's own clock where it is None)."""
     await write(
@@ -136,7 +134,7 @@ async def put_profile(
 
 
 async def past_profiles(
-    connection: AsyncConnection, network_id: UUID, store_id: UUID
+    connection: Connection, network_id: UUID, store_id: UUID
 ) -> list[tuple[datetime, dict[str, Any]]]:
     """Return what held before in a store by its profile, with when it was replaced, the latest first."""
     found = await fetch(
@@ -150,7 +148,7 @@ async def past_profiles(
     return [(row[0], json.loads(row[1])) for row in found]
 
 
-async def profiles(connection: AsyncConnection, network_id: UUID, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+async def profiles(connection: Connection, network_id: UUID, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     found = await fetch(
         connection,
         "select name, settings::text from profile where network_id = $1 and name = any($2::text[])",
@@ -160,7 +158,7 @@ async def profiles(connection: AsyncConnection, network_id: UUID, names: Sequenc
     return {row[0]: json.loads(row[1]) for row in found}
 
 
-async def insert_signing_key(connection: AsyncConnection, network_id: UUID, key: SigningKey) -> None:
+async def insert_signing_key(connection: Connection, network_id: UUID, key: SigningKey) -> None:
     await write(
         connection,
         "insert into signing_key (network_id, kid, public, private_sealed, not_before, not_after)"
@@ -174,7 +172,7 @@ async def insert_signing_key(connection: AsyncConnection, network_id: UUID, key:
     )
 
 
-async def signing_key_in_use(connection: AsyncConnection, network_id: UUID, at: datetime) -> SigningKey | None:
+async def signing_key_in_use(connection: Connection, network_id: UUID, at: datetime) -> SigningKey | None:
     row = await fetch_one(
         connection,
         "select kid, public, private_sealed, not_before, not_after, revoked_at from signing_key"
@@ -188,12 +186,12 @@ async def signing_key_in_use(connection: AsyncConnection, network_id: UUID, at: 
     return SigningKey(row[0], bytes(row[1]), bytes(row[2]), row[3], row[4], row[5])
 
 
-async def lock_keys(connection: AsyncConnection, network_id: UUID) -> None:
+async def lock_keys(connection: Connection, network_id: UUID) -> None:
     """Let whoever changes the keys of a network take turns until the transaction ends."""
     await take_turn(connection, f"keys {network_id}")
 
 
-async def signing_keys(connection: AsyncConnection, network_id: UUID) -> list[SigningKey]:
+async def signing_keys(connection: Connection, network_id: UUID) -> list[SigningKey]:
     """Return all keys that ever were, by id."""
     found = await fetch(
         connection,
@@ -204,7 +202,7 @@ async def signing_keys(connection: AsyncConnection, network_id: UUID) -> list[Si
     return [SigningKey(row[0], bytes(row[1]), bytes(row[2]), row[3], row[4], row[5]) for row in found]
 
 
-async def revoke_signing_key(connection: AsyncConnection, network_id: UUID, kid: int, at: datetime) -> None:
+async def revoke_signing_key(connection: Connection, network_id: UUID, kid: int, at: datetime) -> None:
     await write(
         connection,
         "update signing_key set revoked_at = $3 where network_id = $1 and kid = $2 and revoked_at is null",
@@ -214,9 +212,7 @@ async def revoke_signing_key(connection: AsyncConnection, network_id: UUID, kid:
     )
 
 
-async def insert_keyset(
-    connection: AsyncConnection, network_id: UUID, version: int, document: bytes, sig: bytes
-) -> None:
+async def insert_keyset(connection: Connection, network_id: UUID, version: int, document: bytes, sig: bytes) -> None:
     await write(
         connection,
         "insert into keyset (network_id, version, document, sig) values ($1, $2, $3, $4)",
@@ -227,7 +223,7 @@ async def insert_keyset(
     )
 
 
-async def keyset(connection: AsyncConnection, network_id: UUID) -> tuple[int, bytes, bytes] | None:
+async def keyset(connection: Connection, network_id: UUID) -> tuple[int, bytes, bytes] | None:
     """Return version, document and signature of the newest key set."""
     row = await fetch_one(
         connection,

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json, bytes_to_text
@@ -26,6 +25,7 @@ from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed
 from server.kit.crypto import CannotOpen, Vault
+from server.kit.db import Connection
 from server.kit.feed import Change
 from server.kit.ground import Ground
 from server.networks import repository
@@ -118,12 +118,12 @@ async def create_network(
     return MadeNetwork(network, made, root.private_bytes_raw(), recovery.private_bytes_raw())
 
 
-async def exists(connection: AsyncConnection, network_id: UUID) -> bool:
+async def exists(connection: Connection, network_id: UUID) -> bool:
     """Return whether the network has been made."""
     return await repository.network(connection, network_id) is not None
 
 
-async def get_network(connection: AsyncConnection, network_id: UUID) -> Network:
+async def get_network(connection: Connection, network_id: UUID) -> Network:
     """Return the network; raises `Refused` `network_unknown`."""
     found = await repository.network(connection, network_id)
     if found is None:
@@ -131,7 +131,7 @@ async def get_network(connection: AsyncConnection, network_id: UUID) -> Network:
     return found
 
 
-async def get_store(connection: AsyncConnection, network_id: UUID, store_id: UUID) -> Store:
+async def get_store(connection: Connection, network_id: UUID, store_id: UUID) -> Store:
     """Return a store; raises `Refused` `store_unknown`."""
     found = await repository.stores(connection, network_id, [store_id])
     if not found:
@@ -139,13 +139,13 @@ async def get_store(connection: AsyncConnection, network_id: UUID, store_id: UUI
     return found[0]
 
 
-async def list_stores(connection: AsyncConnection, network_id: UUID) -> list[Store]:
+async def list_stores(connection: Connection, network_id: UUID) -> list[Store]:
     """Return the network's stores by name."""
     return await repository.stores(connection, network_id)
 
 
 async def signing_key(
-    connection: AsyncConnection, network_id: UUID, vault: Vault, at: datetime
+    connection: Connection, network_id: UUID, vault: Vault, at: datetime
 ) -> tuple[int, Ed25519PrivateKey]:
     """Return the key id and private key that the network signs with at `at`; raises `Broken` where it has none."""
     found = await repository.signing_key_in_use(connection, network_id, at)
@@ -165,14 +165,14 @@ async def require_master_key(ground: Ground) -> None:
                 raise Refused("master_key_other", data=str(ground.settings.data_dir)) from error
 
 
-async def keyset_version(connection: AsyncConnection, network_id: UUID) -> int:
+async def keyset_version(connection: Connection, network_id: UUID) -> int:
     """Return the version of the newest key set, 0 where there is none."""
     found = await repository.keyset(connection, network_id)
     return 0 if found is None else found[0]
 
 
 async def feed_rows(
-    connection: AsyncConnection, network_id: UUID, table: FeedTable, keys: Sequence[str]
+    connection: Connection, network_id: UUID, table: FeedTable, keys: Sequence[str]
 ) -> dict[str, dict[str, Json]]:
     """Return the present rows of `keyset`, `profile` or `store` by key; what does not exist is left out."""
     if table is FeedTable.KEYSET:
@@ -189,7 +189,7 @@ async def feed_rows(
     }
 
 
-async def key_set(connection: AsyncConnection, network_id: UUID) -> KeySet:
+async def key_set(connection: Connection, network_id: UUID) -> KeySet:
     """Return the public keys of a network, as its newest set names them."""
     found = await repository.keyset(connection, network_id)
     return KeySet(network_id) if found is None else KeySet.from_document(canonical.decode_object(found[1]))
@@ -204,7 +204,7 @@ class StoreLimits:
     profile: rows.ProfileRow
 
 
-async def limits_in(connection: AsyncConnection, network_id: UUID, store: UUID) -> StoreLimits:
+async def limits_in(connection: Connection, network_id: UUID, store: UUID) -> StoreLimits:
     """Return what holds in a store; raises `Refused` `store_unknown`."""
     found = await repository.zone_and_profile(connection, network_id, store)
     if found is None:
@@ -212,22 +212,20 @@ async def limits_in(connection: AsyncConnection, network_id: UUID, store: UUID) 
     return StoreLimits(store, found[0], rows.read(rows.ProfileRow, found[1]))
 
 
-async def profile_of(connection: AsyncConnection, network_id: UUID, store: UUID) -> rows.ProfileRow:
+async def profile_of(connection: Connection, network_id: UUID, store: UUID) -> rows.ProfileRow:
     """Return the limits that hold in a store; raises `Refused` `store_unknown`."""
     return (await limits_in(connection, network_id, store)).profile
 
 
 async def past_profiles_of(
-    connection: AsyncConnection, network_id: UUID, store: UUID
+    connection: Connection, network_id: UUID, store: UUID
 ) -> list[tuple[datetime, rows.ProfileRow]]:
     """Return the limits that held before in a store, with when they were replaced, the latest first."""
     found = await repository.past_profiles(connection, network_id, store)
     return [(replaced_at, rows.read(rows.ProfileRow, settings)) for replaced_at, settings in found]
 
 
-async def changes_of(
-    connection: AsyncConnection, network_id: UUID, table: FeedTable, keys: Sequence[str]
-) -> list[Change]:
+async def changes_of(connection: Connection, network_id: UUID, table: FeedTable, keys: Sequence[str]) -> list[Change]:
     """Return the present rows as changes, in the order of the keys."""
     found = await feed_rows(connection, network_id, table, keys)
     return [Change(table, key, found.get(key)) for key in keys]

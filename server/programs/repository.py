@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import fetch_value, write
+from server.kit.db import Connection, fetch_value, write
 from server.kit.turns import take_turn
 
 
-async def lock(connection: AsyncConnection, network: UUID) -> None:
+async def lock(connection: Connection, network: UUID) -> None:
     """Let those who publish take turns."""
     await take_turn(connection, f"program {network}")
 
 
 async def insert(
-    connection: AsyncConnection, network: UUID, version: int, content: bytes, digest: bytes, by: UUID | None
+    connection: Connection, network: UUID, version: int, content: bytes, digest: bytes, by: UUID | None
 ) -> None:
     """Store a version, which never changes."""
     await write(
@@ -30,7 +28,7 @@ async def insert(
     )
 
 
-async def newest(connection: AsyncConnection, network: UUID) -> bytes | None:
+async def newest(connection: Connection, network: UUID) -> bytes | None:
     """Return the bytes of the program in force."""
     found = await fetch_value(
         connection, "select bytes from program where network_id = $1 order by version desc limit 1", network
@@ -38,7 +36,7 @@ async def newest(connection: AsyncConnection, network: UUID) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-async def content(connection: AsyncConnection, network: UUID, version: int) -> bytes | None:
+async def content(connection: Connection, network: UUID, version: int) -> bytes | None:
     """Return the bytes of a version."""
     found = await fetch_value(
         connection, "select bytes from program where network_id = $1 and version = $2", network, version

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import Json, bytes_to_text
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.program import SCHEMA, Program
 from loyalty_desk.domain.publishing import Finding, findings
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
+from server.kit.db import Connection
 from server.kit.feed import Change
 from server.programs import defaults, repository
 
@@ -34,7 +33,7 @@ class Published:
 
 
 async def publish(
-    connection: AsyncConnection, network: UUID, content: Mapping[str, Json], zone: str, by: UUID | None = None
+    connection: Connection, network: UUID, content: Mapping[str, Json], zone: str, by: UUID | None = None
 ) -> Published:
     """Publish `content` as the next version and return it; the caller gives its change to the feed.
 
@@ -68,13 +67,13 @@ def checked(program: Program) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-async def current(connection: AsyncConnection, network: UUID) -> Program | None:
+async def current(connection: Connection, network: UUID) -> Program | None:
     """Return the program in force, None where nothing was published yet."""
     found = await repository.newest(connection, network)
     return None if found is None else Program.from_bytes(found)
 
 
-async def version(connection: AsyncConnection, network: UUID, number: int) -> Program:
+async def version(connection: Connection, network: UUID, number: int) -> Program:
     """Return one version; raises `Refused` `program_version_unknown`."""
     found = await repository.content(connection, network, number)
     if found is None:
@@ -82,7 +81,7 @@ async def version(connection: AsyncConnection, network: UUID, number: int) -> Pr
     return Program.from_bytes(found)
 
 
-async def feed_rows(connection: AsyncConnection, network: UUID, keys: Sequence[str]) -> dict[str, dict[str, Json]]:
+async def feed_rows(connection: Connection, network: UUID, keys: Sequence[str]) -> dict[str, dict[str, Json]]:
     """Return the program's feed row; its one key is `current`."""
     present = await current(connection, network) if CURRENT in keys else None
     return {} if present is None else {CURRENT: _row(present)}

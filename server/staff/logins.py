@@ -9,9 +9,9 @@ from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import BadInput, Refused
+from server.kit.db import Connection
 from server.staff import repository
 
 SHORTEST, LONGEST = 12, 200
@@ -23,7 +23,7 @@ _NOBODY = _HASHER.hash("nobody has this password")
 
 
 async def set_login(
-    connection: AsyncConnection, network: UUID, staff: UUID, login: str, password: str, now: datetime
+    connection: Connection, network: UUID, staff: UUID, login: str, password: str, now: datetime
 ) -> str:
     """Give somebody a login, or a new password; returns the login as it is kept.
 
@@ -41,7 +41,7 @@ async def set_login(
     return kept
 
 
-async def who_is(connection: AsyncConnection, network: UUID, login: str, password: str) -> tuple[UUID, str] | None:
+async def who_is(connection: Connection, network: UUID, login: str, password: str) -> tuple[UUID, str] | None:
     """Return id and role of whom login and password name, None where they are wrong or the person has left."""
     try:
         kept = spelled(login)

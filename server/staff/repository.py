@@ -8,9 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import fetch, fetch_one, fetch_value, write
+from server.kit.db import Connection, fetch, fetch_one, fetch_value, write
 
 _STAFF = "select id, name, role, stores, pin_hash from staff where network_id = $1 and state = 'active'"
 
@@ -38,7 +36,7 @@ class SessionRow:
     state: str
 
 
-async def put(connection: AsyncConnection, network: UUID, member: StaffMember) -> None:
+async def put(connection: Connection, network: UUID, member: StaffMember) -> None:
     """Add or change somebody; without a PIN an earlier one stays."""
     await write(
         connection,
@@ -54,17 +52,17 @@ async def put(connection: AsyncConnection, network: UUID, member: StaffMember) -
     )
 
 
-async def everybody(connection: AsyncConnection, network: UUID) -> list[StaffMember]:
+async def everybody(connection: Connection, network: UUID) -> list[StaffMember]:
     """Return who works here, by name."""
     return [_member(row) for row in await fetch(connection, f"{_STAFF} order by name, id", network)]
 
 
-async def some(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[StaffMember]:
+async def some(connection: Connection, network: UUID, ids: Sequence[UUID]) -> list[StaffMember]:
     """Return those of these who work here."""
     return [_member(row) for row in await fetch(connection, f"{_STAFF} and id = any($2::uuid[])", network, list(ids))]
 
 
-async def owner_of_login(connection: AsyncConnection, network: UUID, login: str) -> UUID | None:
+async def owner_of_login(connection: Connection, network: UUID, login: str) -> UUID | None:
     """Return who has a login, whether they still work here or not."""
     found: UUID | None = await fetch_value(
         connection, "select staff_id from staff_login where network_id = $1 and login = $2", network, login
@@ -73,7 +71,7 @@ async def owner_of_login(connection: AsyncConnection, network: UUID, login: str)
 
 
 async def put_login(
-    connection: AsyncConnection, network: UUID, login: str, staff: UUID, password_hash: str, now: datetime
+    connection: Connection, network: UUID, login: str, staff: UUID, password_hash: str, now: datetime
 ) -> None:
     """Give somebody a login, their only one."""
     await write(
@@ -89,7 +87,7 @@ async def put_login(
     )
 
 
-async def login(connection: AsyncConnection, network: UUID, name: str) -> tuple[UUID, str, str] | None:
+async def login(connection: Connection, network: UUID, name: str) -> tuple[UUID, str, str] | None:
     """Return id, password hash and role of somebody who works here, by their login."""
     row = await fetch_one(
         connection,
@@ -103,7 +101,7 @@ async def login(connection: AsyncConnection, network: UUID, name: str) -> tuple[
 
 
 async def insert_session(
-    connection: AsyncConnection,
+    connection: Connection,
     network: UUID,
     session: UUID,
     staff: UUID,
@@ -125,7 +123,7 @@ async def insert_session(
     )
 
 
-async def lock_session(connection: AsyncConnection, network: UUID, session: UUID) -> SessionRow | None:
+async def lock_session(connection: Connection, network: UUID, session: UUID) -> SessionRow | None:
     """Lock a session and return it."""
     row = await fetch_one(
         connection,
@@ -141,7 +139,7 @@ async def lock_session(connection: AsyncConnection, network: UUID, session: UUID
 
 
 async def turn_session(
-    connection: AsyncConnection, network: UUID, session: UUID, refresh_hash: bytes, expires_at: datetime
+    connection: Connection, network: UUID, session: UUID, refresh_hash: bytes, expires_at: datetime
 ) -> None:
     """Let a session go on with another secret."""
     await write(
@@ -154,7 +152,7 @@ async def turn_session(
     )
 
 
-async def role_in_session(connection: AsyncConnection, network: UUID, session: UUID) -> str | None:
+async def role_in_session(connection: Connection, network: UUID, session: UUID) -> str | None:
     """Return the role of whose session goes on, None where it is over or they have left."""
     found: str | None = await fetch_value(
         connection,
@@ -166,7 +164,7 @@ async def role_in_session(connection: AsyncConnection, network: UUID, session: U
     return found
 
 
-async def end_session(connection: AsyncConnection, network: UUID, session: UUID, now: datetime) -> None:
+async def end_session(connection: Connection, network: UUID, session: UUID, now: datetime) -> None:
     """End a session; one that is over stays as it is."""
     await write(
         connection,
@@ -177,7 +175,7 @@ async def end_session(connection: AsyncConnection, network: UUID, session: UUID,
     )
 
 
-async def end_sessions(connection: AsyncConnection, network: UUID, staff: UUID, now: datetime) -> None:
+async def end_sessions(connection: Connection, network: UUID, staff: UUID, now: datetime) -> None:
     """End all sessions of somebody."""
     await write(
         connection,

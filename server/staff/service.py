@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from argon2 import PasswordHasher
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
+from server.kit.db import Connection
 from server.kit.feed import Change
 from server.staff import repository
 from server.staff.repository import StaffMember
@@ -33,7 +33,7 @@ class Member:
     stores: tuple[UUID, ...] = ()
 
 
-async def put(connection: AsyncConnection, network: UUID, member: Member, pin: str | None = None) -> Change:
+async def put(connection: Connection, network: UUID, member: Member, pin: str | None = None) -> Change:
     """Add or change somebody and return the feed's change; without `pin` an earlier one stays.
 
     Raises `BadInput` `staff_name`, `staff_role`, `pin_malformed` (4 to 8 digits).
@@ -56,7 +56,7 @@ def checked_name(typed: str) -> str:
     return name
 
 
-async def members(connection: AsyncConnection, network: UUID) -> list[Member]:
+async def members(connection: Connection, network: UUID) -> list[Member]:
     """Return who works here, by name."""
     found = await repository.everybody(connection, network)
     return [Member(one.id, one.name, one.role, one.stores) for one in found]
@@ -69,7 +69,7 @@ async def hash_pin(pin: str) -> str:
     return await asyncio.to_thread(_HASHER.hash, pin)
 
 
-async def feed_rows(connection: AsyncConnection, network: UUID, keys: Sequence[str]) -> dict[str, dict[str, Json]]:
+async def feed_rows(connection: Connection, network: UUID, keys: Sequence[str]) -> dict[str, dict[str, Json]]:
     """Return the rows of staff by key; who has left is left out."""
     found = await repository.some(connection, network, [UUID(key) for key in keys])
     return {

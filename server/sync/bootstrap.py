@@ -14,8 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.errors import Broken
 from loyalty_desk.wire.v1.bootstrap import FORMAT, INSERT, LAYOUT, SnapshotManifest, stored
 from loyalty_desk.wire.v1.errors import ErrorCode
@@ -23,7 +21,7 @@ from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed, incarnation
 from server.kit.crypto import Vault
-from server.kit.db import Database
+from server.kit.db import Connection, Database
 from server.kit.errors import ApiError
 from server.kit.filelock import FileLock
 from server.kit.ground import Ground
@@ -142,7 +140,7 @@ async def _made(ground: Ground, network: UUID, folder: Path, at: float) -> Snaps
     return snapshot_file.write(folder, ground.vault, network, memoryview(content), manifest, at)
 
 
-async def build(connection: AsyncConnection, network: UUID, vault: Vault) -> tuple[bytes, SnapshotManifest]:
+async def build(connection: Connection, network: UUID, vault: Vault) -> tuple[bytes, SnapshotManifest]:
     """Return the SQLite file of all that the feed says in this transaction; its manifest lacks what packing adds.
 
     Raises `Broken` where rows and checkpoint disagree: such a snapshot would never pass a till's check.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.guests import service as guests
 from server.kit.crypto import Vault
+from server.kit.db import Connection
 from server.ledger import counting
 from server.networks import service as networks
 from server.programs import service as programs
@@ -18,7 +17,7 @@ from server.staff import service as staff
 
 
 async def rows_of(
-    connection: AsyncConnection, network: UUID, vault: Vault, table: FeedTable, keys: Sequence[str]
+    connection: Connection, network: UUID, vault: Vault, table: FeedTable, keys: Sequence[str]
 ) -> dict[str, dict[str, Json]]:
     """Return the present rows of a table of the feed by key; what is deleted is left out."""
     match table:

@@ -10,7 +10,6 @@ from typing import Protocol
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
@@ -18,7 +17,7 @@ from loyalty_desk.domain.record import ExceptionKind
 from loyalty_desk.wire.v1.sync import Block, FeedTable
 from server.kit import feed, incarnation
 from server.kit.crypto import Vault
-from server.kit.db import fetch, fetch_value, write
+from server.kit.db import Connection, fetch, fetch_value, write
 from server.kit.ground import Ground
 from server.ledger.lease_store import PostgresLeases
 from server.ledger.leases import LeaseStore
@@ -173,7 +172,7 @@ class PostgresSyncStores:
 class PostgresSyncStore:
     """One transaction of the database."""
 
-    def __init__(self, connection: AsyncConnection, network: UUID, vault: Vault, shelf: ProgramShelf) -> None:
+    def __init__(self, connection: Connection, network: UUID, vault: Vault, shelf: ProgramShelf) -> None:
         self._connection = connection
         self._network = network
         self._vault = vault

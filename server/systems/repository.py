@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import fetch, write
+from server.kit.db import Connection, fetch, write
 
 _COLUMNS = "id, name, store_id, token_hash, made_at, last_used, revoked_at"
 
@@ -27,7 +25,7 @@ class System:
     revoked_at: datetime | None
 
 
-async def insert(connection: AsyncConnection, network: UUID, system: System, by: UUID | None) -> None:
+async def insert(connection: Connection, network: UUID, system: System, by: UUID | None) -> None:
     """Store a system."""
     await write(
         connection,
@@ -43,7 +41,7 @@ async def insert(connection: AsyncConnection, network: UUID, system: System, by:
     )
 
 
-async def find(connection: AsyncConnection, network: UUID, systems: Sequence[UUID]) -> list[System | None]:
+async def find(connection: Connection, network: UUID, systems: Sequence[UUID]) -> list[System | None]:
     """Return systems in the order asked for, also those whose tokens were revoked."""
     rows = await fetch(
         connection,
@@ -55,7 +53,7 @@ async def find(connection: AsyncConnection, network: UUID, systems: Sequence[UUI
     return [found.get(one) for one in systems]
 
 
-async def every(connection: AsyncConnection, network: UUID) -> list[System]:
+async def every(connection: Connection, network: UUID) -> list[System]:
     """Return all systems, oldest first."""
     rows = await fetch(
         connection,
@@ -65,7 +63,7 @@ async def every(connection: AsyncConnection, network: UUID) -> list[System]:
     return [System(*row) for row in rows]
 
 
-async def revoke(connection: AsyncConnection, network: UUID, system: UUID, at: datetime) -> bool:
+async def revoke(connection: Connection, network: UUID, system: UUID, at: datetime) -> bool:
     """End a token; False where there is none that is alive."""
     done = await write(
         connection,
@@ -77,7 +75,7 @@ async def revoke(connection: AsyncConnection, network: UUID, system: UUID, at: d
     return done == 1
 
 
-async def seen(connection: AsyncConnection, network: UUID, system: UUID, day: datetime) -> None:
+async def seen(connection: Connection, network: UUID, system: UUID, day: datetime) -> None:
     """Remember on which day a token was used last."""
     await write(
         connection,

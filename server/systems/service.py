@@ -13,10 +13,8 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID, uuid4
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.errors import BadInput, Refused
-from server.kit.db import Database
+from server.kit.db import Connection, Database
 from server.kit.ground import Ground
 from server.kit.together import Together
 from server.networks import service as networks
@@ -49,7 +47,7 @@ class Asker:
 
 
 async def add(
-    connection: AsyncConnection, network: UUID, name: str, store: UUID, now: datetime, by: UUID | None = None
+    connection: Connection, network: UUID, name: str, store: UUID, now: datetime, by: UUID | None = None
 ) -> tuple[UUID, str]:
     """Make a system and return its id and its token, which is shown once.
 
@@ -65,12 +63,12 @@ async def add(
     return made, f"{PREFIX}.{network}.{made}.{secret}"
 
 
-async def every(connection: AsyncConnection, network: UUID) -> list[System]:
+async def every(connection: Connection, network: UUID) -> list[System]:
     """Return all systems, oldest first."""
     return await repository.every(connection, network)
 
 
-async def revoke(connection: AsyncConnection, network: UUID, system: UUID, now: datetime) -> None:
+async def revoke(connection: Connection, network: UUID, system: UUID, now: datetime) -> None:
     """End a system's token; raises `Refused` `system_unknown`."""
     if not await repository.revoke(connection, network, system, now):
         raise Refused("system_unknown", system=str(system))

@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import fetch, fetch_one, fetch_value, write
+from server.kit.db import Connection, fetch, fetch_one, fetch_value, write
 
 _PAIRING = "select id, store_id, state, expires_at, device_id, nonce from pairing where network_id = $1"
 
@@ -49,7 +47,7 @@ class EpochHead:
     hash: bytes
 
 
-async def enrolled(connection: AsyncConnection, network: UUID, device: UUID) -> Any:
+async def enrolled(connection: Connection, network: UUID, device: UUID) -> Any:
     """Return what tells a device that has joined from others, None for one that never did."""
     return await fetch_one(
         connection,
@@ -61,7 +59,7 @@ async def enrolled(connection: AsyncConnection, network: UUID, device: UUID) -> 
 
 
 async def insert_pairing(
-    connection: AsyncConnection, network: UUID, pairing: UUID, store: UUID, code_hash: bytes, expires_at: datetime
+    connection: Connection, network: UUID, pairing: UUID, store: UUID, code_hash: bytes, expires_at: datetime
 ) -> None:
     """Store a new code by its hash."""
     await write(
@@ -75,22 +73,22 @@ async def insert_pairing(
     )
 
 
-async def pairing(connection: AsyncConnection, network: UUID, number: UUID) -> PairingRow | None:
+async def pairing(connection: Connection, network: UUID, number: UUID) -> PairingRow | None:
     """Return a pairing."""
     return _pairing(await fetch_one(connection, f"{_PAIRING} and id = $2", network, number))
 
 
-async def lock_pairing(connection: AsyncConnection, network: UUID, number: UUID) -> PairingRow | None:
+async def lock_pairing(connection: Connection, network: UUID, number: UUID) -> PairingRow | None:
     """Lock a pairing and return it."""
     return _pairing(await fetch_one(connection, f"{_PAIRING} and id = $2 for update", network, number))
 
 
-async def lock_pairing_of(connection: AsyncConnection, network: UUID, code_hash: bytes) -> PairingRow | None:
+async def lock_pairing_of(connection: Connection, network: UUID, code_hash: bytes) -> PairingRow | None:
     """Lock the pairing of a code and return it."""
     return _pairing(await fetch_one(connection, f"{_PAIRING} and code_hash = $2 for update", network, code_hash))
 
 
-async def start_pairing(connection: AsyncConnection, network: UUID, number: UUID, device: UUID, nonce: bytes) -> None:
+async def start_pairing(connection: Connection, network: UUID, number: UUID, device: UUID, nonce: bytes) -> None:
     """Note which till has shown a code."""
     await write(
         connection,
@@ -102,13 +100,13 @@ async def start_pairing(connection: AsyncConnection, network: UUID, number: UUID
     )
 
 
-async def set_pairing(connection: AsyncConnection, network: UUID, number: UUID, state: str) -> None:
+async def set_pairing(connection: Connection, network: UUID, number: UUID, state: str) -> None:
     """Move a pairing on."""
     await write(connection, "update pairing set state = $3 where network_id = $1 and id = $2", network, number, state)
 
 
 async def insert_pending(
-    connection: AsyncConnection, network: UUID, device: UUID, store: UUID, name: str, pubkey: bytes
+    connection: Connection, network: UUID, device: UUID, store: UUID, name: str, pubkey: bytes
 ) -> None:
     """Store a till that nobody has confirmed yet."""
     await write(
@@ -122,7 +120,7 @@ async def insert_pending(
     )
 
 
-async def void_pending(connection: AsyncConnection, network: UUID, device: UUID) -> None:
+async def void_pending(connection: Connection, network: UUID, device: UUID) -> None:
     """End a till that nobody has confirmed."""
     await write(
         connection,
@@ -132,7 +130,7 @@ async def void_pending(connection: AsyncConnection, network: UUID, device: UUID)
     )
 
 
-async def admit(connection: AsyncConnection, network: UUID, device: UUID, token_hash: bytes) -> str | None:
+async def admit(connection: Connection, network: UUID, device: UUID, token_hash: bytes) -> str | None:
     """Let a till work with a new token and return its name; None for one that was ended meanwhile."""
     found: str | None = await fetch_value(
         connection,
@@ -145,13 +143,13 @@ async def admit(connection: AsyncConnection, network: UUID, device: UUID, token_
     return found
 
 
-async def is_known(connection: AsyncConnection, network: UUID, pubkey: bytes) -> bool:
+async def is_known(connection: Connection, network: UUID, pubkey: bytes) -> bool:
     """Return whether a till with this key has ever begun to join."""
     found = await fetch_value(connection, "select 1 from device where network_id = $1 and pubkey = $2", network, pubkey)
     return found is not None
 
 
-async def named(connection: AsyncConnection, network: UUID, device: UUID) -> tuple[str, bytes]:
+async def named(connection: Connection, network: UUID, device: UUID) -> tuple[str, bytes]:
     """Return the name and the public key of a till."""
     row = await fetch_one(
         connection, "select name, pubkey from device where network_id = $1 and id = $2", network, device
@@ -159,7 +157,7 @@ async def named(connection: AsyncConnection, network: UUID, device: UUID) -> tup
     return row.name, bytes(row.pubkey)
 
 
-async def tills(connection: AsyncConnection, network: UUID) -> list[Till]:
+async def tills(connection: Connection, network: UUID) -> list[Till]:
     """Return the network's devices that ever joined, oldest first."""
     found = await fetch(
         connection,
@@ -170,7 +168,7 @@ async def tills(connection: AsyncConnection, network: UUID) -> list[Till]:
     return [Till(UUID(str(row[0])), row[1], UUID(str(row[2])), row[3], row[4], row[5]) for row in found]
 
 
-async def heads(connection: AsyncConnection, network: UUID) -> list[EpochHead]:
+async def heads(connection: Connection, network: UUID) -> list[EpochHead]:
     """Return the heads of all journals, each till's in the order its epochs were opened."""
     found = await fetch(
         connection,
@@ -181,7 +179,7 @@ async def heads(connection: AsyncConnection, network: UUID) -> list[EpochHead]:
     return [EpochHead(UUID(str(row[0])), row[1], row[2], row[3], bytes(row[4])) for row in found]
 
 
-async def lock_state(connection: AsyncConnection, network: UUID, device: UUID) -> str | None:
+async def lock_state(connection: Connection, network: UUID, device: UUID) -> str | None:
     """Lock a till that has joined and return its state, None where there is none."""
     found: str | None = await fetch_value(
         connection,
@@ -193,7 +191,7 @@ async def lock_state(connection: AsyncConnection, network: UUID, device: UUID) -
     return found
 
 
-async def set_state(connection: AsyncConnection, network: UUID, device: UUID, state: str) -> None:
+async def set_state(connection: Connection, network: UUID, device: UUID, state: str) -> None:
     """Set a till's state, and when it was revoked."""
     await write(
         connection,

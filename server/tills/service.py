@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.errors import BadInput, Broken, Refused
@@ -22,6 +21,7 @@ from loyalty_desk.wire.v1 import signing
 from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolledStore, EnrolPending, EnrolStart, Pairing
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import incarnation
+from server.kit.db import Connection
 from server.kit.ground import Ground
 from server.kit.lifetimes import holds_at
 from server.networks import service as networks
@@ -176,7 +176,7 @@ async def enrol_finish(ground: Ground, message: EnrolFinish) -> EnrolAnswer:
 
 
 async def _answer(
-    connection: AsyncConnection, network: UUID, device: UUID, store_id: UUID, secret: str, name: str
+    connection: Connection, network: UUID, device: UUID, store_id: UUID, secret: str, name: str
 ) -> EnrolAnswer:
     known = await networks.get_network(connection, network)
     store = await networks.get_store(connection, network, store_id)
@@ -198,7 +198,7 @@ async def _answer(
     )
 
 
-async def _row(connection: AsyncConnection, network: UUID, table: FeedTable, key: str) -> dict[str, Json]:
+async def _row(connection: Connection, network: UUID, table: FeedTable, key: str) -> dict[str, Json]:
     found = await networks.feed_rows(connection, network, table, [key])
     if key not in found:
         raise Broken(f"network {network} has no {table.value} {key}")
@@ -214,7 +214,7 @@ def _check_signature(pubkey: bytes, nonce: bytes, message: EnrolFinish) -> None:
         raise Refused("enrol_signature") from error
 
 
-async def _void(connection: AsyncConnection, network: UUID, pairing: PairingRow) -> None:
+async def _void(connection: Connection, network: UUID, pairing: PairingRow) -> None:
     await repository.set_pairing(connection, network, pairing.id, "void")
     if pairing.device is not None:
         await repository.void_pending(connection, network, pairing.device)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from server.kit.auth import FindSigner, Signer, read_signed, require_active, require_bearer
+from server.kit.db import Connection
 from server.kit.ground import Ground
 from server.tills import repository
 
@@ -32,7 +32,7 @@ async def find_signer(ground: Ground, network: UUID, device: UUID) -> Signer | N
         return await signer_of(connection, network, device)
 
 
-async def signer_of(connection: AsyncConnection, network: UUID, device: UUID) -> Signer | None:
+async def signer_of(connection: Connection, network: UUID, device: UUID) -> Signer | None:
     """As `find_signer`, in the caller's transaction."""
     row = await repository.enrolled(connection, network, device)
     if row is None:

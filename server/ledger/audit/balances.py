@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import fetch
+from server.kit.db import Connection, fetch
 from server.ledger.audit.findings import Audit
 
 # Each returns the place and what is wrong there.
@@ -91,7 +89,7 @@ _BALANCES = (
 )
 
 
-async def check_balances(connection: AsyncConnection, made: Audit) -> None:
+async def check_balances(connection: Connection, made: Audit) -> None:
     """Note every account, lot, transaction and guest whose figures do not agree."""
     for sql, rule in _BALANCES:
         for place, text in await fetch(connection, sql, made.network):

@@ -9,10 +9,8 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.record import BadRecord, Record, RecordKind, Totals, chain_hash
-from server.kit.db import fetch
+from server.kit.db import Connection, fetch
 from server.ledger.audit.findings import Audit
 from server.ledger.posting import AccountKey, AccountKind, is_stores, legs
 from server.ledger.returns import RETURNS
@@ -38,7 +36,7 @@ class _Line:
     accounts: tuple[AccountKey, ...]
 
 
-async def check_chains(connection: AsyncConnection, made: Audit) -> None:
+async def check_chains(connection: Connection, made: Audit) -> None:
     """Walk every branch of every till from its first record to its head."""
     branches = await fetch(
         connection,
@@ -79,7 +77,7 @@ async def check_chains(connection: AsyncConnection, made: Audit) -> None:
         made.note("INV-7", place, text)
 
 
-async def _lines(connection: AsyncConnection, network: UUID, branch: Any, after: int) -> list[_Line]:
+async def _lines(connection: Connection, network: UUID, branch: Any, after: int) -> list[_Line]:
     """Return the next records of a branch, whole sequence numbers only."""
     found = await fetch(
         connection,

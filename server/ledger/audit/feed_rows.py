@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.wire.v1.rows import row_digest
 from server.kit import feed
+from server.kit.db import Connection
 from server.ledger.audit.findings import Audit
 
 _PAGE = 1_000
 Render = Callable[[str, Sequence[str]], Awaitable[dict[str, dict[str, Json]]]]
 
 
-async def check_feed(connection: AsyncConnection, made: Audit, render: Render) -> None:
+async def check_feed(connection: Connection, made: Audit, render: Render) -> None:
     """Hold the feed's counter against its rows, and each row against what a till would get."""
     count, again = await feed.count(connection, made.network), await feed.recomputed(connection, made.network)
     if count.n < again.n or (count.rows, count.digest) != (again.rows, again.digest):

@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from loyalty_desk.domain.record import Record, RecordKind
-from server.kit.db import fetch
+from server.kit.db import Connection, fetch
 from server.ledger import repository
 from server.ledger.audit.findings import Audit
 from server.ledger.posting import AccountKind, legs
@@ -20,7 +18,7 @@ from server.ledger.terms import program_version
 _PAGE = 1_000
 
 
-async def check_returns(connection: AsyncConnection, made: Audit) -> None:
+async def check_returns(connection: Connection, made: Audit) -> None:
     """Hold what all returns of a sale have moved against the sale and them."""
     shelf, after = ProgramShelf(), UUID(int=0)
     while True:

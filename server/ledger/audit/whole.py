@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from server.kit.db import fetch
+from server.kit.db import Connection, fetch
 from server.ledger.audit.balances import check_balances
 from server.ledger.audit.chains import check_chains
 from server.ledger.audit.feed_rows import Render, check_feed
@@ -14,7 +12,7 @@ from server.ledger.audit.findings import Audit
 from server.ledger.audit.returns import check_returns
 
 
-async def audit(connection: AsyncConnection, network: UUID, render: Render) -> Audit:
+async def audit(connection: Connection, network: UUID, render: Render) -> Audit:
     """Read a network's ledger and return what is wrong with it; `connection` is a snapshot of one moment.
 
     `render(table, keys)` gives the present rows of the feed as tills get them.
@@ -28,7 +26,7 @@ async def audit(connection: AsyncConnection, network: UUID, render: Render) -> A
     return made
 
 
-async def _count(connection: AsyncConnection, made: Audit) -> None:
+async def _count(connection: Connection, made: Audit) -> None:
     (row,) = await fetch(
         connection,
         """

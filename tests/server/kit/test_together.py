@@ -11,9 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.kit.db import Database
+from server.kit.db import Connection, Database
 from server.kit.together import Together
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +36,7 @@ class Ledger:
         await self.goes_on.wait()
         yield network
 
-    async def double(self, connection: AsyncConnection, network: UUID, numbers: Sequence[int]) -> list[int]:
+    async def double(self, connection: Connection, network: UUID, numbers: Sequence[int]) -> list[int]:
         assert connection is cast("object", network)
         self.asked.append((network, list(numbers)))
         if 13 in numbers:
@@ -132,7 +131,7 @@ class Deadlock(Exception):
 async def test_who_met_a_deadlock_together_is_asked_alone(ledger: Ledger) -> None:
     met: list[int] = []
 
-    async def meets_once(connection: AsyncConnection, network: UUID, numbers: Sequence[int]) -> list[int]:
+    async def meets_once(connection: Connection, network: UUID, numbers: Sequence[int]) -> list[int]:
         met.append(len(numbers))
         if len(numbers) > 1:
             raise DBAPIError("", {}, Deadlock())
@@ -147,7 +146,7 @@ async def test_who_met_a_deadlock_together_is_asked_alone(ledger: Ledger) -> Non
 
 
 async def test_answers_that_are_too_few_leave_nobody_waiting(ledger: Ledger) -> None:
-    async def one_short(connection: AsyncConnection, network: UUID, numbers: Sequence[int]) -> list[int]:
+    async def one_short(connection: Connection, network: UUID, numbers: Sequence[int]) -> list[int]:
         return [2 * one for one in numbers][:-1]
 
     together = Together(cast("Database", ledger), one_short, most=4)

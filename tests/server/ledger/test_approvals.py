@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty_desk.domain.errors import BadInput, Refused
 from server.guests import service as guests
+from server.kit.db import Connection
 from server.kit.feed import Change
 from server.ledger import approvals
 from tests.server.world import World
@@ -26,7 +26,7 @@ async def waiting(world: World) -> list[approvals.HeldLot]:
 
 
 async def decide(world: World, lot: UUID, *, is_approved: bool, note: str = "looked at the receipts") -> int:
-    async def render(connection: AsyncConnection, network: UUID, ids: Sequence[UUID]) -> list[Change]:
+    async def render(connection: Connection, network: UUID, ids: Sequence[UUID]) -> list[Change]:
         return await guests.changes(connection, network, world.ground.vault, ids)
 
     async with world.ground.db.begin(world.network) as connection:
