@@ -23,7 +23,7 @@ from loyalty_desk.domain.tiers import reached
 from loyalty_desk.services.guest_marks import GuestMarks
 from loyalty_desk.services.ports.cache import Cache, CachedGuest, CredentialState
 from loyalty_desk.services.ports.identity import Identity
-from loyalty_desk.services.ports.journal import Journal, Overlay
+from loyalty_desk.services.ports.journal import PHONE_KEY, Journal, Overlay
 from loyalty_desk.services.program_in_force import ProgramInForce
 from loyalty_desk.services.proof import NEEDS_SERVER, narrowed, replay_of
 from loyalty_desk.services.recording import business_day
@@ -48,9 +48,6 @@ from loyalty_desk.wire.v1.rows import GuestRow, ProfileRow
 _KINDS = {CodeKind.LD1: frozenset({"card", "pass", "import"}), CodeKind.LD2: frozenset({"wallet"})}
 _ACTIVE = "active"
 _MOBILE = "9"
-
-PHONE_KEY = "phone_key"
-"""Under this the journal keeps the network's key of phones, as base64url; empty where the till is told none."""
 
 
 class OnlyServerKnows(Refused):

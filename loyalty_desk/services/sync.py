@@ -14,11 +14,10 @@ from uuid import UUID
 
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.services.bootstrapping import Bootstrap
-from loyalty_desk.services.guests import PHONE_KEY
 from loyalty_desk.services.leases import INCARNATION
 from loyalty_desk.services.ports.cache import Cache
 from loyalty_desk.services.ports.identity import Identity
-from loyalty_desk.services.ports.journal import EpochHead, Journal
+from loyalty_desk.services.ports.journal import PHONE_KEY, EpochHead, Journal
 from loyalty_desk.services.ports.machine import Random
 from loyalty_desk.services.ports.server import LedgerClient, NoAnswer, NotOurServer, ServerSaid
 from loyalty_desk.services.program_in_force import ProgramInForce
@@ -87,7 +86,7 @@ class SyncEngine:
         self._programs = ProgramInForce(journal)
         self._pusher = Pusher(identity, journal, client, clock)
         cashier = Cashier(identity, journal, cache)
-        self._puller = Puller(journal, cache, client, clock, self._trust, cashier, bootstrap)
+        self._puller = Puller(journal, cache, client, clock, self._trust, cashier, random, bootstrap)
         self._reconciled_at: int | None = None
         self._resynced = False
         self._proved = False
@@ -235,7 +234,7 @@ class SyncEngine:
             self._notify("keyset_refused")
         if self._trust.vouches(answer, nonce):
             self._clock.learn(answer.server_time, asked, self._clock.monotonic_ms())
-            if answer.phone_key:
+            if answer.phone_key and self._trust.vouches_for_phones(answer, nonce):
                 self._journal.put_changed(PHONE_KEY, bytes_to_text(answer.phone_key))
         elif self._trust.knows(answer.kid):
             raise NotOurServer("hello is not signed by the network")

@@ -13,7 +13,7 @@ from loyalty_desk.domain.key_set import CodeKey, KeySet
 from loyalty_desk.services.ports.identity import Identity
 from loyalty_desk.services.ports.journal import Journal
 from loyalty_desk.wire.v1.rows import keyset_message
-from loyalty_desk.wire.v1.signing import hello_message
+from loyalty_desk.wire.v1.signing import hello_message, phones_message
 from loyalty_desk.wire.v1.sync import HelloAnswer
 
 _KEY = "keyset"
@@ -65,12 +65,20 @@ class Trust:
 
     def vouches(self, answer: HelloAnswer, nonce: bytes) -> bool:
         """Return whether the network signed this answer to this nonce."""
-        key = self._key(answer.kid)
+        message = hello_message(self._identity.network, nonce, answer.server_time, answer.incarnation)
+        return self._has_signed(answer.kid, answer.sig, message)
+
+    def vouches_for_phones(self, answer: HelloAnswer, nonce: bytes) -> bool:
+        """Return whether the network signed the key of phones that comes with this answer to this nonce."""
+        message = phones_message(self._identity.network, nonce, answer.phone_key)
+        return self._has_signed(answer.kid, answer.phone_sig, message)
+
+    def _has_signed(self, kid: int, sig: bytes, message: bytes) -> bool:
+        key = self._key(kid)
         if key is None:
             return False
-        message = hello_message(self._identity.network, nonce, answer.server_time, answer.incarnation)
         try:
-            key.verify(answer.sig, message)
+            key.verify(sig, message)
         except InvalidSignature:
             return False
         return True

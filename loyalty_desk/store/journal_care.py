@@ -14,6 +14,7 @@ from pathlib import Path
 import apsw
 
 from loyalty_desk.domain.errors import Refused
+from loyalty_desk.services.ports.journal import PHONE_KEY
 from loyalty_desk.store.engine import Unreadable, connect, row, rows, transaction
 from loyalty_desk.store.journal import SqliteJournal
 from loyalty_desk.store.journal_file import CACHE_KIB
@@ -49,7 +50,10 @@ def care_for(journal: SqliteJournal, folder: Path, day: date, now_ms: int) -> Ca
 
 
 def backup(journal: SqliteJournal, folder: Path, day: date) -> Path:
-    """Copy the journal while it is in use, encrypted by the same key; the newest `KEPT_COPIES` copies stay."""
+    """Copy the journal while it is in use, encrypted by the same key; the newest `KEPT_COPIES` copies stay.
+
+    Without the key of phones, which a till that gets data is told again.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     copy = copy_of(folder, day)
     _clear(folder)
@@ -72,6 +76,9 @@ def _write(journal: SqliteJournal, half: Path) -> None:
             with target.backup("main", source, "main") as copying:
                 while not copying.done:
                     copying.step(_PAGES_AT_ONCE)
+            # Else a till that is revoked would go on holding what opens everybody's phone.
+            target.pragma("secure_delete", 1)
+            target.execute("DELETE FROM meta WHERE key = ?", (PHONE_KEY,))
             # One file without companions: what is copied elsewhere must be all of it.
             target.pragma("journal_mode", "delete")
             found = row(target, "PRAGMA quick_check(1)")

@@ -74,8 +74,9 @@ async def hello(stores: SyncStores, message: HelloRequest, now: datetime, key: E
         commands.append(Command.REVOKE.value)
     server_time = to_ms(now)
     sig = network_key.sign(signing.hello_message(network, message.nonce, server_time, life))
+    phone_sig = network_key.sign(signing.phones_message(network, message.nonce, phone_key)) if phone_key else b""
     known = (keyset, MIN_APP, MAX_PAYLOAD_BYTES, kid, sig)
-    return HelloAnswer(life, server_time, heads, *known, commands, newer, phone_key)
+    return HelloAnswer(life, server_time, heads, *known, commands, newer, phone_key, phone_sig)
 
 
 def _proved(message: HelloRequest, key: Ed25519PublicKey) -> Iterator[Acked]:

@@ -14,6 +14,9 @@ from loyalty_desk.domain.record import SealedRecord, Totals
 
 # The feed number of records that the server holds but named no number for: the next completed pull has seen them.
 SEEN_BY_NEXT_PULL = (1 << 62) - 1
+# Under this the network's key of phones is kept, as base64url; empty where the till is told none. No copy of the
+# journal holds it: it opens what the cache has, and a till that gets data is told it at every hello.
+PHONE_KEY = "phone_key"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Phones as one spelling, and the hash by which a guest is found by one, at the server and at a till cut off from it.
 
 The network's key for it is derived at the server and told at hello, to tills that get data. A till keeps it in its
-journal, encrypted as the guests in its cache are. Who takes a till's disk and the key of its journal can try all phones
-of a country against the guests on it.
+journal, encrypted as the guests in its cache are, in no copy of that, and forgets it with the cache when it is revoked.
+Who takes a till's disk and the key of its journal can try all phones of a country against the guests on it. Another key
+would take nothing from him: it opens only the guests that he has, and a revoked till gets no others. So there is none.
 """
 
 from __future__ import annotations

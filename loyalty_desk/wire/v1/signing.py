@@ -23,6 +23,11 @@ def hello_message(network: UUID, nonce: bytes, server_time: int, incarnation: UU
     return b"LDT1" + network.bytes + nonce + server_time.to_bytes(8, "big") + incarnation.bytes
 
 
+def phones_message(network: UUID, nonce: bytes, phone_key: bytes) -> bytes:
+    """Return the bytes a network key signs for the key of phones that hello's answer tells."""
+    return b"LDT2" + network.bytes + nonce + sha256(phone_key).digest()
+
+
 def enrol_message(network: UUID, pending: UUID, nonce: bytes) -> bytes:
     """Return the bytes a new device signs to finish its enrolment."""
     return b"LDE1" + network.bytes + pending.bytes + nonce

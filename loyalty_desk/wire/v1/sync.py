@@ -77,7 +77,8 @@ class HelloAnswer(msgspec.Struct, frozen=True):
 
     `keyset` is the row of the newest key set, signed by the root, for a till that named an older one: a till that may
     pull nothing has to know the key all the same, or it would push nothing either. `phone_key` is that of
-    `phones.phone_hash`; a till that gets no data gets none.
+    `phones.phone_hash`, and `phone_sig` by the same network key says so (`signing.phones_message`); a till that gets no
+    data gets neither.
     """
 
     incarnation: UUID
@@ -91,6 +92,7 @@ class HelloAnswer(msgspec.Struct, frozen=True):
     commands: list[str] = []
     keyset: dict[str, Any] | None = None
     phone_key: bytes = b""
+    phone_sig: bytes = b""
 
 
 class PushedRecord(msgspec.Struct, frozen=True, omit_defaults=True):

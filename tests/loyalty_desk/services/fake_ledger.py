@@ -15,7 +15,7 @@ from loyalty_desk.services.ports.server import NoAnswer, ServerSaid
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.leases import Lease, LeaseAnswer, LeaseRequest
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, keyset_message, row_digest
-from loyalty_desk.wire.v1.signing import hello_message
+from loyalty_desk.wire.v1.signing import hello_message, phones_message
 from loyalty_desk.wire.v1.sync import (
     BlockIds,
     Checkpoint,
@@ -167,6 +167,8 @@ class FakeLedger:
             for (epoch, branch), held in self.branches.items()
             if branch == 0 and held
         ]
+        phone_key = b"" if self.commands else self.phone_key
+        phone_sig = self.keys[self.kid].sign(phones_message(self.network, request.nonce, phone_key))
         is_behind = request.keyset_version is not None and request.keyset_version < self.key_set_version
         return HelloAnswer(
             incarnation=self.incarnation,
@@ -179,7 +181,8 @@ class FakeLedger:
             sig=self.keys[self.kid].sign(message),
             commands=list(self.commands),
             keyset=self.key_set if is_behind and self.tells_key_set else None,
-            phone_key=b"" if self.commands else self.phone_key,
+            phone_key=phone_key,
+            phone_sig=phone_sig if phone_key else b"",
         )
 
     def _push(self, request: PushRequest) -> PushAnswer:

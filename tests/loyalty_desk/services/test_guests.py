@@ -26,7 +26,8 @@ from loyalty_desk.domain.signed_codes import (
     network_tag,
     shown,
 )
-from loyalty_desk.services.guests import PHONE_KEY, OnlyServerKnows
+from loyalty_desk.services.guests import OnlyServerKnows
+from loyalty_desk.services.ports.journal import PHONE_KEY
 from loyalty_desk.services.proof import NEEDS_SERVER
 from loyalty_desk.services.sentences import SENTENCES
 from loyalty_desk.wire.v1.lookup import LookupBy

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from loyalty_desk.domain.canonical import bytes_to_text
 from loyalty_desk.domain.record import ClockConfidence, Record
-from loyalty_desk.services.guests import PHONE_KEY
+from loyalty_desk.services.ports.journal import PHONE_KEY
 from loyalty_desk.services.ports.server import NotOurServer, ServerSaid
 from loyalty_desk.services.sync import SyncOutcome
 from loyalty_desk.wire.v1.sync import PushAnswer
@@ -254,6 +255,16 @@ def test_a_signed_revocation_takes_the_data_after_the_facts_are_handed_over(line
     assert line.step().error == "till_revoked"
     assert (line.waiting(), line.counter.cache.state().guests, line.notices()) == (0, 0, ["till_revoked"])
     assert line.counter.parts.journal.get(PHONE_KEY) == ""
+
+
+def test_a_key_of_phones_that_the_network_has_not_signed_is_not_kept(line: Line) -> None:
+    line.ledger.phone_key = bytes(32)
+    line.step()
+    for sig in (b"", bytes(64)):
+        forged = partial(msgspec.structs.replace, phone_key=b"\x01" * 32, phone_sig=sig)
+        line.ledger.faults.append(forged)
+        assert line.step().done
+        assert line.counter.parts.journal.get(PHONE_KEY) == bytes_to_text(bytes(32))
 
 
 def test_what_only_the_server_holds_is_told_once(line: Line) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.record import head_is_signed
+from loyalty_desk.services.ports.journal import PHONE_KEY
 from loyalty_desk.store.boot import Finding, examine
 from loyalty_desk.store.engine import connect, rows
 from loyalty_desk.store.journal import SqliteJournal
@@ -44,6 +45,17 @@ def acknowledge(parts: Parts, upto: int) -> None:
 
 def seqs(parts: Parts) -> list[int]:
     return [seq for epoch in parts.journal.epochs() for seq, _, _ in parts.journal.members(epoch.epoch)]
+
+
+def test_no_copy_holds_the_key_of_phones_and_the_journal_keeps_it(parts: Parts, tmp_path: Path) -> None:
+    parts.journal.put(PHONE_KEY, "a key")
+    parts.journal.put("keyset", "kept")
+    copy = connect(backup(parts.journal, tmp_path / "copies", DAY), KEY, durable=True, cache_kib=64)
+    kept = dict(rows(copy, "SELECT key, value FROM meta"))
+    copy.close()
+    assert PHONE_KEY not in kept
+    assert kept["keyset"] == '"kept"'
+    assert parts.journal.get(PHONE_KEY) == "a key"
 
 
 def test_old_acknowledged_records_go_and_the_chain_still_holds(parts: Parts, tmp_path: Path) -> None:

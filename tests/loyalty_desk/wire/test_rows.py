@@ -66,6 +66,12 @@ def test_frozen_messages():
     assert signing.hello_message(NETWORK, bytes(16), 1, NETWORK) == (
         b"LDT1" + NETWORK.bytes + bytes(16) + bytes(7) + b"\x01" + NETWORK.bytes
     )
+    assert signing.phones_message(NETWORK, bytes(16), b"") == (
+        b"LDT2"
+        + NETWORK.bytes
+        + bytes(16)
+        + bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    )
     assert signing.enrol_message(NETWORK, GUEST, bytes(16)) == b"LDE1" + NETWORK.bytes + GUEST.bytes + bytes(16)
 
 

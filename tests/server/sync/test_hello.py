@@ -19,6 +19,7 @@ from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import Acked, Command, Head
 from server.kit import incarnation
 from server.kit.db import fetch
+from server.networks import service as networks
 from tests.server.fake_till import FakeTill
 from tests.server.ledger.returns import give_back, said, whole
 from tests.server.world import World, refusal
@@ -52,11 +53,17 @@ async def test_a_till_with_an_older_key_set_gets_the_newest_whatever_its_state(w
 
 async def test_only_a_till_that_gets_data_is_told_the_key_of_phones(world: World) -> None:
     till = await world.till()
-    told = (await world.hello(till)).phone_key
-    assert told == world.ground.vault.lookup_key(world.network)
+    told = await world.hello(till, nonce=bytes(16))
+    assert told.phone_key == world.ground.vault.lookup_key(world.network)
+    async with world.ground.db.begin(world.network) as connection:
+        public = (await networks.key_set(connection, world.network)).key(told.kid)
+    assert public is not None
+    message = signing.phones_message(world.network, bytes(16), told.phone_key)
+    Ed25519PublicKey.from_public_bytes(public.public).verify(told.phone_sig, message)
     for state in ("suspended", "cloned", "revoked"):
         await world.sql("update device set state = $2 where id = $1 returning id", till.device, state)
-        assert (await world.hello(till)).phone_key == b""
+        answer = await world.hello(till)
+        assert (answer.phone_key, answer.phone_sig) == (b"", b"")
 
 
 async def test_heads_are_those_held(world: World) -> None:
