@@ -19,6 +19,7 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.services.bootstrapping import Bootstrap
 from loyalty_desk.services.ports.cache import Cache, CacheLost
 from loyalty_desk.services.ports.journal import Journal, StoredProgram
+from loyalty_desk.services.ports.machine import Random
 from loyalty_desk.services.ports.server import LedgerClient, NotOurServer, ServerSaid
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trust import Trust
@@ -29,11 +30,14 @@ from loyalty_desk.wire.v1.sync import MAX_PULL_ROWS, FeedTable, PullAnswer, curs
 # A feed longer than this is applied in parts: a balance may be off between two of them.
 MOST_ROWS_AT_ONCE = 100_000
 MOST_RESTARTS = 1
+# Between half of it and one and a half pass before what differed also when read anew is read again: where the fault is
+# the server's, every till reads everything.
+ANEW_EVERY_MS = 60 * 60 * 1_000
 _ADOPTED = (FeedTable.PROGRAM, FeedTable.KEYSET)
 
 
 class Puller:
-    """Pulls until the feed's end; a cache that turns out wrong is read again from 0, once."""
+    """Pulls until the feed's end; a cache that turns out wrong is read again from 0, then about once an hour."""
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Puller:
         clock: TrustedClock,
         trust: Trust,
         cashier: Cashier,
+        random: Random,
         bootstrap: Bootstrap | None = None,
     ) -> None:
         self._journal = journal
@@ -51,10 +56,12 @@ class Puller:
         self._clock = clock
         self._trust = trust
         self._cashier = cashier
+        self._random = random
         self._bootstrap = bootstrap
         self._start: tuple[UUID, int | None] | None = None
         self._page: PullAnswer | None = None
         self._wrong_before = self._anew = False
+        self._patient_until: int | None = None
         self._adopted = False
         self.applied = 0
 
@@ -99,7 +106,7 @@ class Puller:
                 if final:
                     self._complete(page.next)
                 return None
-            if self._wrong_before:
+            if self._wrong_before and self._is_patient():
                 self._journal.notify("cache_mismatch", {}, self._clock.now_ms())
                 return "cache_mismatch"
             # Owed until it is done, however often it is cut.
@@ -165,8 +172,18 @@ class Puller:
         state, checkpoint = self._cache.state(), page.checkpoint
         return checkpoint is None or (checkpoint.rows, checkpoint.digest) == (state.rows, state.digest)
 
+    def _is_patient(self) -> bool:
+        """Return whether a cache that differed also when read anew is left as it is for now."""
+        now = self._clock.monotonic_ms()
+        if self._patient_until is None:
+            self._patient_until = now + round(ANEW_EVERY_MS * (0.5 + self._random.random()))
+        elif now >= self._patient_until:
+            self._patient_until = None
+        return self._patient_until is not None
+
     def _complete(self, cursor: int) -> None:
         self._wrong_before = False
+        self._patient_until = None
         self._cache.completed(self._clock.now_ms(), self._clock.boot_id, self._clock.monotonic_ms())
         self._journal.settle(cursor)
         self._cashier.remember()

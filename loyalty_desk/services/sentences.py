@@ -169,7 +169,8 @@ SENTENCES: Mapping[str, str] = {
     "sync_fault": _("The sync with the server failed by a fault of ours. Sales are kept here. Call the manager."),
     "cache_unusable": _("The guests’ data cannot be kept on this computer’s disk. Call the manager."),
     "cache_mismatch": _(
-        "The guests’ data differs from the server’s, also when read anew. Start Loyalty Desk again or call the manager."
+        "The guests’ data differs from the server’s, also when read anew. Sales go on;"
+        " it is read again about once an hour. Tell the manager."
     ),
     # what happened to this till
     "till_forked": _("The server knows other sales under this till’s name: was its disk copied? Call the manager."),

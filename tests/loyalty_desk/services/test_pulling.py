@@ -181,6 +181,41 @@ def test_a_cache_that_differs_is_read_again_by_the_next_attempt_where_the_first_
     assert line.notices() == []
 
 
+def test_a_cache_that_differs_also_when_read_anew_is_read_again_about_once_an_hour(line: Line) -> None:
+    """A till that stays on for weeks is not started anew by anybody: it has to come right by itself."""
+    line.step()
+    line.ledger.wrong_digest = True
+    asked: list[str | None] = []
+    pull = line.ledger.pull
+
+    def noted(cursor: str | None, limit: int) -> PullAnswer:
+        asked.append(cursor)
+        return pull(cursor, limit)
+
+    line.ledger.pull = noted  # type: ignore[method-assign]
+
+    def readings() -> int:
+        asked.clear()
+        assert line.step().error == "cache_mismatch"
+        return asked.count(None)
+
+    assert readings() == 1
+    # However often it is tried within the first half of the hour, and once within the next hour and a half.
+    assert [readings() for _ in range(3)] == [0, 0, 0]
+    line.counter.parts.clock.advance(seconds=29 * 60)
+    assert readings() == 0
+    line.counter.parts.clock.advance(seconds=61 * 60)
+    assert [readings() for _ in range(3)] == [1, 0, 0]
+    line.counter.parts.clock.advance(seconds=90 * 60)
+    line.ledger.wrong_digest = False
+    line.counter.cache._writer.execute("UPDATE state SET digest = zeroblob(16)")
+    line.counter.cache._state = line.counter.cache._read_state()
+    assert line.step().done
+    # Right again, it is read anew at once where it should ever differ again.
+    line.ledger.wrong_digest = True
+    assert readings() == 1
+
+
 def test_a_feed_that_cannot_be_followed_is_read_from_the_beginning(line: Line) -> None:
     line.step()
     line.ledger.faults.extend([None, ServerSaid(410, "MUST_BOOTSTRAP")])
