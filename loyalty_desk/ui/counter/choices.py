@@ -21,8 +21,8 @@ class GroupBox(QWidget):
 
     chosen = Signal(str, str)
 
-    def __init__(self, key: str) -> None:
-        super().__init__()
+    def __init__(self, key: str, page: QWidget) -> None:
+        super().__init__(page)
         self._key = key
         self.caption = label("field_label", scrolled=True)
         self._keys = label("key_hint")

@@ -14,8 +14,8 @@ class FieldBox(QWidget):
 
     typed = Signal(str, str)
 
-    def __init__(self, key: str) -> None:
-        super().__init__()
+    def __init__(self, key: str, page: QWidget) -> None:
+        super().__init__(page)
         self._key = key
         self.caption = label("field_label", scrolled=True)
         self.edit = QLineEdit()

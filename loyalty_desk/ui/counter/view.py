@@ -172,7 +172,7 @@ class CounterView(QWidget):
     def _show_groups(self, groups: tuple[Group, ...]) -> None:
         for group in groups:
             if group.key not in self.groups:
-                box = self.groups[group.key] = GroupBox(group.key)
+                box = self.groups[group.key] = GroupBox(group.key, self)
                 box.chosen.connect(self.chosen)
         for key, box in self.groups.items():
             wanted = next((one for one in groups if one.key == key), None)
@@ -184,7 +184,7 @@ class CounterView(QWidget):
     def _show_fields(self, fields: tuple[Field, ...]) -> None:
         for field in fields:
             if field.key not in self.fields:
-                box = self.fields[field.key] = FieldBox(field.key)
+                box = self.fields[field.key] = FieldBox(field.key, self)
                 box.typed.connect(self.typed)
         for key, box in self.fields.items():
             wanted = next((one for one in fields if one.key == key), None)
@@ -195,7 +195,7 @@ class CounterView(QWidget):
 
     def _show_side(self, side: tuple[SideButton, ...]) -> None:
         while len(self.side) < len(side):
-            button = KeyedButton("key")
+            button = KeyedButton("key", parent=self)
             button.setMinimumHeight(48)
             button.setProperty("many", True)
             button.set_narrow(self._is_narrow)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zxingcpp
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QFontInfo, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QScrollArea
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QScrollArea, QWidget
 
 from loyalty_desk.domain.guest_code import ld1
 from loyalty_desk.domain.record import RecordKind
@@ -71,6 +71,22 @@ class Window:
         return found
 
 
+class OtherWindows(QObject):
+    """Hears of every widget that is shown as a window of its own."""
+
+    def __init__(self, app: QApplication, allowed: QWidget) -> None:
+        super().__init__()
+        self.seen: list[QObject] = []
+        self._allowed = allowed
+        app.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        is_window = isinstance(watched, QWidget) and watched.isWindow()
+        if event.type() == QEvent.Type.Show and is_window and watched is not self._allowed:
+            self.seen.append(watched)
+        return False
+
+
 @pytest.fixture
 def open_window(tmp_path: Path, qtbot) -> Iterator[Callable[..., Window]]:
     made: list[Pages] = []
@@ -96,6 +112,19 @@ def test_a_shift_is_opened_with_mouse_and_keys(open_window) -> None:
     assert window.pages.screen.place == "open"
     assert pin.text() == ""
     assert len(window.pages.records(RecordKind.SHIFT_OPEN)) == 1
+
+
+@pytest.mark.parametrize("key", ["F6", "F8", "F9", "F10", "F12", "settings"])
+def test_no_part_of_a_page_flashes_up_as_a_window_that_takes_the_keyboard(open_window, key: str) -> None:
+    window = open_window()
+    window.pages.till.sell(CARD, 1000)
+    window.pages.guest = window.pages.till.checkout.identify(CARD)
+    others = OtherWindows(window.app, window.window)
+    window.pages.open(key)
+    window.settle()
+    window.app.removeEventFilter(others)
+    assert [type(one).__name__ for one in others.seen] == []
+    assert window.window.isActiveWindow()
 
 
 def test_a_sale_is_returned_by_keys_alone_and_its_field_keeps_the_keyboard(open_window) -> None:
