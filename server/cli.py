@@ -7,6 +7,7 @@ import zoneinfo
 from typing import Annotated
 
 import typer
+from asyncpg import InterfaceError, PostgresError
 from sqlalchemy.exc import SQLAlchemyError
 
 from loyalty_desk import standard_output
@@ -55,7 +56,7 @@ def main() -> None:
         _fail(str(error))
     except UnicodeEncodeError:
         _fail("An argument holds bytes that are no text: type it anew.")
-    except (SQLAlchemyError, OSError) as error:
+    except (PostgresError, InterfaceError, SQLAlchemyError, OSError) as error:
         if isinstance(error, OSError) and standard_output.takes_nothing():
             _fail(f"What the command says could not be written: {error.strerror}. What it does is done.")
         _fail(f"The database does not answer, or not as expected: {type(error).__name__}: {_first_line(error)}")

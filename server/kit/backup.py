@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy.ext.asyncio import create_async_engine
+import asyncpg
 
 from loyalty_desk.domain.errors import BadInput, Broken, Refused
+from server.kit.db import address
 from server.kit.embedded import APP, DATABASE, OWNER, SUPERUSER, Embedded
 from server.kit.errors import reason_of
 from server.kit.new_cluster import clean_environment
@@ -86,16 +87,16 @@ async def drop_restoring(embedded: Embedded) -> None:
 
 async def put_in_place(embedded: Embedded, kept_as: str) -> None:
     """Make the restored database the one that serves, and keep the one before under another name, in one step."""
-    engine = create_async_engine(embedded.url(SUPERUSER, "postgres"), hide_parameters=True)
-    try:
-        async with engine.begin() as connection:
-            await connection.exec_driver_sql(
-                f"select pg_terminate_backend(pid) from pg_stat_activity where datname in ('{DATABASE}', '{RESTORING}')"  # noqa: S608 - constants
-            )
-            await connection.exec_driver_sql(f'alter database {DATABASE} rename to "{kept_as}"')
-            await connection.exec_driver_sql(f"alter database {RESTORING} rename to {DATABASE}")
-    finally:
-        await engine.dispose()
+    await _admin(
+        embedded,
+        f"""
+        begin;
+        select pg_terminate_backend(pid) from pg_stat_activity where datname in ('{DATABASE}', '{RESTORING}');
+        alter database {DATABASE} rename to "{kept_as}";
+        alter database {RESTORING} rename to {DATABASE};
+        commit
+        """,  # noqa: S608 - constants
+    )
 
 
 def require_own(embedded: Embedded | None) -> Embedded:
@@ -121,15 +122,12 @@ def _is_whole(file: Path) -> bool:
 
 
 async def _admin(embedded: Embedded, *statements: str) -> None:
-    engine = create_async_engine(
-        embedded.url(SUPERUSER, "postgres"), isolation_level="AUTOCOMMIT", hide_parameters=True
-    )
+    connection = await asyncpg.connect(address(embedded.url(SUPERUSER, "postgres")))
     try:
-        async with engine.connect() as connection:
-            for statement in statements:
-                await connection.exec_driver_sql(statement)
+        for statement in statements:
+            await connection.execute(statement)
     finally:
-        await engine.dispose()
+        await connection.close()
 
 
 def _tool(embedded: Embedded, name: str, *arguments: str, out: int = subprocess.DEVNULL) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import sqlalchemy.exc
+import asyncpg
 
 from loyalty_desk.wire.v1.errors import ErrorAnswer, ErrorCode
 
@@ -47,15 +45,12 @@ def outage() -> ApiError:
 
 def sqlstate(error: BaseException) -> str | None:
     """Return the SQLSTATE of a database error, None where it has none."""
-    found: Any = getattr(getattr(error, "orig", error), "sqlstate", None)
-    return found if isinstance(found, str) else None
+    return str(error.sqlstate) if isinstance(error, asyncpg.PostgresError) and error.sqlstate else None
 
 
 def is_outage(error: BaseException) -> bool:
     """Return whether an error says that the database is away, busy or ill, and nothing about the data."""
-    if isinstance(error, OSError | TimeoutError | sqlalchemy.exc.TimeoutError | sqlalchemy.exc.InterfaceError):
-        return True
-    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
+    if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return True
     state = sqlstate(error)
     return state is not None and (state[:2] in _OUTAGE_CLASSES or state == _READ_ONLY)

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from server.kit.db import Connection, Database, fetch, fetch_one, fetch_value
+from server.kit.db import Connection, Database, fetch, fetch_one, fetch_value, write
 from server.kit.errors import is_outage
 
 _LOG = logging.getLogger(__name__)
@@ -88,16 +88,21 @@ async def rotate(connection: Connection, reason: str, *, unless_past: UUID | Non
 
     Waits for whoever is just doing the same, so that two discoveries of one restore make one new life.
     """
-    await connection.exec_driver_sql("select pg_advisory_xact_lock($1)", (_LOCK,))
+    await fetch(connection, "select pg_advisory_xact_lock($1)", _LOCK)
     before = await current(connection)
     if before is not None and unless_past is not None and before.id != unless_past:
         return before
     system_identifier, timeline = await _system(connection)
     made = Incarnation(uuid4(), before.id if before else None, reason, system_identifier, timeline)
-    await connection.exec_driver_sql(
+    await write(
+        connection,
         "insert into server_meta (incarnation, previous_incarnation, reason, system_identifier, timeline)"
         " values ($1, $2, $3, $4, $5)",
-        (made.id, made.previous, made.reason, made.system_identifier, made.timeline),
+        made.id,
+        made.previous,
+        made.reason,
+        made.system_identifier,
+        made.timeline,
     )
     return made
 
@@ -105,7 +110,7 @@ async def rotate(connection: Connection, reason: str, *, unless_past: UUID | Non
 async def at_start(database: Database, witness: Witness) -> Incarnation:
     """Return the life to serve under, a new one where the database is not the one that served last."""
     async with database.without_network() as connection:
-        await connection.exec_driver_sql("select pg_advisory_xact_lock($1)", (_LOCK,))
+        await fetch(connection, "select pg_advisory_xact_lock($1)", _LOCK)
         present = await current(connection)
         reason = "created" if present is None else await _why_not(connection, present, witness)
         if present is None or reason:

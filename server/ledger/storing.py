@@ -13,11 +13,11 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import DBAPIError
+from asyncpg import NumericValueOutOfRangeError
 
 from loyalty_desk.domain.clock import from_ms, to_ms
 from server.kit.db import Connection, fetch, write
-from server.kit.errors import outage, sqlstate
+from server.kit.errors import outage
 from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
 from server.ledger.posting import AccountKey, Posted
@@ -25,7 +25,6 @@ from server.ledger.repository import EpochRow, GuestAccount
 from server.ledger.terms import program_version
 
 _LOG = logging.getLogger(__name__)
-_OUT_OF_RANGE = "22003"
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,9 +415,7 @@ async def move_system_accounts(connection: Connection, network: UUID, moved: Map
             list(moved),
             list(moved.values()),
         )
-    except DBAPIError as error:
-        if sqlstate(error) != _OUT_OF_RANGE:
-            raise
+    except NumericValueOutOfRangeError as error:
         _LOG.critical("an account of network %s itself is full: nothing can be posted until somebody looks", network)
         raise outage() from error
 

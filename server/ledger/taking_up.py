@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.exc import DBAPIError
+from asyncpg import PostgresError
 
 from loyalty_desk.domain.record import handle_text
 from loyalty_desk.wire.v1.sync import PushRequest
-from server.kit.db import Connection, Database, fetch, fetch_one, fetch_value
+from server.kit.db import Connection, Database, fetch, fetch_one, fetch_value, savepoint
 from server.kit.errors import is_unfit, outage, sqlstate
 from server.kit.turns import take_turn
 from server.ledger.batch import Batch, Raced
@@ -75,13 +75,13 @@ async def take_up(
     store = PostgresStore(connection, network, tools)
     for _ in range(_TRIES):
         try:
-            async with connection.begin_nested():
+            async with savepoint(connection):
                 await Batch(store, push, now).take_up(here, owners, device)
         except Raced:
             continue
         except Reinstate as late:
             await store.guards.reinstate(late.wanted, now)
-        except DBAPIError as error:
+        except PostgresError as error:
             if not is_unfit(error):
                 raise
             # It waits on for a person; what has just come is not refused for it.

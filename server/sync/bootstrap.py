@@ -131,7 +131,7 @@ def _make_alone(ground: Ground, network: UUID, clock: Callable[[], float], old: 
 
 async def _made(ground: Ground, network: UUID, folder: Path, at: float) -> SnapshotFile:
     # This thread's loop needs connections of its own.
-    database = Database(ground.db.engine.url, pool_size=1)
+    database = Database(ground.db.url, pool_size=1)
     try:
         async with database.snapshot(network) as connection:
             content, manifest = await build(connection, network, ground.vault)

@@ -45,7 +45,7 @@ from loyalty_desk.wire.v1.sync import PushAnswer, Status  # noqa: E402
 from server.guests import service as guests  # noqa: E402
 from server.guests.service import NewGuest  # noqa: E402
 from server.kit import feed, incarnation, schema  # noqa: E402
-from server.kit.db import fetch_value  # noqa: E402
+from server.kit.db import fetch_value, write  # noqa: E402
 from server.kit.embedded import APP, OWNER, SUPERUSER, Embedded  # noqa: E402
 from server.kit.ground import Base, Ground, ground  # noqa: E402
 from server.networks.service import NewStore, create_network  # noqa: E402
@@ -209,16 +209,15 @@ async def enrol(opened: Ground, sold: Sold) -> Sold:
     """Make the till known to the server."""
     till = sold.till
     async with opened.db.begin(till.network) as connection:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "insert into device (network_id, id, store_id, name, pubkey, state, created_at)"
             " values ($1, $2, $3, 'b', $4, 'active', $5)",
-            (
-                till.network,
-                till.device,
-                till.store,
-                till.public,
-                from_ms(Record.from_payload(sold.records[0].payload).occurred_at),
-            ),
+            till.network,
+            till.device,
+            till.store,
+            till.public,
+            from_ms(Record.from_payload(sold.records[0].payload).occurred_at),
         )
     return sold
 

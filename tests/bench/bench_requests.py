@@ -33,6 +33,7 @@ from loyalty_desk.wire.v1.lookup import GuestLookup, LookupBy
 from server.guests import service as guests
 from server.guests.service import NewGuest, Registered
 from server.kit import feed, incarnation
+from server.kit.db import write
 from server.kit.ground import Base, Ground, ground
 from server.networks.service import NewStore, create_network
 from server.settings import Settings
@@ -81,10 +82,16 @@ async def shop(
             till.open_epoch()
             till.token = f"ldt.{network}.{till.device}.secret"
             async with opened.db.begin(network) as connection:
-                await connection.exec_driver_sql(
+                await write(
+                    connection,
                     "insert into device (network_id, id, store_id, name, pubkey, token_hash, state, created_at)"
                     " values ($1, $2, $3, 'b', $4, $5, 'active', $6)",
-                    (network, till.device, store, till.public, sha256(b"secret").digest(), from_ms(now - 10**7)),
+                    network,
+                    till.device,
+                    store,
+                    till.public,
+                    sha256(b"secret").digest(),
+                    from_ms(now - 10**7),
                 )
         await bench_posting.analyse(base)
         yield opened, Shop(network, enrolled, found, token)

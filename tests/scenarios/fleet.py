@@ -29,6 +29,7 @@ from loyalty_desk.wire.v1.sync import HelloAnswer, PushAnswer, Status
 from server.guests import service as guests
 from server.guests.service import NewGuest
 from server.kit import feed, incarnation, schema
+from server.kit.db import write
 from server.kit.embedded import APP, DATABASE, OWNER, SUPERUSER, Embedded
 from server.kit.ground import Base, Ground, ground
 from server.networks.service import NewStore, create_network
@@ -284,18 +285,17 @@ async def _make(fleet: Fleet, base: Base, tills: int, people: int, seed: int) ->
 async def _enrol(opened: Ground, till: FakeTill, number: int) -> None:
     till.token = f"ldt.{till.network}.{till.device}.secret{number}"
     async with opened.db.begin(till.network) as connection:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "insert into device (network_id, id, store_id, name, pubkey, token_hash, state, created_at)"
             " values ($1, $2, $3, $4, $5, $6, 'active', $7)",
-            (
-                till.network,
-                till.device,
-                till.store,
-                f"till {number}",
-                till.public,
-                sha256(f"secret{number}".encode()).digest(),
-                from_ms(till.clock.now_ms),
-            ),
+            till.network,
+            till.device,
+            till.store,
+            f"till {number}",
+            till.public,
+            sha256(f"secret{number}".encode()).digest(),
+            from_ms(till.clock.now_ms),
         )
 
 

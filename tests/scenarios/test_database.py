@@ -18,7 +18,7 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.record import chain_hash, head_message
 from loyalty_desk.wire.v1.sync import FeedTable, PushRequest, Status
 from server.kit import feed
-from server.kit.db import fetch, fetch_value
+from server.kit.db import fetch, fetch_value, write
 from server.kit.ground import Ground
 from server.networks.service import MadeNetwork
 from tests.scenarios.counts import count
@@ -54,9 +54,7 @@ async def _write(ground: Ground, network: UUID, writer: int, until: float, rolle
         try:
             async with ground.db.begin(network) as connection:
                 # The plain sequence of the control is drawn here, and committed after a delay: as a serial column is.
-                await connection.exec_driver_sql(
-                    "insert into public.naive (key) select * from unnest($1::text[])", (list(rows),)
-                )
+                await write(connection, "insert into public.naive (key) select * from unnest($1::text[])", list(rows))
                 await asyncio.sleep(chance.random() / 200)
                 await feed.record(connection, network, [change(key, text) for key, text in rows.items()])
                 await asyncio.sleep(chance.random() / 500)

@@ -28,7 +28,7 @@ from server.app import create_app
 from server.guests import service as guests
 from server.guests.service import NewGuest, Registered
 from server.kit import feed, incarnation
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.kit.ground import Base, Ground
 from server.networks import repository
 from server.networks import service as networks
@@ -63,18 +63,17 @@ class World:
         secret = f"secret{len(self.tills)}"
         till.token = f"ldt.{till.network}.{till.device}.{secret}"
         async with self.ground.db.begin(self.network) as connection:
-            await connection.exec_driver_sql(
+            await write(
+                connection,
                 "insert into device (network_id, id, store_id, name, pubkey, token_hash, state)"
                 " values ($1, $2, $3, $4, $5, $6, $7)",
-                (
-                    self.network,
-                    till.device,
-                    till.store,
-                    f"till {len(self.tills)}",
-                    till.public,
-                    sha256(secret.encode()).digest(),
-                    state,
-                ),
+                self.network,
+                till.device,
+                till.store,
+                f"till {len(self.tills)}",
+                till.public,
+                sha256(secret.encode()).digest(),
+                state,
             )
         till.open_epoch()
         self.tills.append(till)

@@ -31,6 +31,7 @@ from loyalty_desk.wire.v1.sync import FeedTable
 from server.guests import service as guests
 from server.guests.admission import admit
 from server.kit import embedded, feed, schema
+from server.kit.db import fetch, write
 from server.kit.embedded import APP, DATABASE, OWNER, SUPERUSER, Embedded
 from server.kit.ground import Base, Ground, ground
 from server.ledger.lots import LotUse
@@ -203,15 +204,19 @@ class PostgresServer(SimServer):
 
     async def rotate(self, reason: str, unless_past: UUID | None) -> None:
         async with (await self._ground()).db.without_network() as connection:
-            rows = await connection.exec_driver_sql("select incarnation from server_meta order by number desc limit 1")
-            present = rows.scalar()
+            rows = await fetch(connection, "select incarnation from server_meta order by number desc limit 1")
+            present = rows[0][0] if rows else None
             if unless_past is not None and present != unless_past:
                 return
             life = UUID(int=self._random.getrandbits(128), version=4)
-            await connection.exec_driver_sql(
+            await write(
+                connection,
                 "insert into server_meta (incarnation, previous_incarnation, reason, system_identifier, timeline,"
                 " started_at) values ($1, $2, $3, 1, 1, $4)",
-                (life, present, reason, from_ms(self._now_ms())),
+                life,
+                present,
+                reason,
+                from_ms(self._now_ms()),
             )
         self._system_of_life[life] = self._system
 
@@ -281,10 +286,16 @@ class PostgresServer(SimServer):
             self._cluster.execute("update signing_key set public = %s, private_sealed = %s", (public, sealed), own)
             async with opened.db.begin(network) as connection:
                 for number, (device, one) in enumerate(devices.items()):
-                    await connection.exec_driver_sql(
+                    await write(
+                        connection,
                         "insert into device (network_id, id, store_id, name, pubkey, token_hash, state)"
                         " values ($1, $2, $3, $4, $5, $6, 'active')",
-                        (network, device, one.store, f"t{number}", one.public.public_bytes_raw(), bytes(32)),
+                        network,
+                        device,
+                        one.store,
+                        f"t{number}",
+                        one.public.public_bytes_raw(),
+                        bytes(32),
                     )
                 changed = await changes_of(connection, network, FeedTable.KEYSET, ["current"])
                 await feed.record(connection, network, changed)
@@ -312,7 +323,7 @@ class PostgresServer(SimServer):
     def set_state(self, device: UUID, state: str) -> None:
         async def change() -> None:
             async with (await self._ground()).db.begin(self.network) as connection:
-                await connection.exec_driver_sql("update device set state = $2 where id = $1", (device, state))
+                await write(connection, "update device set state = $2 where id = $1", device, state)
 
         self._run(change())
         self._look()
@@ -323,14 +334,14 @@ class PostgresServer(SimServer):
         opened = await self._ground()
         tables = Loaded()
         async with opened.db.without_network() as connection:
-            found = await connection.exec_driver_sql("select incarnation from server_meta order by number")
+            found = await fetch(connection, "select incarnation from server_meta order by number")
             tables.lives = [row[0] for row in found]
         if not await opened.db.networks():
             return tables
         async with opened.db.snapshot(self.network) as connection:
 
             async def rows(statement: str) -> list[Any]:
-                return list(await connection.exec_driver_sql(statement))
+                return list(await fetch(connection, statement))
 
             await self._load_facts(tables, rows)
             await _load_ledger(tables, rows)

@@ -10,7 +10,6 @@ from uuid import UUID
 import asyncpg
 import psycopg
 import pytest
-import sqlalchemy.exc
 
 from server.jobs.nightly import Worked, run_jobs
 from server.kit.errors import is_outage
@@ -74,7 +73,7 @@ async def test_killed_fifty_times_at_any_statement_the_result_is_that_of_one_cle
                     try:
                         await run_jobs(bench, lived.network, LATER)
                         finished = True
-                    except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+                    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                         assert is_outage(error), error
                         kills += 1
             runs += 1

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import traceback
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import asyncpg
 import psycopg
 import pytest
-import sqlalchemy
+from sqlalchemy import make_url
 
-from server.kit import db
-from server.kit.db import Database, fetch, fetch_value
+from server.kit.db import Database, address, fetch, fetch_value, savepoint, write
 from server.kit.ground import Base
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -47,9 +48,8 @@ async def test_just_used(database: Database, admin: psycopg.Connection) -> None:
     assert not dead & {await process_of(database) for _ in range(3)}
 
 
-async def test_idle(database: Database, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_network(database: Database, admin: psycopg.Connection) -> None:
     dead = await killed(database, admin)
-    monkeypatch.setattr(db, "_FRESH_S", 0.0)
     async with database.without_network() as connection:
         assert await fetch_value(connection, "select pg_backend_pid()") not in dead
 
@@ -76,17 +76,50 @@ async def test_the_network_ends_with_the_transaction_however_it_ends(database: D
         assert await fetch_value(connection, "select current_setting('app.network_id')") == str(NETWORK)
 
 
-async def test_the_adapter_is_the_one_whose_private_names_are_used(database: Database) -> None:
-    # Where SQLAlchemy names these otherwise, `begin` costs a second way to the server and `fetch` asks the driver while
-    # another statement runs: before this version is raised, `server.kit.db` is read against the new adapter.
-    assert sqlalchemy.__version__.startswith("2.1.")
+async def test_a_transaction_that_a_failed_statement_has_ended_is_not_taken_for_kept(database: Database) -> None:
+    async def goes_on() -> None:
+        async with database.begin(NETWORK) as connection:
+            with contextlib.suppress(asyncpg.DivisionByZeroError):
+                await fetch(connection, "select 1 / 0")
+
+    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+        await goes_on()
+
+
+async def test_what_failed_behind_a_savepoint_does_not_end_the_transaction(database: Database) -> None:
     async with database.begin(NETWORK) as connection:
-        adapter = (await connection.get_raw_connection()).dbapi_connection
-        begun = adapter._transaction
-        assert isinstance(begun, db._Begun)
-        assert isinstance(adapter._execute_mutex, asyncio.Lock)
-        with pytest.raises(adapter.dbapi.IntegrityError):
-            adapter._handle_exception(asyncpg.UniqueViolationError("of the driver"))
-        await connection.exec_driver_sql("select 1")
-        assert adapter._transaction is begun
-    assert adapter._transaction is None
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            async with savepoint(connection):
+                await fetch(connection, "select 1 / 0")
+        async with savepoint(connection):
+            assert await fetch_value(connection, "select 1") == 1
+
+
+async def test_errors_keep_rows_and_values_to_themselves(database: Database) -> None:
+    async def said(sql: str, *values: object) -> str:
+        with pytest.raises(asyncpg.PostgresError) as failed:
+            async with database.begin(NETWORK) as connection:
+                await write(connection, sql, *values)
+        return "".join(traceback.format_exception(failed.value))
+
+    assert "secret" not in await said("select $1::int", "secret")
+    found = await said("insert into network (network_id, name) values ($1, $2)", NETWORK, "secret")
+    assert "null value" in found
+    assert "secret" not in found
+
+
+async def test_a_snapshot_may_only_be_read(database: Database) -> None:
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        async with database.snapshot(NETWORK) as connection:
+            await write(connection, "delete from store")
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ("postgresql+asyncpg://u:p%40@h:5433/d?ssl=require", "postgresql://u:p%40@h:5433/d?sslmode=require"),
+        ("postgresql+asyncpg://u:p@/d?host=%2Frun&port=1", "postgresql://u:p@/d?host=%2Frun&port=1"),
+    ],
+)
+def test_the_driver_is_given_the_address_in_its_own_words(given: str, driver: str) -> None:
+    assert address(make_url(given)) == driver

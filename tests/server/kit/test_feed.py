@@ -9,6 +9,7 @@ import pytest
 from loyalty_desk.wire.v1.rows import DIGEST_MODULUS, row_digest
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed
+from server.kit.db import write
 from server.kit.feed import Change
 from server.kit.ground import Ground
 
@@ -23,10 +24,12 @@ async def network(ground: Ground) -> UUID:
 async def make_network(ground: Ground) -> UUID:
     network = uuid4()
     async with ground.db.begin(network) as connection:
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "insert into network (network_id, name, kind, currency, zone, root_pub, recovery_pub)"
             " values ($1, 'n', 'shop', 'RUB', 'UTC', $2, $2)",
-            (network, bytes(32)),
+            network,
+            bytes(32),
         )
         await feed.begin(connection, network)
     return network

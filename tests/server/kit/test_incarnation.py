@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy.exc import DBAPIError
+from asyncpg import ConnectionDoesNotExistError, UndefinedColumnError
 
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit import feed, incarnation
@@ -143,8 +143,8 @@ class Stumbling(Witness):
     ("error", "logged"),
     [
         (OSError("full"), 0),
-        (DBAPIError("select 1", None, Exception("killed"), connection_invalidated=True), 0),
-        (DBAPIError("select 1", None, Exception("no such column")), 1),
+        (ConnectionDoesNotExistError("killed"), 0),
+        (UndefinedColumnError("no such column"), 1),
         (RuntimeError("a fault"), 1),
     ],
 )

@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy.exc import DBAPIError
+from asyncpg import DivisionByZeroError, PostgresError
 
 from server.demo.service import make_demo
 from server.kit import incarnation
-from server.kit.db import fetch, fetch_value
+from server.kit.db import fetch, fetch_value, write
 from server.kit.ground import Ground
 from server.networks.service import NewStore, create_network
 
@@ -76,28 +76,31 @@ async def test_a_network_sees_and_touches_its_own_rows_alone(ground: Ground, adm
             assert len(seen) == counts[mine]
             named = await fetch_value(connection, f'select count(*) from "{table}" where network_id = $1', other)
             assert named == 0, table
-        with pytest.raises(DBAPIError, match=r"row-level security|permission denied|append-only"):
+        with pytest.raises(PostgresError, match=r"row-level security|permission denied|append-only"):
             async with ground.db.begin(mine) as connection:
-                await connection.exec_driver_sql(f"""
+                await write(
+                    connection,
+                    f"""
                     do $$ declare r "{table}"; begin
                         select * into r from "{table}" limit 1;
                         r.network_id = '{other}';
                         execute 'insert into "{table}" overriding system value select ($1).*' using r;
-                    end $$""")
+                    end $$""",
+                )
         may_update = admin.execute("select has_table_privilege('ld_app', %s, 'update')", (f'"{table}"',)).fetchone()
         if may_update == (True,):
-            with pytest.raises(DBAPIError, match=r"row-level security|what rows of .* refer to"):
+            with pytest.raises(PostgresError, match=r"row-level security|what rows of .* refer to"):
                 async with ground.db.begin(mine) as connection:
-                    await connection.exec_driver_sql(f"update \"{table}\" set network_id = '{other}'")
+                    await write(connection, f"update \"{table}\" set network_id = '{other}'")
             async with ground.db.begin(mine) as connection:
-                changed = await connection.exec_driver_sql(
-                    f"update \"{table}\" set network_id = network_id where network_id = '{other}'"
+                changed = await write(
+                    connection, f"update \"{table}\" set network_id = network_id where network_id = '{other}'"
                 )
-                assert changed.rowcount == 0
+                assert changed == 0
         else:
-            with pytest.raises(DBAPIError, match="permission denied"):
+            with pytest.raises(PostgresError, match="permission denied"):
                 async with ground.db.begin(mine) as connection:
-                    await connection.exec_driver_sql(f'update "{table}" set network_id = network_id')
+                    await write(connection, f'update "{table}" set network_id = network_id')
         assert dict(admin.execute(f'select network_id, count(*) from "{table}" group by 1').fetchall()) == counts
 
 
@@ -150,9 +153,9 @@ async def test_without_a_network_every_table_answers_with_an_error(ground: Groun
     async with ground.db.begin(network) as connection:
         assert await fetch_value(connection, "select count(*) from guest") == 6
     for table in tenant_tables(admin):
-        with pytest.raises(DBAPIError, match=r"app\.network_id|invalid input syntax for type uuid"):
+        with pytest.raises(PostgresError, match=r"app\.network_id|invalid input syntax for type uuid"):
             async with ground.db.without_network() as connection:
-                await connection.exec_driver_sql(f'select * from "{table}" limit 1')
+                await fetch(connection, f'select * from "{table}" limit 1')
     assert await ground.db.networks() == [network]
 
 
@@ -174,7 +177,7 @@ async def test_interleaved_transactions_of_two_networks_over_a_pool_of_two_never
     ids = [one.network.id for one in made]
     from server.kit.db import Database
 
-    small = Database(ground.db.engine.url, pool_size=2)
+    small = Database(ground.db.url, pool_size=2)
     chance = random.Random(5)
     foreign = 0
 
@@ -186,8 +189,8 @@ async def test_interleaved_transactions_of_two_networks_over_a_pool_of_two_never
             if what < 0.2:
                 raise ZeroDivisionError
             if what < 0.4:
-                await connection.exec_driver_sql("select 1 / 0")
-            await connection.exec_driver_sql("select pg_sleep(0.001)")
+                await fetch(connection, "select 1 / 0")
+            await fetch(connection, "select pg_sleep(0.001)")
 
     async def cancelled(network: UUID) -> None:
         task = asyncio.create_task(request(network, 1))
@@ -202,5 +205,5 @@ async def test_interleaved_transactions_of_two_networks_over_a_pool_of_two_never
     assert foreign == 0
     # Failed in Python, failed in the database, and nothing else: two connections served them all.
     failed = {type(one) for one in done if one is not None}
-    assert failed == {ZeroDivisionError, DBAPIError}, failed
+    assert failed == {ZeroDivisionError, DivisionByZeroError}, failed
     await small.close()

@@ -10,7 +10,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.exc import DBAPIError
+from asyncpg import DeadlockDetectedError
 
 from server.kit.db import Connection, Database
 from server.kit.together import Together
@@ -124,17 +124,13 @@ async def test_closing_answers_who_waits(together: Together[int, int], ledger: L
     assert await asking == 2
 
 
-class Deadlock(Exception):
-    sqlstate = "40P01"
-
-
 async def test_who_met_a_deadlock_together_is_asked_alone(ledger: Ledger) -> None:
     met: list[int] = []
 
     async def meets_once(connection: Connection, network: UUID, numbers: Sequence[int]) -> list[int]:
         met.append(len(numbers))
         if len(numbers) > 1:
-            raise DBAPIError("", {}, Deadlock())
+            raise DeadlockDetectedError
         return [2 * one for one in numbers]
 
     together = Together(cast("Database", ledger), meets_once, most=4)

@@ -19,7 +19,7 @@ from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import Command, Hole, PushAnswer, Status
 from server.guests import leaving
-from server.kit.db import fetch
+from server.kit.db import fetch, write
 from server.kit.feed import Change
 from server.ledger.own import OwnPosting
 from server.ledger.posting import flag_bits
@@ -453,9 +453,12 @@ async def test_a_push_that_meets_a_merge_posts_to_the_survivor(world: World) -> 
         pushing = asyncio.create_task(world.push(till))
         await waits_for_a_lock(world)
         posting.merge(old.id, new.id)
-        await connection.exec_driver_sql(
+        await write(
+            connection,
             "update guest_state set merged_into = $2 where network_id = $1 and guest_id = $3",
-            (world.network, new.id, old.id),
+            world.network,
+            new.id,
+            old.id,
         )
         await posting.write(no_rows, shown=[old.id, new.id])
     assert statuses(await pushing)[-1] == "posted"

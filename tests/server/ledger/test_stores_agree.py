@@ -22,6 +22,7 @@ from loyalty_desk.domain.return_contents import ExchangeContents, FollowContents
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import HelloAnswer, Hole, PushAnswer, ReconcileAnswer
+from server.kit.db import write
 from server.kit.errors import ApiError
 from server.ledger import repository
 from server.programs import service as programs
@@ -135,8 +136,8 @@ class Both:
         async with self.world.ground.db.begin(self.world.network) as connection:
             at = (connection, self.world.network)
             assert await repository.granted(*at, tables.guests, "Asia/Tokyo", now) == twin
-            await connection.exec_driver_sql("update lot set granted_at = null")
-            await connection.exec_driver_sql(FILL.replace("now() - interval '9 days'", "'-infinity'"))
+            await write(connection, "update lot set granted_at = null")
+            await write(connection, FILL.replace("now() - interval '9 days'", "'-infinity'"))
             assert await repository.granted(*at, tables.guests, "Asia/Tokyo", now) == twin
         assert sum(twin.values()) > 100
 

@@ -22,6 +22,7 @@ from loyalty_desk.domain.return_contents import FollowContents
 from loyalty_desk.domain.uses import given, quotas_of
 from loyalty_desk.wire.v1.leases import MOST, Given, LeaseAnswer, LeaseRequest
 from server.kit import feed, incarnation
+from server.kit.db import fetch
 from server.ledger.lease_store import leased_out, limit_states
 from server.ledger.leases import GRACE, LIFE, Leased
 from server.programs import service as programs
@@ -365,7 +366,7 @@ async def test_a_till_that_never_comes_back_is_not_waited_for_longer_than_a_leas
     await world.sql("update device set created_at = created_at - interval '1 hour' returning id")
     async with world.ground.db.without_network() as connection:
         life = await incarnation.rotate(connection, "restore")
-        ((started,),) = await connection.exec_driver_sql("select max(started_at) from server_meta")
+        ((started,),) = await fetch(connection, "select max(started_at) from server_meta")
     one.till.incarnation = life.id
     world.clock.at = started
     await one.ask()
