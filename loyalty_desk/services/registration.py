@@ -25,11 +25,13 @@ from loyalty_desk.services.recording import Fact, Recorder
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trusted_clock import TrustedClock
 from loyalty_desk.wire.v1.lookup import LookupBy
+from loyalty_desk.wire.v1.phones import e164
 
 PERSONAL_DATA = "personal_data"
 MOST_NAME = 100
 OLDEST = date(1900, 1, 1)
-_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+# Letters would pass for the digits they share a key with.
+_PHONE = re.compile(r"\+?[0-9\s().-]+")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s]{2,}")
 # Consent is given in front of the cashier to a text of this version.
 _TEXT = re.compile(r"[0-9A-Za-z._-]{1,40}")
@@ -98,18 +100,11 @@ class Registration:
 
     def _checked(self, fields: GuestFields) -> GuestFields:
         name = readable(" ".join(fields.name.split()))
-        phone = fields.phone.strip()
-        if phone and not phone.startswith("+"):
-            digits = re.sub(r"[\s()-]", "", phone)
-            # A number as people of the country say it: 8 916… and 916… are +7 916….
-            phone = f"+7{digits[-10:]}" if re.fullmatch(r"[78]?9[0-9]{9}", digits) else f"+{digits}"
-        phone = re.sub(r"[\s()-]", "", phone)
+        phone = _phone(fields.phone.strip())
         if not name and not phone:
             raise BadInput("register_nothing")
         if len(name) > MOST_NAME or not name.isprintable():
             raise BadInput("register_name", limit=MOST_NAME)
-        if phone and not _PHONE.fullmatch(phone):
-            raise BadInput("register_phone")
         if fields.birthday is not None and not OLDEST <= fields.birthday <= self._clock.now().date():
             raise BadInput("register_birthday")
         if fields.email and not _EMAIL.fullmatch(fields.email):
@@ -139,3 +134,15 @@ class Registration:
         if found:
             raise Refused("phone_taken", name=str(found[0].row.get("name", "")))
         return True
+
+
+def _phone(typed: str) -> str:
+    """Return a phone as the server keeps it, which would keep none that it cannot read."""
+    if not typed:
+        return ""
+    if not _PHONE.fullmatch(typed):
+        raise BadInput("register_phone")
+    try:
+        return e164(typed)
+    except BadInput:
+        raise BadInput("register_phone") from None

@@ -14,7 +14,7 @@ from loyalty_desk.domain.errors import BadInput
 
 
 def e164(text: str, region: str = "RU") -> str:
-    """Return ``+79161234567`` of what was typed; raises `BadInput` `phone_malformed`."""
+    """Return ``+79161234567`` of what was typed; raises `BadInput` `phone_malformed`, also of one without its area."""
     # Its tables of the world's numbers take longer to load than a till may take to start.
     import phonenumbers
 
@@ -22,7 +22,8 @@ def e164(text: str, region: str = "RU") -> str:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         raise BadInput("phone_malformed") from error
-    if not phonenumbers.is_possible_number(number):
+    # Seven digits without their area are possible too, but somebody's in every town.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise BadInput("phone_malformed")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

@@ -19,7 +19,7 @@ def test_a_phone_has_one_spelling(typed: str, phone: str) -> None:
     assert e164(typed) == phone
 
 
-@pytest.mark.parametrize("typed", ["", "12", "call me", "+7 916 123-45-67-89-01-23"])
+@pytest.mark.parametrize("typed", ["", "12", "call me", "+7 916 123-45-67-89-01-23", "8 916 555-55", "1234567"])
 def test_what_is_no_phone_is_said_to_be_none(typed: str) -> None:
     with pytest.raises(BadInput, match="phone_malformed"):
         e164(typed)
