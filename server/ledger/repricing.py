@@ -42,30 +42,28 @@ _PATIENCE_S = 1.0
 
 OLDEST = """
     with oldest as (
-        select q.tx_id, q.queued_at, x.reverses_id is not null as is_return, x.reverses_id as sale
-        from reprice_queue q join ledger_tx x on x.network_id = q.network_id and x.id = q.tx_id
-        -- By the index, to where so many have been seen: a long queue is not sorted again at every step.
-        where q.network_id = $1 and q.queued_at <= coalesce((
-            select queued_at from reprice_queue where network_id = $1
-            order by queued_at offset $2 limit 1
-        ), 'infinity')
-        order by q.queued_at, is_return limit $2 for update of q skip locked
+        select q.tx_id, q.queued_at
+        from reprice_queue q
+        -- Each by itself, by the offset, and so in the order of the index: a long queue is neither sorted nor gone
+        -- through at every step, whatever PostgreSQL knew of its length when it last looked.
+        cross join lateral (
+            select x.reverses_id from ledger_tx x where x.network_id = q.network_id and x.id = q.tx_id offset 0
+        ) what
+        -- What a sale has used is not there to be counted back before it is priced. Left out before the limit is
+        -- reached: returns that stand before their sales would keep them out for ever.
+        where q.network_id = $1 and (what.reverses_id is null or not exists (
+            select 1 from reprice_queue s where s.network_id = q.network_id and s.tx_id = what.reverses_id offset 0
+        ))
+        order by q.queued_at limit $2 for update of q skip locked
     )
     select q.tx_id, x.payload, coalesce(s.merged_into, x.guest_id) as guest, o.payload as original
     from oldest q
     join ledger_tx x on x.network_id = $1 and x.id = q.tx_id
     left join guest_state s on s.network_id = x.network_id and s.guest_id = x.guest_id
     left join ledger_tx o on o.network_id = x.network_id and o.id = x.reverses_id
-    -- What a sale has used is not there to be counted back while another worker has the sale. By the offset it is asked
-    -- of each return by itself: joined, the whole queue was gone through for each sale, for it had been empty when
-    -- PostgreSQL last looked at how long it is.
-    where q.sale is null or not exists (
-        select 1 from reprice_queue s where s.network_id = $1 and s.tx_id = q.sale
-            and s.tx_id not in (select tx_id from oldest) offset 0
-    )
-    order by q.queued_at, q.is_return
+    order by q.queued_at
 """
-"""Up to $2 queued records of the network $1, the oldest first, and of one moment the sales before their returns."""
+"""Up to $2 queued records of the network $1, the oldest first; a return not before what it takes back is done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,30 @@ async def test_a_return_waits_for_the_worker_that_has_its_sale(world: World) -> 
     assert not any(used for *_, used in await counters(world))
 
 
+@pytest.mark.usefixtures("unpriced")
+async def test_returns_that_stand_before_their_sales_do_not_stop_the_queue(world: World) -> None:
+    program, till = await published(world), await world.till()
+    (anna,) = await world.guests()
+    for _ in range(3):
+        sell(till, program, anna.id)
+    for sealed in till.journal[1:]:
+        sale = Record.from_payload(sealed.payload)
+        paid = sale.money_total or 0
+        contents = FollowContents("RUB", from_ms(till.clock.now_ms), paid).to_check()
+        till.write(RecordKind.REFUND, check=contents, reverses_id=sale.id, money_total=paid, guest_id=anna.id)
+    await world.push(till)
+    # As after a step back of the database's clock between the two.
+    await world.sql(
+        "update reprice_queue q set queued_at = queued_at - interval '1 hour' from ledger_tx x"
+        " where x.id = q.tx_id and x.kind = 'refund' returning 1"
+    )
+    worker = Repricer(world.ground.db, ProgramShelf())
+    while await worker.step(world.network, 2):
+        pass
+    assert await world.sql("select count(*) from reprice_queue") == [(0,)]
+    assert not any(used for *_, used in await counters(world))
+
+
 async def test_points_moved_out_of_suspense_are_no_return_of_their_sale(world: World) -> None:
     program, (one, two) = await published(world), [await world.till() for _ in range(2)]
     anna, _ = register(one)
