@@ -81,4 +81,6 @@ def _with_driver(text: str) -> URL:
         raise Broken("DATABASE_URL is not an address of a PostgreSQL database") from None
     if url.get_backend_name() not in ("postgresql", "postgres"):
         raise Broken("DATABASE_URL must name a PostgreSQL database")
-    return url.set(drivername="postgresql+asyncpg")
+    # PostgreSQL's own programs say `sslmode`; Alembic's driver takes the same words as `ssl`.
+    query = {"ssl" if key == "sslmode" else key: value for key, value in url.query.items()}
+    return url.set(drivername="postgresql+asyncpg", query=query)

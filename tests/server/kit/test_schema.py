@@ -82,7 +82,9 @@ async def test_a_role_that_sees_past_row_security_is_refused(cluster: Embedded, 
 
 def test_a_database_of_somebody_else_is_used_and_not_started(cluster: Embedded, base: Base, settings: Settings) -> None:
     app = cluster.url(APP, base.app.database or "").set(drivername="postgresql").render_as_string(hide_password=False)
-    owner = base.owner.render_as_string(hide_password=False) if base.owner else ""
+    assert base.owner is not None
+    # As PostgreSQL's own programs are told it.
+    owner = base.owner.update_query_dict({"sslmode": "prefer"}).render_as_string(hide_password=False)
     theirs = settings.model_copy(update={"database_url": SecretStr(app), "owner_database_url": SecretStr(owner)})
     with running(theirs) as found:
         assert found.embedded is None
