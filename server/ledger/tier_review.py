@@ -65,6 +65,15 @@ class Outcome:
     changes: tuple[TierChange, ...]
     kept_until: datetime | None = None
 
+    def is_shown(self, review: Review) -> bool:
+        """Return whether the guest's tier and figures are those found already."""
+        figures = (self.spend, self.visits, self.earned)
+        return (self.tier, self.until, figures) == (review.tier, review.until, review.figures)
+
+    def is_noted(self, review: Review) -> bool:
+        """Return whether there is nothing to be written of the guest."""
+        return self.is_shown(review) and not self.changes and self.kept_until is None
+
 
 def outcome(program: Program, review: Review, now: datetime) -> Outcome:
     """Return what a review finds; pure, the same for the same ledger."""
@@ -83,23 +92,29 @@ def outcome(program: Program, review: Review, now: datetime) -> Outcome:
 async def review_tiers(
     connection: Connection, network: UUID, render: Render, program: Program, guests: Sequence[UUID], now: datetime
 ) -> int:
-    """Review guests and write what changed; returns of how many. The last call before the commit."""
-    await repository.lock_guests(connection, network, guests)
-    reviews = await _load(connection, network, guests)
-    outcomes = await asyncio.to_thread(lambda: [outcome(program, one, now) for one in reviews.values()])
-    changed = [
-        one
-        for one in outcomes
-        if (one.tier, one.until, (one.spend, one.visits, one.earned)) != _shown(reviews[one.guest])
-    ]
-    await _write(connection, network, outcomes, changed, now)
+    """Review guests and write what changed; returns of how many. The last call before the commit.
+
+    On most nights next to nobody changes: who does not is never locked, for a guest at the counter would wait for all.
+    """
+    seen = await _reviewed(connection, network, program, guests, now)
+    due = [one.guest for one, review in seen if not one.is_noted(review)]
+    if not due:
+        return 0
+    # Locked, they are looked at anew: what was posted meanwhile counts.
+    await repository.lock_guests(connection, network, due)
+    found = await _reviewed(connection, network, program, due, now)
+    changed = [one for one, review in found if not one.is_shown(review)]
+    await _write(connection, network, [one for one, _ in found], changed, now)
     if changed:
         await feed.record(connection, network, await render(connection, network, [one.guest for one in changed]))
     return len(changed)
 
 
-def _shown(review: Review) -> tuple[str, datetime | None, tuple[int, int, int]]:
-    return review.tier, review.until, review.figures
+async def _reviewed(
+    connection: Connection, network: UUID, program: Program, guests: Sequence[UUID], now: datetime
+) -> list[tuple[Outcome, Review]]:
+    reviews = await _load(connection, network, guests)
+    return await asyncio.to_thread(lambda: [(outcome(program, one, now), one) for one in reviews.values()])
 
 
 def _is_unexplained(program: Program, present: str, found: Standing) -> bool:
