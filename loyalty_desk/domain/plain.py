@@ -281,12 +281,18 @@ def _lower(
     lowered lines. All but the `others` of the rules wait no longer than for one of these.
     """
     rules = plain.lowering
+    closed = 0
     while waiting:
         bit, least, rule, names, spares, kept, amount, use = rules[waiting.bit_length()]
+        if bit & closed:
+            # Only now does it pay to tell which of the rules have nothing left to lower.
+            waiting &= reduce(or_, still_open.values(), others)
+            closed = 0
+            continue
         waiting ^= bit
         if total < least:
             continue
-        before, closed = total, 0
+        before = total
         if amount is None and spares and names:
             # The commonest of all, without a look at goods of which it would spare every line.
             for name in names:
@@ -324,8 +330,6 @@ def _lower(
                         closed |= still_open.pop(name)
         if use is not None and total != before:
             uses.append(use)
-        if waiting & closed:
-            waiting &= reduce(or_, still_open.values(), others)
     return total
 
 
