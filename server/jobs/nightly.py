@@ -19,7 +19,7 @@ from server.kit.errors import is_conflict, is_outage, sqlstate
 from server.ledger import words
 from server.ledger.attention import put_forward
 from server.ledger.expiry import expire_due, show_points
-from server.ledger.guard_store import forget_unproved
+from server.ledger.old_uses import forget_uses
 from server.ledger.taking_up import take_up_left
 from server.ledger.tier_review import review_tiers
 from server.ledger.write_off import write_off_due
@@ -74,7 +74,7 @@ async def run_jobs(bench: Bench, network: UUID, now: datetime) -> Worked:
     made.taken_up = await take_up_left(bench.db, network, bench.tools, now)
     made.put_forward = await _until_none(bench, network, lambda c: put_forward(c, network, now))
     await _until_none(bench, network, lambda c: words.forget_again(c, network))
-    await _until_none(bench, network, lambda c: forget_unproved(c, network, now))
+    await _until_none(bench, network, lambda c: forget_uses(c, network, now))
     made.shown = await _until_none(bench, network, lambda c: show_points(c, network, bench.render, now, bench.page))
     return made
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from loyalty_desk.domain.code_proof import Doubt, ShownStep, read_evidence, step_of, verify_evidence
@@ -22,6 +23,9 @@ from server.ledger.posting import Fact
 _KEPT = frozenset({CodeKind.LD3, CodeKind.LD4})
 # Codes that only the server can check: without a hold nobody has.
 _ASKED = frozenset({CodeKind.LD2, CodeKind.SHORT})
+# What is older bears nothing: programs at tills are taken in for 24 months, and what a code paid for then is forgotten.
+OLDEST = timedelta(days=731)
+_OLDEST_MS = OLDEST // timedelta(milliseconds=1)
 _SPENDS = frozenset({RecordKind.SALE, RecordKind.EXCHANGE})
 
 
@@ -93,6 +97,7 @@ def _doubt(
     lowest = 0 if card is None or is_before else card.generation
     # The instant that the server reckons may be off where a machine slept, which stops the clock it is reckoned by.
     # The till's own word holds as well, within what the server knows of it.
-    claimed = min(max(record.occurred_at, earliest), now)
-    first = verify_evidence(record, keys, fact.effective_at, chains, lowest)
+    oldest = now - _OLDEST_MS
+    claimed = min(max(record.occurred_at, earliest, oldest), now)
+    first = verify_evidence(record, keys, max(fact.effective_at, oldest), chains, lowest)
     return first and verify_evidence(record, keys, claimed, chains, lowest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -23,9 +23,6 @@ from server.ledger import late
 from server.ledger.evidence import Card
 from server.ledger.late import Late
 from server.networks import service as networks
-
-# A day's sales that come later than this begin it anew: no more than another day allows a till anyhow.
-_UNPROVED_KEPT = timedelta(days=35)
 
 Rows = Callable[[Connection, UUID, Sequence[UUID], Sequence[int]], Awaitable[list[Change]]]
 
@@ -92,7 +89,7 @@ class GuardStore(Protocol):
         """End holds by the sales that name them, each with its till."""
         ...
 
-    async def put_steps(self, uses: Sequence[StepUse]) -> dict[ShownStep, list[tuple[UUID, UUID]]]:
+    async def put_steps(self, uses: Sequence[StepUse], now: datetime) -> dict[ShownStep, list[tuple[UUID, UUID]]]:
         """Note which steps have paid, and return all sales that each of them paid for: (tx, device)."""
         ...
 
@@ -100,7 +97,7 @@ class GuardStore(Protocol):
         """Let tills know by the credentials which steps paid last; returns the rows for the feed."""
         ...
 
-    async def put_tier_uses(self, uses: Sequence[TierUse]) -> dict[tuple[UUID, str], list[TierUse]]:
+    async def put_tier_uses(self, uses: Sequence[TierUse], now: datetime) -> dict[tuple[UUID, str], list[TierUse]]:
         """Note discounts, and return all of each guest's day, the elder sale first."""
         ...
 
@@ -201,15 +198,16 @@ class PostgresGuards:
         """End holds by the sales that name them, each with its till."""
         return await holds.post_holds(self._connection, self._network, sales, now)
 
-    async def put_steps(self, uses: Sequence[StepUse]) -> dict[ShownStep, list[tuple[UUID, UUID]]]:
+    async def put_steps(self, uses: Sequence[StepUse], now: datetime) -> dict[ShownStep, list[tuple[UUID, UUID]]]:
         """Note which steps have paid, and return all sales that each of them paid for."""
         columns = _columns(uses)
         await write(
             self._connection,
-            "insert into step_use (network_id, handle, root, step, tx_id, device_id)"
-            " select $1, * from unnest($2::bytea[], $3::bytea[], $4::bigint[], $5::uuid[], $6::uuid[])"
+            "insert into step_use (network_id, noted_at, handle, root, step, tx_id, device_id)"
+            " select $1, $2, * from unnest($3::bytea[], $4::bytea[], $5::bigint[], $6::uuid[], $7::uuid[])"
             " on conflict (network_id, handle, root, step, tx_id) do nothing",
             self._network,
+            now,
             *columns,
             [one.tx for one in uses],
             [one.device for one in uses],
@@ -246,14 +244,15 @@ class PostgresGuards:
         handles = [int.from_bytes(bytes(row.handle), "big") for row in rows]
         return await self._rows(self._connection, self._network, [], handles) if handles else []
 
-    async def put_tier_uses(self, uses: Sequence[TierUse]) -> dict[tuple[UUID, str], list[TierUse]]:
+    async def put_tier_uses(self, uses: Sequence[TierUse], now: datetime) -> dict[tuple[UUID, str], list[TierUse]]:
         """Note discounts, and return all of each guest's day."""
         await write(
             self._connection,
-            "insert into tier_use (network_id, guest_id, business_day, tx_id, device_id, amount)"
-            " select $1, * from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::bigint[])"
+            "insert into tier_use (network_id, noted_at, guest_id, business_day, tx_id, device_id, amount)"
+            " select $1, $2, * from unnest($3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[])"
             " on conflict (network_id, guest_id, business_day, tx_id) do nothing",
             self._network,
+            now,
             [one.guest for one in uses],
             [one.business_day for one in uses],
             [one.tx for one in uses],
@@ -325,18 +324,6 @@ class PostgresGuards:
             return await self._rows(connection, network, guests, [])
 
         await late.reinstate(self._connection, self._network, wanted, render, now)
-
-
-async def forget_unproved(connection: Connection, network: UUID, now: datetime, limit: int = 5_000) -> int:
-    """Forget up to `limit` sales that redeemed without proof so long ago that no day is counted on; return how many."""
-    return await write(
-        connection,
-        "delete from unproved_use where network_id = $1 and tx_id in"
-        " (select tx_id from unproved_use where network_id = $1 and noted_at < $2 limit $3)",
-        network,
-        now - _UNPROVED_KEPT,
-        limit,
-    )
 
 
 def _columns(uses: Sequence[StepUse]) -> tuple[list[bytes], list[bytes], list[int]]:

@@ -137,7 +137,7 @@ class Guards:
                 cursors[record.id] = record.cache_feed_seq or 0
         if not uses:
             return {}
-        paid = await self._store.put_steps(uses)
+        paid = await self._store.put_steps(uses, self._now)
         fresh = [one.tx for one in uses]
         raised: dict[UUID, Raised] = {}
         for place, one in enumerate(uses):
@@ -263,7 +263,7 @@ class Guards:
                 limits[record.id] = profile
         if not uses:
             return {}
-        found = await self._store.put_tier_uses(uses)
+        found = await self._store.put_tier_uses(uses, self._now)
         fresh = [one.tx for one in uses]
         raised: dict[UUID, Raised] = {}
         for place, one in enumerate(uses):

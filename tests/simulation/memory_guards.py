@@ -63,7 +63,7 @@ class MemoryGuards:
     async def end_holds(self, sales: Mapping[UUID, tuple[UUID, UUID]], now: datetime) -> dict[UUID, Settled]:
         return {hold: Settled(hold, "unknown", in_time=False) for hold in sales}
 
-    async def put_steps(self, uses: Sequence[StepUse]) -> dict[ShownStep, list[tuple[UUID, UUID]]]:
+    async def put_steps(self, uses: Sequence[StepUse], now: datetime) -> dict[ShownStep, list[tuple[UUID, UUID]]]:
         self._tables.steps += uses
         made: dict[ShownStep, list[tuple[UUID, UUID]]] = {one.shown: [] for one in uses}
         for one in sorted(self._tables.steps, key=lambda use: use.tx):
@@ -86,7 +86,7 @@ class MemoryGuards:
             changes.append(Change(FeedTable.CREDENTIAL, key, made))
         return changes
 
-    async def put_tier_uses(self, uses: Sequence[TierUse]) -> dict[tuple[UUID, str], list[TierUse]]:
+    async def put_tier_uses(self, uses: Sequence[TierUse], now: datetime) -> dict[tuple[UUID, str], list[TierUse]]:
         self._tables.tiers += uses
         days = {(one.guest, one.business_day) for one in uses}
         return {

@@ -56,7 +56,8 @@ def test_the_application_owns_nothing_and_the_ledger_is_append_only(admin: psyco
     changeable = {row[0] for row in granted}
     assert not changeable & {"ledger_tx", "entry", "program", "keyset", "server_meta", "network"}
     assert {row for row in granted if row[1] != "UPDATE"} == {
-        (table, "DELETE") for table in ("reprice_queue", "guest_key", "credential", "words", "unproved_use")
+        (table, "DELETE")
+        for table in ("reprice_queue", "guest_key", "credential", "words", "step_use", "tier_use", "unproved_use")
     }
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from loyalty_desk.domain.record import ExceptionKind, RecordKind, SealedRecord
-from server.ledger.guard_store import forget_unproved
+from server.ledger.old_uses import forget_uses
 from server.ledger.posting import flag_bits
 from tests.server.fake_till import FakeTill
 from tests.server.ledger.returns import give_back, whole
@@ -121,7 +121,7 @@ async def test_days_long_past_are_forgotten_and_may_be_forgotten_again(world: Wo
 
     async def forget(days: int, limit: int) -> int:
         async with world.ground.db.begin(world.network) as connection:
-            return await forget_unproved(connection, world.network, world.clock.now() + timedelta(days=days), limit)
+            return await forget_uses(connection, world.network, world.clock.now() + timedelta(days=days), limit)
 
     assert [await forget(14, 2), await forget(16, 2), await forget(16, 2), await forget(16, 2)] == [0, 2, 1, 0]
     assert await world.sql("select points from unproved_use") == [(50,), (50,)]
