@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
+from heapq import heappop, heappush
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +31,56 @@ def grow_in_turns(lines: Sequence[Line]) -> bool:
 
     A till that is put back from a copy leaves its old line where it was. Lines of which one has grown out of the
     other's end are one journal, whichever comes first: a server that was put back gets the old one again behind the
-    new one. A second machine that sells on in the old one gives it another end.
+    new one. A second machine that sells on in the old one gives it another end. Of two that began at one moment nobody
+    knows which is older: where both grew later, it was in turns; where one did not, it may have ended before.
     """
-    spans = sorted(
-        ((one.began, one.branch, one.epoch, one.ended, one) for one in lines if one.began and one.ended),
-        key=itemgetter(0, 1),
-    )
-    for number, (first, _, epoch, ended, older) in enumerate(spans):
-        for began, _, of, _, newer in spans[number + 1 :]:
-            if began >= ended:
-                break
-            # Of two that begin at one moment nobody knows which is older, but where one has parted from the other.
-            is_newer = began > first or of == epoch
-            if is_newer and not _is_past(older, newer, lines) and not _is_past(newer, older, lines):
-                return True
-    return False
-
-
-def _is_past(old: Line, line: Line, lines: Sequence[Line]) -> bool:
-    """Return whether a line has grown out of the end of an old one, or out of one that has."""
-    by_head = {one.head: one for one in lines if one.parent != one.head}
-    seen: set[bytes] = set()
-    while line.parent is not None and line.parent not in seen and line.parent in by_head:
-        seen.add(line.parent)
-        line = by_head[line.parent]
-        if line is old:
+    growing: list[tuple[int, _Grown]] = []
+    for line in sorted(_grown(lines), key=lambda one: (one.began, one.ended)):
+        while growing and growing[0][1].ended <= line.began:
+            heappop(growing)
+        # Those that grow still are one journal: who belongs to its latest line belongs to all of it.
+        if growing and not growing[0][1].is_one_journal_with(line):
             return True
+        heappush(growing, (-line.number, line))
     return False
+
+
+class _Grown(NamedTuple):
+    """When a line grew. What has grown out of its end has the numbers behind its own, up to `last`."""
+
+    number: int
+    last: int
+    began: datetime
+    ended: datetime
+
+    def is_one_journal_with(self, other: _Grown) -> bool:
+        """Return whether one of two lines has grown out of the other's end, or out of one that has."""
+        return self.number <= other.number <= self.last or other.number <= self.number <= other.last
+
+
+def _grown(lines: Iterable[Line]) -> list[_Grown]:
+    """Return the lines that tell when they grew, numbered by what they have grown out of.
+
+    Heads that name one another, which no honest till makes, are taken one after another.
+    """
+    written = [one for one in lines if one.parent != one.head]
+    heads = {one.head for one in written}
+    out_of: dict[bytes | None, list[Line]] = {}
+    for one in written:
+        out_of.setdefault(one.parent, []).append(one)
+    numbers: dict[Line, int] = {}
+    last: dict[Line, int] = {}
+    way = [*written, *(one for one in written if one.parent not in heads)]
+    while way:
+        line = way[-1]
+        if line not in numbers:
+            numbers[line] = len(numbers)
+            way += out_of.pop(line.head, ())
+        else:
+            way.pop()
+            last.setdefault(line, len(numbers) - 1)
+    return [
+        _Grown(number, last[line], line.began, line.ended)
+        for line, number in numbers.items()
+        if line.began is not None and line.ended is not None
+    ]

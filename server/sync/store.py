@@ -234,27 +234,22 @@ class PostgresSyncStore:
 
     async def lines(self, device: UUID) -> list[Line]:
         """Return every line of a till, and when it grew."""
+        # What has waited was set aside first.
+        own = """
+            select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
+                and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
+                and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
+                    and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
+        """
         found = await fetch(
             self._connection,
-            """
+            f"""
             select e.epoch, e.branch, e.parent_head, e.head_hash, first.recorded_at as began, last.recorded_at as ended
             from device_epoch e
-            left join lateral (
-                select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
-                    and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
-                    and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
-                        and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
-                order by x.seq limit 1
-            ) first on true
-            left join lateral (
-                select x.recorded_at from ledger_tx x where x.network_id = $1 and x.device_id = $2
-                    and x.epoch = e.epoch and x.branch = e.branch and x.origin = 'till' and x.flags & $3 = 0
-                    and not exists (select 1 from quarantine q where q.network_id = $1 and q.device_id = $2
-                        and q.epoch = x.epoch and q.seq = x.seq and q.hash = x.hash)
-                order by x.seq desc limit 1
-            ) last on true
-            where e.network_id = $1 and e.device_id = $2
-            """,
+            left join lateral ({own} order by x.seq limit 1) first on true
+            left join lateral ({own} order by x.seq desc limit 1) last on true
+            where e.network_id = $1 and e.device_id = $2 order by e.epoch, e.branch
+            """,  # noqa: S608 - a constant of this function
             self._network,
             device,
             flag_bits([ExceptionKind.SALVAGED]),

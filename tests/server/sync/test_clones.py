@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -31,9 +33,30 @@ def test_two_lines_that_grow_in_turns_are_two_machines() -> None:
     assert grow_in_turns([line("a", None, (1, 9)), line("b", None, (4, 4))])
 
 
-def test_of_two_lines_that_begin_at_one_moment_only_one_parted_from_the_other_is_newer() -> None:
-    assert not grow_in_turns([line("a", None, (1, 5)), line("b", "earlier a", (1, 5))])
-    assert grow_in_turns([line("a", None, (1, 5)), line("ab", "earlier a", (1, 5), branch=1)])
+def test_of_two_lines_that_begin_at_one_moment_one_may_have_ended_there() -> None:
+    for branch, name in ((0, "b"), (1, "ab")):
+        lines = [line("a", None, (1, 1)), line(name, "earlier a", (1, 5), branch)]
+        assert not grow_in_turns(lines)
+        assert not grow_in_turns(lines[::-1])
+        lines = [line("a", None, (1, 5)), line(name, "earlier a", (1, 5), branch)]
+        assert grow_in_turns(lines)
+        assert grow_in_turns(lines[::-1])
+
+
+def test_a_journal_that_came_in_any_order_is_one_and_a_second_machine_is_found_in_it() -> None:
+    names = [chr(ord("a") + number) for number in range(20)]
+    chain = [line(name, parent or None, (20 - at, 40)) for at, (parent, name) in enumerate(pairwise(["", *names]))]
+    assert not grow_in_turns(chain)
+    assert not grow_in_turns([line("z", "an earlier t", (41, 50)), *chain])
+    for parent in names[:-1]:
+        assert grow_in_turns([*chain, line("z", parent, (30, 35))])
+    assert not grow_in_turns([*chain, line("z", names[-1], (30, 35))])
+
+
+def test_very_many_lines_take_no_time_to_speak_of_and_no_deep_call() -> None:
+    chain = [replace(line("a", None, (1, 9)), epoch=n, parent=b"%d" % n, head=b"%d" % (n + 1)) for n in range(20_000)]
+    assert not grow_in_turns(chain)
+    assert grow_in_turns([*chain, line("z", "7", (2, 3))])
 
 
 @pytest.mark.parametrize("newer", ["a", "b"])

@@ -219,6 +219,7 @@ async def test_two_tills_with_one_journal_are_told_to_enrol_and_lose_nothing(wor
     for one in (till, twin):
         one.sale()
     await world.push(till)
+    world.clock.at += timedelta(minutes=1)
     assert refusal(await world.post(twin, "push", twin.push())) == (409, "FORK")
     # So far the twin may be the same till, put back from a copy: it is told to begin a new epoch, and is trusted.
     assert (await world.hello(twin)).commands == [Command.ROTATE_EPOCH]
