@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,30 +59,33 @@ def find(
 
 def register(
     consent: Annotated[str, typer.Option("--consent", help="Version of the text that the guest has agreed to.")],
-    name: Annotated[str, typer.Option("--name")] = "",
-    phone: Annotated[str, typer.Option("--phone")] = "",
-    birthday: Annotated[str, typer.Option("--birthday", help="As 1990-03-04.")] = "",
+    name: Annotated[str, typer.Option("--name", help="What to call them; a phone alone will do.")] = "",
+    phone: Annotated[str, typer.Option("--phone", help="As people say it: +7 916 123-45-67 or 8 916….")] = "",
+    birthday: Annotated[str, typer.Option("--birthday", help="As 1990-03-04 or 04.03.1990.")] = "",
     email: Annotated[str, typer.Option("--email")] = "",
-    card: Annotated[str, typer.Option("--card", help="A new card that is handed out.")] = "",
+    card: Annotated[str, typer.Option("--card", help="A new card that is handed out; absent: one is made.")] = "",
     data_dir: DataDir = None,
     lang: Lang = "",
     as_json: AsJson = False,
 ) -> None:
     """Register a guest; without the server they earn at once and spend once it knows them."""
     from loyalty_desk.domain.private_fields import GuestFields
-    from loyalty_desk.services.counter_lines import registered_line
+    from loyalty_desk.services.counter_lines import new_card_line, registered_line
+    from loyalty_desk.services.registration import birthday_of
 
     with opened(data_dir, lang) as (till, words):
-        born = None
-        if birthday:
-            try:
-                born = date.fromisoformat(birthday)
-            except ValueError:
-                raise BadInput("register_birthday") from None
-        fields = GuestFields(name=name, phone=phone, birthday=born, email=email)
-        done = till.counter.registration.register(fields, consent, card)
-        result = {"id": str(done.record_id), "guest": str(done.card.guest_id), "was_asked": done.was_asked}
-        show(result, registered_line(done, words), as_json)
+        fields = GuestFields(name=name, phone=phone, birthday=birthday_of(birthday.strip()), email=email)
+        registration = till.counter.registration
+        code = card or registration.new_card()
+        done = registration.register(fields, consent, code)
+        text = registered_line(done, words) if card else f"{registered_line(done, words)}\n{new_card_line(code, words)}"
+        result = {
+            "id": str(done.record_id),
+            "guest": str(done.card.guest_id),
+            "was_asked": done.was_asked,
+            "card": code,
+        }
+        show(result, text, as_json)
 
 
 def adjust(

@@ -70,7 +70,9 @@ def void(
 def refund(
     receipt: Annotated[str, typer.Argument(help="Receipt number or id of the sale.")],
     line: Lines = None,
-    amount: Annotated[str, typer.Option("--amount", help="Money back of a check without lines.")] = "",
+    amount: Annotated[
+        str, typer.Option("--amount", help="Money back of a check without lines; absent: all that is left.")
+    ] = "",
     data_dir: DataDir = None,
     lang: Lang = "",
     as_json: AsJson = False,
@@ -110,7 +112,7 @@ def exchange(
     """Return goods and sell others in one record."""
     from loyalty_desk.cli_till_sale import make_draft
     from loyalty_desk.cli_till_sale import sold as as_sold
-    from loyalty_desk.services.counter_lines import exchange_lines
+    from loyalty_desk.services.counter_lines import exchange_lines, named_lines
 
     with opened(data_dir, lang) as (till, words):
         try:
@@ -120,6 +122,10 @@ def exchange(
                 raise
             raise Refused("exchange_elsewhere", receipt=receipt[:40]) from refused
         back = _returns(found, line or [])
+        if not back and not found.is_bare:
+            raise BadInput("return_lines_named", lines=named_lines(found))
+        if not sell:
+            raise BadInput("exchange_for_nothing")
         draft = make_draft(till, "", sell or [], code, 0, [])
         _, quote = till.counter.returns.exchange_quote(found, back, draft)
         done = till.counter.returns.exchange(found, back, draft, quote)

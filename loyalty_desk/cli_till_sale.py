@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 
 from loyalty_desk.cli_till import AsJson, DataDir, Lang, opened, show
-from loyalty_desk.domain.errors import Refused
+from loyalty_desk.domain.errors import ForPerson, Refused
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.basket import Line
@@ -181,7 +181,12 @@ def ready(till: Till) -> Checkout:
 
 def guest_of(till: Till, text: str, *, offline: bool = False) -> GuestCard:
     """Return the guest of a code, number or phone; what the till cannot judge alone the server is asked."""
-    return till.counter.online.identified(ready(till).identify, text, answers=not offline)
+    from loyalty_desk.services.sentences import nobody_found
+
+    try:
+        return till.counter.online.identified(ready(till).identify, text, answers=not offline)
+    except ForPerson as error:
+        raise nobody_found(error, text) from error
 
 
 def make_draft(
@@ -196,8 +201,10 @@ def make_draft(
     guest = guest_of(till, code, offline=offline) if code else None
     empty = checkout.basket(0)
     money = currency(empty.currency)
-    if bool(amount) == bool(lines):
+    if not amount and not lines:
         raise BadInput("amount_empty")
+    if amount and lines:
+        raise BadInput("amount_or_lines")
     if lines:
         basket = replace(empty, lines=tuple(_line(n, text, money) for n, text in enumerate(lines, start=1)))
     else:

@@ -77,7 +77,8 @@ def sale_line(done: SaleDone, words: Words) -> str:
         said.insert(0, t("discount to key into the POS {off}").format(off=off))
     if quote.redeemed_points:
         said.append(t("used {points}").format(points=words.points(quote.redeemed_points)))
-    said.append(t("earned {points}").format(points=words.points(quote.earned_points)))
+    if done.guest is not None or quote.earned_points:
+        said.append(t("earned {points}").format(points=words.points(quote.earned_points)))
     return f"{done.receipt_no}: {', '.join(said)}"
 
 

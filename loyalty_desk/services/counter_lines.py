@@ -160,6 +160,11 @@ def registered_line(done: Registered, words: Words) -> str:
     return words.gettext("{name} is registered here; the server learns of it with the next sync.").format(name=name)
 
 
+def new_card_line(code: str, words: Words) -> str:
+    """Return the code by which a guest who was handed no card is known from now on."""
+    return words.gettext("Their card, to print or to send: {code}").format(code=code)
+
+
 def guest_lines(card: GuestCard, words: Words) -> Lines:
     """Return who a guest is, as the counter may know it."""
     t = words.gettext
@@ -179,9 +184,12 @@ def sold_line(sold: SoldCheck, words: Words, now: datetime) -> str:
     record = sold.record
     total, left = words.money(sold.contents.claimed.total), words.money(sold.money_left)
     moment = words.moment(from_ms(record.occurred_at), now)
-    return words.gettext("{receipt}, {moment}: {total}, of which {left} can come back").format(
-        receipt=record.receipt_no or record.id, moment=moment, total=total, left=left
+    text = (
+        words.gettext("{receipt}, {moment}: {total}, of which {left} can come back")
+        if sold.money_left
+        else words.gettext("{receipt}, {moment}: {total}, all of it has come back")
     )
+    return text.format(receipt=record.receipt_no or record.id, moment=moment, total=total, left=left)
 
 
 def sold_lines(sold: SoldCheck, words: Words) -> list[str]:
@@ -224,7 +232,9 @@ def tier_withheld_line(guest: GuestCard | None, words: Words) -> str:
     """Return why a check has no discount of the tier."""
     if guest is not None and guest.guest_id is None:
         return words.gettext("The guest’s data has not arrived yet, so there is no discount of the tier.")
-    return words.gettext("The tier gives nothing more today with such a code: a manager can allow it.")
+    return words.gettext(
+        "Today’s discounts of the tier are used up with this card or number: a manager can allow one more."
+    )
 
 
 def withheld_line(quote: Quote, guest: GuestCard | None, words: Words) -> str:

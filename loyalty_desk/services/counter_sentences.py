@@ -74,6 +74,8 @@ COUNTER: Mapping[str, str] = {
     "guest_ambiguous": _("{count} guests fit. Type the whole number."),
     "limit_held": _("the server holds no more for this check."),
     "limit_provisional": _("the guest has just been registered: points can be used once the server knows them."),
+    "amount_or_lines": _("Give the amount of the check or its lines, not both."),
+    "exchange_for_nothing": _("Name with --sell what is sold instead. If nothing is, make a return."),
     "line_malformed": _("“{text}” is not a line. Type product:price:quantity."),
     "reason_unknown": _("Choose a reason: {reasons}."),
     # by hand
@@ -89,7 +91,7 @@ COUNTER: Mapping[str, str] = {
     "register_nothing": _("Type a name or a phone."),
     "register_name": _("The name cannot be kept like this: {limit} letters at most, and no special signs."),
     "register_phone": _("This is not a phone number. Type it like +7 916 123-45-67."),
-    "register_birthday": _("This cannot be a date of birth."),
+    "register_birthday": _("This cannot be a date of birth. Type it like 31.12.1990."),
     "register_email": _("This is not an e-mail address."),
     "register_card": _("This cannot be handed out as a card. Scan a new card."),
     "consent_needed": _("The guest has to agree to the rules before registration."),

@@ -32,6 +32,7 @@ MOST_NAME = 100
 OLDEST = date(1900, 1, 1)
 # Letters would pass for the digits they share a key with.
 _PHONE = re.compile(r"\+?[0-9\s().-]+")
+_DATE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})|(\d{4})-(\d{2})-(\d{2})")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s]{2,}")
 # Consent is given in front of the cashier to a text of this version.
 _TEXT = re.compile(r"[0-9A-Za-z._-]{1,40}")
@@ -134,6 +135,20 @@ class Registration:
         if found:
             raise Refused("phone_taken", name=str(found[0].row.get("name", "")))
         return True
+
+
+def birthday_of(typed: str) -> date | None:
+    """Return a date as people write one, None for nothing; raises `BadInput` `register_birthday`."""
+    if not typed:
+        return None
+    found = _DATE.fullmatch(typed)
+    if found is None:
+        raise BadInput("register_birthday")
+    day, month, year, iso_year, iso_month, iso_day = found.groups()
+    try:
+        return date(int(year or iso_year), int(month or iso_month), int(day or iso_day))
+    except ValueError:
+        raise BadInput("register_birthday") from None
 
 
 def _phone(typed: str) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from loyalty_desk.domain.errors import ForPerson
+from loyalty_desk.domain.errors import ForPerson, Refused
 from loyalty_desk.domain.money import MAX_MAJOR
 from loyalty_desk.language import mark as _
 from loyalty_desk.services.counter_sentences import COUNTER, REASONS
@@ -126,7 +126,9 @@ SENTENCES: Mapping[str, str] = {
     "limit_code_stale": _("this code is an old one, or a picture of it. Ask the guest to open the card itself."),
     "limit_code_ahead": _("the clock of the guest’s phone is ahead. The phone’s automatic time sets it right."),
     "limit_code_replayed": _("this code has already paid. The next one appears within half a minute."),
-    "limit_upper_consecutive": _("this guest has used points here {count} times since the last sync with the server."),
+    "limit_upper_consecutive": _(
+        "this guest has used points here {count} times since the last sync; a manager can allow one more."
+    ),
     "limit_floor_limit": _("that is the limit of one sale."),
     "limit_floor_share": _("that is the allowed share of the check."),
     "limit_split_sale": _("{used} points were used here since the last sync with the server, {limit} are allowed."),
@@ -178,6 +180,8 @@ SENTENCES: Mapping[str, str] = {
     "program_refused": _("New rules of the program could not be read; the earlier ones stay. Call the manager."),
     "sale_quarantined": _("The server did not post the sale {receipt} ({reason}). Call the manager."),
     "sale_flagged": _("The server asks to look at the sale {receipt} ({kinds}). Tell the manager."),
+    "entry_quarantined": _("The server did not post an entry of this till ({reason}). Call the manager."),
+    "entry_flagged": _("The server asks to look at an entry of this till ({kinds}). Tell the manager."),
     "sale_recorded_after_all": _(
         "The sale {receipt} was refused, but it is recorded after all. Do not enter it again; tell the manager."
     ),
@@ -200,7 +204,9 @@ _OF_DIGITS = {
     "guest_not_found": "number_not_found",
     "needs_server": "number_is_phone",
 }
-_GROUPING = re.compile(r"[\s-]")
+# What is said instead of a record that is no sale: a registration has no receipt.
+_OF_NO_SALE = {"sale_quarantined": "entry_quarantined", "sale_flagged": "entry_flagged"}
+_GROUPING = re.compile(r"[\s()+-]")
 PHONE_DIGITS = (10, 11)
 MOST_DIGITS = 20
 # Facts that are points in smallest units, whatever the code.
@@ -214,19 +220,19 @@ def sentence(error: ForPerson, words: Words) -> str:
     return sentence_of(error.code, error.facts, words)
 
 
-def nobody_found(error: ForPerson, typed: str, words: Words) -> str:
-    """Return what to say where what was typed names nobody: digits are said back, to be compared with the card."""
+def nobody_found(error: ForPerson, typed: str) -> ForPerson:
+    """Return the error of what names nobody as it is told: digits are said back, to be compared with the card."""
     digits = _GROUPING.sub("", typed)
     code = _OF_DIGITS.get(error.code) if digits.isascii() and digits.isdecimal() else None
     if code is None or (code == "number_is_phone" and len(digits) not in PHONE_DIGITS):
-        return sentence(error, words)
-    return sentence_of(code, {"number": f"{digits[:MOST_DIGITS]}{'…' if len(digits) > MOST_DIGITS else ''}"}, words)
+        return error
+    return Refused(code, number=f"{digits[:MOST_DIGITS]}{'…' if len(digits) > MOST_DIGITS else ''}")
 
 
 def sentence_of(code: str, facts: Mapping[str, object], words: Words) -> str:
     """Return the sentence of a code with its numbers written as this language writes them."""
     shown = {name: _shown(name, value, words) for name, value in facts.items()}
-    known = SENTENCES.get(code)
+    known = SENTENCES.get(code if facts.get("receipt") != "" else _OF_NO_SALE.get(code, code))
     if known is None:
         return words.gettext(_UNKNOWN).format(code=code)
     return words.gettext(known).format_map(_Gaps(shown))

@@ -51,7 +51,7 @@ def status_lines(status: TillStatus, words: Words, now: datetime) -> list[tuple[
         (t("Waiting"), waiting),
         (t("Clock"), clock),
         (t("Guests"), not_yet if fresh and not status.guests_loaded and status.loading_percent is None else guests),
-        (t("Program"), not_yet if status.program_version is None else str(status.program_version)),
+        (t("Program version"), not_yet if status.program_version is None else str(status.program_version)),
         (t("Journal"), t("can be written") if status.journal_ok else t("cannot be written")),
         (t("Keys are kept in"), keys_place(status, words)),
     ]

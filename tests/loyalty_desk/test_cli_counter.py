@@ -177,10 +177,13 @@ def test_a_void_says_what_it_has_voided(till: Callable[..., Result], done: Calla
         (["void"], "Nothing has been sold at this till yet."),
         (["refund", "DE71-000009"], "A sale of another till is found by the server"),
         (["refund", "zzz"], "This is not a receipt number."),
-        (["find", "+7 916 123-45-67"], "This needs the server, which does not answer."),
+        (["find", "+7 916 123-45-67"], "Nobody known here has the number"),
         (["find", "123456"], "This needs the server, which does not answer."),
         (["find", "garbage"], "This code is not one of ours."),
-        (["sale", "--amount", "100", "--code", "+7 916 123-45-67"], "This needs the server, which does not answer."),
+        (
+            ["sale", "--amount", "100", "--code", "+7 916 123-45-67"],
+            "Nobody known here has the number",
+        ),
         (["sale", "--amount", "100", "--code", CARD[:-1]], "The code is damaged"),
         (["exchange", "ABCD-000009", "--line", "1"], "ABCD-000009 was not sold at this till. Return it first"),
         (["void", ""], "This is not a receipt number. Type it as it is printed, like DE71-000123."),
@@ -194,12 +197,15 @@ def test_a_void_says_what_it_has_voided(till: Callable[..., Result], done: Calla
         (["shift", "open", "--cashier", "nobody"], "Nobody called “nobody” works in this store."),
         (["adjust", CARD, "999999", "--take", "--manager", "boss", "--reason", "fraud"], "The PIN is wrong."),
         (["sale"], "Type the amount of the check."),
+        (["sale", "--amount", "10", "--line", "latte:10"], "Give the amount of the check or its lines, not both."),
+        (["sale", "--amount", "10", "--code", "12345"], "There is no guest with the number 12345. Check the digits."),
+        (["find", "+7916"], "There is no guest with the number 7916. Check the digits."),
         (["sale", "--line", "latte"], "“latte” is not a line."),
         (["sale", "--line", "latte:x"], "This is not an amount."),
         (["sale", "--line", "latte:100:0"], "“latte:100:0” is not a line."),
         (["register", "--consent", ""], "The guest has to agree to the rules"),
         (["register", "--consent", "v1"], "Type a name or a phone."),
-        (["register", "--consent", "v1", "--name", "A", "--birthday", "04.03.1990"], "This cannot be a date of birth."),
+        (["register", "--consent", "v1", "--name", "A", "--birthday", "31.02.1990"], "This cannot be a date of birth."),
         (["adjust", CARD, "5", "--manager", "boss", "--reason", "because"], "Choose a reason: goodwill"),
         (["adjust", CARD, "5", "--manager", "anna", "--reason", "other"], "Anna K is not a manager."),
         (["adjust", CARD, "5", "--manager", "zed", "--reason", "other"], "Nobody called “zed” works in this store."),
@@ -252,7 +258,7 @@ def test_each_limit_of_a_redemption_without_the_server_says_why(
     for _ in range(2):
         assert done("sale", "--amount", "500", "--offline", "--code", CARD, "--points", "10")["redeemed_points"] == 10
     third = refused_redemption(till, "--code", CARD, "--points", "10")
-    assert third.endswith("this guest has used points here 2 times since the last sync with the server.")
+    assert third.endswith("this guest has used points here 2 times since the last sync; a manager can allow one more.")
     allowed = done("override", CARD, "--manager", "boss", pin="135790")
     assert allowed["id"]
     assert done("sale", "--amount", "500", "--offline", "--code", CARD, "--points", "10")["redeemed_points"] == 10
@@ -300,6 +306,19 @@ def test_a_guest_registered_here_earns_at_once_and_spends_when_the_server_knows(
     assert done("sale", "--amount", "500", "--code", FREE_CARD)["earned_points"] > 0
     found = refused_redemption(till, "--code", FREE_CARD, "--points", "5")
     assert found.endswith("the guest has just been registered: points can be used once the server knows them.")
+
+
+def test_a_guest_registered_without_a_card_is_told_the_code_of_one(
+    till: Callable[..., Result], done: Callable[..., dict[str, Any]]
+) -> None:
+    told = till("register", "--name", "Ирина", "--birthday", "04.03.1990", "--consent", "v1").stdout.splitlines()
+    assert told[1].startswith("Their card, to print or to send: LD1")
+    code = told[1].rpartition(" ")[2]
+    sold = done("sale", "--amount", "400", "--code", code)
+    assert sold["guest"] is not None
+    assert till("history", code).stdout.startswith(sold["receipt"])
+    done("void", sold["receipt"])
+    assert till("history", code).stdout.strip().endswith("400.00, all of it has come back")
 
 
 def test_old_data_redeem_nothing_and_sell_all_the_same(

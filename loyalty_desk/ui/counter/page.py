@@ -190,6 +190,11 @@ class Page:
         """Return whether somebody is chosen and a PIN is there to be looked at."""
         return WHO in self.chosen and bool(self.text(PIN))
 
+    def say_what_is_missing(self) -> None:
+        """Say what Enter waits for where nobody is chosen or no PIN is typed yet."""
+        t = self.words.gettext
+        self.say(t("Type the PIN.") if WHO in self.chosen else t("First choose who you are: ↑ ↓ and Enter."), Tone.INFO)
+
     def who_group(self, label: str, *, is_right: bool = False) -> Group:
         """Return the list of people to choose from."""
         roles = {

@@ -358,7 +358,7 @@ class SalePresenter:
         elif error.code != "code_foreign" or not self._try_promo_code(data):
             self._sound(Sound.REFUSED)
             words = self._words()
-            said = nobody_found(error, data, words) if isinstance(data, str) else sentence(error, words)
+            said = sentence(nobody_found(error, data) if isinstance(data, str) else error, words)
             self._say(said, Tone.WARN)
 
     def _try_promo_code(self, data: bytes | str) -> bool:

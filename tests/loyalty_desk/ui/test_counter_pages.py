@@ -235,13 +235,32 @@ def test_consent_can_be_taken_back_before_it_counts(pages: Pages) -> None:
     assert not pages.screen.button.enabled
 
 
+def test_enter_on_a_page_that_is_not_ready_says_what_it_waits_for(pages: Pages) -> None:
+    pages.open("F10")
+    pages.type(pin="4711")
+    pages.presenter.submitted()
+    assert pages.screen.message.text == "First choose who you are: ↑ ↓ and Enter."
+    assert pages.screen.fields[0].text == "4711"
+    pages.choose("who", "anna.k")
+    pages.type(pin="")
+    pages.presenter.submitted()
+    assert pages.screen.message.text == "Type the PIN."
+    pages.open("F8")
+    pages.presenter.submitted()
+    assert pages.screen.message.text == "Type a name or a phone."
+    pages.type(name="Olga")
+    pages.presenter.submitted()
+    assert pages.screen.message.text == "Read the text to the guest; “Agrees” is chosen by ↓ and Enter."
+    assert pages.records(RecordKind.SHIFT_OPEN) == pages.records(RecordKind.REGISTER) == []
+
+
 @pytest.mark.parametrize("typed", ["31.02.1990", "yesterday", "1990"])
 def test_a_birthday_that_is_none_is_said_and_nothing_is_lost(pages: Pages, typed: str) -> None:
     pages.open("F8")
     pages.type(name="Olga", birthday=typed)
     pages.choose("consent", "yes")
     pages.enter()
-    assert pages.screen.message.text == "This cannot be a date of birth."
+    assert pages.screen.message.text == "This cannot be a date of birth. Type it like 31.12.1990."
     assert pages.screen.fields[1].text == "Olga"
     assert pages.records(RecordKind.REGISTER) == []
 
@@ -501,7 +520,7 @@ def test_an_exchange_says_that_it_takes_no_points_and_why_the_tier_gave_nothing(
     pages.guest = replace(pages.till.checkout.identify(CARD), tier_room=0)
     pages.open("F6")
     pages.choose("sale", str(done.record_id))
-    withheld = "The tier gives nothing more today with such a code: a manager can allow it."
+    withheld = "Today’s discounts of the tier are used up with this card or number: a manager can allow one more."
     pages.presenter.pressed("F8")
     said = [one.caption for one in pages.screen.facts]
     assert said[-1].startswith("Points and promo codes are not used in an exchange.")

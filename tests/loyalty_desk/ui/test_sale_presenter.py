@@ -441,7 +441,7 @@ def test_a_code_that_has_given_its_discounts_of_the_day_says_so_beside_the_guest
     assert counter.screen.guest.note == ""
     counter.type("1240")
     assert counter.screen.check.to_pay == "1,240.00\u00a0₽"
-    said = "The tier gives nothing more today with such a code: a manager can allow it."
+    said = "Today’s discounts of the tier are used up with this card or number: a manager can allow one more."
     assert counter.screen.guest.note == said
 
 
@@ -486,7 +486,8 @@ def test_a_redemption_refused_at_the_last_moment_says_which_limit(counter) -> No
     counter.desk.refuse_confirm = Refused("redemption_refused", reason="upper_consecutive", count=2, limit=2)
     counter.presenter.submitted()
     assert counter.screen.message.text == (
-        "Points cannot be used: this guest has used points here 2 times since the last sync with the server."
+        "Points cannot be used: this guest has used points here 2 times since the last sync; "
+        "a manager can allow one more."
     )
     assert counter.screen.phase is Phase.QUOTE
 
@@ -667,7 +668,7 @@ def test_a_journal_that_cannot_be_written_disables_the_sale_and_stays_in_sight(c
 
 def test_a_notice_is_one_calm_line(counter, status, notice) -> None:
     counter.presenter.status_changed(status(notices=(notice("card_unknown"), notice("card_blocked"))))
-    assert counter.screen.notice.text == "This card is not in our network. (1 more)"
+    assert counter.screen.notice.text == "This card is not in our network. (1\u00a0more)"
 
 
 def test_a_guest_on_screen_is_refreshed_after_a_sync(counter, status) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from loyalty_desk.domain.contents import AdjustReason
+from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.services.approvals import ByHand
 from loyalty_desk.services.checkout import GuestCard
 from loyalty_desk.services.counter_lines import allowed_line, by_hand_line, guest_lines
@@ -111,7 +112,10 @@ class ByHandPage(Page):
 
     def submit(self) -> None:
         guest = self._guest
-        if guest is None or not self._is_ready:
+        if guest is None:
+            return
+        if not self._is_ready:
+            self._say_why_not()
             return
         pins, who, pin = self.around.cases.pins, self.chosen[WHO], self.text(PIN)
         act = self._act(guest)
@@ -120,6 +124,14 @@ class ByHandPage(Page):
             return act(pins.manager(who, pin))
 
         self.record(approved, self._done)
+
+    def _say_why_not(self) -> None:
+        if self._moves and not self._points:
+            self.say(self.sentence_of(BadInput("points_by_hand")), Tone.INFO)
+        elif self._moves and REASON not in self.chosen:
+            self.say(self.words.gettext("Choose why the points are moved: ↑ ↓ and Enter."), Tone.INFO)
+        else:
+            self.say_what_is_missing()
 
     def _act(self, guest: GuestCard) -> Callable[[Member], ByHand | None]:
         """Return what is done once the manager is known; decided here, for a choice may change meanwhile."""

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from loyalty_desk.domain.errors import BadInput, ForPerson
 from loyalty_desk.domain.private_fields import GuestFields
 from loyalty_desk.services.code_picture import Modules, modules_of
 from loyalty_desk.services.counter_lines import registered_line
 from loyalty_desk.services.guests import GuestCard
-from loyalty_desk.services.registration import Registered
+from loyalty_desk.services.registration import Registered, birthday_of
 from loyalty_desk.ui.counter.page import Page
 from loyalty_desk.ui.counter.state import CounterState, Fact, Group, Option, ShownCode
+from loyalty_desk.ui.sale.state import Tone
 
 PHONE, NAME, BIRTHDAY, CARD, CONSENT = "phone", "name", "birthday", "card", "consent"
 # The version of the sentence on the page; another sentence needs another one, for records keep it.
 CONSENT_VERSION = "desk-1"
-_DATE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})|(\d{4})-(\d{2})-(\d{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +122,14 @@ class RegisterPage(Page):
         if self._card is not None:
             self.around.leave()
             return
-        if self.chosen.get(CONSENT) != "yes" or not (self.text(PHONE) or self.text(NAME)):
+        if not (self.text(PHONE) or self.text(NAME)):
+            self.refused(BadInput("register_nothing"))
+            return
+        if self.chosen.get(CONSENT) != "yes":
+            self.say(self.words.gettext("Read the text to the guest; “Agrees” is chosen by ↓ and Enter."), Tone.INFO)
             return
         try:
-            born = _date(self.text(BIRTHDAY))
+            born = birthday_of(self.text(BIRTHDAY))
         except BadInput as error:
             self.refused(error)
             return
@@ -156,17 +159,3 @@ class RegisterPage(Page):
     def farewell(self) -> str:
         """Return what the sale screen says once a guest is registered, empty where none was."""
         return registered_line(self._done, self.words) if self._done is not None else ""
-
-
-def _date(text: str) -> date | None:
-    """Return a date as people write one; raises `BadInput` `register_birthday`."""
-    if not text:
-        return None
-    found = _DATE.fullmatch(text)
-    if found is None:
-        raise BadInput("register_birthday")
-    day, month, year, iso_year, iso_month, iso_day = found.groups()
-    try:
-        return date(int(year or iso_year), int(month or iso_month), int(day or iso_day))
-    except ValueError:
-        raise BadInput("register_birthday") from None

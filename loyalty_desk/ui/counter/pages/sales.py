@@ -16,7 +16,7 @@ from loyalty_desk.services.checkout import CheckDraft, GuestCard
 from loyalty_desk.services.counter_lines import Lines, exchange_lines, return_lines
 from loyalty_desk.services.pins import Member
 from loyalty_desk.services.returns import ExchangeDone, ReturnDone
-from loyalty_desk.services.sentences import nobody_found
+from loyalty_desk.services.sentences import nobody_found, sentence
 from loyalty_desk.services.slips import sale_slip
 from loyalty_desk.services.sold_checks import SoldCheck
 from loyalty_desk.ui.counter.page import Page
@@ -122,6 +122,8 @@ class SalesPage(Page):
                 self._find(self.text(RECEIPT))
             return
         if not self._is_ready:
+            if model.step is Step.VOID and model.is_ready:
+                self.say_what_is_missing()
             return
         if model.guest_missing:
             self._bring_guest(self.text(GUEST))
@@ -260,7 +262,7 @@ class SalesPage(Page):
         self.work(lambda: cases.online.identified(cases.guests.identify, text, answers=answers), take)
 
     def sentence_of(self, error: ForPerson) -> str:
-        return nobody_found(error, self.text(GUEST), self.words)
+        return sentence(nobody_found(error, self.text(GUEST)), self.words)
 
     def _forget(self) -> None:
         of_guest = self._model.of_guest

@@ -79,7 +79,7 @@ class SettingsPage(Page):
             groups=(self.who_group(t("Which manager opens the settings?")),),
             fields=(self.pin_field(),),
             button=self.go(t("Open the settings"), enabled=self.is_signed),
-            focus="pin" if WHO in self.chosen else "",
+            focus="pin",
         )
 
     def _open(self) -> CounterState:
@@ -210,7 +210,11 @@ class SettingsPage(Page):
         elif self._step is Step.LEAVING:
             if self.is_signed or not self.has_staff:
                 self._leave()
-        elif self.is_signed:
+            else:
+                self.say_what_is_missing()
+        elif not self.is_signed:
+            self.say_what_is_missing()
+        else:
             who, pin, pins = self.chosen[WHO], self.text("pin"), self.around.cases.pins
             self.record(lambda: pins.manager(who, pin), self._opened)
 

@@ -73,7 +73,7 @@ class ShiftPage(Page):
             facts,
             button=self.go(go, enabled=self.is_signed),
             side=side,
-            focus=PIN if WHO in self.chosen else "",
+            focus=PIN,
         )
 
     def submit(self) -> None:
@@ -82,6 +82,8 @@ class ShiftPage(Page):
             self.record(shifts.close, self._closed)
             return
         if not self.is_signed:
+            if self.has_staff:
+                self.say_what_is_missing()
             return
         who, pin = self.chosen[WHO], self.text(PIN)
         if self._is_open:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from loyalty_desk.domain.record import ClockConfidence
+from loyalty_desk.services.formats import NBSP
 from loyalty_desk.services.ports.journal import Notice
 from loyalty_desk.services.sentences import sentence_of
 from loyalty_desk.services.status import TillStatus
@@ -123,7 +124,9 @@ def notice(model: SaleModel, words: Words, now: datetime) -> MessageState:
     if kept:
         first = sentence_of(kept[0].code, kept[0].facts, words)
         more = len(kept) - 1
-        return MessageState(first + (" " + t("({n} more)").format(n=more) if more else ""), Tone.WARN)
+        if not more:
+            return MessageState(first, Tone.WARN)
+        return MessageState(f"{first} {t('({n} more)').format(n=more).replace(' ', NBSP)}", Tone.WARN)
     if not status.guests_complete:
         text = t("Guests are loading: {n} so far. Sales can be recorded already.")
         return MessageState(text.format(n=words.number(status.guests_loaded)), Tone.INFO)
