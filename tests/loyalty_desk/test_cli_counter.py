@@ -318,7 +318,7 @@ def test_a_guest_registered_without_a_card_is_told_the_code_of_one(
     assert sold["guest"] is not None
     assert till("history", code).stdout.startswith(sold["receipt"])
     done("void", sold["receipt"])
-    assert till("history", code).stdout.strip().endswith("400.00, all of it has come back")
+    assert till("history", code).stdout.strip().endswith("380.00, all of it has come back")
 
 
 def test_old_data_redeem_nothing_and_sell_all_the_same(
