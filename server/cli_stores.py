@@ -1,9 +1,9 @@
-"""`store list | show`: the stores of a network, and the limits that hold and held in one."""
+"""`store list | show | set-profile`: the stores of a network, and the limits that hold and held in one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -81,6 +81,39 @@ def store_show(
         limits=limits,
         past=[{"until": at.isoformat(), "limits": msgspec.structs.asdict(one)} for at, one in past],
     )
+
+
+@app.command("set-profile")
+def store_set_profile(
+    profile: Annotated[str, typer.Argument(help="The profile's name, see `store list`.")],
+    store: Annotated[UUID | None, typer.Option("--store", help="The store's id, where there are several.")] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option("--limit", help="What is different in it, as floor_points=300 or cvm.ld1=50; makes a new one."),
+    ] = None,
+    network: NetworkId = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Let a profile's limits hold in a store from now on; what is changed in it holds in every store that has it."""
+    from server.networks import profiles, service
+
+    terminal = Terminal(as_json)
+
+    async def work(opened: Ground) -> tuple[UUID, str, list[str], rows.ProfileRow]:
+        chosen = await chosen_network(opened, network)
+        where = await chosen_store(opened, chosen, store)
+        async with opened.db.begin(chosen) as connection:
+            made = await profiles.set_profile(connection, chosen, where, profile, limit or [], datetime.now(UTC))
+            stores = await service.list_stores(connection, chosen)
+        called = next(one.name for one in stores if one.id == where)
+        return where, called, [one.name for one in stores if one.profile == profile and one.id != where], made
+
+    where, called, others, made = with_ground(settings_of(data_dir), terminal, work)
+    terminal.line(f"{called} has the profile {profile} now; its tills know at their next sync.")
+    if limit and others:
+        terminal.line(f"What was changed in it holds in these as well: {', '.join(others)}")
+    terminal.result(store=where, profile=profile, limits=msgspec.structs.asdict(made), others=others)
 
 
 def _shown(value: object) -> str:

@@ -27,6 +27,12 @@ SENTENCES = {
     "store_name": "A store's name has 1 to {limit} printable letters.",
     "store_unknown": "There is no store {store} in this network.",
     "store_unclear": "There are several stores. Say which with --store: {stores}",
+    "profile_unknown": (
+        "There is no profile {profile}. There are: {known}. To make one, say with --limit what is different in it."
+    ),
+    "profile_name": "A profile's name has 1 to {limit} printable letters.",
+    "limit_unknown": "There is no limit {limit}. The limits are: {known}.",
+    "limit_value": "The limit {limit} should be {wants}.",
     "currency_unknown": "The currency {currency} is not known here. Use a code like RUB, USD or EUR.",
     "zone_unknown": "The time zone {zone} is not known. Use a name like Europe/Moscow.",
     "pairing_insecure": (

@@ -136,16 +136,59 @@ async def put_profile(
 async def past_profiles(
     connection: Connection, network_id: UUID, store_id: UUID
 ) -> list[tuple[datetime, dict[str, Any]]]:
-    """Return what held before in a store by its profile, with when it was replaced, the latest first."""
+    """Return what held before in a store, by the profiles that it had, with when it was replaced, the latest first."""
     found = await fetch(
         connection,
-        "select o.replaced_at, o.settings::text from store s"
-        " join profile_past o on o.network_id = s.network_id and o.name = s.profile"
-        " where s.network_id = $1 and s.id = $2 order by o.replaced_at desc, o.id desc",
+        f"select replaced_at, settings::text from ({_PAST}) before order by replaced_at desc, kind, id desc",  # noqa: S608
         network_id,
         store_id,
     )
     return [(row[0], json.loads(row[1])) for row in found]
+
+
+# Of its present profile what held since the store has it, before that what was kept when it got another.
+_PAST = """
+    select o.replaced_at, o.settings, 0 as kind, o.id from store s
+        join profile_past o on o.network_id = s.network_id and o.name = s.profile and o.replaced_at > s.profile_since
+        where s.network_id = $1 and s.id = $2
+    union all
+    select replaced_at, settings, 1, id from store_past where network_id = $1 and store_id = $2
+"""
+
+
+async def set_profile(connection: Connection, network_id: UUID, store_id: UUID, name: str, now: datetime) -> None:
+    """Give a store another profile, and keep what held there until `now`."""
+    # A limit that was lowered at this very moment is past already: the oldest of what is kept comes first.
+    await write(
+        connection,
+        f"insert into store_past (network_id, store_id, replaced_at, settings)"  # noqa: S608 - a constant
+        f" select $1, $2, replaced_at, settings from ({_PAST}) before where kind = 0"
+        f" union all select $1, $2, $3::timestamptz, p.settings from store s"
+        f" join profile p on p.network_id = s.network_id and p.name = s.profile where s.network_id = $1 and s.id = $2"
+        f" order by 3",
+        network_id,
+        store_id,
+        now,
+    )
+    await write(
+        connection,
+        "update store set profile = $3, profile_since = $4 where network_id = $1 and id = $2",
+        network_id,
+        store_id,
+        name,
+        now,
+    )
+
+
+async def lock_profiles(connection: Connection, network_id: UUID) -> None:
+    """Let whoever changes the limits of a network take turns until the transaction ends."""
+    await take_turn(connection, f"profiles {network_id}")
+
+
+async def profile_names(connection: Connection, network_id: UUID) -> list[str]:
+    """Return the profiles that there are."""
+    found = await fetch(connection, "select name from profile where network_id = $1 order by name", network_id)
+    return [str(row.name) for row in found]
 
 
 async def profiles(connection: Connection, network_id: UUID, names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`store list | show`: which limits hold in a store, and which held before."""
+"""`store list | show | set-profile`: which limits hold in a store, and which held before."""
 
 import psycopg
 import pytest
@@ -30,3 +30,42 @@ def test_the_limits_of_a_store_and_those_before_are_shown(commands: Commands, ad
     assert lines[-2].endswith(" MSK: floor_points 300, then 1,200")
     assert lines[-1].endswith(" MSK: mode floor, then deny; floor_points 500, then 300")
     assert "There is no store" in commands.refused("store", "show", NOBODY)
+
+
+def test_a_store_gets_another_profile_and_what_held_before_is_shown(commands: Commands) -> None:
+    (store,) = commands.json("store", "list")["stores"]
+    commands.run("store", "set-profile", "default", "--limit", "floor_points=700")
+    made = commands.json("store", "set-profile", "kiosk", "--limit", "floor_points=300", "--limit", "cvm.ld1=50")
+    assert (made["store"], made["profile"], made["limits"]["floor_points"]) == (store["id"], "kiosk", 300)
+    assert (made["limits"]["cvm"]["ld1"], made["limits"]["upper_consecutive"]) == (50, 2)
+    found = commands.json("store", "show")
+    assert (found["profile"], found["limits"]["floor_points"]) == ("kiosk", 300)
+    assert [one["limits"]["floor_points"] for one in found["past"]] == [700, 500]
+    commands.run("store", "set-profile", "kiosk", "--limit", "floor_points=200")
+    assert commands.run("store", "set-profile", "default")[0].startswith("First has the profile default now")
+    found = commands.json("store", "show")
+    assert (found["profile"], found["limits"]["floor_points"]) == ("default", 700)
+    # What the profile was before the store had it again never held there.
+    assert [one["limits"]["floor_points"] for one in found["past"]] == [200, 300, 700, 500]
+
+    async def fed(world: World) -> list[tuple[object, ...]]:
+        return await world.sql("select tbl, key from feed where tbl in ('profile', 'store') order by 1, 2")
+
+    assert commands.live(fed) == [("profile", "default"), ("profile", "kiosk"), ("store", store["id"])]
+    assert "default now" in commands.run("store", "set-profile", "default")[0]
+    assert commands.json("store", "show") == found
+
+
+def test_a_profile_or_limit_that_there_is_not_is_refused_in_words(commands: Commands) -> None:
+    assert commands.refused("store", "set-profile", "kiosk").startswith(
+        "There is no profile kiosk. There are: default. To make one"
+    )
+    for text in ("floor=1", "cvm=50", "mode.ld1=1", "floor_points.x=1", ""):
+        assert "There is no limit" in commands.refused("store", "set-profile", "kiosk", "--limit", text)
+    for text in ("floor_points=-1", "floor_points=1.5", "floor_points=", "floor_share_bp=10001", "mode=any",
+                 "cvm.ld9=1", "tier_codes=ld4,x", f"margin={10**13}"):  # fmt: skip
+        assert "should be" in commands.refused("store", "set-profile", "kiosk", "--limit", text), text
+    for name in ("", " ", "a" * 41, "a\nb"):
+        assert "1 to 40 printable letters" in commands.refused("store", "set-profile", name, "--limit", "margin=1")
+    assert "There is no store" in commands.refused("store", "set-profile", "default", "--store", NOBODY)
+    assert commands.json("store", "show")["past"] == []

@@ -10,6 +10,7 @@ import pytest
 from loyalty_desk.domain.record import ExceptionKind, RecordKind, SealedRecord
 from server.ledger.old_uses import forget_uses
 from server.ledger.posting import flag_bits
+from server.networks.profiles import set_profile
 from tests.server.fake_till import FakeTill
 from tests.server.ledger.returns import give_back, whole
 from tests.server.ledger.test_guards import posted, set_clock
@@ -92,6 +93,22 @@ async def test_what_was_redeemed_while_more_was_allowed_is_not_charged(world: Wo
     assert await charged(world, till) == [MOST + 2]
     ((facts,),) = await world.sql("select facts from exception where kind = 'VELOCITY'")
     assert facts == {"unproved": 40_150, "limit": 40_000}
+
+
+async def test_what_was_redeemed_while_the_store_had_another_profile_is_not_charged(world: World) -> None:
+    till, (guest,) = await world.till(), await world.guests()
+    set_clock(world, till)
+    async with world.ground.db.begin(world.network) as connection:
+        changes = ["cvm.ld1=50", "max_age_hours=48"]
+        await set_profile(connection, world.network, till.store, "kiosk", changes, world.clock.now())
+    world.clock.at += timedelta(hours=23)
+    set_clock(world, till)
+    redeem(till, guest.id, 1, 100)
+    assert await charged(world, till) == []
+    world.clock.at += timedelta(hours=2)
+    set_clock(world, till)
+    redeem(till, guest.id, 1, 100)
+    assert await charged(world, till) == [3]
 
 
 async def test_what_was_redeemed_long_after_less_was_allowed_is_charged(world: World) -> None:
