@@ -110,10 +110,10 @@ async def _opened(
         tools = ledger_tools(opened, shelf)
         ledger = Ledger(postgres(opened.db, tools), services.clock, repricer.wake)
         desk = CheckDesk(opened.db, tools, services.clock)
-        stack.push_async_callback(desk.close)
         quick = Database(found.app, pool_size=_HOLDS_AT_ONCE)
         stack.push_async_callback(quick.close)
         services.open(opened, ledger, Holds(quick, opened.vault), desk, shelf)
+        stack.push_async_callback(services.close)
         if prices_again:
             await stack.enter_async_context(_running(repricer.run()))
         if runs_jobs:

@@ -42,6 +42,13 @@ class Services:
         self._scans = scans(ground.db)
         self._ground, self._ledger, self._holds, self._checks, self._shelf = ground, ledger, holds, checks, shelf
 
+    async def close(self) -> None:
+        """Answer whoever still waits, in the order in which a request asks; the connections are closed after this."""
+        await self.systems.close()
+        await self.scans.close()
+        await self.holds.close()
+        await self.checks.close()
+
     @property
     def ground(self) -> Ground:
         """Return database and vault."""

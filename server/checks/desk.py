@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -97,12 +97,18 @@ class CheckDesk:
                 if len(queue.waiting) < MOST_AT_ONCE:
                     await asyncio.sleep(GATHER_S)
                 taken = [queue.waiting.popleft() for _ in range(min(len(queue.waiting), MOST_AT_ONCE))]
-                await self._settle(network, taken)
+                if not await self._settle(network, taken):
+                    # Whoever waits behind an outage has waited for it already, and would for the next.
+                    _refuse(queue.waiting)
+                    queue.waiting.clear()
         finally:
             queue.worker = None
 
-    async def _settle(self, network: UUID, group: Sequence[_Waiting]) -> None:
-        """Answer every one of a group: together if they can be stored together, else by halves."""
+    async def _settle(self, network: UUID, group: Sequence[_Waiting]) -> bool:
+        """Answer every one of a group: together if they can be stored together, else by halves.
+
+        Returns whether the database is there; where it is not, all have been told.
+        """
         error: Exception | None = None
         for _ in range(_TRIES):
             try:
@@ -114,18 +120,21 @@ class CheckDesk:
                 break
             for one, said in zip(group, answers, strict=True):
                 _tell(one, said)
-            return
+            return True
         assert error is not None  # noqa: S101 - the loop ends by an answer or an error
-        if is_outage(error) or isinstance(error, Taken):
-            for one in group:
-                _tell(one, outage())
-        elif len(group) == 1:
+        has_met = isinstance(error, Taken) or is_conflict(error)
+        if has_met or is_outage(error):
+            _refuse(group)
+            return has_met
+        if len(group) == 1:
             _LOG.error("a check cannot be stored: %s %s", type(error).__name__, sqlstate(error) or "")
             _tell(group[0], _unfit() if is_unfit(error) else error)
-        else:
-            middle = len(group) // 2
-            await self._settle(network, group[:middle])
-            await self._settle(network, group[middle:])
+            return True
+        middle = len(group) // 2
+        if await self._settle(network, group[:middle]):
+            return await self._settle(network, group[middle:])
+        _refuse(group[middle:])
+        return False
 
     async def _post(self, network: UUID, group: Sequence[_Waiting]) -> list[Said]:
         now = self._clock.now()
@@ -135,6 +144,11 @@ class CheckDesk:
 
 def _unfit() -> ApiError:
     return ApiError(422, ErrorCode.REFUSED, "This check cannot be stored: a figure or a text in it is out of bounds.")
+
+
+def _refuse(group: Iterable[_Waiting]) -> None:
+    for one in group:
+        _tell(one, outage())
 
 
 def _tell(one: _Waiting, said: Said) -> None:

@@ -54,6 +54,11 @@ class Holds:
         self._before = Together(db, repository.before)
         self._plain = Together(db, hold_all)
 
+    async def close(self) -> None:
+        """Answer whoever still waits."""
+        await self._before.close()
+        await self._plain.close()
+
     async def before(self, network: UUID, device: UUID, asked: HoldRequest | None) -> Before:
         """Return who a device is, and what there is before the hold that it asks for, None: for nothing readable."""
         named = (_NOTHING, _NOTHING) if asked is None else (asked.id, asked.guest)

@@ -15,17 +15,22 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
+import psycopg
 import pytest
 
+from loyalty_desk.clock import SystemClock
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer
 from loyalty_desk.wire.v1.sync import PushAnswer
 from server import app as app_module
+from server.guests.scanned import Scan
 from server.kit.ground import Base, Ground
 from server.networks.service import MadeNetwork
+from server.services import Services
 from server.settings import Settings
 from tests.server.fake_till import Clock
 from tests.server.world import World, open_world, read, refusal
@@ -148,6 +153,35 @@ def server_process(base: Base, settings: Settings) -> Iterator[tuple[str, subpro
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+async def test_who_waits_when_the_server_ends_is_answered(
+    base: Base, settings: Settings, made: MadeNetwork, admin: psycopg.Connection
+) -> None:
+    network, nobody = made.network.id, uuid4()
+    services = Services(SystemClock())
+    async with contextlib.AsyncExitStack() as running:
+        opened = app_module._opened(services, settings, base, prices_again=False, runs_jobs=False)
+        await running.enter_async_context(opened)
+        asks = (
+            lambda: services.scans.ask(network, Scan(nobody)),
+            lambda: services.holds.before(network, nobody, None),
+            lambda: services.systems.ask(network, nobody),
+        )
+        with admin.transaction():
+            admin.execute("lock table device, api_token in access exclusive mode")
+            asking = [asyncio.ensure_future(one()) for one in asks]
+            async with asyncio.timeout(10):
+                while admin.execute("select count(*) from pg_locks where not granted").fetchone() != (len(asks),):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            # These wait for their turn, without a connection.
+            asking += [asyncio.ensure_future(one()) for one in asks]
+            ending = asyncio.create_task(running.aclose())
+            await asyncio.sleep(0)
+        await ending
+    answers = await asyncio.gather(*asking[:3])
+    assert [getattr(one, "signer", None) for one in answers] == [None] * 3
+    assert await asyncio.gather(*asking[3:]) == answers
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("a fault")])

@@ -27,6 +27,7 @@ class Ledger:
     begun: int = 0
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
     fails_with: Exception | None = None
+    goes_away_with: Exception | None = None
 
     @asynccontextmanager
     async def begin(self, network: UUID) -> AsyncIterator[Any]:
@@ -34,6 +35,8 @@ class Ledger:
             raise self.fails_with
         self.begun += 1
         await self.goes_on.wait()
+        if self.goes_away_with is not None:
+            raise self.goes_away_with
         yield network
 
     async def double(self, connection: Connection, network: UUID, numbers: Sequence[int]) -> list[int]:
@@ -101,6 +104,59 @@ async def test_an_outage_is_told_to_all_of_them_at_once(together: Together[int, 
     ledger.fails_with = None
     ledger.goes_on.set()
     assert await together.ask(NETWORK, 3) == 6
+
+
+async def test_who_waits_behind_an_outage_hears_of_it_with_those_who_met_it(
+    together: Together[int, int], ledger: Ledger
+) -> None:
+    asking = [asyncio.create_task(together.ask(NETWORK, 1))]
+    await turned()
+    asking += [asyncio.create_task(together.ask(NETWORK, one)) for one in range(2, 12)]
+    await turned()
+    ledger.goes_away_with = TimeoutError("no connection")
+    ledger.goes_on.set()
+    said = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(one) for one in said] == [TimeoutError] * 11
+    assert ledger.begun == 1
+    ledger.goes_away_with = None
+    assert await together.ask(NETWORK, 3) == 6
+
+
+async def test_a_conflict_of_one_alone_is_nobody_elses(ledger: Ledger) -> None:
+    async def meets_at_13(connection: Connection, network: UUID, numbers: Sequence[int]) -> list[int]:
+        if 13 in numbers:
+            raise DeadlockDetectedError
+        return [2 * one for one in numbers]
+
+    together = Together(cast("Database", ledger), meets_at_13, most=2)
+    asked = [asyncio.create_task(together.ask(NETWORK, number)) for number in (1, 13, 2, 3)]
+    await turned()
+    ledger.goes_on.set()
+    said = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(said[1], DeadlockDetectedError)
+    assert [said[0], *said[2:]] == [2, 4, 6]
+
+
+async def test_nothing_is_done_for_who_hung_up_before_it_began(together: Together[int, int], ledger: Ledger) -> None:
+    asking = [asyncio.create_task(together.ask(NETWORK, one)) for one in (1, 2, 3, 4, 5, 6, 7)]
+    await turned()
+    for place in (1, 4, 5):
+        asking[place].cancel()
+    await turned()
+    ledger.goes_on.set()
+    await asyncio.wait(asking)
+    assert ledger.asked == [(NETWORK, [1, 3, 4]), (NETWORK, [7])]
+
+
+async def test_where_everybody_hung_up_nothing_is_asked(together: Together[int, int], ledger: Ledger) -> None:
+    asking = asyncio.create_task(together.ask(NETWORK, 1))
+    await turned()
+    asking.cancel()
+    await turned()
+    ledger.goes_on.set()
+    await together.close()
+    assert not ledger.asked
+    assert await together.ask(NETWORK, 2) == 4
 
 
 async def test_who_hangs_up_takes_nobody_along(together: Together[int, int], ledger: Ledger) -> None:
