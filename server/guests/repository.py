@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -82,7 +82,7 @@ class Credential:
 # What a `GuestView` is made of: of `guest_state s`, with its guest and key.
 VIEW = """
     s.guest_id, s.tier, s.tier_until, s.points, s.spend, s.visits, s.earned, s.visits_ever, s.first_visit, s.segments,
-    s.tags, s.coupons, s.stamps::text, s.next_expiries::text, s.offline_limit, s.flags, s.deleted, s.merged_into,
+    s.tags, s.coupons, s.stamps, s.next_expiries, s.offline_limit, s.flags, s.deleted, s.merged_into,
     k.wrapped, g.name_sealed, g.phone_sealed, g.birthday_sealed, g.phone_hash, g.phone_last4, g.member_no
 """
 
@@ -156,7 +156,7 @@ async def existing_guests(connection: Connection, network: UUID, ids: Sequence[U
     found = await fetch(
         connection, "select id from guest where network_id = $1 and id = any($2::uuid[])", network, list(ids)
     )
-    return {UUID(str(row[0])) for row in found}
+    return {row["id"] for row in found}
 
 
 async def taken_numbers(connection: Connection, network: UUID, numbers: Sequence[str]) -> set[str]:
@@ -166,7 +166,7 @@ async def taken_numbers(connection: Connection, network: UUID, numbers: Sequence
         network,
         list(numbers),
     )
-    return {str(row[0]) for row in found}
+    return {row["member_no"] for row in found}
 
 
 async def views(connection: Connection, network: UUID, ids: Sequence[UUID]) -> list[GuestView]:
@@ -182,30 +182,36 @@ async def views(connection: Connection, network: UUID, ids: Sequence[UUID]) -> l
     return [view_of(row) for row in found]
 
 
-def view_of(row: Sequence[Any]) -> GuestView:
-    """Return a guest of the columns of `VIEW`, with which the row begins."""
+def view_of(row: Mapping[str, Any]) -> GuestView:
+    """Return a guest of a row with the columns of `VIEW`."""
     return GuestView(
         State(
-            guest=row[0],
-            tier=row[1],
-            tier_until=row[2],
-            points=row[3],
-            spend=row[4],
-            visits=row[5],
-            earned=row[6],
-            visits_ever=row[7],
-            first_visit=row[8],
-            segments=tuple(row[9]),
-            tags=tuple(row[10]),
-            coupons=tuple(row[11]),
-            stamps=json.loads(row[12]),
-            next_expiries=tuple((at, points) for at, points in json.loads(row[13])),
-            offline_limit=row[14],
-            flags=row[15],
-            deleted=row[16],
-            merged_into=row[17],
+            guest=row["guest_id"],
+            tier=row["tier"],
+            tier_until=row["tier_until"],
+            points=row["points"],
+            spend=row["spend"],
+            visits=row["visits"],
+            earned=row["earned"],
+            visits_ever=row["visits_ever"],
+            first_visit=row["first_visit"],
+            segments=tuple(row["segments"]),
+            tags=tuple(row["tags"]),
+            coupons=tuple(row["coupons"]),
+            stamps=row["stamps"],
+            next_expiries=tuple((at, points) for at, points in row["next_expiries"]),
+            offline_limit=row["offline_limit"],
+            flags=row["flags"],
+            deleted=row["deleted"],
+            merged_into=row["merged_into"],
         ),
-        *row[18:25],
+        wrapped_key=row["wrapped"],
+        name_sealed=row["name_sealed"],
+        phone_sealed=row["phone_sealed"],
+        birthday_sealed=row["birthday_sealed"],
+        phone_hash=row["phone_hash"],
+        phone_last4=row["phone_last4"],
+        member_no=row["member_no"],
     )
 
 
@@ -217,7 +223,7 @@ async def cards_of(connection: Connection, network: UUID, guest: UUID) -> list[i
         network,
         guest,
     )
-    return [int.from_bytes(bytes(row[0]), "big") for row in found]
+    return [int.from_bytes(row["handle"], "big") for row in found]
 
 
 async def set_phone(
@@ -257,7 +263,7 @@ async def sealed_birthdays(
         network,
         list(ids),
     )
-    return [(UUID(str(row[0])), bytes(row[1]), bytes(row[2])) for row in found]
+    return [(row["id"], row["wrapped"], row["birthday_sealed"]) for row in found]
 
 
 async def credentials(connection: Connection, network: UUID, handles: Sequence[bytes]) -> list[Credential]:
@@ -269,7 +275,15 @@ async def credentials(connection: Connection, network: UUID, handles: Sequence[b
         list(handles),
     )
     return [
-        Credential(bytes(row[0]), UUID(str(row[1])), row[2], row[3], row[4], bytes(row[5] or b""), row[6] or 0)
+        Credential(
+            row["handle"],
+            row["guest_id"],
+            row["kind"],
+            row["state"],
+            row["generation"],
+            row["last_root"] or b"",
+            row["last_step"] or 0,
+        )
         for row in found
     ]
 
@@ -286,7 +300,7 @@ async def active_credentials(
         guest,
         list(kinds),
     )
-    return [Credential(bytes(row[0]), UUID(str(row[1])), row[2], row[3], row[4]) for row in found]
+    return [Credential(row["handle"], row["guest_id"], row["kind"], row["state"], row["generation"]) for row in found]
 
 
 async def states_of_credentials(connection: Connection, network: UUID, guest: UUID) -> dict[int, tuple[str, str]]:
@@ -297,7 +311,7 @@ async def states_of_credentials(connection: Connection, network: UUID, guest: UU
         network,
         guest,
     )
-    return {int.from_bytes(bytes(row[0]), "big"): (row[1], row[2]) for row in found}
+    return {int.from_bytes(row["handle"], "big"): (row["kind"], row["state"]) for row in found}
 
 
 async def block(connection: Connection, network: UUID, guest: UUID, handle: int | None, now: datetime) -> list[int]:
@@ -312,7 +326,7 @@ async def block(connection: Connection, network: UUID, guest: UUID, handle: int 
         None if handle is None else handle.to_bytes(HANDLE_BYTES, "big"),
         now,
     )
-    return [int.from_bytes(bytes(row.handle), "big") for row in found]
+    return [int.from_bytes(row["handle"], "big") for row in found]
 
 
 async def unblock(connection: Connection, network: UUID, guest: UUID, handle: int | None) -> list[int]:
@@ -330,7 +344,7 @@ async def unblock(connection: Connection, network: UUID, guest: UUID, handle: in
         guest,
         None if handle is None else handle.to_bytes(HANDLE_BYTES, "big"),
     )
-    return [int.from_bytes(bytes(row.handle), "big") for row in found]
+    return [int.from_bytes(row["handle"], "big") for row in found]
 
 
 async def lock_state(connection: Connection, network: UUID, guest: UUID) -> None:
@@ -347,7 +361,7 @@ async def guest_of_handle(connection: Connection, network: UUID, handle: bytes) 
         network,
         handle,
     )
-    return None if row is None else UUID(str(row[0]))
+    return None if row is None else row["guest_id"]
 
 
 async def guest_of_number(connection: Connection, network: UUID, number: str) -> UUID | None:
@@ -359,7 +373,7 @@ async def guest_of_number(connection: Connection, network: UUID, number: str) ->
         network,
         number,
     )
-    return None if row is None else UUID(str(row[0]))
+    return None if row is None else row["id"]
 
 
 async def guests_of_phone(connection: Connection, network: UUID, phone_hash: bytes) -> list[UUID]:
@@ -369,4 +383,4 @@ async def guests_of_phone(connection: Connection, network: UUID, phone_hash: byt
         network,
         phone_hash,
     )
-    return [UUID(str(row[0])) for row in found]
+    return [row["id"] for row in found]

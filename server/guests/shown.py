@@ -47,7 +47,18 @@ async def credentials(connection: Connection, network: UUID, handles: Collection
         network,
         list(handles),
     )
-    return {row.handle: Shown(*row[1:]) for row in found}
+    return {
+        row["handle"]: Shown(
+            row["guest"],
+            row["kind"],
+            row["state"],
+            row["generation"],
+            row["last_root"],
+            row["last_step"],
+            row["last_counter"],
+        )
+        for row in found
+    }
 
 
 async def put_counter(connection: Connection, network: UUID, handle: bytes, counter: int) -> bool:

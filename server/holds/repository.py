@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +53,23 @@ async def find(connection: Connection, network: UUID, hold: UUID) -> Hold | None
         network,
         hold,
     )
-    return None if row is None else Hold(*row)
+    return None if row is None else _hold(row)
+
+
+def _hold(row: Mapping[str, Any]) -> Hold:
+    return Hold(
+        row["id"],
+        row["account_id"],
+        row["asked"],
+        row["amount"],
+        row["device_id"],
+        row["state"],
+        row["made_at"],
+        row["expires_at"],
+        row["code"],
+        row["root"],
+        row["step"],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +103,23 @@ async def before(connection: Connection, network: UUID, asked: Sequence[Asked]) 
     )  # fmt: skip
     return [
         Before(
-            None if row.store_id is None else Signer(network, one.device, *row[:4]),
-            row.zone or "",
-            json.loads(row.settings or "{}"),
-            row.guest,
-            None if row.id is None else Hold(*row[7:]),
+            None if row["store_id"] is None else _signer(network, one.device, row),
+            row["zone"] or "",
+            row["settings"] or {},
+            row["guest"],
+            None if row["id"] is None else _hold(row),
         )
         for one, row in zip(asked, rows, strict=True)
     ]
 
 
+def _signer(network: UUID, device: UUID, row: Mapping[str, Any]) -> Signer:
+    return Signer(network, device, row["store_id"], row["device_state"], row["pubkey"], row["token_hash"])
+
+
 # By the offsets each row is found by its key, also while PostgreSQL has not looked yet at how large its tables are.
 _BEFORE = f"""
-    select d.store_id, d.state, d.pubkey, d.token_hash, w.zone, p.settings::text as settings,
-        s.guest_id as guest,
+    select d.store_id, d.state as device_state, d.pubkey, d.token_hash, w.zone, p.settings, s.guest_id as guest,
         {", ".join(f"h.{one}" for one in _COLUMNS.split(", "))}
     from unnest((select $2::uuid[]), (select $3::uuid[]), (select $4::uuid[])) with ordinality
         as asked (device, guest, hold, place)
@@ -188,14 +206,15 @@ async def pending_all(connection: Connection, network: UUID, accounts: list[int]
     """As `pending`, of each of the accounts."""
     found = await fetch(
         connection,
-        "select account_id, sum(amount)::bigint from hold where network_id = $1 and account_id = any($2::bigint[])"
+        "select account_id, sum(amount)::bigint as held from hold"
+        " where network_id = $1 and account_id = any($2::bigint[])"
         " and state = 'pending' and expires_at > $3 and made_at <= $4 group by account_id",
         network,
         accounts,
         now,
         now + SLACK,
     )
-    return dict.fromkeys(accounts, 0) | {row[0]: row[1] for row in found}
+    return dict.fromkeys(accounts, 0) | {row["account_id"]: row["held"] for row in found}
 
 
 async def spent_since(
@@ -212,13 +231,14 @@ async def spent_since(
         " - (select coalesce(sum(e.amount), 0) from ledger_tx x"
         " join entry e on e.network_id = x.network_id and e.tx_id = x.id and e.account_id = a.id and e.amount < 0"
         " where x.network_id = $1 and x.guest_id = a.guest_id and x.recorded_at >= $3 and x.origin = 'online')::bigint"
+        " as spent"
         " from account a where a.network_id = $1 and a.id = any($2::bigint[])",
         network,
         list(accounts),
         since,
         now,
     )
-    return {row[0]: row[1] for row in found}
+    return {row["id"]: row["spent"] for row in found}
 
 
 async def highest_step(connection: Connection, network: UUID, root: bytes) -> int:
@@ -276,7 +296,12 @@ async def known(connection: Connection, network: UUID, holds: list[UUID]) -> dic
         network,
         holds,
     )
-    return {row.id: Known(*row[1:]) for row in found}
+    return {
+        row["id"]: Known(
+            row["state"], row["tx_id"], row["amount"], row["device_id"], row["guest"], row["root"], row["step"]
+        )
+        for row in found
+    }
 
 
 async def expire(connection: Connection, network: UUID, now: datetime) -> int:
