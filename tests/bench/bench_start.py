@@ -34,9 +34,9 @@ print(json.dumps({"painted": now - float(sys.argv[1]), "ready": now - float(sys.
 TILL = """
 import json, resource, sys, time
 from pathlib import Path
+from loyalty_desk.app import Options, TillApp
 from PySide6.QtCore import QEventLoop
 from PySide6.QtWidgets import QApplication
-from loyalty_desk.app import Options, TillApp
 app = QApplication([])
 till = TillApp(app, Options(data_dir=Path(sys.argv[2]), language="ru", camera="none", sync=False))
 till.start()
