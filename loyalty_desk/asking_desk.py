@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from loyalty_desk.domain.basket import Basket
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.quote import Quote
-from loyalty_desk.services.checkout import CheckDraft, Checkout, GuestCard, SaleDone
-from loyalty_desk.services.guests import Guests
-from loyalty_desk.services.online import Online
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.basket import Basket
+    from loyalty_desk.domain.program import Program
+    from loyalty_desk.domain.quote import Quote
+    from loyalty_desk.services.checkout import CheckDraft, Checkout, GuestCard, SaleDone
+    from loyalty_desk.services.guests import Guests
+    from loyalty_desk.services.online import Online
 
 
 class AskingDesk:

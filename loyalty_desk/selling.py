@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk.clock import SystemClock
 from loyalty_desk.config import TillConfig, save_config, write_whole
-from loyalty_desk.counter import Counter, make_counter
+from loyalty_desk.counter import Counter
 from loyalty_desk.credentials import Secrets, choose_store, key_id, open_store, seal_key, sealed_key_id
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.journal_watch import JournalWatch
@@ -24,7 +24,6 @@ from loyalty_desk.services.checkout import Checkout
 from loyalty_desk.services.enrolment import Enrolled
 from loyalty_desk.services.guests import Guests
 from loyalty_desk.services.program_in_force import ProgramInForce
-from loyalty_desk.services.pulling import program_of_row
 from loyalty_desk.services.recording import Recorder
 from loyalty_desk.services.staff import Cashier
 from loyalty_desk.services.trusted_clock import TrustedClock
@@ -140,9 +139,7 @@ def open_selling(paths: TillPaths, config: TillConfig, language: str) -> Selling
         cashier=cashier,
         programs=programs,
         checkout=checkout,
-        counter=make_counter(
-            config.identity, journal, cache, clock, recorder, guests, checkout, cashier, asking.client
-        ),
+        counter=Counter(config.identity, journal, cache, clock, recorder, guests, checkout, cashier, asking.client),
         asking=asking,
         watch=JournalWatch(journal, paths, clock),
         cashier_name=cashier.name(),
@@ -205,7 +202,11 @@ def _go_on(finding: Finding, journal: SqliteJournal, recorder: Recorder, clock: 
 
 def _adopt_program(journal: SqliteJournal, cache: SqliteCache) -> None:
     """Let a journal that had to begin anew sell by the rules that the cache still has, before any connection."""
-    row = cache.document(FeedTable.PROGRAM) if journal.program() is None else None
+    if journal.program() is not None:
+        return
+    from loyalty_desk.services.pulling import program_of_row
+
+    row = cache.document(FeedTable.PROGRAM)
     stored = program_of_row(row) if row is not None else None
     if stored is not None:
         journal.remember_program(stored)

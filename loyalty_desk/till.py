@@ -7,31 +7,28 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from loyalty_desk import __version__
 from loyalty_desk.config import load_config
-from loyalty_desk.counter import Counter
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Refused
-from loyalty_desk.domain.record import BadRecord, Record
 from loyalty_desk.paths import TillPaths, till_paths
-from loyalty_desk.recovery import leave, opened_file
 from loyalty_desk.selling import Selling, make_files, open_selling
-from loyalty_desk.services.bootstrapping import Bootstrap
-from loyalty_desk.services.checkout import Checkout
 from loyalty_desk.services.enrolment import Enrolled, Enrolment
 from loyalty_desk.services.ports.server import EnrolClient, NoAnswer, NotOurServer, ServerSaid
-from loyalty_desk.services.salvaging import Brought, bring
 from loyalty_desk.services.status import TillStatus
-from loyalty_desk.services.sync import SyncEngine, SyncOutcome
-from loyalty_desk.services.sync_loop import SyncLoop
-from loyalty_desk.store import portable
 from loyalty_desk.store.lock import ProcessLock
-from loyalty_desk.store.snapshot import SnapshotFiles
-from loyalty_desk.store.verify import Proof, prove, read_only
-from loyalty_desk.wire.v1.enrol import Pairing
+
+if TYPE_CHECKING:
+    from loyalty_desk.counter import Counter
+    from loyalty_desk.services.checkout import Checkout
+    from loyalty_desk.services.salvaging import Brought
+    from loyalty_desk.services.sync import SyncEngine, SyncOutcome
+    from loyalty_desk.services.sync_loop import SyncLoop
+    from loyalty_desk.store.verify import Proof
+    from loyalty_desk.wire.v1.enrol import Pairing
 
 _SYNC_ERROR = "sync_error"
 
@@ -39,8 +36,9 @@ _SYNC_ERROR = "sync_error"
 class Till:
     """An open till. Not enrolled: `checkout` is None and only `enrolment` works; close and open it again after.
 
-    Opening needs no network and takes milliseconds; a keyring is asked only where the keys are in one; the HTTP client
-    is imported by `run_sync`, which is the sync thread's whole life.
+    Opening needs no network and takes milliseconds; a keyring is asked only where the keys are in one. What syncs, the
+    HTTP client too, is imported by `run_sync`, which is the sync thread's whole life; what carries journals about, when
+    somebody asks for it.
     """
 
     def __init__(self, paths: TillPaths, lock: ProcessLock, language: str) -> None:
@@ -131,6 +129,8 @@ class Till:
 
     def run_sync(self, on_step: Callable[[SyncOutcome], None] | None = None) -> None:
         """Sync until `stop_sync`; call it in a thread of its own. `on_step` hears of every attempt, there."""
+        from loyalty_desk.services.sync_loop import SyncLoop
+
         if self._selling is None:
             return
         client = self._selling.ledger_client()
@@ -160,6 +160,8 @@ class Till:
 
     def prove(self) -> Proof:
         """Prove the whole journal, record by record, while it is in use; raises `Refused` `not_enrolled`."""
+        from loyalty_desk.store.verify import prove, read_only
+
         selling = self._joined()
         with read_only(self.paths.journal, selling.journal.key) as connection:
             return prove(connection, selling.key.public_key())
@@ -169,6 +171,8 @@ class Till:
 
         Raises `Refused` `not_enrolled`, `export_exists`, `export_not_written`.
         """
+        from loyalty_desk.store import portable
+
         journal = self._joined().journal
         portable.write(journal, self.paths.backups, self.paths.sealed_key.read_bytes(), to)
         return journal.waiting().count
@@ -180,6 +184,8 @@ class Till:
         What waits for the server is written into `export` first. Raises `Refused` `not_enrolled`, `records_wait`
         (`count`) where something waits and no export is asked for, and as `export`; then nothing has changed.
         """
+        from loyalty_desk.recovery import leave
+
         journal = self._joined().journal
         if export is not None:
             self.export(export)
@@ -198,6 +204,12 @@ class Till:
         Done again it changes nothing. Raises as `recovery.opened_file`, `Refused` `not_enrolled`, `other_network`, and
         `server_silent`, `server_foreign`, `salvage_refused` where it could not be handed over.
         """
+        from loyalty_desk.domain.record import BadRecord, Record
+        from loyalty_desk.recovery import opened_file
+        from loyalty_desk.services.salvaging import Brought, bring
+        from loyalty_desk.store import portable
+        from loyalty_desk.store.verify import read_only
+
         selling = self._joined()
         network, life = selling.config.identity.network, UUID(str(selling.journal.get("incarnation")))
         client = selling.ledger_client()
@@ -234,6 +246,10 @@ class Till:
             self._loop.stop()
 
     def _engine(self, client: object) -> SyncEngine:
+        from loyalty_desk.services.bootstrapping import Bootstrap
+        from loyalty_desk.services.sync import SyncEngine
+        from loyalty_desk.store.snapshot import SnapshotFiles
+
         selling = self._joined()
         return SyncEngine(
             selling.config.identity,

@@ -15,18 +15,18 @@ from loyalty_desk.asking_desk import AskingDesk
 from loyalty_desk.clock import SystemClock
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.runtime.executors import DbTaskRunner
-from loyalty_desk.services.checkout import Checkout
-from loyalty_desk.services.ports.scan import Scan
-from loyalty_desk.till import Till
-from loyalty_desk.ui.sale.past_sale import PastSale, past_sale
-from loyalty_desk.ui.sale.ports import Sound
 from loyalty_desk.ui.sale.presenter import SalePresenter
-from loyalty_desk.ui.sale.state import SaleState
 
 if TYPE_CHECKING:
     from loyalty_desk.app import TillApp
+    from loyalty_desk.services.checkout import Checkout
+    from loyalty_desk.services.ports.scan import Scan
+    from loyalty_desk.till import Till
     from loyalty_desk.ui.counter.presenter import CounterPresenter
     from loyalty_desk.ui.counter.view import CounterView
+    from loyalty_desk.ui.sale.past_sale import PastSale
+    from loyalty_desk.ui.sale.ports import Sound
+    from loyalty_desk.ui.sale.state import SaleState
 
 TICK_MS = 1000
 # By then the first guest has been scanned or the till stands idle.
@@ -228,6 +228,8 @@ class TillScreens:
 
 def _past_sale(till: Till) -> PastSale | None:
     """Return the last sale in the journal, None where it has none; db thread."""
+    from loyalty_desk.ui.sale.past_sale import past_sale
+
     try:
         sold = till.counter.sold_checks.newest()
     except Refused:

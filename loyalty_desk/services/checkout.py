@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from loyalty_desk.domain.basket import Basket
 from loyalty_desk.domain.check import check_to_payload
 from loyalty_desk.domain.clock import from_ms
-from loyalty_desk.domain.contents import with_hold
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.pricing import quote as price_check
@@ -212,6 +211,9 @@ class Checkout:
         return self._guests.refresh(card)
 
     def _fact(self, draft: CheckDraft, guest: GuestCard | None, priced: _Priced, program: Program) -> Fact:
+        # What reads records too: nothing before the first sale needs it.
+        from loyalty_desk.domain.contents import with_hold
+
         quote, basket = priced.quote, draft.basket
         if basket is None:
             raise Refused("check_empty")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from loyalty_desk.domain.basket import MILLI
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.quote import TIER_RULE, Quote
 from loyalty_desk.domain.refund import Refund
-from loyalty_desk.domain.refund.left import LineLeft
-from loyalty_desk.domain.shift_totals import Sums
-from loyalty_desk.services.approvals import ByHand
-from loyalty_desk.services.guests import GuestCard
-from loyalty_desk.services.registration import Registered
-from loyalty_desk.services.returns import ExchangeDone, ReturnDone
-from loyalty_desk.services.shifts import OpenShift, ShiftReport
-from loyalty_desk.services.sold_checks import SoldCheck
-from loyalty_desk.services.wording import Words
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.refund.left import LineLeft
+    from loyalty_desk.domain.shift_totals import Sums
+    from loyalty_desk.services.approvals import ByHand
+    from loyalty_desk.services.guests import GuestCard
+    from loyalty_desk.services.registration import Registered
+    from loyalty_desk.services.returns import ExchangeDone, ReturnDone
+    from loyalty_desk.services.shifts import OpenShift, ShiftReport
+    from loyalty_desk.services.sold_checks import SoldCheck
+    from loyalty_desk.services.wording import Words
 
 type Lines = list[tuple[str, str]]
 

@@ -6,14 +6,16 @@ The kernel gives codes and numbers; the message ids are English and belong to th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.conditions.base import MONEY, UNITS
-from loyalty_desk.domain.quote import Hint, Note
 from loyalty_desk.language import catalogue
 from loyalty_desk.language import mark as _
-from loyalty_desk.services.wording import Words
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.canonical import Json
+    from loyalty_desk.domain.quote import Hint, Note
+    from loyalty_desk.services.wording import Words
 
 
 class Counted(NamedTuple):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk.domain.base32 import ALPHABET
-from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.code_proof import ShownStep, read_evidence, step_of
 from loyalty_desk.domain.errors import Refused
@@ -27,12 +27,15 @@ from loyalty_desk.domain.record import (
     genesis,
     seal,
 )
-from loyalty_desk.domain.return_contents import Returned
 from loyalty_desk.services.leases import Leases
-from loyalty_desk.services.ports.identity import Identity
 from loyalty_desk.services.ports.journal import Effect, Journal, JournalHead
-from loyalty_desk.services.ports.machine import Random
-from loyalty_desk.services.trusted_clock import TrustedClock
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.canonical import Json
+    from loyalty_desk.domain.return_contents import Returned
+    from loyalty_desk.services.ports.identity import Identity
+    from loyalty_desk.services.ports.machine import Random
+    from loyalty_desk.services.trusted_clock import TrustedClock
 
 # The low bits of an epoch's number are its receipts' series, three letters; the epoch of an enrolment has none.
 _SERIES = (1 << 15) - 1

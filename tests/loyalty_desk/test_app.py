@@ -17,7 +17,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from loyalty_desk.app import Options, TillApp
-from loyalty_desk.counter import make_counter
+from loyalty_desk.counter import Counter as UseCases
 from loyalty_desk.paths import till_paths
 from loyalty_desk.preferences import Preferences, load
 from loyalty_desk.scanners import frame_source
@@ -45,7 +45,7 @@ class FilesTill:
     def __init__(self, counter: Counter) -> None:
         self.parts = counter
         parts = counter.parts
-        self.counter = make_counter(
+        self.counter = UseCases(
             IDENTITY, parts.journal, counter.cache, parts.trusted, parts.recorder, counter.guests, counter.checkout,
             counter.cashier, FakeRequests,
         )  # fmt: skip

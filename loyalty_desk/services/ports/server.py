@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from loyalty_desk.wire.v1.bootstrap import SnapshotManifest
-from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart
-from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
-from loyalty_desk.wire.v1.leases import LeaseAnswer, LeaseRequest
-from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup
-from loyalty_desk.wire.v1.salvage import SalvageAnswer, SalvageRequest
-from loyalty_desk.wire.v1.sync import (
-    HelloAnswer,
-    HelloRequest,
-    PullAnswer,
-    PushAnswer,
-    PushRequest,
-    ReconcileAnswer,
-    ReconcileRequest,
-)
+if TYPE_CHECKING:
+    from loyalty_desk.wire.v1.bootstrap import SnapshotManifest
+    from loyalty_desk.wire.v1.enrol import EnrolAnswer, EnrolFinish, EnrolPending, EnrolStart
+    from loyalty_desk.wire.v1.holds import HoldAnswer, HoldRequest, HoldVoid
+    from loyalty_desk.wire.v1.leases import LeaseAnswer, LeaseRequest
+    from loyalty_desk.wire.v1.lookup import GuestLookup, GuestsFound, SaleFound, SaleLookup
+    from loyalty_desk.wire.v1.salvage import SalvageAnswer, SalvageRequest
+    from loyalty_desk.wire.v1.sync import (
+        HelloAnswer,
+        HelloRequest,
+        PullAnswer,
+        PushAnswer,
+        PushRequest,
+        ReconcileAnswer,
+        ReconcileRequest,
+    )
 
 
 class RequestClient(Protocol):

@@ -9,8 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QVBoxLayout
 
-from loyalty_desk.ui.sale.display.header import PARTED
-from loyalty_desk.ui.sale.state import Badge, HeaderState, SaleState
+from loyalty_desk.ui.sale.state import PARTED, Badge, HeaderState, SaleState
 from loyalty_desk.ui.widgets.buttons import plain_button
 from loyalty_desk.ui.widgets.labels import SHAPES, ElidedLabel, label, show_text
 

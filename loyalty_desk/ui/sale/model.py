@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from loyalty_desk.domain.errors import ForPerson
-from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.quote import Quote
-from loyalty_desk.services.checkout import GuestCard, SaleDone
-from loyalty_desk.services.status import TillStatus
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Entry, Reading
-from loyalty_desk.ui.sale.past_sale import PastSale
 from loyalty_desk.ui.sale.ports import ScannerHealth
 from loyalty_desk.ui.sale.state import NO_MESSAGE, FieldMode, MessageState, Phase
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.errors import ForPerson
+    from loyalty_desk.domain.program import Program
+    from loyalty_desk.domain.quote import Quote
+    from loyalty_desk.services.checkout import GuestCard, SaleDone
+    from loyalty_desk.services.status import TillStatus
+    from loyalty_desk.ui.sale.past_sale import PastSale
 
 
 class Busy(StrEnum):

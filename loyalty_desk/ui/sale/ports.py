@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from loyalty_desk.domain.basket import Basket
-from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.quote import Quote
-from loyalty_desk.services.checkout import CheckDraft, GuestCard, SaleDone
+if TYPE_CHECKING:
+    from loyalty_desk.domain.basket import Basket
+    from loyalty_desk.domain.program import Program
+    from loyalty_desk.domain.quote import Quote
+    from loyalty_desk.services.checkout import CheckDraft, GuestCard, SaleDone
 
 
 class Desk(Protocol):

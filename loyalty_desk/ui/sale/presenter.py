@@ -9,23 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from loyalty_desk.domain.errors import ForPerson
-from loyalty_desk.services.checkout import GuestCard, SaleDone
-from loyalty_desk.services.ports.scan import Scan
 from loyalty_desk.services.sentences import nobody_found, sentence
-from loyalty_desk.services.status import TillStatus
-from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.header import notice_to_read
 from loyalty_desk.ui.sale.display.names import tier_name
 from loyalty_desk.ui.sale.display.points import ALL_POINTS
 from loyalty_desk.ui.sale.display.screen import Display
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Reading
 from loyalty_desk.ui.sale.model import Action, Busy, SaleModel
-from loyalty_desk.ui.sale.past_sale import PastSale
 from loyalty_desk.ui.sale.ports import Desk, ScannerHealth, Sound, TaskRunner, WallClock
 from loyalty_desk.ui.sale.pricing import Pricing, amount_kept, figures
 from loyalty_desk.ui.sale.state import NO_MESSAGE, FieldMode, MessageState, SaleState, Tone
+
+if TYPE_CHECKING:
+    from loyalty_desk.services.checkout import GuestCard, SaleDone
+    from loyalty_desk.services.ports.scan import Scan
+    from loyalty_desk.services.status import TillStatus
+    from loyalty_desk.services.wording import Words
+    from loyalty_desk.ui.sale.past_sale import PastSale
 
 DONE_SECONDS = 5.0
 # A quote this old is priced again by the next tick: happy hours end, and the cashier should see it happen.

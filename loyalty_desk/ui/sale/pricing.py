@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from loyalty_desk.domain.errors import ForPerson
-from loyalty_desk.domain.quote import Note, Quote
 from loyalty_desk.services.checkout import CheckDraft
-from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Reading, read_entry
-from loyalty_desk.ui.sale.model import SaleModel
-from loyalty_desk.ui.sale.ports import Desk, WallClock
 from loyalty_desk.ui.sale.state import FieldMode
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.quote import Note, Quote
+    from loyalty_desk.services.wording import Words
+    from loyalty_desk.ui.sale.model import SaleModel
+    from loyalty_desk.ui.sale.ports import Desk, WallClock
 
 MAX_PROMO_CODE = 40
 

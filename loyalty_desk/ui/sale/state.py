@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+# Between the store and the till.
+PARTED = " · "
+
 
 class Phase(StrEnum):
     """Where the sale stands."""

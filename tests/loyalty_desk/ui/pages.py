@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from argon2 import PasswordHasher
 
 from loyalty_desk.counter import Counter as UseCases
-from loyalty_desk.counter import make_counter
 from loyalty_desk.domain.record import ClockConfidence, Record, RecordKind
 from loyalty_desk.preferences import Preferences
 from loyalty_desk.services.checkout import GuestCard
@@ -123,7 +122,7 @@ class Pages:
 
     def __post_init__(self) -> None:
         till, parts = self.till, self.till.parts
-        self.cases: UseCases = make_counter(
+        self.cases = UseCases(
             IDENTITY, parts.journal, till.cache, parts.trusted, parts.recorder, till.guests, till.checkout,
             till.cashier, lambda: self.server,
         )  # fmt: skip

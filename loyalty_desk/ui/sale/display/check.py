@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from loyalty_desk.domain.program import Program
-from loyalty_desk.domain.quote import Quote
-from loyalty_desk.services.checkout import SaleDone
 from loyalty_desk.services.explanation import SENTENCES as REASONS
 from loyalty_desk.services.explanation import explain, explain_hint
-from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.guest import way_to_next_tier
 from loyalty_desk.ui.sale.display.names import MINUS, as_sentence, guest_name, rule_name
-from loyalty_desk.ui.sale.model import SaleModel
-from loyalty_desk.ui.sale.past_sale import PastSale
 from loyalty_desk.ui.sale.state import CheckState, DoneState, SumLine
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.program import Program
+    from loyalty_desk.domain.quote import Quote
+    from loyalty_desk.services.checkout import SaleDone
+    from loyalty_desk.services.wording import Words
+    from loyalty_desk.ui.sale.model import SaleModel
+    from loyalty_desk.ui.sale.past_sale import PastSale
 
 
 def check(model: SaleModel, words: Words, now: datetime) -> CheckState:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.services.sentences import sentence
-from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.points import why_no_points
 from loyalty_desk.ui.sale.entry import Reading
 from loyalty_desk.ui.sale.model import Action, SaleModel
@@ -20,6 +21,9 @@ from loyalty_desk.ui.sale.state import (
     PreviewState,
     Tone,
 )
+
+if TYPE_CHECKING:
+    from loyalty_desk.services.wording import Words
 
 
 def field(model: SaleModel, words: Words) -> FieldState:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import TIER_RULE
-from loyalty_desk.services.checkout import GuestCard
 from loyalty_desk.services.counter_lines import withheld_line
 from loyalty_desk.services.explanation import explain
-from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.names import guest_name, rule_name, tier_name
 from loyalty_desk.ui.sale.display.points import point_chips, point_limit
-from loyalty_desk.ui.sale.model import SaleModel
 from loyalty_desk.ui.sale.state import GuestState, Tone
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.program import Program
+    from loyalty_desk.services.checkout import GuestCard
+    from loyalty_desk.services.wording import Words
+    from loyalty_desk.ui.sale.model import SaleModel
 
 _STALE = timedelta(hours=24)
 _SHOWN_LEFT_OUT = 30

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from loyalty_desk.domain.record import ClockConfidence
 from loyalty_desk.services.formats import NBSP
-from loyalty_desk.services.ports.journal import Notice
 from loyalty_desk.services.sentences import sentence_of
-from loyalty_desk.services.status import TillStatus
-from loyalty_desk.services.wording import Words
-from loyalty_desk.ui.sale.model import SaleModel
 from loyalty_desk.ui.sale.ports import ScannerHealth
-from loyalty_desk.ui.sale.state import Badge, HeaderState, MessageState, Tone
+from loyalty_desk.ui.sale.state import PARTED, Badge, HeaderState, MessageState, Tone
 
-# Between the store and the till.
-PARTED = " · "
+if TYPE_CHECKING:
+    from loyalty_desk.services.ports.journal import Notice
+    from loyalty_desk.services.status import TillStatus
+    from loyalty_desk.services.wording import Words
+    from loyalty_desk.ui.sale.model import SaleModel
+
 _REFUSALS = frozenset({"till_unknown", "till_token", "till_suspended", "till_revoked", "app_too_old"})
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from loyalty_desk.domain.program import Program
+from typing import TYPE_CHECKING
+
 from loyalty_desk.domain.quote import TIER_RULE, Note
-from loyalty_desk.services.checkout import GuestCard
-from loyalty_desk.services.wording import Words
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.program import Program
+    from loyalty_desk.services.checkout import GuestCard
+    from loyalty_desk.services.wording import Words
 
 MINUS = "\u2212"
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from loyalty_desk.services.checkout import GuestCard
 from loyalty_desk.services.redemption import binding_of
 from loyalty_desk.services.sentences import SENTENCES, sentence_of
-from loyalty_desk.services.wording import Words
-from loyalty_desk.ui.sale.model import SaleModel
 from loyalty_desk.ui.sale.state import Chip, FieldMode, Tone
+
+if TYPE_CHECKING:
+    from loyalty_desk.services.checkout import GuestCard
+    from loyalty_desk.services.wording import Words
+    from loyalty_desk.ui.sale.model import SaleModel
 
 ALL_POINTS = -1
 _SUGGESTED_POINTS = 100

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.domain.money import currency
-from loyalty_desk.domain.quote import Note
-from loyalty_desk.services.checkout import GuestCard
 from loyalty_desk.services.explanation import explain
 from loyalty_desk.services.sentences import sentence
 from loyalty_desk.services.wording import Words
@@ -18,8 +16,13 @@ from loyalty_desk.ui.sale.display.guest import guest
 from loyalty_desk.ui.sale.display.header import header, notice, notice_to_read
 from loyalty_desk.ui.sale.display.names import guest_name
 from loyalty_desk.ui.sale.display.points import limit_reason, why_no_points
-from loyalty_desk.ui.sale.model import SaleModel
 from loyalty_desk.ui.sale.state import MessageState, SaleState, Tone
+
+if TYPE_CHECKING:
+    from loyalty_desk.domain.errors import ForPerson
+    from loyalty_desk.domain.quote import Note
+    from loyalty_desk.services.checkout import GuestCard
+    from loyalty_desk.ui.sale.model import SaleModel
 
 
 class Display:
