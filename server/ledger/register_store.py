@@ -41,8 +41,11 @@ class RegisterStore(Protocol):
         """Register guests."""
         ...
 
-    async def suspended(self, guests: Sequence[UUID], handles: Sequence[int]) -> list[Suspended]:
-        """Return what waits for guests, or for whoever has these cards, in the order in which it was posted."""
+    async def suspended(self, guests: Sequence[UUID], handles: Sequence[int], limit: int) -> list[Suspended]:
+        """Return what waits for guests, or for whoever has these cards, what was posted first and no more than `limit`.
+
+        The guest is the one who stays, where they were merged.
+        """
         ...
 
     async def insert_claims(self, rows: Sequence[Posted], now: datetime) -> None:
@@ -67,13 +70,16 @@ class PostgresRegisters:
         """Register guests."""
         return await self._admit(*self._at, self._vault, wanted)
 
-    async def suspended(self, guests: Sequence[UUID], handles: Sequence[int]) -> list[Suspended]:
+    async def suspended(self, guests: Sequence[UUID], handles: Sequence[int], limit: int) -> list[Suspended]:
         """Return what waits in suspense."""
         connection, network = self._at
         rows = await fetch(
             connection,
             """
-            select x.payload, x.effective_at, e.facts ->> 'guest' as guest,
+            select x.payload, x.effective_at, coalesce(
+                    (select s.merged_into::text from guest_state s
+                        where s.network_id = $1 and s.guest_id = (e.facts ->> 'guest')::uuid),
+                    e.facts ->> 'guest') as guest,
                 e.facts #>> '{credential,handle}' as handle, array(
                     select n.amount from entry n
                     join account a on a.network_id = n.network_id and a.id = n.account_id and a.kind = 'suspense'
@@ -84,11 +90,12 @@ class PostgresRegisters:
                     or (e.facts ->> 'guest' is null and e.facts #>> '{credential,handle}' = any($3::text[])))
                 and not exists (select 1 from ledger_tx c
                     where c.network_id = $1 and c.natural_key = 'claim:' || x.id)
-            order by e.id
+            order by e.id limit $4
             """,
             network,
             [str(one) for one in guests],
             [handle_text(one) for one in handles],
+            limit,
         )
         return [
             Suspended(

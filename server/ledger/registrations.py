@@ -2,6 +2,7 @@
 
 Whoever registers posts alone in its network, so that no sale of the new guest is put into suspense meanwhile unseen.
 What waited is moved by a transaction of the server's own for each posting: mirrored leg by leg, named after it, once.
+No more than `awaiting.MOST_AT_ONCE` by one of the database's; the rest is moved by the jobs (`taking_up.take_up_left`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from loyalty_desk.domain.private_fields import GuestFields, Private
 from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, handle_text
 from server.guests.admission import Admission
 from server.kit.feed import Change
+from server.ledger import awaiting
 from server.ledger.awaiting import Ready
 from server.ledger.posting import Claim, Fact, Raised
 from server.ledger.register_store import RegisterStore
@@ -65,7 +67,8 @@ class Registrar:
     async def gather(self, guests: Sequence[UUID], owners: Mapping[str, UUID]) -> None:
         """Gather what has waited for guests, or for their cards by the text of the handle."""
         handles = [int.from_bytes(text_to_bytes(one), "big") for one in owners]
-        for waiting in await self.store.suspended(guests, handles):
+        left = awaiting.MOST_AT_ONCE - len(self.claims)
+        for waiting in await self.store.suspended(guests, handles, left) if left > 0 else ():
             guest = waiting.guest or owners[waiting.handle or ""]
             record = waiting.record
             tx = derived_id(record.network, f"claim:{record.id}")

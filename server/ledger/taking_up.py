@@ -7,13 +7,14 @@ server had lost, after the till's return of it has come.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from asyncpg import PostgresError
 
-from loyalty_desk.domain.record import handle_text
+from loyalty_desk.domain.record import handle_from_text, handle_text
 from loyalty_desk.wire.v1.sync import PushRequest
 from server.kit.db import Connection, Database, fetch, fetch_one, fetch_value, savepoint
 from server.kit.errors import is_unfit, outage, sqlstate
@@ -97,35 +98,67 @@ async def take_up_left(db: Database, network: UUID, tools: Tools, now: datetime)
 
     As many at a time as a push takes up, so that pushes go on in between; what cannot be posted waits on for a person.
     """
-    done, tried = 0, set[UUID]()
+    done, tried = 0, set[_Left]()
     while True:
         async with db.begin(network) as connection:
-            rows = await fetch(connection, _LEFT, network, list(tried))
-        if not rows:
+            left = await _left(connection, network, tried)
+        if not left:
             return done
-        for row in rows:
-            tried.add(row.waits_for)
-            while posted := await _take_up_some(db, network, tools, now, row.waits_for):
+        for one in left:
+            tried.add(one)
+            while posted := await _take_up_some(db, network, tools, now, one):
                 done += posted
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A sale or a guest that is here now, or the text of a card's handle with who has the card now."""
+
+    here: UUID | None
+    handle: str | None = None
+    owner: UUID | None = None
+
+
 _WAITING = """
-    from quarantine q where q.network_id = $1 and q.reason = 'WAITING_DEP' and q.state in ('waiting_dependency', 'open')
+    quarantine q where q.network_id = $1 and q.reason = 'WAITING_DEP' and q.state in ('waiting_dependency', 'open')
+"""
+_UNCLAIMED = """
+    (select e.facts ->> 'guest' as guest, e.facts #>> '{credential,handle}' as handle from exception e
+        join ledger_tx x on x.network_id = e.network_id and x.id = e.tx_id
+        where e.network_id = $1 and e.kind = 'UNKNOWN_GUEST' and e.state = 'open' and x.origin = 'till') u
 """
 _LEFT = f"""
-    select distinct q.waits_for {_WAITING} and q.waits_for <> all($2::uuid[]) and (
+    select distinct q.waits_for as here, null as handle, null::uuid as owner from {_WAITING}
+        and q.waits_for <> all($2::uuid[]) and (
         exists (select 1 from ledger_tx x where x.network_id = q.network_id and x.id = q.waits_for)
-        or exists (select 1 from guest_state g where g.network_id = q.network_id and g.guest_id = q.waits_for)
-    ) limit 1000
+        or exists (select 1 from guest_state g where g.network_id = q.network_id and g.guest_id = q.waits_for))
+    union select g.guest_id, null, null from {_UNCLAIMED}
+        join guest_state g on g.network_id = $1 and g.guest_id = u.guest::uuid and not g.deleted
+        where g.guest_id <> all($2::uuid[])
+    union select null, u.handle, coalesce(g.merged_into, g.guest_id) from {_UNCLAIMED}
+        join credential c on c.network_id = $1 and c.handle = decode(translate(u.handle, '-_', '+/') || '=', 'base64')
+        join guest_state g on g.network_id = $1 and g.guest_id = c.guest_id and not g.deleted
+        where u.guest is null and u.handle <> all($3::text[])
+    limit 1000
+"""  # noqa: S608 - constants
+_COUNT = f"""
+    select (select count(*) from {_WAITING} and q.waits_for = $2) + (select count(*) from {_UNCLAIMED}
+        where u.guest = $2::uuid::text or (u.guest is null and u.handle = $3))
 """  # noqa: S608 - constants
 
 
-async def _take_up_some(db: Database, network: UUID, tools: Tools, now: datetime, here: UUID) -> int:
-    waiting = f"select count(*) {_WAITING} and q.waits_for = $2"
+async def _left(connection: Connection, network: UUID, tried: Collection[_Left]) -> list[_Left]:
+    here = [one.here for one in tried if one.here is not None]
+    rows = await fetch(connection, _LEFT, network, here, [one.handle for one in tried if one.handle is not None])
+    return [_Left(row.here, row.handle, row.owner) for row in rows]
+
+
+async def _take_up_some(db: Database, network: UUID, tools: Tools, now: datetime, one: _Left) -> int:
     async with db.begin(network) as connection:
         await turn(connection, network, alone=True)
-        before = await fetch_value(connection, waiting, network, here)
+        before = await fetch_value(connection, _COUNT, network, one.here, one.handle)
         if not before:
             return 0
-        await take_up(connection, network, tools, now, [here])
-        return int(before - await fetch_value(connection, waiting, network, here))
+        owner = {} if one.handle is None or one.owner is None else {handle_from_text(one.handle): one.owner}
+        await take_up(connection, network, tools, now, [] if one.here is None else [one.here], owner)
+        return int(before - await fetch_value(connection, _COUNT, network, one.here, one.handle))

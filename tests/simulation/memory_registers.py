@@ -48,7 +48,7 @@ class MemoryRegisters:
             tables.documents[FeedTable.CREDENTIAL.value, handle_text(wanted.handle or 0)] = row
         return Admitted(guest, phone_of, None if card_of == guest else card_of, not is_new)
 
-    async def suspended(self, guests: Sequence[UUID], handles: Sequence[int]) -> list[Suspended]:
+    async def suspended(self, guests: Sequence[UUID], handles: Sequence[int], limit: int) -> list[Suspended]:
         """Return what waits in suspense."""
         tables, found = self._tables, []
         claimed = {of for of, *_ in tables.claims.values()}
@@ -65,7 +65,7 @@ class MemoryRegisters:
             amounts = tuple(one.amount for one in tables.entries if one.tx == tx_id and one.account == suspense)
             record = Record.from_payload(tx.payload)
             found.append(Suspended(record, tx.effective_at, None if guest is None else UUID(guest), handle, amounts))
-        return found
+        return found[:limit]
 
     async def insert_claims(self, rows: Sequence[Posted], now: datetime) -> None:
         """Insert the transactions that move what waited."""

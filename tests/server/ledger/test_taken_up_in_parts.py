@@ -1,27 +1,30 @@
-"""A sale that sets off more than one transaction should take: what is left is taken up in parts, to the same end."""
+"""What sets off more than one transaction should take: what is left is taken up in parts, to the same end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.domain.return_contents import ExchangeContents
+from server.guests import merging
 from server.jobs.bench import Bench
 from server.jobs.nightly import run_jobs
 from server.ledger import awaiting
 from server.ledger.shelf import ProgramShelf
 from server.ledger.taking_up import take_up_left
 from tests.server.fake_till import FakeTill
-from tests.server.ledger.returns import give_back, whole
+from tests.server.ledger.returns import give_back, register, whole
 from tests.server.ledger.test_guards import set_clock
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 COUNT = 14
+CARD = 0x1234_5678_9ABC_DEF0
 type Tell = Callable[[FakeTill, UUID, list[UUID]], None]
 
 
@@ -75,3 +78,38 @@ async def test_what_one_sale_sets_off_is_posted_in_parts_to_the_same_end(
     assert in_parts[0] > 0
     assert in_parts[1] == [4, COUNT]
     assert at_once[2] == in_parts[2]
+
+
+async def claimed(world: World, most: int, patch: pytest.MonkeyPatch, *, by_card: bool, merged: bool) -> list[int]:
+    """Register a guest for whom sales wait; return the balance, and what still waits, then and after the jobs."""
+    till, other, (stays,) = await world.till(), await world.till(), await world.guests()
+    guest, _ = register(other, card=CARD if by_card else None)
+    who: dict[str, Any] = {"handle": CARD} if by_card else {"guest": guest}
+    for number in range(COUNT):
+        sale = till.sale(earned=10, redeemed=3 if number == 2 else 0, **who)
+        if number in (1, 5):
+            give_back(till, sale.id, None if by_card else guest, whole(10, 0))
+    await world.push(till)
+    patch.setattr(awaiting, "MOST_AT_ONCE", most)
+    await world.push(other)
+    waits = "select count(*) from exception where kind = 'UNKNOWN_GUEST' and state = 'open'"
+    found = [await world.balance(guest), (await world.sql(waits))[0][0]]
+    await world.require_sound()
+    if merged:
+        await merging.merge(world.ground, world.network, guest, stays.id, world.clock.now())
+    bench = Bench(world.ground.db, world.ground.vault, ProgramShelf())
+    made = await run_jobs(bench, world.network, world.clock.now())
+    left = (await world.sql(waits))[0][0]
+    assert made.taken_up == found[1] - left
+    await world.require_sound()
+    return [*found, await world.balance(stays.id if merged else guest), left]
+
+
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("by_card", [False, True])
+async def test_what_waits_for_a_guest_is_claimed_in_parts_to_the_same_end(
+    world: World, monkeypatch: pytest.MonkeyPatch, by_card: bool, merged: bool
+) -> None:
+    total = 10 * (COUNT - 2) - 3
+    found = await claimed(world, 4, monkeypatch, by_card=by_card, merged=merged)
+    assert found[1:] == [COUNT + 2 - 4, total, 0]
