@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import override
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from loyalty_desk.ui import theme
 from loyalty_desk.ui.sale.state import CheckState, Chip, DoneState, GuestState, SumLine
 from loyalty_desk.ui.widgets.buttons import plain_button
 from loyalty_desk.ui.widgets.labels import ElidedLabel, label, show_text
 from loyalty_desk.ui.widgets.pictures import Drawing, EmptyPlace
 
 TELL_LINES = 6
+# 999.99: what stands in large figures beside the button that copies it, also where the window is small.
+SHORT_AMOUNT = 6
 # Left, top, right, bottom: a scroll bar keeps its distance from what it scrolls.
 BODY_MARGINS = (0, 0, 4, 0)
 
@@ -151,7 +155,7 @@ class CheckPanel(Panel):
         heading = QHBoxLayout()
         heading.addWidget(self.title, 1)
         heading.addWidget(self.receipt)
-        key_in = QHBoxLayout()
+        self._key_in_row = key_in = QHBoxLayout()
         key_in.setSpacing(16)
         key_in.addWidget(self.key_in)
         key_in.addStretch(1)
@@ -174,12 +178,18 @@ class CheckPanel(Panel):
         totals.addWidget(self.to_pay)
         self.outer.addLayout(totals)
 
+    @override
+    def set_narrow(self, narrow: bool) -> None:
+        super().set_narrow(narrow)
+        self._key_in_row.setSpacing(8 if narrow else 16)
+
     def set_state(self, state: CheckState, done: DoneState | None) -> None:
         show_text(self.caption, state.title if self.roomy else "")
         show_text(self.title, done.title if done else "")
         show_text(self.receipt, done.receipt if done and self.roomy else "")
         show_text(self.key_in_label, done.key_in_label if done else "")
         show_text(self.key_in, done.key_in if done else "")
+        theme.set_flag(self.key_in, "long", len(self.key_in.text()) > SHORT_AMOUNT)
         self.copy.setVisible(bool(done and done.copy_text))
         if done:
             self.copy.setText(done.copy_label if self.roomy else done.copy_label.partition(" ")[0])

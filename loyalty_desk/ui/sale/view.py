@@ -23,13 +23,15 @@ from loyalty_desk.ui.sale.key_bar import KeyBar
 from loyalty_desk.ui.sale.panels import CheckPanel, GuestPanel
 from loyalty_desk.ui.sale.state import ButtonState, FieldMode, FieldState, HelpState, MessageState, SaleState
 from loyalty_desk.ui.widgets.buttons import KeyedButton, plain_button
-from loyalty_desk.ui.widgets.labels import SHAPES, label, show_text
+from loyalty_desk.ui.widgets.labels import SHAPES, FewLines, label, show_text
 from loyalty_desk.ui.widgets.preview import CameraPreview
 
 MAX_TYPED = 512
 TOUCH = 48
 # What the other panel keeps where one needs nearly all the height: a name and a number.
 LEAST_PANEL = 104
+# Lower windows have no room for what the server has to say and for what a guest has to pay.
+NOTICE_BESIDE_MONEY_FROM = 560
 _MODE_KEYS = {
     Qt.Key.Key_F2: FieldMode.GUEST,
     Qt.Key.Key_F3: FieldMode.AMOUNT,
@@ -71,7 +73,7 @@ class SaleView(QWidget):
         self._theme = "light"
         self._is_stacked = self._is_tight = False
         self.header = Header()
-        self.notice = label("message", wrap=True)
+        self.notice = FewLines("message")
         self.notice_read_button = plain_button("copy")
         self.notice_read_button.hide()
         self.check = CheckPanel()
@@ -159,9 +161,7 @@ class SaleView(QWidget):
         if before == state:
             return
         self.header.set_state(state)
-        _show_message(self.notice, state.notice)
-        self.notice_read_button.setText(state.notice_read_label)
-        self.notice_read_button.setVisible(bool(state.notice_read_label))
+        self._show_notice(state)
         self._show_panels(state)
         self.preview.set_state(state.preview)
         self._show_field(state.entry)
@@ -226,6 +226,8 @@ class SaleView(QWidget):
         if (stacked, tight) != (self._is_stacked, self._is_tight):
             self._is_stacked, self._is_tight = stacked, tight
             self._arrange()
+        if self._state is not None:
+            self._show_notice(self._state)
         self._restyle()
         self._sharing.start()
         self.help.fit(self.size())
@@ -241,6 +243,8 @@ class SaleView(QWidget):
         self._inside.setSpacing(6 if tight else 10)
         self._entry.setSpacing(8 if tight else 14)
         self.reading.setWordWrap(tight)
+        # F12 tells a notice whole.
+        self.notice.set_most(0 if not tight else 3 if stacked else 2)
         self.check.set_narrow(tight)
         self.guest.set_narrow(tight)
         self.header.set_narrow(stacked)
@@ -286,6 +290,13 @@ class SaleView(QWidget):
         if sheet != self.styleSheet():
             self.setStyleSheet(sheet)
             self.field.setMinimumHeight(TOUCH if self._is_tight else round(60 * scale))
+
+    def _show_notice(self, state: SaleState) -> None:
+        """Show the notice where there is room for it, while there is money to be seen not in the lowest windows."""
+        waits = self.height() < NOTICE_BESIDE_MONEY_FROM and bool(state.check.amount or state.done)
+        _show_message(self.notice, MessageState() if waits else state.notice)
+        self.notice_read_button.setText(state.notice_read_label)
+        self.notice_read_button.setVisible(bool(state.notice_read_label) and not waits)
 
     def _show_panels(self, state: SaleState) -> None:
         self.check.set_state(state.check, state.done)

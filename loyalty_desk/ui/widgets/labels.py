@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import override
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStyle, QStyleOption, QWidget
 
@@ -38,6 +39,79 @@ def show_text(widget: QLabel, text: str, tone: str | None = None) -> None:
         theme.set_tone(widget, tone)
     if widget.isHidden() == bool(text):
         widget.setVisible(bool(text))
+
+
+class FewLines(QLabel):
+    """Sentences that may have to do with a few lines: shortened with … there, whole in the tooltip."""
+
+    def __init__(self, role: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._whole = ""
+        self._most = 0
+        self.setProperty("role", role)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+
+    def whole(self) -> str:
+        """Return all there is to say."""
+        return self._whole
+
+    def set_most(self, lines: int) -> None:
+        """Take no more lines than these from now on; 0 is as many as it takes."""
+        self._most = lines
+        self._fit()
+
+    @override
+    def setText(self, text: str) -> None:
+        if text != self._whole:
+            self._whole = text
+            self._fit()
+
+    @override
+    def sizeHint(self) -> QSize:
+        return self._as_high_as_its_lines(super().sizeHint())
+
+    @override
+    def minimumSizeHint(self) -> QSize:
+        return self._as_high_as_its_lines(super().minimumSizeHint())
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
+
+    @override
+    def event(self, event: QEvent) -> bool:
+        heard = super().event(event)
+        # A style sheet brings its padding and its font after the first sizes.
+        if event.type() in (QEvent.Type.ContentsRectChange, QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit()
+        return heard
+
+    def _as_high_as_its_lines(self, hint: QSize) -> QSize:
+        """Return a hint with the height for the width it has: Qt's own guess is another width's."""
+        return QSize(hint.width(), self.heightForWidth(self.width()))
+
+    def _fit(self) -> None:
+        """Show what fits; a label not laid out yet is as wide as it happens to be, and is fitted again then."""
+        text, whole = self.text(), self._whole
+        if not self._fits(whole):
+            kept = bisect_left(range(len(whole)), True, key=lambda n: not self._fits(f"{whole[:n]}…")) - 1
+            QLabel.setText(self, f"{whole[: max(kept, 0)].rstrip()}…")
+        if text != self.text():
+            self.updateGeometry()
+        self.setToolTip(whole if self.text() != whole else "")
+
+    def _fits(self, text: str) -> bool:
+        """Show a text and return whether it takes no more lines than it may: what a style adds Qt alone knows."""
+        if self._most:
+            QLabel.setText(self, "x")
+            room = self.heightForWidth(self.width()) + (self._most - 1) * self.fontMetrics().lineSpacing()
+        QLabel.setText(self, text)
+        return not self._most or self.heightForWidth(self.width()) <= room
 
 
 class ElidedLabel(QLabel):

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pytest
@@ -541,6 +542,35 @@ def test_what_to_key_in_and_what_to_pay_are_in_sight_even_where_it_is_small(
     window.settle()
     for one in (panel.key_in, panel.copy, panel.to_pay, window.view.guest.tell_title):
         assert wholly_seen(one, window.view), one.text()
+
+
+@pytest.mark.parametrize(
+    "size",
+    [(420, 768), (640, 480), (683, 512), (800, 600), (1024, 600)],
+    ids=["docked", "640", "683", "800", "1024"],
+)
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("amount", ["1240", "99999"])
+def test_a_long_notice_takes_no_money_out_of_sight(
+    make, qtbot, notice, amount: str, language: str, size: tuple[int, int]
+) -> None:
+    window = Window(make(language), qtbot, size=size)
+    counter, panel, view = window.counter, window.view.check, window.view
+    counter.presenter.status_changed(_status(counter, notices=(notice("cache_mismatch"), notice("card_blocked"))))
+    window.settle()
+    assert view.notice.isVisible()
+    assert view.notice.whole() in (view.notice.text(), view.notice.toolTip())
+    assert wholly_seen(view.notice, view)
+    counter.scan(MARIA)
+    counter.type(amount)
+    counter.presenter.points_chosen(-1)
+    window.settle()
+    assert wholly_seen(panel.to_pay, view)
+    counter.presenter.submitted()
+    window.settle()
+    for one in (panel.key_in, panel.copy, panel.to_pay):
+        qtbot.waitUntil(partial(wholly_seen, one, view), timeout=5_000)
+    assert panel.key_in.fontInfo().pixelSize() >= 28
 
 
 @SMALL
