@@ -1,6 +1,8 @@
 """Many made checks priced in one stroke, from fixed seeds: what `make mutate` holds `plain` to."""
 
 from collections import Counter
+from datetime import UTC
+from zoneinfo import ZoneInfo
 
 from loyalty_desk.domain.basket import Basket, Line
 from loyalty_desk.domain.canonical import Json
@@ -70,6 +72,19 @@ def test_a_reward_is_in_the_way_of_no_check_but_one_that_claims_it():
         case = _case([_rule("reward", cost=0, amount=100)], "c0", choices=Choices(rewards=claimed))
         assert is_plain(case) is not bool(claimed)
         assert case.quote().total == (900 if claimed else 1_000)
+
+
+def test_no_reward_that_nobody_claims_is_in_the_way():
+    assert is_plain(_case([_rule("reward", cost=0, amount=100), _rule("reward", cost=0, amount=200)], "c0"))
+
+
+def test_hours_are_those_of_the_store():
+    rules = [_rule("percentage", {"type": "hours", "from": "18:00", "to": "19:00"}, rate_bp=1_000)]
+    program, line = _program(rules), Line(id="a", unit_price=1_000)
+    for zone, total in ((UTC, 1_000), (ZoneInfo("Asia/Tokyo"), 900)) * 2:
+        case = Case(program, Basket("RUB", (line,), zone=zone), None, cases.NOW, Choices())
+        assert case.quote().total == total
+        assert is_plain(case)
 
 
 def test_lines_without_ids_are_left_to_the_general_way():
