@@ -14,6 +14,7 @@ import typer
 
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.record import ExceptionKind
+from server.attention_sentences import EXCEPTIONS
 from server.cli_ground import (
     DataDir,
     Json,
@@ -143,6 +144,8 @@ def exceptions_list(
     for one in found:
         facts = ", ".join(f"{name} {value}" for name, value in one.facts.items())
         terminal.line(f"{one.id:>6}  {moment(one.raised_at, zone)}  {one.kind:<13} {one.state:<8} {facts[:100]}")
+    for known in (each for each in ExceptionKind if any(one.kind == each for one in found)):
+        terminal.line(f"{known.value}: {EXCEPTIONS[known]}")
     terminal.line(counted(len(found), "exception"))
     _say_more(terminal, found)
     terminal.result(exceptions=[asdict(one) for one in found])

@@ -4,6 +4,11 @@ The points come back first, in a transaction of their own that reverses their ex
 posted as if it had come in time, by the same arithmetic of lots. What is left of them dies again at the next run. Of a
 redemption that is what it would have taken; a check that keeps points alive, as under the inactivity policy, brings
 back all that it would have kept, with the life it gives: else a guest's points hung on when a till came (INV-19).
+
+What such a sale has woken stays awake though it is cancelled. By then the points may have been spent by who saw them
+alive, or another late sale may keep them too: whether a cancellation found anything to put back to sleep would hang on
+what came first, and taking what is spent would leave the guest with a debt for what a till did. It raises LATE_EXPIRY
+of its own, which tells a manager to look and to take the points by hand.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from loyalty_desk import assets
+from loyalty_desk.domain.record import ExceptionKind
 from loyalty_desk.wire.v1.sheets import SheetKind, sheet_text
+from server.attention_sentences import EXCEPTIONS
 from tests.server.commands import Commands
 from tests.server.fake_till import FakeTill
 from tests.server.world import World
@@ -238,6 +240,8 @@ def test_an_exception_is_listed_and_resolved_once(commands: Commands) -> None:
     commands.json("create-manager", "Anna", "--login", "anna", typed="correct horse battery\n")
     (found,) = commands.json("exceptions", "list", "--kind", "overdraft")["exceptions"]
     assert found["facts"] == {"points": 10}
+    assert commands.run("exceptions", "list")[0].splitlines()[1] == f"OVERDRAFT: {EXCEPTIONS[ExceptionKind.OVERDRAFT]}"
+    assert EXCEPTIONS.keys() == set(ExceptionKind)
     resolve = ("exceptions", "resolve", str(found["id"]), "--by", "Anna", "--note", "talked to the guest")
     assert commands.json(*resolve)["state"] == "resolved"
     assert "resolved already" in commands.refused(*resolve)
