@@ -6,7 +6,6 @@ is scanned is held before a simulated webcam.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal, Slot
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
@@ -103,7 +103,7 @@ class Hands(QObject):
                 "balance_after": done.balance_after,
             },
         }
-        return {**dataclasses.asdict(state), "facts": facts}
+        return {**msgspec.to_builtins(state), "facts": facts}
 
     def _do_show(self, asked: dict[str, str]) -> dict[str, object]:
         self._webcam.show(asked["code"] or None)

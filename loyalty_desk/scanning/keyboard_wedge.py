@@ -21,7 +21,7 @@ guest code's parser, which also knows the codes' check characters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 WINDOW_MS = 35.0
 """No hand holds this gap over six keys; scanners type at 1 to 20 ms."""
@@ -40,25 +40,21 @@ _GS = "\x1d"
 """Separates fields in product codes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """Swallow the key just given: it may belong to a scan."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(msgspec.Struct, frozen=True):
     """Let the key just given through."""
 
 
-@dataclass(frozen=True, slots=True)
-class Replay[Key]:
+class Replay[Key](msgspec.Struct, frozen=True):
     """These held keys were typed by a person: hand them on, oldest first."""
 
     keys: tuple[Key, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(msgspec.Struct, frozen=True):
     """A whole scan, without its prefix and ending: UTF-8 of the text as it was typed."""
 
     data: bytes

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from uuid import UUID
+
+import msgspec
 
 # Why no more points than these: they are what the server holds.
 HELD = "held"
 
 
-@dataclass(frozen=True, slots=True)
-class PointsHeld:
+class PointsHeld(msgspec.Struct, frozen=True):
     """`amount` points of `guest`, held until `until` (ms by this till's clock, counted from before the request).
 
     Not `is_online`: no answer came in time. The sale names the hold all the same, so that the server can let go of it,

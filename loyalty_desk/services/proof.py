@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from loyalty_desk.domain.code_proof import Doubt, replayed, step_of
 from loyalty_desk.domain.record import Decision

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loyalty_desk.domain.base32 import ALPHABET
@@ -45,8 +45,7 @@ _SERIES = (1 << 15) - 1
 SHIFT = "shift"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """What happened, without its place in the journal. Points in smallest units, money in minor units.
 
     `returned` is the return half of an exchange, whose points are not in `earned` and `redeemed`. `uses_day` is the
@@ -66,7 +65,7 @@ class Fact:
     cache_feed_seq: int | None = None
     known_balance: int | None = None
     decision_bits: int | None = None
-    uses: Mapping[str, int] = field(default_factory=dict)
+    uses: Mapping[str, int] = msgspec.field(default_factory=dict)
     program: bytes | None = None
     has_receipt: bool = False
     reverses_id: UUID | None = None
@@ -76,8 +75,8 @@ class Fact:
     tier_discount: int = 0
     evidence: bytes | None = None
     private: bytes | None = None
-    settings: Mapping[str, Json] = field(default_factory=dict)
-    given: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    settings: Mapping[str, Json] = msgspec.field(default_factory=dict)
+    given: Mapping[tuple[str, str], int] = msgspec.field(default_factory=dict)
 
 
 def business_day(journal: Journal, clock: TrustedClock, zone: str) -> date:
@@ -95,8 +94,7 @@ def _paying_step(fact: Fact) -> ShownStep | None:
     return step_of(read_evidence(fact.credential.code, fact.evidence))
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """A fact on the disk."""
 
     record: Record

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.money import BASIS_POINTS
@@ -27,18 +28,16 @@ def binding_of(note: RedemptionNote) -> str:
     return note.binding
 
 
-@dataclass(frozen=True, slots=True)
-class LimitRow:
+class LimitRow(msgspec.Struct, frozen=True):
     """One row of the table: at most `points` (smallest point units), for `reason`, with the numbers to say why."""
 
     decision: Decision | None
     points: int
     reason: str
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, object] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(msgspec.Struct, frozen=True):
     """The most that may be redeemed whatever the check is, and the row that says so.
 
     `share_bp` is a further limit that depends on the check: at most this share of what it costs, in bp.
@@ -47,7 +46,7 @@ class Allowance:
 
     max_points: int = 0
     reason: str | None = None
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, object] = msgspec.field(default_factory=dict)
     decision_bits: int = 0
     share_bp: int | None = None
     rows: tuple[LimitRow, ...] = ()
@@ -63,8 +62,7 @@ class Allowance:
         return bits
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(msgspec.Struct, frozen=True):
     """What the rows are decided from. Points in smallest units.
 
     `known_points` = what the server said less what was redeemed here since. `age_ms` is the cache's age, None where it

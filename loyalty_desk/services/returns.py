@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
+from msgspec import structs
+
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.quote import Quote
@@ -159,7 +161,7 @@ class Returns:
             uses = dict(fact.uses)
             for rule, count in returned.uses:
                 uses[rule] = uses.get(rule, 0) - count
-            return replace(
+            return structs.replace(
                 fact,
                 kind=RecordKind.EXCHANGE,
                 check=check,

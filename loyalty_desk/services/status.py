@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from loyalty_desk.domain.record import ClockConfidence
 from loyalty_desk.services.ports.journal import Notice
 
 
-@dataclass(frozen=True, slots=True)
-class TillStatus:
+class TillStatus(msgspec.Struct, frozen=True):
     """The till at one moment. Times are aware UTC; `oldest_waiting` and `offline_since` are None where nothing waits.
 
     `journal_ok` False means that no sale can be recorded now, `disk_full` that it is for want of room. `guests_loaded`

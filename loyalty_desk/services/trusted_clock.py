@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
+
+import msgspec
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms, to_ms
@@ -21,8 +22,7 @@ FIRST_YEAR, LAST_YEAR = 2026, 2099
 _KEY = "clock"
 
 
-@dataclass(frozen=True, slots=True)
-class _Anchor:
+class _Anchor(msgspec.Struct, frozen=True):
     """What a hello told: the server's time at one moment of one boot, and by how much this clock differed then."""
 
     server_time: int

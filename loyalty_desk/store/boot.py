@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.errors import Refused
@@ -19,8 +20,7 @@ from loyalty_desk.store.witness import Witness
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What the boot check found. `reason` None: go on in the present epoch; else a new one begins before any sale.
 
     `notice` is a code with `facts` for people; receipt numbers up to `receipts` may have been given already.
@@ -28,7 +28,7 @@ class Finding:
 
     reason: str | None
     notice: str | None = None
-    facts: Mapping[str, Json] = field(default_factory=dict)
+    facts: Mapping[str, Json] = msgspec.field(default_factory=dict)
     receipts: int = 0
 
 

@@ -6,7 +6,6 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import wraps
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +14,7 @@ from uuid import UUID
 
 import apsw
 import msgspec
+from msgspec.structs import replace
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.services.ports.cache import CachedGuest, CacheLost, CacheState, CredentialState

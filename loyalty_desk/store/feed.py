@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import apsw
+import msgspec
 
 from loyalty_desk.store.engine import row as one
 from loyalty_desk.wire.v1.bootstrap import DOCUMENT, INSERT, bind, stored
@@ -17,8 +17,7 @@ from loyalty_desk.wire.v1.sync import FeedRow, FeedTable
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Live rows, their digest and how many of them are guests, while a page is applied."""
 
     rows: int

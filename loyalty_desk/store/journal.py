@@ -6,12 +6,12 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
 import apsw
+from msgspec.structs import replace
 
 from loyalty_desk.domain import canonical
 from loyalty_desk.domain.errors import Broken, Refused

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import apsw
+import msgspec
 
 from loyalty_desk.services.ports.journal import SEEN_BY_NEXT_PULL, Effect, EpochHead, OfflineUse, Overlay, Waiting
 from loyalty_desk.store.engine import row, rows, transaction
@@ -17,8 +17,7 @@ from loyalty_desk.store.journal_file import JournalFile, mended
 HELD = "redemption_held"
 
 
-@dataclass(slots=True)
-class Reach:
+class Reach(msgspec.Struct):
     """How far an epoch goes in this file, and how far the server has acknowledged it."""
 
     first_seq: int

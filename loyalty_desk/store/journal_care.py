@@ -7,11 +7,11 @@ import logging
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import apsw
+import msgspec
 
 from loyalty_desk.domain.errors import Refused
 from loyalty_desk.services.ports.journal import PHONE_KEY
@@ -30,8 +30,7 @@ _LEFT_S = 60 * 60
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Cared:
+class Cared(msgspec.Struct, frozen=True):
     """What a night's care came to."""
 
     copy: Path | None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import apsw
+import msgspec
 
 from loyalty_desk.domain.canonical import text_to_bytes
 from loyalty_desk.domain.errors import Refused
@@ -24,8 +24,7 @@ _LOG = logging.getLogger(__name__)
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.IOError)
 
 
-@dataclass(frozen=True, slots=True)
-class Salvaged:
+class Salvaged(msgspec.Struct, frozen=True):
     """A record that could be read, and what it does."""
 
     sealed: SealedRecord

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
+
+import msgspec
 
 from loyalty_desk.domain.record import Totals
 
@@ -18,8 +19,7 @@ _MAGIC = b"LDW1"
 _CHECK_BYTES = SLOT_BYTES - _LAYOUT.size
 
 
-@dataclass(frozen=True, slots=True)
-class Witnessed:
+class Witnessed(msgspec.Struct, frozen=True):
     """The head of a journal file at one moment; `turn` rises with every write."""
 
     file_id: UUID

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from msgspec import structs
+
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.errors import Broken
@@ -139,7 +141,7 @@ class MemoryJournal:
 
     def skip_receipts(self, upto: int) -> None:
         if self._head is not None and self._head.receipts < upto:
-            self._head = replace(self._head, receipts=upto)
+            self._head = structs.replace(self._head, receipts=upto)
 
     # -- writing facts ---------------------------------------------------------------------------------------------
 
@@ -147,7 +149,7 @@ class MemoryJournal:
         self.witness()
         head = self.head()
         if receipt:
-            head = replace(head, receipts=head.receipts + 1)
+            head = structs.replace(head, receipts=head.receipts + 1)
         sealed, totals, effect = build(head)
         self._commit(sealed, totals, effect or Effect(), head.receipts, occurred_at)
         return sealed

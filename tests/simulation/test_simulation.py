@@ -12,6 +12,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from msgspec import structs
 
 from loyalty_desk.services.checkout import Checkout
 from loyalty_desk.services.recording import Fact
@@ -48,7 +49,7 @@ def test_a_till_that_charges_what_it_has_not_priced_is_found_out() -> None:
 
     def generous(*args: Any) -> Fact:
         fact = priced(*args)
-        return replace(fact, earned=fact.earned + 1)
+        return structs.replace(fact, earned=fact.earned + 1)
 
     assert play(10_001, real=True).good
     with mock.patch.object(Checkout, "_fact", generous):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
@@ -38,8 +37,7 @@ class CachedGuest(msgspec.Struct, frozen=True):
     credential: CredentialState | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CacheState:
+class CacheState(msgspec.Struct, frozen=True):
     """How far the cache has followed the feed. `complete` is False until a pull has reached its end once.
 
     `synced_at` is the till's wall time (ms UTC) at the last completed pull, with boot and monotonic time beside it.

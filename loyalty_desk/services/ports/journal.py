@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
+
+import msgspec
 
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.code_proof import ShownStep
@@ -19,8 +20,7 @@ SEEN_BY_NEXT_PULL = (1 << 62) - 1
 PHONE_KEY = "phone_key"
 
 
-@dataclass(frozen=True, slots=True)
-class JournalHead:
+class JournalHead(msgspec.Struct, frozen=True):
     """Where the next record goes: it gets `seq + 1` of `epoch` and `prev` = `hash`. `receipts` counts receipt numbers.
 
     Handed to `Build` of a record that prints a receipt, `receipts` is that receipt's own number.
@@ -33,8 +33,7 @@ class JournalHead:
     receipts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(msgspec.Struct, frozen=True):
     """What a record does to a guest, kept beside it so that a balance is one indexed sum. Smallest point units.
 
     `uses` counts uses of limited rules; `day` is the record's business day. An unknown guest has a handle alone.
@@ -53,7 +52,7 @@ class Effect:
     earned: int = 0
     redeemed: int = 0
     day: str = ""
-    uses: Mapping[str, int] = field(default_factory=dict)
+    uses: Mapping[str, int] = msgspec.field(default_factory=dict)
     program: bytes | None = None
     offline: int | None = None
     hold_until: int | None = None
@@ -63,12 +62,11 @@ class Effect:
     numbered: bool = False
     private: bytes | None = None
     step: ShownStep | None = None
-    settings: Mapping[str, Json] = field(default_factory=dict)
-    given: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    settings: Mapping[str, Json] = msgspec.field(default_factory=dict)
+    given: Mapping[tuple[str, str], int] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PinTries:
+class PinTries(msgspec.Struct, frozen=True):
     """Wrong PINs in a row since `since`; none is taken before `until` (ms UTC by the till's clock)."""
 
     failed: int = 0
@@ -76,8 +74,7 @@ class PinTries:
     since: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Overlay:
+class Overlay(msgspec.Struct, frozen=True):
     """Own effects on one guest that the cache does not hold yet, each counted once (INV-23). Smallest point units.
 
     `uses` are (rule, business day, count).
@@ -88,8 +85,7 @@ class Overlay:
     uses: Sequence[tuple[str, str, int]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OfflineUse:
+class OfflineUse(msgspec.Struct, frozen=True):
     """Redemptions since the last sync: of one guest, and of the whole till."""
 
     guest_points: int = 0
@@ -97,8 +93,7 @@ class OfflineUse:
     device_points: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StoredProgram:
+class StoredProgram(msgspec.Struct, frozen=True):
     """A program's canonical bytes as the journal keeps them; `hash` is their SHA-256."""
 
     version: int
@@ -106,16 +101,14 @@ class StoredProgram:
     bytes: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """Records that the server has not acknowledged; `oldest` is the first one's `occurred_at` in milliseconds UTC."""
 
     count: int = 0
     oldest: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """Something a person should read: a stable code and numbers. `id` is what `dismiss` takes."""
 
     id: int
@@ -124,8 +117,7 @@ class Notice:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class EpochHead:
+class EpochHead(msgspec.Struct, frozen=True):
     """One epoch of the journal: how far it goes here and how far the server has acknowledged it."""
 
     epoch: int

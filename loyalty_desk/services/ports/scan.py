@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class ScanSource(StrEnum):
@@ -14,8 +15,7 @@ class ScanSource(StrEnum):
     KEYBOARD = "keyboard"
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True):
     """One code read once by any scanner. `data` holds the exact bytes; nothing has been interpreted yet."""
 
     data: bytes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.guest_code import is_member_number, parse
@@ -38,8 +39,7 @@ class Reading(StrEnum):
         return self in (Reading.CARD, Reading.NUMBER, Reading.SHORT, Reading.PHONE, Reading.CODE)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """The field's text as it is read; `problem` says why it could not be.
 
     `units` is the amount in minor units, or the points in smallest units.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Entry, Reading
 from loyalty_desk.ui.sale.ports import ScannerHealth
@@ -42,8 +43,7 @@ class Action(StrEnum):
     RECORD_WITHOUT_GUEST = "record_without_guest"
 
 
-@dataclass(frozen=True, slots=True)
-class SaleModel:
+class SaleModel(msgspec.Struct, frozen=True):
     """Money in minor units, points in smallest units.
 
     `kept` is an amount entered earlier; a valid amount in the field comes before it. `quote` prices `amount` at

@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.services.sentences import nobody_found, sentence
 from loyalty_desk.ui.sale.display.header import notice_to_read
@@ -233,7 +235,7 @@ class SalePresenter:
         if read is None or status is None:
             return
         left = tuple(one for one in status.notices if one.id != read.id)
-        self._set(status=replace(status, notices=left))
+        self._set(status=structs.replace(status, notices=left))
         self._runner.run(lambda: self._dismiss(read.id), lambda _: None, self._not_dismissed)
 
     def _not_dismissed(self, error: Exception) -> None:
@@ -492,7 +494,7 @@ class SalePresenter:
         return self._display.words(self._model)
 
     def _set(self, *, draw: bool = True, **changes: object) -> None:
-        self._model = replace(self._model, **changes)  # type: ignore[arg-type]
+        self._model = structs.replace(self._model, **changes)
         if draw:
             self._show()
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from loyalty_desk.domain.errors import ForPerson
 from loyalty_desk.services.checkout import CheckDraft
 from loyalty_desk.ui.sale.entry import NOTHING_TYPED, Reading, read_entry
@@ -38,7 +40,7 @@ class Pricing:
             of=words.currency,
             point_decimals=words.point_decimals,
         )
-        return replace(model, entry=entry)
+        return structs.replace(model, entry=entry)
 
     def priced(self, model: SaleModel) -> SaleModel:
         """Price the check as it stands; fills `quote` or `problem`. A recorded one stays as it was sold."""
@@ -52,13 +54,13 @@ class Pricing:
                 model, quote = self.quoted(model, self.draft(model))
             except ForPerson as error:
                 problem = problem or error
-        return replace(model, quote=quote, priced_at=now, problem=problem)
+        return structs.replace(model, quote=quote, priced_at=now, problem=problem)
 
     def quoted(self, model: SaleModel, draft: CheckDraft) -> tuple[SaleModel, Quote]:
         """Price a draft, all the points that can be had in it where the guest wants all; raises as `Desk.price`."""
         if model.wants_all and draft.guest is not None:
             most = self._desk.price(replace(draft, points_asked=0)).redemption.max_points
-            model, draft = replace(model, points_asked=most), replace(draft, points_asked=most)
+            model, draft = structs.replace(model, points_asked=most), replace(draft, points_asked=most)
         return model, self._desk.price(draft)
 
     def draft(self, model: SaleModel) -> CheckDraft:
@@ -83,7 +85,7 @@ class Pricing:
         if model.amount is None or model.quote is None or not 0 < len(text) <= MAX_PROMO_CODE:
             return None
         before = _verdicts(model.quote)
-        tried = self.priced(replace(model, codes=(*model.codes, text)))
+        tried = self.priced(structs.replace(model, codes=(*model.codes, text)))
         if tried.quote is None or _verdicts(tried.quote) == before:
             return None
         told = [note for note in tried.quote.explanation if (note.rule, note.applied, note.code) not in before]
@@ -95,7 +97,7 @@ class Pricing:
 def amount_kept(model: SaleModel) -> SaleModel:
     """Move the amount out of the field, so that the field is free."""
     if model.entry.reading is Reading.AMOUNT and model.entry.units is not None:
-        return replace(model, kept=model.entry.units, typed="", mode=FieldMode.AUTO, entry=NOTHING_TYPED)
+        return structs.replace(model, kept=model.entry.units, typed="", mode=FieldMode.AUTO, entry=NOTHING_TYPED)
     return model
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 # Between the store and the till.
 PARTED = " · "
@@ -38,8 +39,7 @@ class FieldMode(StrEnum):
     POINTS = "points"
 
 
-@dataclass(frozen=True, slots=True)
-class Badge:
+class Badge(msgspec.Struct, frozen=True):
     """A short status with its tone; `tip` is the sentence behind it, `short` what it says where room is scarce."""
 
     text: str
@@ -48,8 +48,7 @@ class Badge:
     short: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderState:
+class HeaderState(msgspec.Struct, frozen=True):
     """The line at the top."""
 
     place: str = ""
@@ -60,8 +59,7 @@ class HeaderState:
     clock: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SumLine:
+class SumLine(msgspec.Struct, frozen=True):
     """One line of the check: a discount or the points, what it takes off, and why."""
 
     title: str
@@ -69,8 +67,7 @@ class SumLine:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckState:
+class CheckState(msgspec.Struct, frozen=True):
     """The left panel. Empty `amount` means no check yet: `empty` says what to do, `last` what was sold last."""
 
     title: str = ""
@@ -85,8 +82,7 @@ class CheckState:
     last: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Chip:
+class Chip(msgspec.Struct, frozen=True):
     """A choice of points: its label, what it asks for (None opens the field), whether it is chosen and may be."""
 
     label: str
@@ -96,8 +92,7 @@ class Chip:
     tip: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GuestState:
+class GuestState(msgspec.Struct, frozen=True):
     """The right panel. Empty `name` means no guest: `empty` says how to identify one."""
 
     title: str = ""
@@ -121,8 +116,7 @@ class GuestState:
     left_out_open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DoneState:
+class DoneState(msgspec.Struct, frozen=True):
     """A recorded sale: what to key into the POS, what to tell the guest. `copy_text` goes to the clipboard."""
 
     title: str
@@ -139,8 +133,7 @@ class DoneState:
     tell: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FieldState:
+class FieldState(msgspec.Struct, frozen=True):
     """The one field: its text, what it takes, and how what is typed will be read."""
 
     text: str = ""
@@ -151,8 +144,7 @@ class FieldState:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ButtonState:
+class ButtonState(msgspec.Struct, frozen=True):
     """The one big button: what Enter does now."""
 
     text: str = ""
@@ -161,8 +153,7 @@ class ButtonState:
     tip: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyState:
+class KeyState(msgspec.Struct, frozen=True):
     """One key of the bar at the bottom, which is a button as well."""
 
     key: str
@@ -172,8 +163,7 @@ class KeyState:
     tip: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageState:
+class MessageState(msgspec.Struct, frozen=True):
     """One sentence to the cashier."""
 
     text: str = ""
@@ -183,8 +173,7 @@ class MessageState:
 NO_MESSAGE = MessageState()
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewState:
+class PreviewState(msgspec.Struct, frozen=True):
     """What the camera's little window says where it has no picture."""
 
     text: str = ""
@@ -192,8 +181,7 @@ class PreviewState:
     shown: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HelpState:
+class HelpState(msgspec.Struct, frozen=True):
     """The help that F1 opens: a title and pairs of (key or gesture, what it does)."""
 
     title: str
@@ -201,8 +189,7 @@ class HelpState:
     close: str
 
 
-@dataclass(frozen=True, slots=True)
-class SaleState:
+class SaleState(msgspec.Struct, frozen=True):
     """The whole screen."""
 
     phase: Phase = Phase.IDLE
@@ -217,7 +204,7 @@ class SaleState:
     entry: FieldState = FieldState()
     message: MessageState = MessageState()
     button: ButtonState = ButtonState()
-    keys: tuple[KeyState, ...] = field(default=())
+    keys: tuple[KeyState, ...] = ()
     help: HelpState | None = None
     language_label: str = ""
     language_tip: str = ""

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from loyalty_desk.domain.contents import HoldOutcome, HoldResultContents, contents_of, hold_of
 from loyalty_desk.domain.errors import Refused
@@ -74,7 +75,7 @@ def test_a_hold_that_may_have_lapsed_before_its_post_counts_as_offline(services:
 def test_a_lapsed_hold_and_one_of_another_guest_pay_nothing(services: Services) -> None:
     held = services.online.hold(card(services), 300)
     with pytest.raises(Refused, match="hold_other_guest"):
-        sell(services, 1_000, 300, hold=replace(held, guest=OTHER))
+        sell(services, 1_000, 300, hold=structs.replace(held, guest=OTHER))
     services.counter.parts.clock.advance(seconds=120)
     with pytest.raises(Refused, match="hold_lapsed"):
         sell(services, 1_000, 300, hold=held)

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.program import Program

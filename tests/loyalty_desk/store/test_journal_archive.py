@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.private_fields import GuestFields, Private

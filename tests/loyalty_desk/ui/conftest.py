@@ -10,6 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from loyalty_desk.domain.basket import Basket
 from loyalty_desk.domain.errors import Refused
@@ -100,7 +101,7 @@ def till_status(**changes: object) -> TillStatus:
         currency="RUB",
         zone="Europe/Moscow",
     )
-    return replace(status, **changes)  # type: ignore[arg-type]
+    return structs.replace(status, **changes)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.guest import GuestFacts
@@ -815,7 +816,7 @@ def test_what_came_off_is_told_after_every_sale_alike(counter, amount: str, poin
 def test_a_notice_is_put_away_when_read_and_the_next_one_shows(counter, status, notice) -> None:
     read: list[int] = []
     counter.presenter._dismiss = read.append
-    first, second = notice("card_unknown"), replace(notice("card_blocked"), id=2)
+    first, second = notice("card_unknown"), structs.replace(notice("card_blocked"), id=2)
     counter.presenter.status_changed(status(notices=(first, second)))
     assert counter.screen.notice_read_label == "Understood"
     counter.presenter.notice_read()

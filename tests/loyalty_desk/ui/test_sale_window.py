@@ -403,7 +403,7 @@ def help_open(counter) -> None:
 
 
 def _status(counter, **changes):
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     return replace(counter.presenter._model.status, **changes)
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from loyalty_desk.services.explanation import SENTENCES as REASONS
 from loyalty_desk.services.explanation import explain, explain_hint
 from loyalty_desk.ui.sale.display.guest import way_to_next_tier
@@ -38,7 +40,7 @@ def check(model: SaleModel, words: Words, now: datetime) -> CheckState:
     quote = model.quote
     if quote is None:
         return base
-    return replace(
+    return structs.replace(
         base,
         lines=sum_lines(quote, words),
         to_pay_label=t("To pay"),

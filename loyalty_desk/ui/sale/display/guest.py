@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from loyalty_desk.domain.quote import TIER_RULE
 from loyalty_desk.services.counter_lines import withheld_line
