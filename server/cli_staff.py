@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from loyalty_desk.domain.errors import BadInput
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, settings_of, with_ground
 from server.cli_terminal import Terminal
 from server.kit.ground import Ground
+from server.sentences import sentence
 
 app = typer.Typer()
 
@@ -33,7 +35,8 @@ def create_manager(
     terminal = Terminal(as_json)
     if role not in ("manager", "owner"):
         raise BadInput("manager_role")
-    password = _password()
+    logins.spelled(login)
+    password = _password(terminal, lambda typed: logins.checked(login, typed))
 
     async def work(opened: Ground) -> tuple[UUID, str]:
         chosen = await chosen_network(opened, network)
@@ -51,7 +54,21 @@ def create_manager(
     terminal.result(id=who, name=name, role=role, login=kept)
 
 
-def _password() -> str:
-    if sys.stdin.isatty():
-        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
-    return sys.stdin.readline().rstrip("\r\n")
+def _password(terminal: Terminal, check: Callable[[str], object]) -> str:
+    """Return a password typed twice unseen, asked for until it is one; or a line of standard input."""
+    if not _is_typed():
+        return sys.stdin.readline().rstrip("\r\n")
+    while True:
+        password = str(typer.prompt("Password", hide_input=True, err=True))
+        try:
+            check(password)
+        except BadInput as wrong:
+            terminal.say(sentence(wrong))
+            continue
+        if typer.prompt("The same password again", hide_input=True, err=True) == password:
+            return password
+        terminal.say("The two passwords differ. Type it anew.")
+
+
+def _is_typed() -> bool:
+    return sys.stdin.isatty()

@@ -29,15 +29,21 @@ async def set_login(
 
     Raises `BadInput` `login_malformed`, `password_weak` and `Refused` `login_taken`.
     """
-    kept = spelled(login)
-    if not SHORTEST <= len(password) <= LONGEST or password.casefold() in kept * 3 or len(set(password)) < 5:
-        raise BadInput("password_weak", low=SHORTEST, high=LONGEST)
+    kept = checked(login, password)
     hashed = await asyncio.to_thread(_HASHER.hash, password)
     owner = await repository.owner_of_login(connection, network, kept)
     if owner is not None and owner != staff:
         raise Refused("login_taken", login=kept)
     await repository.put_login(connection, network, kept, staff, hashed, now)
     await repository.end_sessions(connection, network, staff, now)
+    return kept
+
+
+def checked(login: str, password: str) -> str:
+    """Return a login as it is kept; raises `BadInput` `login_malformed`, `password_weak`."""
+    kept = spelled(login)
+    if not SHORTEST <= len(password) <= LONGEST or password.casefold() in kept * 3 or len(set(password)) < 5:
+        raise BadInput("password_weak", low=SHORTEST, high=LONGEST)
     return kept
 
 

@@ -359,6 +359,39 @@ def test_a_pin_of_a_wrong_length_is_refused_at_once_and_asked_for_again(
     assert asked == []
 
 
+def test_a_weak_password_is_refused_before_it_is_typed_again(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    good = "a long enough password"
+    answers = iter(["short", "olga@cafe.example", good, "another good password", good, good])
+
+    def prompt(text: str, **options: object) -> str:
+        assert options["hide_input"]
+        asked.append(text)
+        return next(answers)
+
+    monkeypatch.setattr("server.cli_staff.typer.prompt", prompt)
+    monkeypatch.setattr("server.cli_staff._is_typed", lambda: True)
+    err = commands.run("create-manager", "Olga", "--login", "olga@cafe.example")[1]
+    assert asked == [
+        "Password",
+        "Password",
+        "Password",
+        "The same password again",
+        "Password",
+        "The same password again",
+    ]
+    weak, also_weak, differ = err.splitlines()
+    assert weak == also_weak
+    assert weak.startswith("A password has 12 to 200 characters")
+    assert differ == "The two passwords differ. Type it anew."
+    assert list(answers) == []
+    # A login that cannot be is refused before anything is asked.
+    assert "A login has 1 to" in commands.refused("create-manager", "Olga", "--login", "")
+    assert good not in err
+
+
 def test_a_manager_needs_a_password_of_their_own(commands: Commands, admin: psycopg.Connection) -> None:
     create = ("create-manager", "Olga", "--login", "Olga@Cafe.example", "--role", "owner")
     assert "12 to 200 characters" in commands.refused(*create, typed="short\n")
