@@ -350,6 +350,18 @@ def test_a_phone_that_two_share_is_asked_of_the_server(tmp_path: Path) -> None:
         counter.checkout.identify("+7 916 123-45-67")
 
 
+def test_a_phone_that_has_changed_hands_names_its_new_owner_after_the_next_pull(tmp_path: Path) -> None:
+    """Until then the old one, by the name that the window shows, and nothing of theirs can be spent."""
+    counter = till(tmp_path)
+    phones(counter, (GUEST, "+79161234567"))
+    before = counter.checkout.identify("+7 916 123-45-67")
+    assert (before.name, before.allowance.max_points) == ("Анна", 0)
+    told = {"name": "Boris", "phone_hash": bytes_to_text(phone_hash(bytes(32), "+79161234567"))}
+    counter.feed(ANNA, ("guest", str(OTHER_GUEST), told))
+    after = counter.checkout.identify("+7 916 123-45-67")
+    assert (after.guest_id, after.name, after.allowance.max_points) == (OTHER_GUEST, "Boris", 0)
+
+
 @pytest.mark.parametrize("kept", ["not base64 !!", "a", "ключ", "AAAA=", 5, {"a": 1}])
 @pytest.mark.parametrize("typed", ["+7 916 123-45-67", "9161234563"])
 def test_a_key_of_phones_that_is_spoilt_is_as_none(tmp_path: Path, kept: Json, typed: str) -> None:
