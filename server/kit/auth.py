@@ -35,6 +35,15 @@ class Signer:
         return Ed25519PublicKey.from_public_bytes(self.public)
 
 
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Which till made a request, and nothing of what became of the till since: whoever acts on it looks."""
+
+    network: UUID
+    device: UUID
+    key: Ed25519PublicKey
+
+
 # Longer than a till waits for a whole exchange; who never comes to an end would keep a connection for ever.
 BODY_WITHIN_S = 200.0
 
@@ -42,6 +51,7 @@ BODY_WITHIN_S = 200.0
 SHORT_BODY_BYTES = 64 * 1024
 
 FindSigner = Callable[[UUID, UUID], Awaitable[Signer | None]]
+FindKey = Callable[[UUID, UUID], Awaitable[Ed25519PublicKey | None]]
 
 
 async def read_signed(request: Request, find: FindSigner) -> tuple[Signer, bytes]:
@@ -51,8 +61,19 @@ async def read_signed(request: Request, find: FindSigner) -> tuple[Signer, bytes
     if signer is None:
         raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
     body = await read_body(request)
-    _require_signature(request, signer, body)
+    _require_signature(request, signer.key, body)
     return signer, body
+
+
+async def read_authored(request: Request, find: FindKey) -> tuple[Author, bytes]:
+    """Return who made a request and its body, as `read_signed` for what looks at the till itself before it acts."""
+    network, device = _named(request, signing.NETWORK_HEADER), _named(request, signing.DEVICE_HEADER)
+    key = await find(network, device)
+    if key is None:
+        raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
+    body = await read_body(request)
+    _require_signature(request, key, body)
+    return Author(network, device, key), body
 
 
 async def read_short(request: Request) -> tuple[UUID, UUID, bytes]:
@@ -68,16 +89,16 @@ def require_signed(request: Request, signer: Signer | None, body: bytes) -> Sign
     """Return the till that signed a request, one that may act; raises `ApiError` 401 and 403."""
     if signer is None:
         raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
-    _require_signature(request, signer, body)
+    _require_signature(request, signer.key, body)
     require_bearer(request, signer)
     require_active(signer)
     return signer
 
 
-def _require_signature(request: Request, signer: Signer, body: bytes) -> None:
+def _require_signature(request: Request, key: Ed25519PublicKey, body: bytes) -> None:
     try:
         signature = signing.signature_from_text(request.headers.get(signing.SIGNATURE_HEADER, ""))
-        signer.key.verify(signature, signing.request_message(request.method, _target(request), body))
+        key.verify(signature, signing.request_message(request.method, _target(request), body))
     except (InvalidSignature, ValueError) as error:
         raise ApiError(403, ErrorCode.BAD_SIGNATURE, "The request is not signed by this till.") from error
 
@@ -127,7 +148,7 @@ def require_bearer(request: Request, signer: Signer) -> None:
         raise ApiError(401, ErrorCode.BAD_TOKEN, "This till's access has ended. Enrol it again.")
 
 
-def require_same(signer: Signer, network: UUID, device: UUID) -> None:
+def require_same(signer: Signer | Author, network: UUID, device: UUID) -> None:
     """Refuse a body that speaks for another till than the one that signed it; raises `ApiError` 403."""
     if (signer.network, signer.device) != (network, device):
         raise ApiError(403, ErrorCode.BAD_SIGNATURE, "The request speaks for another till than the one that signed it.")

@@ -20,7 +20,7 @@ from loyalty_desk.wire.v1.sync import (
     ReconcileRequest,
 )
 from server.kit.answers import answer
-from server.kit.auth import decode_body, read_signed, require_bearer, require_same
+from server.kit.auth import decode_body, read_authored, read_signed, require_bearer, require_same
 from server.kit.documented import documented
 from server.kit.errors import ApiError
 from server.services import Services
@@ -30,12 +30,13 @@ from server.sync.pull import may_read, pull
 from server.sync.reconcile import reconcile
 from server.sync.salvage import salvage
 from server.sync.store import PostgresSyncStores
-from server.tills.signers import find_signer, finder
+from server.tills.signers import TillKeys, find_signer, finder
 
 
 def make_router(services: Services) -> APIRouter:
     """Return the routes over the services of this process."""
     router = APIRouter(prefix="/api/v1/sync", tags=["sync"])
+    keys = TillKeys()
 
     def stores() -> PostgresSyncStores:
         return PostgresSyncStores(services.ground, services.shelf)
@@ -51,10 +52,10 @@ def make_router(services: Services) -> APIRouter:
     @router.post("/push", **documented(PushAnswer, PushRequest, 400, 401, 403, 409, 413, 429, 503))
     async def post_push(request: Request) -> Response:
         """Upload records; each is posted, a duplicate or quarantined, and stored durably before the answer."""
-        signer, body = await read_signed(request, finder(services.ground))
+        author, body = await read_authored(request, keys.finder(services.ground))
         message = decode_body(PushRequest, request, body)
-        require_same(signer, message.network, message.device)
-        return answer(await services.ledger.push(message, signer.key))
+        require_same(author, message.network, message.device)
+        return answer(await services.ledger.push(message, author.key))
 
     @router.post("/reconcile", **documented(ReconcileAnswer, ReconcileRequest, 400, 401, 403, 409, 413, 503))
     async def post_reconcile(request: Request) -> Response:

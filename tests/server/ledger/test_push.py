@@ -242,6 +242,16 @@ async def test_another_key_another_till_and_an_altered_body_are_403(world: World
     assert await posted(world) == 0
 
 
+async def test_a_till_that_an_older_backup_does_not_know_is_not_known_by_its_key(
+    world: World, admin: psycopg.Connection
+) -> None:
+    till = await world.till()
+    till.sale()
+    assert refusal(await world.post(till, "push", till.push(till.journal[1:]))) == (409, "GAP")
+    admin.execute("delete from device where id = %s", [till.device])
+    assert refusal(await world.post(till, "push", till.push())) == (401, "UNKNOWN_DEVICE")
+
+
 async def test_unknown_guests_wait_in_suspense_and_a_handle_finds_its_guest(world: World) -> None:
     till = await world.till()
     (guest,) = await world.guests()
