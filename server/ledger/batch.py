@@ -26,7 +26,6 @@ from server.ledger.by_hand import BY_HAND, ByHand, givers
 from server.ledger.ceiling import Ceiling, earners
 from server.ledger.guards import Guards
 from server.ledger.intake import Incoming
-from server.ledger.lots import made_by_leg
 from server.ledger.posting import (
     POSTABLE,
     AccountKey,
@@ -152,14 +151,12 @@ class Batch:
         await self._count_back()
         facts = await self._facts(arranged, sorted_out, device)
         guests, planned = await self._plan(facts)
-        accounts = await self._write(branch, sorted_out, arranged, guests, planned)
         queued = [
             one.fact.record.id
             for one in planned.posted
             if one.fact.claim is None and one.fact.record.check is not None and one.fact.record.kind in SALES | RETURNS
         ]
-        if queued:
-            await store.queue_repricing(queued)
+        accounts = await self._write(branch, sorted_out, arranged, guests, planned, queued)
         changes = (await store.guest_changes(list(guests)) if guests else []) + self._guards.changes
         changes += await self._registrar.changes()
         moved = {accounts[key]: amount for key, amount in planned.moved.items() if key.kind is not AccountKind.GUEST}
@@ -476,6 +473,7 @@ class Batch:
         arranged: Arranged,
         guests: Mapping[UUID, GuestAccount],
         planned: Plan,
+        queued: Sequence[UUID],
     ) -> dict[AccountKey, int]:
         store = self._store
         sources = {one.record.id: one for one in arranged.ready}
@@ -484,7 +482,7 @@ class Batch:
         if planned.posted:
             rows = [(one, sources[one.fact.record.id]) for one in planned.posted if one.fact.claim is None]
             new = await store.insert_postings(
-                [Sourced(one, ready.source, ready.branch) for one, ready in rows], self._now
+                [Sourced(one, ready.source, ready.branch) for one, ready in rows], queued, self._now
             )
             if new != len(rows):
                 raise Raced
@@ -493,22 +491,17 @@ class Batch:
             claims = [one for one in planned.posted if one.fact.claim is not None]
             if claims:
                 await store.registers.insert_claims(claims, self._now)
-            made = made_by_leg(lot for guest in guests.values() for lot in guest.holdings.made)
-            await store.insert_entries(planned.posted, accounts, made)
-            await store.store_lots(list(guests.values()), self._now)
         now = to_ms(self._now)
-        if guests:
-            await store.store_guests(
-                [
-                    GuestChange(
-                        one,
-                        planned.moved.get(AccountKey(AccountKind.GUEST, guest), 0),
-                        one.holdings.available(now),
-                        next_expiries(one.holdings.lots, now),
-                    )
-                    for guest, one in guests.items()
-                ],
+        changed = [
+            GuestChange(
+                one,
+                planned.moved.get(AccountKey(AccountKind.GUEST, guest), 0),
+                one.holdings.available(now),
+                next_expiries(one.holdings.lots, now),
             )
+            for guest, one in guests.items()
+        ]
+        await store.store_moves(planned.posted, accounts, changed, self._now)
         if sorted_out.quarantined:
             await store.insert_quarantined(self._push.device, self._push.epoch, branch, sorted_out.quarantined)
         if arranged.settled or arranged.condemned or arranged.postponed:

@@ -22,7 +22,6 @@ from server.kit import feed
 from server.kit.db import Connection, fetch
 from server.ledger import repository
 from server.ledger.ceiling import Ceiling
-from server.ledger.lots import made_by_leg
 from server.ledger.posting import AccountKey, AccountKind, Fact, GuestState, Plan, Terms, plan
 from server.ledger.repository import GuestAccount
 from server.ledger.store import PostgresStore, Tools
@@ -153,22 +152,17 @@ class OnlinePosting:
         accounts |= {AccountKey(AccountKind.GUEST, one.guest): one.account_id for one in guests}
         if planned.posted:
             await self._insert()
-            made = made_by_leg(lot for guest in guests for lot in guest.holdings.made)
-            await store.insert_entries(planned.posted, accounts, made)
-            await store.store_lots(guests, self.now)
-        if guests:
-            at = to_ms(self.now)
-            await store.store_guests(
-                [
-                    GuestChange(
-                        one,
-                        planned.moved.get(AccountKey(AccountKind.GUEST, one.guest), 0),
-                        one.holdings.available(at),
-                        next_expiries(one.holdings.lots, at),
-                    )
-                    for one in guests
-                ]
+        at = to_ms(self.now)
+        changed = [
+            GuestChange(
+                one,
+                planned.moved.get(AccountKey(AccountKind.GUEST, one.guest), 0),
+                one.holdings.available(at),
+                next_expiries(one.holdings.lots, at),
             )
+            for one in guests
+        ]
+        await store.store_moves(planned.posted, accounts, changed, self.now)
         raised = [
             RaisedRow(
                 found.kind,

@@ -203,29 +203,23 @@ class OwnPosting:
                 network,
                 self._approved,
             )
-        if self._made or self._approved:
-            await storing.store_lots(connection, network, accounts, self.now)
+        at = to_ms(self.now)
+        changed = [
+            GuestChange(
+                one,
+                moved.get(AccountKey(AccountKind.GUEST, one.guest), 0),
+                one.holdings.available(at),
+                next_expiries(one.holdings.lots, at),
+            )
+            for one in accounts
+        ]
+        await storing.store_moves(connection, network, (), {}, changed, self.now)
         if self._expired:
             await write(
                 connection,
                 "update lot set state = 'expired' where network_id = $1 and id = any($2::uuid[])",
                 network,
                 self._expired,
-            )
-        if accounts:
-            at = to_ms(self.now)
-            await storing.store_guests(
-                connection,
-                network,
-                [
-                    GuestChange(
-                        one,
-                        moved.get(AccountKey(AccountKind.GUEST, one.guest), 0),
-                        one.holdings.available(at),
-                        next_expiries(one.holdings.lots, at),
-                    )
-                    for one in accounts
-                ],
             )
         changes = [*await render(connection, network, [one.guest for one in accounts]), *more]
         systems = {ids[key]: amount for key, amount in moved.items() if key in ids}

@@ -131,29 +131,26 @@ class LedgerStore(Protocol):
         """Write a branch's head over `old_head`, None for a branch that begins; False where it is not that any more."""
         ...
 
-    async def insert_postings(self, rows: Sequence[Sourced], recorded_at: datetime) -> int:
-        """Insert transactions and return how many were new."""
+    async def insert_postings(self, rows: Sequence[Sourced], queued: Sequence[UUID], recorded_at: datetime) -> int:
+        """Insert transactions and return how many were new; those `queued` are priced again afterwards."""
         ...
 
     async def keep_words(self, rows: Sequence[Words]) -> None:
         """Keep what managers wrote beside postings, of guests who are not erased."""
         ...
 
-    async def insert_entries(
-        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Mapping[tuple[UUID, int], UUID]
+    async def store_moves(
+        self,
+        posted: Iterable[Posted],
+        accounts: Mapping[AccountKey, int],
+        guests: Sequence[GuestChange],
+        now: datetime,
     ) -> None:
-        """Insert the legs of postings; a guest's credit names the lot it made: `made` has it by transaction and leg."""
-        ...
+        """Insert the legs of postings with the lots and uses they made, and write guests' accounts, lots and states.
 
-    async def store_lots(self, guests: Sequence[GuestAccount], now: datetime) -> None:
-        """Insert new lots and uses, and write down what was taken from older lots.
-
-        What a check gave counts for the day it was made, or for the oldest that counts at `now`.
+        A guest's credit names the lot it made. What a check gave counts for the day it was made, or for the oldest that
+        counts at `now`.
         """
-        ...
-
-    async def store_guests(self, rows: Sequence[GuestChange]) -> None:
-        """Write guests' accounts and states."""
         ...
 
     async def insert_quarantined(self, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]) -> None:
@@ -172,10 +169,6 @@ class LedgerStore(Protocol):
 
     async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
         """Store exceptions; one kind once for a transaction."""
-        ...
-
-    async def queue_repricing(self, ids: Sequence[UUID]) -> None:
-        """Remember sales that are to be priced again after they are acknowledged."""
         ...
 
     async def guest_changes(self, guests: Sequence[UUID]) -> list[feed.Change]:
@@ -332,27 +325,23 @@ class PostgresStore:
             opened_reason=opened_reason,
         )
 
-    async def insert_postings(self, rows: Sequence[Sourced], recorded_at: datetime) -> int:
+    async def insert_postings(self, rows: Sequence[Sourced], queued: Sequence[UUID], recorded_at: datetime) -> int:
         """As `storing.insert_postings`."""
-        return await storing.insert_postings(*self._at, rows, recorded_at)
+        return await storing.insert_postings(*self._at, rows, queued, recorded_at)
 
     async def keep_words(self, rows: Sequence[Words]) -> None:
         """Keep them sealed."""
         await keep(*self._at, self._tools.vault, rows)
 
-    async def insert_entries(
-        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Mapping[tuple[UUID, int], UUID]
+    async def store_moves(
+        self,
+        posted: Iterable[Posted],
+        accounts: Mapping[AccountKey, int],
+        guests: Sequence[GuestChange],
+        now: datetime,
     ) -> None:
-        """As `storing.insert_entries`."""
-        await storing.insert_entries(*self._at, posted, accounts, made)
-
-    async def store_lots(self, guests: Sequence[GuestAccount], now: datetime) -> None:
-        """As `storing.store_lots`."""
-        await storing.store_lots(*self._at, guests, now)
-
-    async def store_guests(self, rows: Sequence[GuestChange]) -> None:
-        """As `storing.store_guests`."""
-        await storing.store_guests(*self._at, rows)
+        """As `storing.store_moves`."""
+        await storing.store_moves(*self._at, posted, accounts, guests, now)
 
     async def insert_quarantined(self, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]) -> None:
         """As `storing.insert_quarantined`."""
@@ -371,10 +360,6 @@ class PostgresStore:
     async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
         """As `storing.insert_raised`."""
         await storing.insert_raised(*self._at, device, rows)
-
-    async def queue_repricing(self, ids: Sequence[UUID]) -> None:
-        """As `storing.queue_repricing`."""
-        await storing.queue_repricing(*self._at, ids)
 
     async def guest_changes(self, guests: Sequence[UUID]) -> list[feed.Change]:
         """Return guests as tills will get them."""

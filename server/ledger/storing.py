@@ -16,10 +16,11 @@ from uuid import UUID
 from asyncpg import NumericValueOutOfRangeError
 
 from loyalty_desk.domain.clock import from_ms, to_ms
-from server.kit.db import Connection, fetch, write
+from server.kit.db import Connection, fetch_value, write
 from server.kit.errors import outage
 from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
+from server.ledger.lots import Holdings, made_by_leg
 from server.ledger.posting import AccountKey, Posted
 from server.ledger.repository import EpochRow, GuestAccount
 from server.ledger.terms import program_version
@@ -112,26 +113,35 @@ async def store_head(
     return done == 1
 
 
-async def insert_postings(connection: Connection, network: UUID, rows: Sequence[Sourced], recorded_at: datetime) -> int:
-    """Insert transactions and return how many were new.
+async def insert_postings(
+    connection: Connection, network: UUID, rows: Sequence[Sourced], queued: Sequence[UUID], recorded_at: datetime
+) -> int:
+    """Insert transactions and return how many were new; those `queued` are priced again after the acknowledgement.
 
     Fewer than given means that somebody else stored one of these ids a moment ago: roll back and plan anew.
     """
     records = [one.posted.fact.record for one in rows]
-    found = await fetch(
+    new = await fetch_value(
         connection,
         """
-        insert into ledger_tx (network_id, id, kind, origin, device_id, epoch, branch, seq, payload, payload_hash, hash,
-            prev_hash, occurred_at, clock_conf, effective_at, recorded_at, guest_id, store_id, program_version,
-            reverses_id, flags, receipt_no)
-        select $1, id, kind, 'till', device_id, epoch, branch, seq, payload, payload_hash, hash, prev_hash, occurred_at,
-            clock_conf, effective_at, $2, guest_id, store_id, program_version, reverses_id, flags, receipt_no
-        from unnest($3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[],
-            $10::bytea[], $11::bytea[], $12::bigint[], $13::text[], $14::timestamptz[], $15::uuid[], $16::uuid[],
-            $17::int[], $18::uuid[], $19::bigint[], $20::text[], $21::int[])
-            as t (id, kind, device_id, epoch, seq, payload, payload_hash, hash, prev_hash, occurred_at, clock_conf,
-                effective_at, guest_id, store_id, program_version, reverses_id, flags, receipt_no, branch)
-        on conflict (network_id, id) do nothing returning id
+        with queued as (
+            insert into reprice_queue (network_id, tx_id) select $1, * from unnest($22::uuid[])
+            on conflict (network_id, tx_id) do nothing
+        ), posted as (
+            insert into ledger_tx (network_id, id, kind, origin, device_id, epoch, branch, seq, payload, payload_hash,
+                hash, prev_hash, occurred_at, clock_conf, effective_at, recorded_at, guest_id, store_id,
+                program_version, reverses_id, flags, receipt_no)
+            select $1, id, kind, 'till', device_id, epoch, branch, seq, payload, payload_hash, hash, prev_hash,
+                occurred_at, clock_conf, effective_at, $2, guest_id, store_id, program_version, reverses_id, flags,
+                receipt_no
+            from unnest($3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[],
+                $10::bytea[], $11::bytea[], $12::bigint[], $13::text[], $14::timestamptz[], $15::uuid[], $16::uuid[],
+                $17::int[], $18::uuid[], $19::bigint[], $20::text[], $21::int[])
+                as t (id, kind, device_id, epoch, seq, payload, payload_hash, hash, prev_hash, occurred_at, clock_conf,
+                    effective_at, guest_id, store_id, program_version, reverses_id, flags, receipt_no, branch)
+            on conflict (network_id, id) do nothing returning id
+        )
+        select count(*) from posted
         """,
         network,
         recorded_at,
@@ -154,62 +164,70 @@ async def insert_postings(connection: Connection, network: UUID, rows: Sequence[
         [one.posted.flags for one in rows],
         [one.receipt_no for one in records],
         [one.branch for one in rows],
+        list(queued),
     )
-    return len(found)
+    return int(new)
 
 
-async def insert_entries(
+async def store_moves(
     connection: Connection,
     network: UUID,
     posted: Iterable[Posted],
     accounts: Mapping[AccountKey, int],
-    made: Mapping[tuple[UUID, int], UUID],
+    guests: Sequence[GuestChange],
+    now: datetime,
 ) -> None:
-    """Insert the legs of postings; a guest's credit names the lot it made: `made` has them by transaction and leg."""
-    rows = [
-        (one.fact.record.id, position, accounts[leg.account], leg.amount, made.get((one.fact.record.id, position)))
+    """Insert the legs of postings with the lots they made, write guests' accounts and states, and what older lots gave.
+
+    A guest's credit names the lot it made. What a check gave counts for the day it was made, or for the oldest that
+    counts at `now`.
+    """
+    oldest = to_ms(now - OLDEST)
+    made = [(one.account.account_id, lot) for one in guests for lot in one.account.holdings.made]
+    lots = made_by_leg(lot for _, lot in made)
+    legs = [
+        (one.fact.record.id, position, accounts[leg.account], leg.amount, lots.get((one.fact.record.id, position)))
         for one in posted
         for position, leg in enumerate(one.legs)
     ]
-    if rows:
+    if legs or guests:
         await write(
             connection,
             """
-            insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)
-            select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])
+            with legs as (
+                insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)
+                select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])
+            ), lots as (
+                insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
+                    own_expiry, granted_at, state)
+                select $1, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, own_expiry,
+                    granted_at,
+                    case when held and remaining = 0 then 'reversed' when held then 'held'
+                        when remaining = 0 then 'spent' else 'open' end
+                from unnest($7::uuid[], $8::bigint[], $9::uuid[], $10::bigint[], $11::bigint[], $12::timestamptz[],
+                    $13::timestamptz[], $14::timestamptz[], $15::boolean[], $16::boolean[], $17::timestamptz[])
+                    as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry,
+                        granted_at)
+            ), account_of as (
+                update account set posted = account.posted + t.moved, debt = t.debt, activity = t.activity::jsonb,
+                    version = account.version + 1
+                from unnest($26::bigint[], $27::bigint[], $28::bigint[], $29::text[]) as t (id, moved, debt, activity)
+                where account.network_id = $1 and account.id = t.id
+            )
+            update guest_state set tier = t.tier, points = t.points, spend = t.spend, visits = t.visits,
+                earned = t.earned, visits_ever = guest_state.visits_ever + (t.visits - guest_state.visits),
+                first_visit = t.first_visit, next_expiries = t.next_expiries::jsonb
+            from unnest($18::uuid[], $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[],
+                $24::date[], $25::text[]) as t (guest_id, tier, points, spend, visits, earned, first_visit,
+                next_expiries)
+            where guest_state.network_id = $1 and guest_state.guest_id = t.guest_id
             """,
             network,
-            [tx_id for tx_id, *_ in rows],
-            [leg for _, leg, *_ in rows],
-            [account for _, _, account, _, _ in rows],
-            [amount for *_, amount, _ in rows],
-            [lot for *_, lot in rows],
-        )
-
-
-async def store_lots(connection: Connection, network: UUID, guests: Sequence[GuestAccount], now: datetime) -> None:
-    """Insert new lots and uses, and write down what was taken from older lots.
-
-    What a check gave counts for the day it was made, or for the oldest that counts at `now`.
-    """
-    oldest = to_ms(now - OLDEST)
-    made = [(one.account_id, lot) for one in guests for lot in one.holdings.made]
-    if made:
-        await write(
-            connection,
-            """
-            insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
-                own_expiry, granted_at, state)
-            select $1, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, own_expiry,
-                granted_at,
-                case when held and remaining = 0 then 'reversed' when held then 'held' when remaining = 0 then 'spent'
-                    else 'open' end
-            from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::timestamptz[],
-                $8::timestamptz[], $9::timestamptz[], $10::boolean[], $11::boolean[], $12::timestamptz[])
-                as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry,
-                    granted_at)
-            """,
-            network,
+            [tx_id for tx_id, *_ in legs],
+            [leg for _, leg, *_ in legs],
+            [account for _, _, account, _, _ in legs],
+            [amount for *_, amount, _ in legs],
+            [lot for *_, lot in legs],
             [lot.id for _, lot in made],
             [account for account, _ in made],
             [lot.tx_id for _, lot in made],
@@ -221,9 +239,26 @@ async def store_lots(connection: Connection, network: UUID, guests: Sequence[Gue
             [lot.held for _, lot in made],
             [lot.own_expiry for _, lot in made],
             [from_ms(max(lot.earned_at, oldest)) if lot.of_check else None for _, lot in made],
+            [one.account.guest for one in guests],
+            [one.account.state.tier for one in guests],
+            [one.points for one in guests],
+            [one.account.state.spend for one in guests],
+            [one.account.state.visits for one in guests],
+            [one.account.state.earned for one in guests],
+            [_date(one.account.state.first_visit) for one in guests],
+            [json.dumps(one.next_expiries) for one in guests],
+            [one.account.account_id for one in guests],
+            [one.moved for one in guests],
+            [one.account.holdings.debt for one in guests],
+            [json.dumps(one.account.holdings.activity.spans) for one in guests],
         )
-    fresh = {lot.id for _, lot in made}
-    older = [lot for one in guests for lot in one.holdings.touched.values() if lot.id not in fresh]
+    await _take_from_lots(connection, network, [one.account.holdings for one in guests])
+
+
+async def _take_from_lots(connection: Connection, network: UUID, holdings: Sequence[Holdings]) -> None:
+    """Write down what was taken from lots, and what older ones are now."""
+    fresh = {lot.id for one in holdings for lot in one.made}
+    older = [lot for one in holdings for lot in one.touched.values() if lot.id not in fresh]
     if older:
         await write(
             connection,
@@ -240,8 +275,8 @@ async def store_lots(connection: Connection, network: UUID, guests: Sequence[Gue
             [_moment(lot.expires_at) for lot in older],
         )
     uses: dict[tuple[UUID, UUID], int] = {}
-    for one in guests:
-        for use in one.holdings.used:
+    for one in holdings:
+        for use in one.used:
             uses[use.tx_id, use.lot_id] = uses.get((use.tx_id, use.lot_id), 0) + use.amount
     if uses:
         await write(
@@ -255,40 +290,6 @@ async def store_lots(connection: Connection, network: UUID, guests: Sequence[Gue
             [lot for _, lot in uses],
             list(uses.values()),
         )
-
-
-async def store_guests(connection: Connection, network: UUID, rows: Sequence[GuestChange]) -> None:
-    """Write guests' accounts and states."""
-    await write(
-        connection,
-        """
-        with account_of as (
-            update account set posted = account.posted + t.moved, debt = t.debt, activity = t.activity::jsonb,
-                version = account.version + 1
-            from unnest($10::bigint[], $11::bigint[], $12::bigint[], $13::text[]) as t (id, moved, debt, activity)
-            where account.network_id = $1 and account.id = t.id
-        )
-        update guest_state set tier = t.tier, points = t.points, spend = t.spend, visits = t.visits, earned = t.earned,
-            visits_ever = guest_state.visits_ever + (t.visits - guest_state.visits), first_visit = t.first_visit,
-            next_expiries = t.next_expiries::jsonb
-        from unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::date[],
-            $9::text[]) as t (guest_id, tier, points, spend, visits, earned, first_visit, next_expiries)
-        where guest_state.network_id = $1 and guest_state.guest_id = t.guest_id
-        """,
-        network,
-        [one.account.guest for one in rows],
-        [one.account.state.tier for one in rows],
-        [one.points for one in rows],
-        [one.account.state.spend for one in rows],
-        [one.account.state.visits for one in rows],
-        [one.account.state.earned for one in rows],
-        [_date(one.account.state.first_visit) for one in rows],
-        [json.dumps(one.next_expiries) for one in rows],
-        [one.account.account_id for one in rows],
-        [one.moved for one in rows],
-        [one.account.holdings.debt for one in rows],
-        [json.dumps(one.account.holdings.activity.spans) for one in rows],
-    )
 
 
 async def insert_quarantined(
@@ -378,19 +379,6 @@ async def insert_raised(connection: Connection, network: UUID, device: UUID | No
         [one.account_id for one in rows],
         [json.dumps(dict(one.facts)) for one in rows],
         [one.severity for one in rows],
-    )
-
-
-async def queue_repricing(connection: Connection, network: UUID, ids: Sequence[UUID]) -> None:
-    """Remember sales that are to be priced again after they are acknowledged."""
-    await write(
-        connection,
-        """
-        insert into reprice_queue (network_id, tx_id) select $1, * from unnest($2::uuid[])
-        on conflict (network_id, tx_id) do nothing
-        """,
-        network,
-        list(ids),
     )
 
 

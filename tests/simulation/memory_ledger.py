@@ -28,7 +28,7 @@ from server.ledger.branching import Branch
 from server.ledger.ceiling import OLDEST
 from server.ledger.guard_store import StepUse, TierUse, UnprovedUse
 from server.ledger.intake import Incoming
-from server.ledger.lots import Holdings, Lot, LotUse
+from server.ledger.lots import Holdings, Lot, LotUse, made_by_leg
 from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted, has_woken, is_stores
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original, Source, who
@@ -499,7 +499,8 @@ class MemoryStore:
         self.tables.epochs[key] = made
         return True
 
-    async def insert_postings(self, rows: Sequence[Sourced], recorded_at: datetime) -> int:
+    async def insert_postings(self, rows: Sequence[Sourced], queued: Sequence[UUID], recorded_at: datetime) -> int:
+        """Pricing again is not of the protocol: what is `queued` is left alone."""
         new = 0
         for one in rows:
             record, source = one.posted.fact.record, one.source
@@ -530,44 +531,50 @@ class MemoryStore:
         self.tables.places[tx.device, tx.epoch, tx.branch, tx.seq] = tx
         return True
 
-    async def insert_entries(
-        self, posted: Iterable[Posted], accounts: Mapping[AccountKey, int], made: Mapping[tuple[UUID, int], UUID]
+    async def store_moves(
+        self,
+        posted: Iterable[Posted],
+        accounts: Mapping[AccountKey, int],
+        guests: Sequence[GuestChange],
+        now: datetime,
     ) -> None:
+        made = made_by_leg(lot for one in guests for lot in one.account.holdings.made)
         for one in posted:
             for leg, moved in enumerate(one.legs):
                 tx = one.fact.record.id
                 self.tables.entries.append(Entry(tx, leg, accounts[moved.account], moved.amount, made.get((tx, leg))))
+        for change in guests:
+            self._store_lots(change.account)
+            self._store_guest(change)
 
-    async def store_lots(self, guests: Sequence[GuestAccount], now: datetime) -> None:
-        for one in guests:
-            for lot in [*one.holdings.made, *one.holdings.touched.values()]:
-                self.tables.lots[lot.id] = LotRow(
-                    one.account_id,
-                    lot.tx_id,
-                    lot.amount,
-                    lot.remaining,
-                    lot.earned_at,
-                    lot.expires_at,
-                    lot.usable_at,
-                    lot.held,
-                    lot.own_expiry,
-                )
-            self.tables.uses += one.holdings.used
+    def _store_lots(self, one: GuestAccount) -> None:
+        for lot in [*one.holdings.made, *one.holdings.touched.values()]:
+            self.tables.lots[lot.id] = LotRow(
+                one.account_id,
+                lot.tx_id,
+                lot.amount,
+                lot.remaining,
+                lot.earned_at,
+                lot.expires_at,
+                lot.usable_at,
+                lot.held,
+                lot.own_expiry,
+            )
+        self.tables.uses += one.holdings.used
 
-    async def store_guests(self, rows: Sequence[GuestChange]) -> None:
-        for one in rows:
-            number, state = one.account.account_id, one.account.state
-            account = self.tables.accounts[number]
-            holdings = one.account.holdings
-            self.tables.accounts[number] = Account(
-                account.key, account.posted + one.moved, holdings.debt, tuple(holdings.activity.spans)
-            )
-            self.tables.guests[one.account.guest] = replace(
-                self.tables.guests[one.account.guest],
-                state=(state.tier, state.spend, state.visits, state.first_visit, state.earned),
-                points=one.points,
-                next_expiries=tuple(one.next_expiries),
-            )
+    def _store_guest(self, one: GuestChange) -> None:
+        number, state = one.account.account_id, one.account.state
+        account = self.tables.accounts[number]
+        holdings = one.account.holdings
+        self.tables.accounts[number] = Account(
+            account.key, account.posted + one.moved, holdings.debt, tuple(holdings.activity.spans)
+        )
+        self.tables.guests[one.account.guest] = replace(
+            self.tables.guests[one.account.guest],
+            state=(state.tier, state.spend, state.visits, state.first_visit, state.earned),
+            points=one.points,
+            next_expiries=tuple(one.next_expiries),
+        )
 
     async def insert_quarantined(self, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]) -> None:
         for one in rows:
@@ -599,9 +606,6 @@ class MemoryStore:
 
     async def keep_words(self, rows: Sequence[Words]) -> None:
         """Words are not of the protocol."""
-
-    async def queue_repricing(self, ids: Sequence[UUID]) -> None:
-        """Pricing again is not of the protocol."""
 
     async def guest_changes(self, guests: Sequence[UUID]) -> list[feed.Change]:
         return [feed.Change(FeedTable.GUEST, str(one), self.tables.row(FeedTable.GUEST, str(one))) for one in guests]

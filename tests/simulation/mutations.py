@@ -156,11 +156,13 @@ def _bare_conflict() -> Iterable[_Patch]:
     """UNIQUE (device, epoch, seq) and `ON CONFLICT DO NOTHING` without a target."""
     real = MemoryStore.insert_postings
 
-    async def insert_postings(store: MemoryStore, rows: Sequence[Sourced], recorded_at: Any) -> int:
+    async def insert_postings(
+        store: MemoryStore, rows: Sequence[Sourced], queued: Sequence[UUID], recorded_at: Any
+    ) -> int:
         taken = {(tx.device, tx.epoch, tx.seq) for tx in store.tables.txs.values()}
         records = [(one, one.posted.fact.record) for one in rows]
         free = [one for one, record in records if (record.device, record.epoch, record.seq) not in taken]
-        await real(store, free, recorded_at)
+        await real(store, free, queued, recorded_at)
         return len(rows)
 
     yield MemoryStore, "insert_postings", insert_postings
