@@ -190,6 +190,7 @@ class PairingPresenter:
                 text=text,
                 name_label=t("Name of this till"),
                 name=self._name,
+                name_hint=self._default_name(),
                 code_label=t("Pairing code"),
                 code=self._code,
                 characters=_grouped(self._shown.characters) if self._shown else "",

@@ -22,6 +22,7 @@ class PairingState:
     text: str
     name_label: str
     name: str
+    name_hint: str
     code_label: str
     code: str
     characters: str

@@ -51,6 +51,8 @@ class PairingView(QWidget):
         self.go.clicked.connect(self.submitted)
         self.back.clicked.connect(self.cancelled)
         self.language.clicked.connect(self.language_asked)
+        # Whoever gives the screen the keyboard gives it to the code: Ctrl+V is all that has to be pressed.
+        self.setFocusProxy(self.code)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -61,9 +63,7 @@ class PairingView(QWidget):
         head = QHBoxLayout()
         head.addWidget(self.title, 1)
         head.addWidget(self.language)
-        inside = QVBoxLayout(card)
-        inside.setContentsMargins(28, 22, 28, 22)
-        inside.setSpacing(10)
+        self._inside = inside = QVBoxLayout(card)
         inside.addLayout(head)
         for part in (self.text, self.name_label, self.name, self.code_label, self.code, self.characters, self.message):
             inside.addWidget(part)
@@ -73,8 +73,7 @@ class PairingView(QWidget):
         across.addStretch(1)
         across.addWidget(card, 20)
         across.addStretch(1)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(16, 16, 16, 16)
+        self._outer = outer = QVBoxLayout(self)
         outer.addStretch(1)
         outer.addLayout(across)
         outer.addStretch(2)
@@ -89,6 +88,7 @@ class PairingView(QWidget):
         show_text(self.code_label, state.code_label if pasting else "")
         self.name.setVisible(pasting)
         self.code.setVisible(pasting)
+        self.name.setPlaceholderText(state.name_hint)
         if self.name.text() != state.name:
             self.name.setText(state.name)
         if self.code.toPlainText() != state.code:
@@ -105,7 +105,11 @@ class PairingView(QWidget):
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.go.set_narrow(theme.is_tight(self.width(), self.height()))
+        tight = theme.is_tight(self.width(), self.height())
+        self._inside.setContentsMargins(*((20, 12, 20, 12) if tight else (28, 22, 28, 22)))
+        self._inside.setSpacing(6 if tight else 10)
+        self._outer.setContentsMargins(*((8, 8, 8, 8) if tight else (16, 16, 16, 16)))
+        self.go.set_narrow(tight)
 
     @override
     def keyPressEvent(self, event: QKeyEvent) -> None:

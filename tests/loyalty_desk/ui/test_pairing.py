@@ -16,6 +16,7 @@ from loyalty_desk.ui.pairing.state import PairingState, PairingStep
 from loyalty_desk.ui.pairing.view import PairingView
 from loyalty_desk.ui.problem.presenter import problem_state
 from loyalty_desk.ui.problem.view import ProblemView
+from loyalty_desk.ui.window import MainWindow
 
 # Qt's offscreen display says so of every window with a smallest size.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")
@@ -182,8 +183,25 @@ def test_it_speaks_russian(desk: Desk) -> None:
     assert desk.screen.title == "Добро пожаловать в Loyalty Desk"
 
 
+def test_the_code_is_pasted_by_the_keyboard_alone(desk: Desk, qtbot) -> None:
+    window, view = MainWindow("light"), PairingView()
+    qtbot.addWidget(window)
+    window._may_close = True
+    desk.presenter._render = view.render
+    view.code_changed.connect(desk.presenter.code_changed)
+    desk.presenter.start()
+    window.show_screen(view)
+    window.show()
+    window.activateWindow()
+    qtbot.waitUntil(view.code.hasFocus, timeout=30_000)
+    QApplication.clipboard().setText("LDP1ABC")
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    assert view.code.toPlainText() == "LDP1ABC"
+    assert view.go.isEnabled()
+
+
 @pytest.mark.parametrize("language", ["ru", "en"])
-@pytest.mark.parametrize("size", [(1024, 768), (683, 512), (420, 800)])
+@pytest.mark.parametrize("size", [(1024, 768), (683, 512), (640, 480), (420, 800)])
 def test_the_screen_fits_and_enter_submits(counter, qtbot, language: str, size: tuple[int, int]) -> None:
     app = QApplication.instance()
     assert isinstance(app, QApplication)
