@@ -46,6 +46,7 @@ COMPLAINTS: Mapping[str, str] = {
     "line_id_twice": _("line {line}: the id {id} is there twice"),
     "program_bytes": _("the program cannot be written down: {reason}"),
     "rule_id_twice": _("this id is there twice"),
+    "segment_unknown": _("nobody can be in the segment {segment}; there are: {known}"),
     "rules_too_many": _("{rules} rules, {limit} at most"),
     "tier_twice": _("the tier {tier} is there twice"),
     "manual_discount": _("a manual discount is either an amount or a percentage up to 100"),

@@ -16,6 +16,7 @@ from loyalty_desk.domain.compiled import compile_program
 from loyalty_desk.domain.errors import BadInput
 from loyalty_desk.domain.money import CURRENCIES
 from loyalty_desk.domain.program import Program
+from loyalty_desk.domain.publishing import findings
 from loyalty_desk.domain.unread import unread_keys
 from loyalty_desk.readable.document import Node, plain
 
@@ -47,6 +48,10 @@ def program_of(document: Node) -> Program:
         raise BadInput(error.code, **{"file": document.file, **error.facts}) from error
     for place, key in unread:
         raise BadInput("file_field_unknown", file=document.file, place=place, field=key[:40])
+    for one in findings(data):
+        if one.code == "segment_unknown":
+            known = ", ".join(map(str, cast("list[Json]", one.facts["known"])))
+            raise BadInput(one.code, **{"file": document.file, "place": one.place, **one.facts, "known": known})
     return program
 
 

@@ -330,6 +330,29 @@ def test_a_mistyped_field_of_a_program_is_not_passed_over(files, typed, said):
     assert (done.exit_code, done.stdout, done.stderr.strip()) == (2, "", said)
 
 
+def test_a_segment_that_no_guest_can_be_in_is_not_passed_over_though_the_guest_is_said_to_be_in_it(files):
+    text = """
+        version = 1
+        currency = "RUB"
+        model = "mixed"
+        [[rules]]
+        id = "r"
+        conditions = [{ type = "segments", segments = ["SEGMENT", "new"] }]
+        effects = [{ type = "percentage", rate_bp = 1000 }]
+    """
+    (files / "guest.toml").write_text('segments = ["SEGMENT", "staff"]', encoding="utf-8")
+    typed = ("quote", "--program", "p.toml", "--check", "c.yaml", "--guest", "guest.toml", "--lang")
+    (files / "p.toml").write_text(text, encoding="utf-8")
+    said = "p.toml: rule r: nobody can be in the segment SEGMENT; there are: "
+    done = run(*typed, "en")
+    assert (done.exit_code, done.stdout, done.stderr.startswith(said)) == (2, "", True), done.stderr
+    assert "new" in done.stderr
+    assert "никто не может быть в сегменте SEGMENT" in run(*typed, "ru").stderr
+    own = '[[segments.own]]\ncode = "SEGMENT"\nall = [{ field = "visits", min = 5 }]\n'
+    (files / "p.toml").write_text(text + own, encoding="utf-8")
+    assert run(*typed, "en").exit_code == 0
+
+
 def test_a_manual_discount_may_be_written_as_a_percentage(files):
     check = {"currency": "RUB", "amount": 100, "manual_discounts": [{"percent": "10 %"}]}
     answer = run("quote", "--program", "p.toml", "--json", stdin=json.dumps(check))
