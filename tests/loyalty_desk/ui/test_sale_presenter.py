@@ -9,6 +9,7 @@ from msgspec import structs
 
 from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.domain.guest import GuestFacts
+from loyalty_desk.domain.record import ClockConfidence
 from loyalty_desk.ui.sale.past_sale import PastSale
 from loyalty_desk.ui.sale.ports import ScannerHealth, Sound
 from loyalty_desk.ui.sale.state import FieldMode, Phase, Tone
@@ -665,6 +666,18 @@ def test_a_journal_that_cannot_be_written_disables_the_sale_and_stays_in_sight(c
     assert not counter.screen.button.enabled
     counter.presenter.submitted()
     assert counter.desk.sales == []
+
+
+def test_a_till_that_no_server_has_told_the_time_does_not_blame_its_clock(counter, status) -> None:
+    bad = {"clock_conf": ClockConfidence.BAD, "online": False, "synced_at": None}
+    counter.presenter.status_changed(status(**bad, clock_known=False, program_version=None, guests_complete=False))
+    assert counter.screen.notice.text == (
+        "The rules of the program have not arrived yet. They come with the first connection."
+    )
+    counter.presenter.status_changed(status(**bad, clock_known=False))
+    assert counter.screen.notice.text == ""
+    counter.presenter.status_changed(status(**bad))
+    assert counter.screen.notice.text.startswith("This computer’s clock is wrong.")
 
 
 def test_a_notice_is_one_calm_line(counter, status, notice) -> None:

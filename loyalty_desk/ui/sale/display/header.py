@@ -87,7 +87,7 @@ def _refuses(status: TillStatus) -> bool:
 def notice_to_read(model: SaleModel) -> Notice | None:
     """Return the notice on the line, None where it says something else, which lasts and cannot be put away."""
     status = model.status
-    if status is None or not status.journal_ok or status.clock_conf is ClockConfidence.BAD:
+    if status is None or not status.journal_ok or _clock_is_wrong(status):
         return None
     if status.refused and status.sync_error != "server_busy":
         return None
@@ -98,6 +98,11 @@ def notice_to_read(model: SaleModel) -> Notice | None:
 def notices_kept(status: TillStatus) -> list[Notice]:
     """Return what somebody has still to read: what lasts is told as long as it lasts, and must not outlive its end."""
     return [one for one in status.notices if not (status.online and one.code in _REFUSALS)]
+
+
+def _clock_is_wrong(status: TillStatus) -> bool:
+    """Return whether the clock differs from a server's: one that no server has told the time is blamed for nothing."""
+    return status.clock_conf is ClockConfidence.BAD and status.clock_known
 
 
 def notice(model: SaleModel, words: Words, now: datetime) -> MessageState:
@@ -115,7 +120,7 @@ def notice(model: SaleModel, words: Words, now: datetime) -> MessageState:
         return MessageState(
             t("Sales cannot be recorded now: the till’s journal is not available. Call the manager."), Tone.BAD
         )
-    if status.clock_conf is ClockConfidence.BAD:
+    if _clock_is_wrong(status):
         return MessageState(
             t("This computer’s clock is wrong. Points cannot be used until it is set right."), Tone.WARN
         )
@@ -128,6 +133,8 @@ def notice(model: SaleModel, words: Words, now: datetime) -> MessageState:
         if not more:
             return MessageState(first, Tone.WARN)
         return MessageState(f"{first} {t('({n} more)').format(n=more).replace(' ', NBSP)}", Tone.WARN)
+    if status.program_version is None:
+        return MessageState(sentence_of("program_missing", {}, words), Tone.WARN)
     if not status.guests_complete:
         text = t("Guests are loading: {n} so far. Sales can be recorded already.")
         return MessageState(text.format(n=words.number(status.guests_loaded)), Tone.INFO)
