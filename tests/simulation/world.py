@@ -548,9 +548,9 @@ class World:
             # A return that waits for its sale is counted until the next pull: the sale may come and bring it along.
             is_past = row.feed_seq is not None and row.feed_seq <= cursor
             # Where a server that was put back has lost it, the till knows that no sooner than by its next hello.
-            # But pushed with its sale it came to nothing, and so did both of them.
+            # But pushed with its sale it came to nothing, and so did both of them; a sale that is set aside was not.
             is_back = row.effect.reverses is not None
-            is_alone = row.effect.reverses in tables.txs or row.effect.reverses not in known
+            is_alone = row.effect.reverses in tables.txs or row.effect.reverses not in known - set_aside
             waits = is_past and (record in later or (is_back and is_alone and record not in now.txs))
             # What has changed no row, by itself or with what was posted beside it, is in those that the pull brought: a
             # second return of a sale is the store's loss alone.
