@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from server.ledger import counting
 from server.ledger.online import OnlinePosting, Stored, stored
 from server.ledger.store import Tools
 from server.ledger.taking_up import take_up, turn
+from server.networks import service as networks
+from server.networks.service import StoreLimits
 from server.systems.service import Asker
 
 type Said = CommitAnswer | Exception
@@ -46,9 +48,10 @@ async def commit(
     new = [(one.asker, one.asked) for one in group if one.asked.id not in known]
     shown = await shown_by(connection, network, tools, new, now)
     wanted = {one.guest for one in shown if isinstance(one, Proved) and one.guest is not None}
-    stores = {one.asker.store or one.asked.store for one in group}
-    posting = await OnlinePosting.lock(connection, network, tools, wanted, program, stores, now)
-    sitting = _Sitting(await Moment.of(posting, tools.vault, alone=True), known)
+    stores = await limits_of(connection, network, [(one.asker, one.asked) for one in group])
+    granted = {store: one.profile.granted_points for store, one in stores.items()}
+    posting = await OnlinePosting.lock(connection, network, tools, wanted, program, granted, now)
+    sitting = _Sitting(await Moment.of(posting, tools.vault, stores, alone=True), known)
     proofs = iter(shown)
     answers = [await sitting.answer(one, None if one.asked.id in known else next(proofs)) for one in group]
     await sitting.write(tools)
@@ -62,6 +65,14 @@ async def shown_by(
     codes = [(one.guest, asker.id) for asker, one in asked if one.guest]
     found = iter(await prove_all(connection, network, tools.vault, codes, now))
     return [_named(next(found)) if one.guest else None for _, one in asked]
+
+
+async def limits_of(
+    connection: Connection, network: UUID, asked: Iterable[tuple[Asker, QuoteRequest]]
+) -> dict[UUID, StoreLimits]:
+    """Return what holds in the stores of checks; who names a store that there is not is refused when it is priced."""
+    named = {asker.store or one.store for asker, one in asked}
+    return await networks.limits_of(connection, network, [store for store in named if store is not None])
 
 
 def _named(proved: Proved | BadInput) -> Proved | ForPerson:

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from loyalty_desk.domain.canonical import Json
+from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.uses import PROGRAM, counted, left_of
@@ -26,7 +27,6 @@ from server.ledger import counting
 from server.ledger.counting import Used
 from server.ledger.lease_store import leased_out
 from server.ledger.online import OnlinePosting, Taken
-from server.networks import service as networks
 from server.networks.service import StoreLimits
 from server.systems.service import Asker
 
@@ -39,12 +39,14 @@ class Moment:
     counters: Used
     _pending: Mapping[UUID, int]
     _guests: Mapping[str, Mapping[str, Json]]
-    _stores: dict[UUID, StoreLimits] = field(default_factory=dict)
+    _stores: Mapping[UUID, StoreLimits]
     _spent: dict[str, Mapping[int, int]] = field(default_factory=dict)
 
     @classmethod
-    async def of(cls, posting: OnlinePosting, vault: Vault, *, alone: bool) -> Moment:
-        """Read what is known of a posting's guests.
+    async def of(
+        cls, posting: OnlinePosting, vault: Vault, stores: Mapping[UUID, StoreLimits], *, alone: bool
+    ) -> Moment:
+        """Read what is known of a posting's guests; `stores` are those that its checks name, as far as there are such.
 
         `alone` waits until nobody else gives what is left of limited rules, and keeps it so: nobody leases it to a
         till, or gives it at another worker, before the transaction ends.
@@ -62,7 +64,7 @@ class Moment:
             mine = counters.by_owner.setdefault(PROGRAM, {})
             for key, count in (await leased_out(connection, network, now)).items():
                 mine[key] = mine.get(key, 0) + count
-        return cls(posting, counters, {guest: held[number] for guest, number in numbers.items()}, known)
+        return cls(posting, counters, {guest: held[number] for guest, number in numbers.items()}, known, stores)
 
     async def price(self, asker: Asker, asked: QuoteRequest, proved: Proved | None) -> Priced:
         """Return what a check costs now, its guest as the checks added before have left them.
@@ -72,7 +74,10 @@ class Moment:
         posting = self.posting
         facts: GuestFacts | None = None
         limit: int | None = None
-        store = await self._store(asker.store_for(asked.store))
+        named = asker.store_for(asked.store)
+        if named not in self._stores:
+            raise Refused("store_unknown", store=str(named))
+        store = self._stores[named]
         if proved is not None and proved.guest is not None:
             if proved.guest not in posting.accounts:
                 raise Taken
@@ -118,8 +123,3 @@ class Moment:
             numbers = [account.account_id for account in posting.accounts.values()]
             self._spent[zone] = await spent_today(posting.connection, posting.network, numbers, zone, posting.now)
         return self._spent[zone]
-
-    async def _store(self, store: UUID) -> StoreLimits:
-        if store not in self._stores:
-            self._stores[store] = await networks.limits_in(self.posting.connection, self.posting.network, store)
-        return self._stores[store]

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from loyalty_desk.domain.errors import ForPerson, Refused
-from server.checks.committing import shown_by
+from server.checks.committing import limits_of, shown_by
 from server.checks.moment import Moment
 from server.checks.pricing import told
 from server.checks.schemas import QuoteAnswer, QuoteRequest
@@ -28,7 +28,8 @@ async def quote_all(
     shown = await shown_by(connection, network, tools, group, now)
     guests = {one.guest for one in shown if isinstance(one, Proved) and one.guest is not None}
     posting = await OnlinePosting.look(connection, network, tools, guests, program, now)
-    moment = await Moment.of(posting, tools.vault, alone=False)
+    stores = await limits_of(connection, network, group)
+    moment = await Moment.of(posting, tools.vault, stores, alone=False)
     return [await _quote(moment, asker, asked, one) for (asker, asked), one in zip(group, shown, strict=True)]
 
 

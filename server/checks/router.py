@@ -39,47 +39,50 @@ def make_router(services: Services) -> APIRouter:
     @router.post("/quote", **documented(QuoteAnswer, QuoteRequest, *_ERRORS, json=True, example=_EXAMPLE))
     async def quote(request: Request) -> Response:
         """Say what a check costs now, by the program in force and for the guest as known; nothing is kept."""
-        asker, asked = await _asked(services, request, QuoteRequest)
+        asker, asked, shown = await _asked(services, request, QuoteRequest)
         try:
             said = await services.checks.quote(asker, asked)
         except ForPerson as error:
             raise refusal(error) from error
-        await _forgive(services, asker, asked.guest)
+        await _forgive(services, asker, shown)
         return reply(request, said)
 
     @router.post("/commit", **documented(CommitAnswer, CommitRequest, *_ERRORS, json=True, example=_COMMITTED))
     async def commit(request: Request) -> Response:
         """Post a paid check once, under the caller's permanent id: the same again is answered and posts nothing."""
-        asker, asked = await _asked(services, request, CommitRequest)
+        asker, asked, shown = await _asked(services, request, CommitRequest)
         try:
             said = await services.checks.commit(asker, asked)
         except ForPerson as error:
             raise refusal(error) from error
-        await _forgive(services, asker, asked.guest)
+        await _forgive(services, asker, shown)
         return reply(request, said)
 
     return router
 
 
-async def _asked[T: QuoteRequest](services: Services, request: Request, kind: type[T]) -> tuple[Asker, T]:
+async def _asked[T: QuoteRequest](
+    services: Services, request: Request, kind: type[T]
+) -> tuple[Asker, T, CodeKind | None]:
+    """Return who asks what, and which kind of code the guest has shown."""
     asker = await asking(services, request)
     asked = await read_any(kind, request)
     require_network(asker, asked.network)
-    await _count(services, asker, asked.guest)
-    return asker, asked
+    shown = _kind(asked.guest)
+    await _count(services, asker, shown)
+    return asker, asked, shown
 
 
-async def _count(services: Services, asker: Asker, shown: str) -> None:
+async def _count(services: Services, asker: Asker, shown: CodeKind | None) -> None:
     """Count guesses: whoever could try numbers at will would read out who is a guest."""
-    kind = _kind(shown)
-    if kind in (CodeKind.NUMBER, CodeKind.PHONE, CodeKind.SHORT):
-        limit = SHORT_CODE if kind is CodeKind.SHORT else LOOKUP
+    if shown in (CodeKind.NUMBER, CodeKind.PHONE, CodeKind.SHORT):
+        limit = SHORT_CODE if shown is CodeKind.SHORT else LOOKUP
         await require(services.ground.db, asker.network, limit, f"system {asker.id}", services.clock.now())
 
 
-async def _forgive(services: Services, asker: Asker, shown: str) -> None:
+async def _forgive(services: Services, asker: Asker, shown: CodeKind | None) -> None:
     """Forget wrong short codes: this one was right."""
-    if _kind(shown) is CodeKind.SHORT:
+    if shown is CodeKind.SHORT:
         async with services.ground.db.begin(asker.network) as connection:
             await forgive(connection, asker.network, SHORT_CODE, f"system {asker.id}")
 

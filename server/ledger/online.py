@@ -6,15 +6,14 @@ locked, so that what they redeem is there.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
 from loyalty_desk.domain.clock import from_ms, to_ms
-from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.lots import next_expiries
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Record
@@ -22,6 +21,7 @@ from server.kit import feed
 from server.kit.db import Connection, fetch
 from server.ledger import repository
 from server.ledger.ceiling import Ceiling
+from server.ledger.lots import Holdings
 from server.ledger.posting import AccountKey, AccountKind, Fact, GuestState, Plan, Terms, plan
 from server.ledger.repository import GuestAccount
 from server.ledger.store import PostgresStore, Tools
@@ -61,6 +61,14 @@ class OnlinePosting:
     _ceiling: Ceiling
     _planned: Plan = field(default_factory=Plan)
     _payloads: list[bytes] = field(default_factory=list)
+    _redeemed: Counter[UUID] = field(default_factory=Counter)
+    _holdings: Mapping[UUID, Holdings] = field(init=False)
+    _states: Mapping[UUID, GuestState] = field(init=False)
+    _terms: Terms | None = None
+
+    def __post_init__(self) -> None:
+        self._holdings = {guest: one.holdings for guest, one in self.accounts.items()}
+        self._states = {guest: one.state for guest, one in self.accounts.items()}
 
     @classmethod
     async def lock(
@@ -70,16 +78,14 @@ class OnlinePosting:
         tools: Tools,
         guests: Iterable[UUID],
         program: Program,
-        stores: Iterable[UUID | None],
+        limits: Mapping[UUID, int],
         now: datetime,
     ) -> OnlinePosting:
-        """Lock guests' accounts and states for checks of `stores`; who does not exist is left out."""
+        """Lock guests' accounts and states; who does not exist is left out.
+
+        `limits` says of each store how many points its checks may give a guest in a day.
+        """
         store = PostgresStore(connection, network, tools)
-        limits: dict[UUID | None, int] = {}
-        for one in {store for store in stores if store is not None}:
-            # Who names a store that there is not is refused by itself, and keeps nobody else waiting.
-            with suppress(Refused):
-                limits[one] = (await store.guards.profile(one)).granted_points
         wanted = set(guests)
         accounts = await store.lock_guests(wanted)
         granted = await store.granted(wanted, program.zone, now)
@@ -110,7 +116,7 @@ class OnlinePosting:
 
     def redeemed(self, guest: UUID) -> int:
         """Return what checks added here take from a guest."""
-        return sum(one.fact.record.points_redeemed for one in self._planned.posted if one.fact.guest == guest)
+        return self._redeemed[guest]
 
     def state(self, guest: UUID) -> GuestState:
         """Return a locked guest's figures, checks added here already counted."""
@@ -118,24 +124,19 @@ class OnlinePosting:
 
     def add(self, record: Record, payload: bytes, guest: UUID | None) -> None:
         """Plan one check; `record`, in the bytes of `payload`, is a sale whose guest is `guest`, locked."""
-        fact = Fact(record, guest, unknown_guest=False, effective_at=to_ms(self.now), clock_off=False)
-
-        def terms(_: Record, at: int) -> Terms:
-            return terms_of(self.program, at)
+        at = to_ms(self.now)
+        fact = Fact(record, guest, unknown_guest=False, effective_at=at, clock_off=False)
+        # All are of one moment, and so are the lives of their points.
+        terms = self._terms = self._terms or terms_of(self.program, at)
 
         def tier(state: GuestState) -> str:
             return tier_of(self.program, state)
 
-        made = plan(
-            [fact],
-            {key: one.holdings for key, one in self.accounts.items()},
-            {key: one.state for key, one in self.accounts.items()},
-            terms,
-            tier,
-            self._ceiling.held,
-        )
+        made = plan([fact], self._holdings, self._states, lambda _, __: terms, tier, self._ceiling.held)
         self._planned.posted += made.posted
         self._payloads.append(payload)
+        if guest is not None:
+            self._redeemed[guest] += record.points_redeemed
         for account, amount in made.moved.items():
             self._planned.moved[account] = self._planned.moved.get(account, 0) + amount
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -100,19 +100,19 @@ async def stores(connection: Connection, network_id: UUID, ids: Sequence[UUID] |
     return [Store(UUID(str(row.id)), row.name, row.zone, row.currency, row.profile) for row in found]
 
 
-async def zone_and_profile(
-    connection: Connection, network_id: UUID, store_id: UUID
-) -> tuple[str, dict[str, Any]] | None:
-    """Return a store's zone and the settings of its profile."""
-    row = await fetch_one(
+async def zones_and_profiles(
+    connection: Connection, network_id: UUID, stores: Iterable[UUID]
+) -> dict[UUID, tuple[str, dict[str, Any]]]:
+    """Return the zones of those stores that there are, and the settings of their profiles."""
+    found = await fetch(
         connection,
-        "select s.zone, p.settings::text from store s"
+        "select s.id, s.zone, p.settings from store s"
         " left join profile p on p.network_id = s.network_id and p.name = s.profile"
-        " where s.network_id = $1 and s.id = $2",
+        " where s.network_id = $1 and s.id = any($2::uuid[])",
         network_id,
-        store_id,
+        list(stores),
     )
-    return None if row is None else (row[0], {} if row[1] is None else json.loads(row[1]))
+    return {row.id: (row.zone, row.settings or {}) for row in found}
 
 
 async def put_profile(

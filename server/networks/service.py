@@ -6,7 +6,7 @@ recovery key, which opens a till's journal when its keyring is lost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -204,17 +204,21 @@ class StoreLimits:
     profile: rows.ProfileRow
 
 
-async def limits_in(connection: Connection, network_id: UUID, store: UUID) -> StoreLimits:
-    """Return what holds in a store; raises `Refused` `store_unknown`."""
-    found = await repository.zone_and_profile(connection, network_id, store)
-    if found is None:
-        raise Refused("store_unknown", store=str(store))
-    return StoreLimits(store, found[0], rows.read(rows.ProfileRow, found[1]))
+async def limits_of(connection: Connection, network_id: UUID, stores: Iterable[UUID]) -> dict[UUID, StoreLimits]:
+    """Return what holds in those of these stores that there are."""
+    found = await repository.zones_and_profiles(connection, network_id, stores)
+    return {
+        store: StoreLimits(store, zone, rows.read(rows.ProfileRow, settings))
+        for store, (zone, settings) in found.items()
+    }
 
 
 async def profile_of(connection: Connection, network_id: UUID, store: UUID) -> rows.ProfileRow:
     """Return the limits that hold in a store; raises `Refused` `store_unknown`."""
-    return (await limits_in(connection, network_id, store)).profile
+    found = await limits_of(connection, network_id, [store])
+    if store not in found:
+        raise Refused("store_unknown", store=str(store))
+    return found[store].profile
 
 
 async def past_profiles_of(
