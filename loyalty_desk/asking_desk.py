@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 class AskingDesk:
     """`Desk` over the checkout; `identify` and `confirm` may wait a few seconds for the server, on the db thread.
 
-    `is_online` says whether the last exchange came to its end: nobody waits for a server that is known to be away.
-    `answers` says it of the link alone, also while the guests are still loading.
+    `online` is made when somebody first asks. `is_online` says whether the last exchange came to its end: nobody waits
+    for a server that is known to be away. `answers` says it of the link alone, also while the guests are still loading.
     """
 
     def __init__(
         self,
         checkout: Checkout,
         guests: Guests,
-        online: Online,
+        online: Callable[[], Online],
         is_online: Callable[[], bool],
         answers: Callable[[], bool],
     ) -> None:
@@ -47,7 +47,7 @@ class AskingDesk:
     def identify(self, data: bytes | str) -> GuestCard:
         """Return whose code, number or phone this is; raises as `Online.identified`."""
         self._unanswered = None
-        return self._shown(self._online.identified(self._checkout.identify, data, answers=self._answers()))
+        return self._shown(self._online().identified(self._checkout.identify, data, answers=self._answers()))
 
     def program(self) -> Program | None:
         """Return the program in force."""
@@ -69,14 +69,14 @@ class AskingDesk:
         guest, points = draft.guest, quote.redeemed_points
         if guest is None or points == 0 or draft.hold is not None or not self._is_online():
             return self._checkout.confirm(draft, quote)
-        held = self._online.hold(guest, points)
+        held = self._online().hold(guest, points)
         if not held.is_online:
             self._unanswered = guest.guest_id
         try:
             return self._checkout.confirm(replace(draft, points_asked=points, hold=held), quote)
         except Refused:
             if held.is_online:
-                self._online.release(held)
+                self._online().release(held)
             raise
 
     def refresh(self, card: GuestCard) -> GuestCard:

@@ -94,7 +94,7 @@ class TillScreens:
             desk=AskingDesk(
                 self._checkout,
                 till.counter.guests,
-                till.counter.online,
+                lambda: till.counter.online,
                 partial(_is_online, till),
                 partial(_answers, till),
             ),

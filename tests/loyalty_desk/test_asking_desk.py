@@ -41,7 +41,11 @@ class Shop:
         self.server = self.services.server
         self.online = self.answers = True
         self.desk = AskingDesk(
-            self.counter.checkout, self.counter.guests, self.services.online, lambda: self.online, lambda: self.answers
+            self.counter.checkout,
+            self.counter.guests,
+            lambda: self.services.online,
+            lambda: self.online,
+            lambda: self.answers,
         )
 
     def generous(self, ld1: int = 300) -> None:
