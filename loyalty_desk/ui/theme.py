@@ -5,9 +5,9 @@ Qt's own colour scheme does nothing offscreen and under bare X11, so both are Fu
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from functools import cache
 from string import Template
+from typing import NamedTuple
 
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
@@ -19,8 +19,7 @@ SEMIBOLD_FAMILY = "Inter SemiBold"
 _FONT_FILES = ("Inter-Regular.ttf", "Inter-SemiBold.ttf")
 
 
-@dataclass(frozen=True, slots=True)
-class Colours:
+class Colours(NamedTuple):
     """The colours of one theme, `#rrggbb`."""
 
     window: str
@@ -182,7 +181,7 @@ def apply(app: QApplication, theme: str) -> None:
 @cache
 def stylesheet(theme: str, scale: float = 1.0) -> str:
     """Return the style sheet of a theme with every size multiplied by `scale`."""
-    values: dict[str, object] = dict(asdict(THEMES[theme]))
+    values: dict[str, object] = THEMES[theme]._asdict()
     values |= {f"fs_{name}": f"{round(size * scale)}px" for name, size in _SIZES.items()}
     values |= {"semibold": f'"{SEMIBOLD_FAMILY}"', "touch": f"{round(48 * scale)}px", "go": f"{round(72 * scale)}px"}
     return Template(assets.text("themes", "till.qss")).substitute(values)
