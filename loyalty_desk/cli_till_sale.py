@@ -156,7 +156,7 @@ def sale(
     as_json: AsJson = False,
 ) -> None:
     """Record a sale of a bare amount or of lines, as the window would."""
-    from loyalty_desk.services.counter_lines import tier_withheld_line
+    from loyalty_desk.services.tier_withheld import tier_withheld_line
     from loyalty_desk.support_lines import promo_line, sale_line
 
     with opened(data_dir, lang) as (till, words):

@@ -7,9 +7,10 @@ from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.record import RecordKind
 from loyalty_desk.domain.refund.left import LineLeft
 from loyalty_desk.domain.return_contents import ExchangeContents
-from loyalty_desk.services.counter_lines import Lines, exchanged_line, return_lines, withheld_line
+from loyalty_desk.services.counter_lines import Lines, exchanged_line, return_lines
 from loyalty_desk.services.slips import sale_slip
 from loyalty_desk.services.sold_checks import SoldCheck
+from loyalty_desk.services.tier_withheld import withheld_line
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.counter.page import Page, facts_of
 from loyalty_desk.ui.counter.pages.quantities import each

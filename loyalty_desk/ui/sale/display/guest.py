@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from loyalty_desk.domain.quote import TIER_RULE
-from loyalty_desk.services.counter_lines import withheld_line
 from loyalty_desk.services.explanation import explain
+from loyalty_desk.services.tier_withheld import withheld_line
 from loyalty_desk.ui.sale.display.names import guest_name, rule_name, tier_name
 from loyalty_desk.ui.sale.display.points import point_chips, point_limit
 from loyalty_desk.ui.sale.state import GuestState, Tone
