@@ -113,8 +113,10 @@ class Line:
             # Digits and Enter at a machine's pace are a scanner's; a person's pause makes them a PIN.
             self.wait(lambda now: bool(page(now, "button")), "the PIN typed")
             self.till.do("key", key="Enter")
-            shown = self.wait(lambda now: page(now, "place") in OPEN, "the shift open")
-            self.story.tell(f"0. {CASHIER} opens the shift: {page(shown, 'message')}")
+            shown = self.wait(lambda now: facts(now)["page"] is None, "the sale in front")
+            said = cast("dict[str, str]", shown["message"])["text"]
+            self.story.tell(f"0. {CASHIER} opens the shift: {said}")
+            return
         self.till.do("key", key="Escape")
         self.wait(lambda now: facts(now)["page"] is None, "the sale in front")
 

@@ -21,6 +21,7 @@ class ShiftPage(Page):
     def begin(self) -> None:
         self._report: ShiftReport | None = None
         self._closing = False
+        self._said = ""
         self._load()
 
     def _load(self) -> None:
@@ -107,15 +108,20 @@ class ShiftPage(Page):
         return was
 
     def _opened(self, shift: OpenShift) -> None:
-        self.say(opened_line(shift, self.words))
-        self._report = None
-        self.recorded()
-        self._load()
+        self._back_to_the_sale(opened_line(shift, self.words))
 
     def _handed_over(self, member: Member) -> None:
-        self.say(self.words.gettext("{name} sells from now on.").format(name=member.name))
+        self._back_to_the_sale(self.words.gettext("{name} sells from now on.").format(name=member.name))
+
+    def _back_to_the_sale(self, said: str) -> None:
+        """Go where an amount is typed next: here it would be tried as somebody's PIN."""
+        self._said = said
         self.recorded()
-        self._load()
+        self.around.leave()
+
+    def farewell(self) -> str:
+        """Return what the sale screen says once somebody sells, empty where nothing has changed."""
+        return self._said
 
     def _closed(self, report: ShiftReport) -> None:
         self._closing, self._report = False, report
