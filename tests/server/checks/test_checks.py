@@ -16,6 +16,7 @@ from loyalty_desk.domain.record import Record
 from loyalty_desk.wire.v1 import codec
 from server.checks import desk as desk_module
 from server.checks.desk import CheckDesk
+from server.checks.moment import Moment
 from server.checks.schemas import CheckLine, CommitAnswer, CommitRequest
 from server.kit import feed
 from server.programs import defaults
@@ -183,6 +184,30 @@ async def test_waiting_checks_share_a_commit_and_are_answered_after_it(
     await asyncio.gather(*(send(world, bearer, "commit", check(world, id=str(uuid4()))) for _ in range(60)))
     assert sum(groups) == 60
     assert len(groups) < 20
+
+
+async def test_others_are_answered_while_many_checks_are_priced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    priced, most = 0, 0
+    real = Moment.price
+
+    async def price(self: Moment, *given: Any) -> Any:
+        nonlocal priced
+        priced += 1
+        return await real(self, *given)
+
+    async def others() -> None:
+        nonlocal priced, most
+        while True:
+            most, priced = max(most, priced), 0
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Moment, "price", price)
+    monkeypatch.setattr(desk_module, "GATHER_S", 0.2)
+    bearer = await token(world)
+    answered = asyncio.create_task(others())
+    await asyncio.gather(*(send(world, bearer, "commit", check(world, id=str(uuid4()))) for _ in range(60)))
+    answered.cancel()
+    assert 1 < most <= 16
 
 
 async def test_msgpack_is_understood_too(world: World) -> None:
