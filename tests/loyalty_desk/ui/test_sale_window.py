@@ -716,6 +716,21 @@ def test_the_header_names_the_till_whatever_else_has_to_be_shortened(make, qtbot
         assert width != 640 or spoken == window.screen.header.link.short
 
 
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("width", [420, 640, 683])
+def test_the_header_names_the_till_while_everything_starts(make, qtbot, status, language, width) -> None:
+    window = Window(make(language), qtbot, size=(width, 614))
+    since = window.counter.clock.now() - timedelta(minutes=1)
+    till = {"ru": "Касса 1", "en": "Till 1"}[language]
+    window.counter.presenter.scanner_changed(ScannerHealth.STARTING)
+    window.counter.presenter.status_changed(
+        status(store="Гавань", till=till, online=False, tried=False, waiting=3, oldest_waiting=since)
+    )
+    window.settle()
+    assert window.view.header.place.shown().endswith(f" · {till}")
+    assert clipped(window.view, scrolled=False) == []
+
+
 def test_a_badge_whose_words_grow_is_whole_at_once(window: Window, status) -> None:
     window.settle()
     window.counter.presenter.status_changed(status(online=False, sync_error="till_unknown", waiting=1234))

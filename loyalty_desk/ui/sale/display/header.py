@@ -53,7 +53,8 @@ def header(model: SaleModel, words: Words, now: datetime) -> HeaderState:
             short=t("offline"),
         )
     else:
-        link = Badge(t("connecting…"), Tone.INFO, t("Not connected yet. Sales can be recorded already."))
+        tip = t("Not connected yet. Sales can be recorded already.")
+        link = Badge(t("connecting…"), Tone.INFO, tip, short=t("link…"))
     waiting = Badge(
         words.ngettext("{n} waiting", "{n} waiting", 0).format(n=0), Tone.PLAIN, t("Everything has been sent.")
     )
