@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from loyalty_desk.wire.v1 import codec
 from loyalty_desk.wire.v1.errors import ErrorAnswer, ErrorCode
-from server.kit.errors import ApiError, is_outage, outage, sqlstate
+from server.kit.errors import AWAY, ApiError, is_outage, outage, sqlstate
 
 _LOG = logging.getLogger(__name__)
 # A text with a NUL, or what else the database has no character for: whoever sent it has to be told.
@@ -39,9 +39,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _bad_parameters)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(asyncpg.PostgresError, _database_error)
-    app.add_exception_handler(asyncpg.InterfaceError, _database_error)
-    app.add_exception_handler(OSError, _database_error)
+    for kind in (asyncpg.PostgresError, *AWAY):
+        app.add_exception_handler(kind, _database_error)
     app.add_exception_handler(Exception, _internal)
 
 

@@ -6,6 +6,8 @@ import asyncpg
 
 from loyalty_desk.wire.v1.errors import ErrorAnswer, ErrorCode
 
+# What is raised without a SQLSTATE where the database is away; the last where it goes in the middle of a statement.
+AWAY: tuple[type[Exception], ...] = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # SQLSTATE classes that say the database is away, busy or ill, and nothing about the data.
 _OUTAGE_CLASSES = frozenset({"08", "40", "53", "57", "58", "XX"})
 # Two transactions met: a deadlock, or an order in which they cannot both have been.
@@ -50,7 +52,7 @@ def sqlstate(error: BaseException) -> str | None:
 
 def is_outage(error: BaseException) -> bool:
     """Return whether an error says that the database is away, busy or ill, and nothing about the data."""
-    if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+    if isinstance(error, AWAY):
         return True
     state = sqlstate(error)
     return state is not None and (state[:2] in _OUTAGE_CLASSES or state == _READ_ONLY)
