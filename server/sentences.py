@@ -20,6 +20,9 @@ SENTENCES = {
     "network_name": "A network's name has 1 to {limit} printable letters.",
     "network_kind": "The kind of a network is one of: {wants}.",
     "network_exists": "This network has been made already ({network}).",
+    "network_named": (
+        "There is a network {name} already ({network}). To make another one of that name, add --same-name."
+    ),
     "network_unknown": "There is no network {network}. List them with: loyalty-server networks",
     "network_missing": "There is no network yet. Make one with: loyalty-server create-network NAME",
     "network_unclear": "There are several networks. Say which with --network: {networks}",
@@ -108,6 +111,8 @@ SENTENCES = {
     "person_unknown": "No manager or owner is called {given}. Make one with: loyalty-server create-manager",
     "manager_role": "A manager's role is manager or owner.",
     "staff_role": "A role is one of {wants}.",
+    "staff_unknown": "Nobody who works here is called {given}. List them with: loyalty-server staff list",
+    "staff_unclear": "Several people are called {given}. Say by the id whom you mean: {people}",
     "pin_malformed": "A PIN has {low} to {high} digits.",
     "staff_name": "A name has 1 to {limit} printable letters.",
     "login_malformed": "A login has 1 to {limit} letters and no spaces.",

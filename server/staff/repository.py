@@ -10,7 +10,8 @@ from uuid import UUID
 
 from server.kit.db import Connection, fetch, fetch_one, fetch_value, write
 
-_STAFF = "select id, name, role, stores, pin_hash from staff where network_id = $1 and state = 'active'"
+_COLUMNS = "select id, name, role, stores, pin_hash from staff where network_id = $1"
+_STAFF = f"{_COLUMNS} and state = 'active'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,32 @@ async def everybody(connection: Connection, network: UUID) -> list[StaffMember]:
     return [_member(row) for row in await fetch(connection, f"{_STAFF} order by name, id", network)]
 
 
+async def former(connection: Connection, network: UUID) -> list[StaffMember]:
+    """Return who has left, by name."""
+    return [
+        _member(row) for row in await fetch(connection, f"{_COLUMNS} and state = 'left' order by name, id", network)
+    ]
+
+
 async def some(connection: Connection, network: UUID, ids: Sequence[UUID]) -> list[StaffMember]:
     """Return those of these who work here."""
     return [_member(row) for row in await fetch(connection, f"{_STAFF} and id = any($2::uuid[])", network, list(ids))]
 
 
+async def leave(connection: Connection, network: UUID, staff: UUID) -> bool:
+    """Let somebody have left, without a PIN; return whether they worked here until now."""
+    found = await fetch_value(
+        connection,
+        "update staff set state = 'left', pin_hash = null where network_id = $1 and id = $2 and state = 'active'"
+        " returning id",
+        network,
+        staff,
+    )
+    return found is not None
+
+
 async def owner_of_login(connection: Connection, network: UUID, login: str) -> UUID | None:
-    """Return who has a login, whether they still work here or not."""
+    """Return who has a login."""
     found: UUID | None = await fetch_value(
         connection, "select staff_id from staff_login where network_id = $1 and login = $2", network, login
     )
@@ -85,6 +105,11 @@ async def put_login(
         password_hash,
         now,
     )
+
+
+async def forget_login(connection: Connection, network: UUID, staff: UUID) -> None:
+    """Take somebody's login away; it can be given to others."""
+    await write(connection, "delete from staff_login where network_id = $1 and staff_id = $2", network, staff)
 
 
 async def login(connection: Connection, network: UUID, name: str) -> tuple[UUID, str, str] | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from argon2 import PasswordHasher
 
 from loyalty_desk.domain.canonical import Json
-from loyalty_desk.domain.errors import BadInput
+from loyalty_desk.domain.errors import BadInput, Refused
 from loyalty_desk.wire.v1 import rows
 from loyalty_desk.wire.v1.sync import FeedTable
 from server.kit.db import Connection
@@ -48,6 +49,18 @@ async def put(connection: Connection, network: UUID, member: Member, pin: str | 
     return Change(FeedTable.STAFF, str(member.id), found[str(member.id)])
 
 
+async def remove(connection: Connection, network: UUID, staff: UUID, now: datetime) -> Change:
+    """Let somebody work here no more and return the feed's change: PIN, login and sessions end, their name stays.
+
+    Raises `Refused` `staff_unknown`.
+    """
+    if not await repository.leave(connection, network, staff):
+        raise Refused("staff_unknown", given=str(staff))
+    await repository.forget_login(connection, network, staff)
+    await repository.end_sessions(connection, network, staff, now)
+    return Change(FeedTable.STAFF, str(staff), None)
+
+
 def checked_name(typed: str) -> str:
     """Return a person's name as it is kept; raises `BadInput` `staff_name`."""
     name = " ".join(typed.split())
@@ -58,8 +71,25 @@ def checked_name(typed: str) -> str:
 
 async def members(connection: Connection, network: UUID) -> list[Member]:
     """Return who works here, by name."""
-    found = await repository.everybody(connection, network)
-    return [Member(one.id, one.name, one.role, one.stores) for one in found]
+    return [_member(one) for one in await repository.everybody(connection, network)]
+
+
+async def former(connection: Connection, network: UUID) -> list[Member]:
+    """Return who worked here before, by name."""
+    return [_member(one) for one in await repository.former(connection, network)]
+
+
+async def named(connection: Connection, network: UUID, given: str) -> Member:
+    """Return whom a name, in letters of any size, or an id names; raises `Refused` `staff_unknown`, `staff_unclear`."""
+    wanted = " ".join(given.split())
+    asked = wanted.casefold()
+    found = [one for one in await members(connection, network) if asked in (one.name.casefold(), str(one.id))]
+    if not found:
+        raise Refused("staff_unknown", given=wanted[:100])
+    if len(found) > 1:
+        people = ", ".join(f"{one.id} ({one.role})" for one in found)
+        raise Refused("staff_unclear", given=wanted, people=people)
+    return found[0]
 
 
 async def hash_pin(pin: str) -> str:
@@ -78,3 +108,7 @@ async def feed_rows(connection: Connection, network: UUID, keys: Sequence[str]) 
         )
         for one in found
     }
+
+
+def _member(kept: StaffMember) -> Member:
+    return Member(kept.id, kept.name, kept.role, kept.stores)
