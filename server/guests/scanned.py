@@ -5,10 +5,9 @@ Scanning is what tills ask most. What names a guest without a credential is look
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from loyalty_desk.domain.canonical import bytes_to_text
@@ -93,8 +92,8 @@ async def _find(connection: Connection, network: UUID, asked: Sequence[Scan]) ->
     rows = await fetch(connection, _FIND, network, [one.device for one in asked], [one.handle for one in asked])
     return [
         Scanned(
-            None if row["device_store"] is None else _signer(network, one.device, row),
-            None if row["shown_guest"] is None else _shown(row),
+            Signer.of(network, one.device, row),
+            None if row["guest"] is None else Shown.of(row),
             None if row["guest_id"] is None else repository.view_of(row),
             row["feed_length"] or 0,
             keys,
@@ -103,30 +102,13 @@ async def _find(connection: Connection, network: UUID, asked: Sequence[Scan]) ->
     ]
 
 
-def _signer(network: UUID, device: UUID, row: Mapping[str, Any]) -> Signer:
-    return Signer(network, device, row["device_store"], row["device_state"], row["pubkey"], row["token_hash"])
-
-
-def _shown(row: Mapping[str, Any]) -> Shown:
-    return Shown(
-        row["shown_guest"],
-        row["shown_kind"],
-        row["shown_state"],
-        row["generation"],
-        row["last_root"],
-        row["last_step"],
-        row["last_counter"],
-    )
-
-
 # A plan by the number of questions would be made anew each time: what is selected is not looked at before. By the
 # offsets each row is found by its key: joined, all of a network's guests were read for a group of scans as long as
 # PostgreSQL had not looked at its tables, 47 ms of 1 000 guests where this takes half of one.
 _FIND = f"""
     select {repository.VIEW},
         d.store_id as device_store, d.state as device_state, d.pubkey, d.token_hash,
-        c.guest as shown_guest, c.kind as shown_kind, c.state as shown_state, c.generation, c.last_root, c.last_step,
-        c.last_counter, f.n as feed_length
+        c.guest, c.kind, c.state, c.generation, c.last_root, c.last_step, c.last_counter, f.n as feed_length
     from unnest((select $2::uuid[]), (select $3::bytea[])) with ordinality as asked (device, handle, place)
     left join feed_counter f on f.network_id = $1
     left join lateral (

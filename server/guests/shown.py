@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from server.kit.db import Connection, fetch, fetch_one, write
@@ -21,6 +22,19 @@ class Shown:
     root: bytes | None
     step: int | None
     counter: int | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Shown:
+        """Return a credential of a row with its columns and its guest's id."""
+        return cls(
+            row["guest"],
+            row["kind"],
+            row["state"],
+            row["generation"],
+            row["last_root"],
+            row["last_step"],
+            row["last_counter"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +61,7 @@ async def credentials(connection: Connection, network: UUID, handles: Collection
         network,
         list(handles),
     )
-    return {
-        row["handle"]: Shown(
-            row["guest"],
-            row["kind"],
-            row["state"],
-            row["generation"],
-            row["last_root"],
-            row["last_step"],
-            row["last_counter"],
-        )
-        for row in found
-    }
+    return {row["handle"]: Shown.of(row) for row in found}
 
 
 async def put_counter(connection: Connection, network: UUID, handle: bytes, counter: int) -> bool:

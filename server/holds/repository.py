@@ -103,7 +103,7 @@ async def before(connection: Connection, network: UUID, asked: Sequence[Asked]) 
     )  # fmt: skip
     return [
         Before(
-            None if row["store_id"] is None else _signer(network, one.device, row),
+            Signer.of(network, one.device, row),
             row["zone"] or "",
             row["settings"] or {},
             row["guest"],
@@ -113,13 +113,10 @@ async def before(connection: Connection, network: UUID, asked: Sequence[Asked]) 
     ]
 
 
-def _signer(network: UUID, device: UUID, row: Mapping[str, Any]) -> Signer:
-    return Signer(network, device, row["store_id"], row["device_state"], row["pubkey"], row["token_hash"])
-
-
 # By the offsets each row is found by its key, also while PostgreSQL has not looked yet at how large its tables are.
 _BEFORE = f"""
-    select d.store_id, d.state as device_state, d.pubkey, d.token_hash, w.zone, p.settings, s.guest_id as guest,
+    select d.store_id as device_store, d.state as device_state, d.pubkey, d.token_hash, w.zone, p.settings,
+        s.guest_id as guest,
         {", ".join(f"h.{one}" for one in _COLUMNS.split(", "))}
     from unnest((select $2::uuid[]), (select $3::uuid[]), (select $4::uuid[])) with ordinality
         as asked (device, guest, hold, place)

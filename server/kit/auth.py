@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
@@ -28,6 +29,13 @@ class Signer:
     state: str
     public: bytes
     token_hash: bytes | None
+
+    @classmethod
+    def of(cls, network: UUID, device: UUID, row: Mapping[str, Any]) -> Signer | None:
+        """Return a device of a row that was joined to others' columns, None where there was no such device."""
+        if row["device_store"] is None:
+            return None
+        return cls(network, device, row["device_store"], row["device_state"], row["pubkey"], row["token_hash"])
 
     @property
     def key(self) -> Ed25519PublicKey:
@@ -57,9 +65,7 @@ FindKey = Callable[[UUID, UUID], Awaitable[Ed25519PublicKey | None]]
 async def read_signed(request: Request, find: FindSigner) -> tuple[Signer, bytes]:
     """Return the signer and the body as sent; raises `ApiError` 401, 403 or 413. Nothing unsigned goes further."""
     network, device = _named(request, signing.NETWORK_HEADER), _named(request, signing.DEVICE_HEADER)
-    signer = await find(network, device)
-    if signer is None:
-        raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
+    signer = _known(await find(network, device))
     body = await read_body(request)
     _require_signature(request, signer.key, body)
     return signer, body
@@ -68,9 +74,7 @@ async def read_signed(request: Request, find: FindSigner) -> tuple[Signer, bytes
 async def read_authored(request: Request, find: FindKey) -> tuple[Author, bytes]:
     """Return who made a request and its body, as `read_signed` for what looks at the till itself before it acts."""
     network, device = _named(request, signing.NETWORK_HEADER), _named(request, signing.DEVICE_HEADER)
-    key = await find(network, device)
-    if key is None:
-        raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
+    key = _known(await find(network, device))
     body = await read_body(request)
     _require_signature(request, key, body)
     return Author(network, device, key), body
@@ -87,12 +91,17 @@ async def read_short(request: Request) -> tuple[UUID, UUID, bytes]:
 
 def require_signed(request: Request, signer: Signer | None, body: bytes) -> Signer:
     """Return the till that signed a request, one that may act; raises `ApiError` 401 and 403."""
-    if signer is None:
-        raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
+    signer = _known(signer)
     _require_signature(request, signer.key, body)
     require_bearer(request, signer)
     require_active(signer)
     return signer
+
+
+def _known[Found](found: Found | None) -> Found:
+    if found is None:
+        raise ApiError(401, ErrorCode.UNKNOWN_DEVICE, "This till is not known here. Enrol it again.")
+    return found
 
 
 def _require_signature(request: Request, key: Ed25519PublicKey, body: bytes) -> None:
