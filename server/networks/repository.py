@@ -139,20 +139,19 @@ async def past_profiles(
     """Return what held before in a store, by the profiles that it had, with when it was replaced, the latest first."""
     found = await fetch(
         connection,
-        f"select replaced_at, settings::text from ({_PAST}) before order by replaced_at desc, kind, id desc",  # noqa: S608
+        f"select replaced_at, settings from ({_PRESENT} union all select replaced_at, settings, 1, id from store_past"  # noqa: S608
+        " where network_id = $1 and store_id = $2) before order by replaced_at desc, place, id desc",
         network_id,
         store_id,
     )
-    return [(row[0], json.loads(row[1])) for row in found]
+    return [(row.replaced_at, row.settings) for row in found]
 
 
-# Of its present profile what held since the store has it, before that what was kept when it got another.
-_PAST = """
-    select o.replaced_at, o.settings, 0 as kind, o.id from store s
-        join profile_past o on o.network_id = s.network_id and o.name = s.profile and o.replaced_at > s.profile_since
-        where s.network_id = $1 and s.id = $2
-    union all
-    select replaced_at, settings, 1, id from store_past where network_id = $1 and store_id = $2
+# What a store's present profile was before, since the store has it.
+_PRESENT = """
+    select o.replaced_at, o.settings, 0 as place, o.id from store s
+    join profile_past o on o.network_id = s.network_id and o.name = s.profile and o.replaced_at > s.profile_since
+    where s.network_id = $1 and s.id = $2
 """
 
 
@@ -161,11 +160,13 @@ async def set_profile(connection: Connection, network_id: UUID, store_id: UUID, 
     # A limit that was lowered at this very moment is past already: the oldest of what is kept comes first.
     await write(
         connection,
-        f"insert into store_past (network_id, store_id, replaced_at, settings)"  # noqa: S608 - a constant
-        f" select $1, $2, replaced_at, settings from ({_PAST}) before where kind = 0"
-        f" union all select $1, $2, $3::timestamptz, p.settings from store s"
-        f" join profile p on p.network_id = s.network_id and p.name = s.profile where s.network_id = $1 and s.id = $2"
-        f" order by 3",
+        f"""
+        insert into store_past (network_id, store_id, replaced_at, settings)
+        select $1, $2, replaced_at, settings from ({_PRESENT}) before
+        union all select $1, $2, $3::timestamptz, p.settings from store s
+        join profile p on p.network_id = s.network_id and p.name = s.profile where s.network_id = $1 and s.id = $2
+        order by 3
+        """,  # noqa: S608 - a constant
         network_id,
         store_id,
         now,
@@ -194,11 +195,11 @@ async def profile_names(connection: Connection, network_id: UUID) -> list[str]:
 async def profiles(connection: Connection, network_id: UUID, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     found = await fetch(
         connection,
-        "select name, settings::text from profile where network_id = $1 and name = any($2::text[])",
+        "select name, settings from profile where network_id = $1 and name = any($2::text[])",
         network_id,
         list(names),
     )
-    return {row[0]: json.loads(row[1]) for row in found}
+    return {row.name: row.settings for row in found}
 
 
 async def insert_signing_key(connection: Connection, network_id: UUID, key: SigningKey) -> None:
