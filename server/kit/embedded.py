@@ -171,7 +171,7 @@ class Embedded:
         self._users.release()
 
     def url(self, role: str = APP, database: str = DATABASE) -> URL:
-        """Return the address for SQLAlchemy, password inside: never print it."""
+        """Return the address as Alembic takes it, password inside: never print it. `db.address` is the driver's."""
         if self.address is None:
             raise RuntimeError("not started")
         password = secret_file(self.data, role).read_text()
