@@ -24,7 +24,9 @@ from server.networks import repository, service
 MAX_NAME = 40
 _MODES = ("deny", "floor", "known_balance")
 _CODES = tuple(one.value for one in CodeKind)
-_MOST = 10**12
+_MOST, _DIGITS = 10**12, 20
+# Waited at the counter, with the guest standing there.
+_MOST_WAITED_S = 300
 
 
 async def set_profile(
@@ -82,7 +84,7 @@ def changed(settings: Mapping[str, Any], changes: Sequence[str]) -> dict[str, An
                 raise BadInput("limit_value", limit=name, wants=f"one of {', '.join(_MODES)}")
             made[field] = text
         else:
-            made[field] = _number(name, text, most=10_000 if field.endswith("_bp") else _MOST)
+            made[field] = _number(name, text, _most(field))
     return made
 
 
@@ -90,8 +92,14 @@ def _names(limits: Mapping[str, Any]) -> list[str]:
     return [f"{name}.CODE" if isinstance(value, dict) else name for name, value in limits.items()]
 
 
+def _most(field: str) -> int:
+    if field.endswith("_bp"):
+        return 10_000
+    return _MOST_WAITED_S if field == "random_online_wait_s" else _MOST
+
+
 def _number(name: str, text: str, most: int = _MOST) -> int:
-    if not text.isascii() or not text.isdigit() or int(text[:20]) > most:
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS or int(text) > most:
         raise BadInput("limit_value", limit=name, wants=f"a whole number from 0 to {most}")
     return int(text)
 
