@@ -25,6 +25,8 @@ from loyalty_desk.services.trusted_clock import TrustedClock
 _NUMBER = "shift_number"
 # The shift closed last and where its record is: its Z report is read there again, whoever has left the page too soon.
 _LAST = "last_shift"
+# Who has had the shift, by id: whoever has left since is no more in the cache, and stays named in its reports.
+_NAMES = "shift_names"
 _PAGE = 500
 
 
@@ -113,7 +115,12 @@ class Shifts:
                 RecordKind.SHIFT_OPEN,
                 cashier=member.id,
                 check=ShiftOpenContents(shift_id, number).to_check(),
-                settings={SHIFT: shift.to_setting(), _NUMBER: number, CASHIER_NOW: _cashier(member)},
+                settings={
+                    SHIFT: shift.to_setting(),
+                    _NUMBER: number,
+                    CASHIER_NOW: _cashier(member),
+                    _NAMES: [_cashier(member)],
+                },
             )
         )
         return shift
@@ -122,20 +129,22 @@ class Shifts:
         """Let somebody else sell in the open shift; raises `Refused` `shift_is_closed`, and as `Pins.cashier`."""
         self._required()
         member = self._pins.cashier(who, pin)
+        names = _names(self._journal.get(_NAMES)) | {member.id: member.name}
+        self._journal.put(_NAMES, [[who, name] for who, name in names.items()])
         self._journal.put(CASHIER_NOW, _cashier(member))
         return member
 
     def report(self) -> ShiftReport:
         """Return the X report of the open shift; raises `Refused` `shift_is_closed`."""
         shift = self._required()
-        return self._report(shift, totals_of(self._records(shift)), is_final=False)
+        return self._report(shift, totals_of(self._records(shift)), self._journal.get(_NAMES), is_final=False)
 
     def close(self) -> ShiftReport:
         """Close the shift and return its Z report; raises `Refused` `shift_is_closed` and as `Recorder.record`."""
         shift = self._required()
         totals = totals_of(self._records(shift))
-        cashier, head = self._journal.get(CASHIER_NOW), self._journal.head()
-        closed: dict[str, Json] = {"closed_epoch": head.epoch, "closed_seq": head.seq + 1}
+        cashier, head, names = self._journal.get(CASHIER_NOW), self._journal.head(), self._journal.get(_NAMES)
+        closed: dict[str, Json] = {"closed_epoch": head.epoch, "closed_seq": head.seq + 1, "names": names or []}
         self._recorder.record(
             Fact(
                 RecordKind.SHIFT_CLOSE,
@@ -144,7 +153,7 @@ class Shifts:
                 settings={SHIFT: None, CASHIER_NOW: None, _LAST: shift.to_setting() | closed},
             )
         )
-        return self._report(shift, totals, is_final=True)
+        return self._report(shift, totals, names, is_final=True)
 
     def last(self) -> ShiftReport | None:
         """Return the Z report of the shift that was closed last, None where none was or its record is pruned."""
@@ -159,7 +168,7 @@ class Shifts:
             record = Record.from_payload(one.payload)
             if record.kind is RecordKind.SHIFT_CLOSE and record.seq == seq:
                 contents = ShiftCloseContents.from_check(record.check)
-                report = self._report(shift, contents.totals, is_final=True)
+                report = self._report(shift, contents.totals, kept.get("names"), is_final=True)
                 return replace(report, at=from_ms(record.occurred_at)) if contents.shift == shift.id else None
         return None
 
@@ -179,8 +188,8 @@ class Shifts:
                 yield from (Record.from_payload(one.payload) for one in page)
                 seq = page[-1].seq + 1
 
-    def _report(self, shift: OpenShift, totals: ShiftTotals, *, is_final: bool) -> ShiftReport:
-        names = {one.id: one.name for one in self._pins.members()}
+    def _report(self, shift: OpenShift, totals: ShiftTotals, kept: Json, *, is_final: bool) -> ShiftReport:
+        names = _names(kept) | {one.id: one.name for one in self._pins.members()}
         return ShiftReport(
             shift,
             self._clock.now(),
@@ -194,3 +203,8 @@ class Shifts:
 
 def _cashier(member: Member) -> list[Json]:
     return [member.id, member.name]
+
+
+def _names(kept: Json) -> dict[str, str]:
+    pairs = [one for one in kept if isinstance(one, list) and len(one) == 2] if isinstance(kept, list) else []
+    return {str(who): str(name) for who, name in pairs}

@@ -237,3 +237,24 @@ def test_the_last_z_report_can_be_read_again(counter: Counter) -> None:
     newest = shifts.last()
     assert newest is not None
     assert newest.shift.number == 2
+
+
+def test_who_has_left_stays_named_in_the_reports_of_the_shift(counter: Counter) -> None:
+    shifts = shifts_of(counter)
+    shifts.open("anna.k", "4711")
+    counter.sell(CARD, 200)
+    shifts.hand_over("boss", "135790")
+    counter.sell(CARD, 300)
+    counter.feed(("staff", "anna.k", None), ("staff", "boss", None))
+    assert refused(counter, "anna.k", "4711").code == "staff_unknown"
+    named = {"anna.k": "Anna K", "boss": "Boris B"}
+    assert shifts.report().names == named
+    assert shifts.close().names == named
+    last = shifts_of(counter).last()
+    assert last is not None
+    assert last.names == named
+    counter.feed(MANAGER)
+    shifts.open("boss", "135790")
+    still = shifts.last()
+    assert still is not None
+    assert still.names == named, "whoever has the next shift"
