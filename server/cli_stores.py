@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
 
+from loyalty_desk.domain.money import currency
 from loyalty_desk.wire.v1 import rows
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, chosen_store, settings_of, with_ground
-from server.cli_terminal import Terminal, count, counted, moment
+from server.cli_terminal import Terminal, counted, moment
 from server.kit.ground import Ground
+from server.limit_sentences import sentence, spelled
+
+if TYPE_CHECKING:
+    from server.networks.repository import Store
 
 app = typer.Typer(no_args_is_help=True, help="The stores, and the limits that hold in them.")
 type _Past = list[tuple[datetime, rows.ProfileRow]]
@@ -47,38 +51,39 @@ def store_show(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Say which limits hold in a store, with the server and without it, and what they were before. Smallest units."""
+    """Say which limits hold in a store, with the server and without it, and what they were before.
+
+    Each stands as `store set-profile --limit` takes it, amounts in smallest units, and then in words.
+    """
     from server.networks import service
 
     terminal = Terminal(as_json)
 
-    async def work(opened: Ground) -> tuple[tuple[UUID, str, str, str], rows.ProfileRow, _Past]:
+    async def work(opened: Ground) -> tuple[Store, rows.ProfileRow, _Past]:
         chosen = await chosen_network(opened, network)
         where = await chosen_store(opened, chosen, store)
         async with opened.db.begin(chosen) as connection:
             known = await service.get_store(connection, chosen, where)
             now = await service.profile_of(connection, chosen, where)
-            called = (known.id, known.name, known.zone, known.profile)
-            return called, now, await service.past_profiles_of(connection, chosen, where)
+            return known, now, await service.past_profiles_of(connection, chosen, where)
 
-    (where, called, calendar, profile), now, past = with_ground(settings_of(data_dir), terminal, work)
-    terminal.line(f"{called}, {calendar}, profile {profile}")
-    limits: Mapping[str, object] = msgspec.structs.asdict(now)
+    known, now, past = with_ground(settings_of(data_dir), terminal, work)
+    unit, zone, limits = currency(known.currency), ZoneInfo(known.zone), spelled(now)
+    terminal.line(f"{known.name}, {known.zone}, profile {known.profile}")
     for name, value in limits.items():
-        terminal.line(f"  {name:<20} {_shown(value)}")
-    after, zone = limits, ZoneInfo(calendar)
+        terminal.line(f"  {f'{name}={value}':<26}  {sentence(name, value, unit)}")
+    after = limits
     for replaced_at, before in past:
-        held: Mapping[str, object] = msgspec.structs.asdict(before)
-        changed = [f"{name} {_shown(value)}, then {_shown(after[name])}" for name, value in held.items()
-                   if value != after[name]]  # fmt: skip
+        held = spelled(before)
+        changed = [f"{name} {value}, then {after[name]}" for name, value in held.items() if value != after[name]]
         terminal.line(f"until {moment(replaced_at, zone)}: {'; '.join(changed)}")
         after = held
     terminal.result(
-        store=where,
-        name=called,
-        zone=calendar,
-        profile=profile,
-        limits=limits,
+        store=known.id,
+        name=known.name,
+        zone=known.zone,
+        profile=known.profile,
+        limits=msgspec.structs.asdict(now),
         past=[{"until": at.isoformat(), "limits": msgspec.structs.asdict(one)} for at, one in past],
     )
 
@@ -114,11 +119,3 @@ def store_set_profile(
     if limit and others:
         terminal.line(f"What was changed in it holds in these as well: {', '.join(others)}")
     terminal.result(store=where, profile=profile, limits=msgspec.structs.asdict(made), others=others)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_shown(one)}" for name, one in value.items()) or "-"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "-"
-    return count(value) if isinstance(value, int) else str(value)

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from loyalty_desk.wire.v1.rows import ProfileRow
 from tests.server.commands import Commands
 from tests.server.world import World
 
@@ -26,10 +27,38 @@ def test_the_limits_of_a_store_and_those_before_are_shown(commands: Commands, ad
     assert [one["limits"]["floor_points"] for one in found["past"]] == [300, 500]
     lines = commands.run("store", "show", store["id"])[0].splitlines()
     assert lines[0] == "First, Europe/Moscow, profile default"
-    assert next(line.split() for line in lines if "floor_points " in line) == ["floor_points", "1,200"]
-    assert lines[-2].endswith(" MSK: floor_points 300, then 1,200")
+    assert "  floor_points=1200           Without the server a sale takes up to 1,200 points." in lines
+    assert lines[-2].endswith(" MSK: floor_points 300, then 1200")
     assert lines[-1].endswith(" MSK: mode floor, then deny; floor_points 500, then 300")
     assert "There is no store" in commands.refused("store", "show", NOBODY)
+
+
+def test_each_limit_is_said_in_words_and_as_it_is_typed(commands: Commands) -> None:
+    def limits() -> dict[str, str]:
+        shown = commands.run("store", "show")[0].splitlines()[1:]
+        return dict(line.split(maxsplit=1) for line in shown if not line.startswith("until "))
+
+    said = limits()
+    fields = ProfileRow().__struct_fields__
+    assert list(dict.fromkeys(one.partition("=")[0].partition(".")[0] for one in said)) == list(fields)
+    assert said["mode=floor"] == "Without the server guests can use points, within all the limits below."
+    assert said["floor_share_bp=3000"] == "Without the server points pay up to 30% of a check."
+    assert said["cvm.ld1=100"] == "Without the server a card can use up to 100 points a sale."
+    assert said["cvm.ld2=0"] == "Without the server a wallet pass can use no points a sale."
+    assert said["online_cvm.short=1000000000"] == "With the server a short code can use any number of points a sale."
+    assert said["tier_codes=ld2,ld4,short"].endswith(": a wallet pass, a phone's rotating code, a short code.")
+    assert said["tier_discount=300000"].startswith("Any other code gives up to 3,000.00 RUB of it a day")
+    # What is shown can be typed back as it stands, and changes nothing.
+    again = [part for one in said for part in ("--limit", one)]
+    commands.run("store", "set-profile", "default", *again)
+    assert limits() == said
+    changed = ("mode=known_balance", "floor_share_bp=1250", "upper_consecutive=1", "tier_codes=")
+    commands.run("store", "set-profile", "kiosk", *(part for one in changed for part in ("--limit", one)))
+    said = limits()
+    assert "the next three limits do not hold" in said["mode=known_balance"]
+    assert "up to 12.50% of a check" in said["floor_share_bp=1250"]
+    assert said["upper_consecutive=1"].startswith("After 1 sale of a guest ")
+    assert said["tier_codes="] == "The tier's discount is given every time to: nothing that is shown."
 
 
 def test_a_store_gets_another_profile_and_what_held_before_is_shown(commands: Commands) -> None:
