@@ -24,7 +24,7 @@ def statement(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """List a guest's points: every movement, the balance after it, and what can be spent now."""
+    """List a guest's points: every movement with store and receipt, the balance after it, what can be spent now."""
     from server.guests import service as guests
     from server.ledger import statement as ledger
 
@@ -39,12 +39,20 @@ def statement(
             return await ledger.statement(connection, chosen, opened.vault, who)
 
     found = with_ground(settings_of(data_dir), terminal, work)
+    width = max([len("store"), *(len(one.store) for one in found.movements)])
+    if found.movements:
+        terminal.line(
+            f"{'when':<22}  {'what':<10} {'added':>9} {'taken':>9}  {'balance':>9}  {'store':<{width}}  receipt"
+        )
+    else:
+        terminal.line("Nothing has moved yet.")
     for one in found.movements:
+        when = f"{one.at:%Y-%m-%d %H:%M %Z}"
         added, taken = count(one.added, plus=True) if one.added else "", count(-one.taken) if one.taken else ""
-        moved = f"{added:>9} {taken:>9}  {count(one.balance):>9}"
-        terminal.line(f"{one.at:%Y-%m-%d %H:%M %Z}  {one.kind:<10} {moved}  {one.tx}")
+        moved = f"{added:>9} {taken:>9}  {count(one.balance):>9}  {one.store:<{width}}  {one.receipt}"
+        terminal.line(f"{when:<22}  {one.kind:<10} {moved}".rstrip())
         if one.words:
-            terminal.line(f"{'':22}{one.words}")
+            terminal.line(f"{'':24}{one.words}")
     terminal.line(f"balance {count(found.posted)}, to spend now {count(found.available)}, owed {count(found.debt)}")
     terminal.result(
         guest=str(found.guest),
@@ -61,6 +69,8 @@ def statement(
                 "amount": one.amount,
                 "balance": one.balance,
                 "words": one.words,
+                "store": one.store,
+                "receipt": one.receipt,
             }
             for one in found.movements
         ],

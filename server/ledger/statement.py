@@ -19,6 +19,7 @@ class Movement:
 
     `amount` = `added` − `taken`: a sale adds what it earned and takes what it was paid with. `at` is in the zone of the
     store that it was made in, of the network where it was made in none. `words` are what a manager wrote beside it.
+    `receipt` is its own number, where it has none that of the sale it reverses.
     """
 
     tx: UUID
@@ -29,6 +30,8 @@ class Movement:
     taken: int
     balance: int
     words: str = ""
+    store: str = ""
+    receipt: str = ""
 
     @property
     def amount(self) -> int:
@@ -74,15 +77,18 @@ async def statement(connection: Connection, network: UUID, vault: Vault, guest: 
             coalesce(sum(e.amount) filter (where e.amount > 0), 0)::bigint as added,
             coalesce(-sum(e.amount) filter (where e.amount < 0), 0)::bigint as taken,
             (sum(sum(e.amount)) over (order by t.recorded_at, t.effective_at, t.id))::bigint as balance,
-            w.tx_id as beside, w.sealed
+            w.tx_id as beside, w.sealed, coalesce(s.name, '') as store,
+            coalesce(t.receipt_no, o.receipt_no, '') as receipt
         from entry e join ledger_tx t on t.network_id = e.network_id and t.id = e.tx_id
         join network n on n.network_id = t.network_id
         left join store s on s.network_id = t.network_id and s.id = t.store_id
+        left join ledger_tx o on o.network_id = t.network_id and o.id = t.reverses_id
         -- What waited for its guest was written beside the posting that it was claimed of.
         left join words w on w.network_id = t.network_id
             and w.tx_id = case when t.natural_key = 'claim:' || t.reverses_id then t.reverses_id else t.id end
         where e.network_id = $1 and e.account_id = $2
-        group by t.id, t.kind, t.origin, t.effective_at, t.recorded_at, s.zone, n.zone, w.tx_id, w.sealed
+        group by t.id, t.kind, t.origin, t.effective_at, t.recorded_at, s.zone, n.zone, w.tx_id, w.sealed,
+            s.name, t.receipt_no, o.receipt_no
         order by t.recorded_at, t.effective_at, t.id
         """,
         network,
@@ -99,6 +105,8 @@ async def statement(connection: Connection, network: UUID, vault: Vault, guest: 
             one.taken,
             one.balance,
             words.get(one.beside, ""),
+            one.store,
+            one.receipt,
         )
         for one in rows
     ]
