@@ -79,7 +79,7 @@ def returns_turn(network: UUID) -> str:
 
 
 async def lock_device(connection: Connection, network: UUID, device: UUID, *, alone: bool = False) -> DeviceRow | None:
-    """Lock a device and return it. The lock comes first of all and makes the pushes of one device take turns.
+    """Lock a device that has joined and return it. The lock comes first of all and makes its pushes take turns.
 
     Then comes that of the network's returns: shared by those who may post a sale that somebody waits for, held alone by
     whoever brings a return, so that neither overlooks what the other has not committed yet.
@@ -89,7 +89,7 @@ async def lock_device(connection: Connection, network: UUID, device: UUID, *, al
         f"""
         with mine as materialized (
             select state, store_id, clock_boot, clock_ms, clock_at from device
-            where network_id = $1 and id = $2 for no key update
+            where network_id = $1 and id = $2 and state not in ('pending', 'void') for no key update
         )
         select mine.*, (select incarnation from server_meta order by number desc limit 1),
             {turn_sql("$3", alone=alone)}
