@@ -17,7 +17,10 @@ EXCEPTIONS: Mapping[ExceptionKind, str] = {
         " since ('of' names it): look whether it was meant, and if not take them back by hand (F9 at a till)."
     ),
     ExceptionKind.REPLAY: "One code of a phone has paid twice. Ask the guest whether both purchases are theirs.",
-    ExceptionKind.HOLD_EXPIRED: "A sale came after its held points were free again. It is posted all the same.",
+    ExceptionKind.HOLD_EXPIRED: (
+        "A sale came after its held points were free again. It is posted all the same; look only where the guest was"
+        " overdrawn as well (OVERDRAFT)."
+    ),
     ExceptionKind.REVOKED: (
         "A card was shown that had been blocked by then. If points were used, give them back to the guest by hand."
     ),
