@@ -122,10 +122,10 @@ class CheckDesk:
                 _tell(one, said)
             return True
         assert error is not None  # noqa: S101 - the loop ends by an answer or an error
-        has_met = isinstance(error, Taken) or is_conflict(error)
-        if has_met or is_outage(error):
+        met_another = isinstance(error, Taken) or is_conflict(error)
+        if met_another or is_outage(error):
             _refuse(group)
-            return has_met
+            return met_another
         if len(group) == 1:
             _LOG.error("a check cannot be stored: %s %s", type(error).__name__, sqlstate(error) or "")
             _tell(group[0], _unfit() if is_unfit(error) else error)

@@ -2,6 +2,7 @@
 
 The application's role owns nothing and bypasses nothing. A transaction begun here names its network first; row-level
 security then shows and takes that network's rows alone, and without a network every tenant table answers with an error.
+asyncpg asks and keeps the connections; SQLAlchemy gives the address its form, for Alembic takes no other.
 """
 
 from __future__ import annotations
