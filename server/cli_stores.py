@@ -18,7 +18,7 @@ from server.kit.ground import Ground
 from server.limit_sentences import sentence, spelled
 
 if TYPE_CHECKING:
-    from server.networks.repository import Store
+    from server.networks.service import Store
 
 app = typer.Typer(no_args_is_help=True, help="The stores, and the limits that hold in them.")
 type _Past = list[tuple[datetime, rows.ProfileRow]]

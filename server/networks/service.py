@@ -33,6 +33,8 @@ from server.networks.key_document import signed_document
 from server.networks.repository import Network, SigningKey, Store
 from server.programs import service as programs
 
+__all__ = ["Store"]
+
 KINDS = ("restaurant", "shop")
 MAX_NAME = 100
 CURRENT = "current"
