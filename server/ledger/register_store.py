@@ -89,7 +89,7 @@ class PostgresRegisters:
                 and (e.facts ->> 'guest' = any($2::text[])
                     or (e.facts ->> 'guest' is null and e.facts #>> '{credential,handle}' = any($3::text[])))
                 and not exists (select 1 from ledger_tx c
-                    where c.network_id = $1 and c.natural_key = 'claim:' || x.id)
+                    where c.network_id = $1 and c.natural_key = 'claim:' || x.id offset 0)
             order by e.id limit $4
             """,
             network,

@@ -47,10 +47,12 @@ async def find_sale(
     """
     rows = await fetch(
         connection,
-        # Points that waited in suspense are whoever's they were moved to.
+        # Points that waited in suspense are whoever's they were moved to. By their keys, as `repository.originals`.
         "select x.payload, x.effective_at, x.kind, x.store_id, coalesce(s.merged_into, s.guest_id) as guest"
-        " from ledger_tx x left join ledger_tx c on c.network_id = x.network_id and c.natural_key = 'claim:' || x.id"
-        " left join guest_state s on s.network_id = x.network_id and s.guest_id = coalesce(x.guest_id, c.guest_id)"
+        " from ledger_tx x left join lateral ("
+        " select guest_id from ledger_tx where network_id = $1 and natural_key = 'claim:' || x.id offset 0) c on true"
+        " left join guest_state s on s.network_id = x.network_id"
+        " and s.guest_id = case when x.guest_id is null then c.guest_id else x.guest_id end"
         " where x.network_id = $1 and x.payload is not null and x.origin in ('till', 'online')"
         " and case when $2::uuid is not null then x.id = $2 else x.receipt_no = $3 end"
         " order by x.store_id = $4 desc, x.recorded_at desc limit $5",

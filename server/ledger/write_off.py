@@ -107,7 +107,7 @@ async def _overdrafts(connection: Connection, network: UUID, guests: Sequence[UU
         join ledger_tx x on x.network_id = s.network_id and x.id = e.tx_id
         where s.network_id = $1 and (s.guest_id = any($2::uuid[]) or s.merged_into = any($2::uuid[]))
             and x.store_id is not null and not exists (select 1 from ledger_tx w
-                where w.network_id = $1 and w.natural_key = 'write_off:' || x.id)
+                where w.network_id = $1 and w.natural_key = 'write_off:' || x.id offset 0)
         order by x.recorded_at, x.seq, x.id
         """,
         network,
