@@ -19,7 +19,7 @@ from loyalty_desk.services.returns import ExchangeDone, ReturnDone
 from loyalty_desk.services.sentences import nobody_found, sentence
 from loyalty_desk.services.slips import sale_slip
 from loyalty_desk.services.sold_checks import SoldCheck
-from loyalty_desk.ui.counter.page import Page
+from loyalty_desk.ui.counter.page import PIN, WHO, Page
 from loyalty_desk.ui.counter.pages.quantities import thousandths
 from loyalty_desk.ui.counter.pages.sales_model import (
     AMOUNT,
@@ -168,7 +168,7 @@ class SalesPage(Page):
     # -- what is recorded
 
     def _void(self, sold: SoldCheck) -> None:
-        cases, who, pin = self.around.cases, self.chosen.get("who", ""), self.text("pin")
+        cases, who, pin = self.around.cases, self.chosen.get(WHO, ""), self.text(PIN)
         needs_manager = self._model.needs_manager
 
         def void() -> ReturnDone:

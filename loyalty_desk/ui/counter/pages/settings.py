@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from loyalty_desk.services.pins import Member
 from loyalty_desk.services.status_lines import keys_place
-from loyalty_desk.ui.counter.page import WHO, Page, facts_of
+from loyalty_desk.ui.counter.page import PIN, WHO, Page, facts_of
 from loyalty_desk.ui.counter.ports import Device, Left
 from loyalty_desk.ui.counter.state import CounterState, Fact, Group, Option, SideButton
 from loyalty_desk.ui.sale.state import Tone
@@ -79,7 +79,7 @@ class SettingsPage(Page):
             groups=(self.who_group(t("Which manager opens the settings?")),),
             fields=(self.pin_field(),),
             button=self.go(t("Open the settings"), enabled=self.is_signed),
-            focus="pin",
+            focus=PIN,
         )
 
     def _open(self) -> CounterState:
@@ -159,7 +159,7 @@ class SettingsPage(Page):
             facts_label=t("What happens"),
             facts=tuple(Fact(one) for one in said),
             button=self.go(t("Leave the network now"), enabled=self.is_signed or not self.has_staff),
-            focus="pin" if self.has_staff else "",
+            focus=PIN if self.has_staff else "",
         )
 
     def _gone(self, left: Left) -> CounterState:
@@ -215,11 +215,11 @@ class SettingsPage(Page):
         elif not self.is_signed:
             self.say_what_is_missing()
         else:
-            who, pin, pins = self.chosen[WHO], self.text("pin"), self.around.cases.pins
+            who, pin, pins = self.chosen[WHO], self.text(PIN), self.around.cases.pins
             self.record(lambda: pins.manager(who, pin), self._opened)
 
     def _leave(self) -> None:
-        who, pin, pins = self.chosen.get(WHO, ""), self.text("pin"), self.around.cases.pins
+        who, pin, pins = self.chosen.get(WHO, ""), self.text(PIN), self.around.cases.pins
         has_staff, care = self.has_staff, self.around.care
 
         def leave() -> Left:
