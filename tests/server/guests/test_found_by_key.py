@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import psycopg
 import pytest
 
@@ -14,9 +12,9 @@ from server.guests import service as guests
 from server.guests import shown
 from server.guests.service import NewGuest
 from server.holds import repository as holds
-from server.kit.db import write
 from server.kit.ground import Ground
 from server.networks.service import MadeNetwork
+from tests.server.plans import note_plans
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 _COMPARED = re.compile(r"Filter: .*\bguest_id = \(?(COALESCE|CASE)")
@@ -25,21 +23,13 @@ _COMPARED = re.compile(r"Filter: .*\bguest_id = \(?(COALESCE|CASE)")
 async def test_no_guest_is_looked_for_among_all(
     ground: Ground, made: MadeNetwork, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, plans = made.network.id, list[str]()
-    real = asyncpg.Connection.fetch
-
-    async def explained(connection: asyncpg.Connection, sql: str, *given: Any, **named: Any) -> Any:
-        plans.append("\n".join(row[0] for row in await real(connection, f"explain {sql}", *given)))
-        return await real(connection, sql, *given, **named)
-
+    network = made.network.id
     async with ground.db.begin(network) as connection:
         people = [NewGuest(name=f"Guest {number}") for number in range(300)]
         [guest, *_] = await guests.register(connection, network, ground.vault, people)
     admin.execute("analyze")
     async with ground.db.begin(network) as connection:
-        # Tables as small as these would be read at once whatever the condition.
-        await write(connection, "set local enable_seqscan = off")
-        monkeypatch.setattr(asyncpg.Connection, "fetch", explained)
+        plans = await note_plans(connection, monkeypatch)
         assert await shown.survivor(connection, network, guest.id) == guest.id
         [found] = await holds.before(connection, network, [holds.Asked(uuid4(), uuid4(), guest.id)])
         assert found.guest == guest.id

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import asyncpg
 import psycopg
 import pytest
 
 from loyalty_desk.domain.errors import Refused
-from server.kit.db import write
 from server.ledger import repository, sales, write_off
 from server.ledger.register_store import PostgresRegisters
+from tests.server.plans import note_plans
 from tests.server.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -31,18 +30,9 @@ async def test_neither_ledger_nor_guests_are_gone_through(
     await world.push(till)
     admin.execute("analyze")
     asked = [row[0] for row in admin.execute("select id from ledger_tx where kind = 'sale' limit 3").fetchall()]
-    plans = list[str]()
-    real = asyncpg.Connection.fetch
-
-    async def explained(connection: asyncpg.Connection, sql: str, *given: Any, **named: Any) -> Any:
-        plans.append("\n".join(row[0] for row in await real(connection, f"explain {sql}", *given)))
-        return await real(connection, sql, *given, **named)
-
     network = world.network
     async with world.ground.db.begin(network) as connection:
-        # Tables as small as these would be read at once whatever the condition.
-        await write(connection, "set local enable_seqscan = off")
-        monkeypatch.setattr(asyncpg.Connection, "fetch", explained)
+        plans = await note_plans(connection, monkeypatch)
         assert set(await repository.originals(connection, network, asked)) == set(asked)
         await repository.given_by_hand(connection, network, [till.device], "UTC", world.clock.now())
         with pytest.raises(Refused, match="not_a_sale"):  # these bring no lines
