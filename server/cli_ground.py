@@ -137,8 +137,18 @@ async def chosen_network(opened: Ground, given: UUID | None) -> UUID:
     if not found:
         raise Refused("network_missing")
     if len(found) > 1:
-        raise Refused("network_unclear", networks=", ".join(str(one) for one in found))
+        named = await network_names(opened)
+        raise Refused("network_unclear", networks=", ".join(f"{one} ({name})" for one, name in named.items()))
     return found[0]
+
+
+async def network_names(opened: Ground) -> dict[UUID, str]:
+    """Return what the networks of this database are called."""
+    names = {}
+    for one in await opened.db.networks():
+        async with opened.db.begin(one) as connection:
+            names[one] = (await networks.get_network(connection, one)).name
+    return names
 
 
 async def zone_of(connection: Connection, network: UUID) -> ZoneInfo:

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from loyalty_desk.domain.errors import Refused
 from loyalty_desk.wire.v1.sheets import SheetKind, sheet_text
-from server.cli_ground import DataDir, Json, settings_of, with_ground
+from server.cli_ground import DataDir, Json, network_names, settings_of, with_ground
 from server.cli_terminal import Terminal, count
 from server.kit.ground import Ground
 
@@ -21,6 +22,7 @@ def create_network(
     currency: Annotated[str, typer.Option(help="ISO code, like RUB.")] = "RUB",
     zone: Annotated[str, typer.Option(help="Time zone, like Europe/Moscow.")] = "Europe/Moscow",
     store: Annotated[list[str] | None, typer.Option(help="A store's name; may be repeated.")] = None,
+    same_name: Annotated[bool, typer.Option("--same-name", help="Also where a network is called so already.")] = False,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -30,6 +32,10 @@ def create_network(
     terminal = Terminal(as_json)
 
     async def work(opened: Ground) -> service.MadeNetwork:
+        wanted = " ".join(name.split()).casefold()
+        for there, called in ({} if same_name else await network_names(opened)).items():
+            if called.casefold() == wanted:
+                raise Refused("network_named", name=called, network=str(there))
         stores = [service.NewStore(one) for one in store or [name]]
         return await service.create_network(opened, name, kind, currency, zone, stores)
 
@@ -110,6 +116,8 @@ def list_networks(data_dir: DataDir = None, as_json: Json = False) -> None:
         terminal.line(f"{one['network']}  {one['name']}")
         for store in one["stores"]:
             terminal.line(f"  {store['id']}  {store['name']}")
+    if not found:
+        terminal.line('There is no network yet: loyalty-server create-network "NAME"')
     terminal.result(networks=found)
 
 

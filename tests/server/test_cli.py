@@ -327,6 +327,7 @@ def test_what_cannot_be_done_gets_a_sentence_and_changes_nothing(
         code, _, errors = run(*arguments)
         assert (code, sentence in errors) == (1, True), errors
     assert json.loads(run("networks", "--json")[1]) == {"networks": []}
+    assert run("networks")[1] == 'There is no network yet: loyalty-server create-network "NAME"\n'
     demo = json.loads(run("demo-data", "--guests", "6", "--json")[1])
     store = demo["stores"][0]["id"]
     for arguments, sentence in (
