@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from server.cli_ground import DataDir, Json, settings_of
-from server.cli_terminal import Terminal
+from server.cli_terminal import Terminal, agreed
 from server.kit.embedded import APP, OWNER, Embedded
 from server.kit.ground import Base, running
 from server.settings import Settings
@@ -51,8 +51,10 @@ def restore(
     from server.kit import backup as kit
 
     terminal = Terminal(as_json)
-    if not yes and not typer.confirm(f"Put {file} in the place of the present database?", err=True):
-        raise typer.Exit(1)
+    if not yes:
+        # Nobody has to decide about what is no backup. It is looked at again once the answer is there.
+        kit.require_whole(file)
+        asyncio.run(agreed(f"Put {file} in the place of the present database?"))
     settings = settings_of(data_dir)
     kept_as = f"loyalty_before_{datetime.now(UTC):%Y%m%d_%H%M%S}"
     with running(settings, role="server", say=terminal.say) as base:

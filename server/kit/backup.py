@@ -55,17 +55,19 @@ def dump(embedded: Embedded, file: Path) -> int:
     return file.stat().st_size
 
 
-async def restore_beside(embedded: Embedded, file: Path) -> None:
-    """Restore a backup into a database of its own, all of it or nothing.
-
-    Raises `BadInput` `file_unreadable` and `backup_malformed`.
-    """
+def require_whole(file: Path) -> None:
+    """Read a backup through; raises `BadInput` `file_unreadable` and `backup_malformed`."""
     try:
         whole = _is_whole(file)
     except OSError as error:
         raise BadInput("file_unreadable", file=str(file), reason=reason_of(error)) from error
     if not whole:
         raise BadInput("backup_malformed", file=str(file))
+
+
+async def restore_beside(embedded: Embedded, file: Path) -> None:
+    """Restore a backup into a database of its own, all of it or nothing; raises as `require_whole`."""
+    require_whole(file)
     await _admin(
         embedded,
         f"drop database if exists {RESTORING} with (force)",

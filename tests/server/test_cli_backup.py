@@ -1,9 +1,11 @@
 """A backup is proved by being restored: real processes, a real file, what was known and what was to be forgotten."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
+from tests.server.commands import Commands
 from tests.server.test_cli import Place, finish, place
 
 __all__ = ["place"]
@@ -49,3 +51,15 @@ def test_what_is_no_backup_changes_nothing(place: Place, tmp_path: Path) -> None
     )
     assert [one["network"] for one in place.json("networks")["networks"]] == [demo["network"]]
     assert "verify: ok" in place.run("verify").stdout
+
+
+def test_a_backup_is_looked_at_before_anybody_is_asked(commands: Commands, tmp_path: Path) -> None:
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    cut.write_bytes(b"PGDMP")
+    whole.write_bytes(b"PGDMP" + b"LDBK1" + hashlib.sha256(b"PGDMP").digest())
+    none = str(tmp_path / "none")
+    assert commands.refused("restore", none) == f"The file {none} cannot be read (No such file or directory)."
+    assert commands.refused("restore", str(tmp_path)).startswith(f"The file {tmp_path} cannot be read")
+    assert commands.refused("restore", str(cut)).startswith(f"The file {cut} is no backup")
+    asked = commands.run("restore", str(whole), code=1, typed="n\n")[1]
+    assert asked.startswith(f"Put {whole} in the place of the present database? [y/N]")
