@@ -7,7 +7,7 @@ import zoneinfo
 from typing import Annotated
 
 import typer
-from asyncpg import InterfaceError, PostgresError
+from asyncpg import PostgresError
 from sqlalchemy.exc import SQLAlchemyError
 
 from loyalty_desk import standard_output
@@ -33,6 +33,7 @@ from server import (
 from server.cli_ground import DataDir, Json, settings_of
 from server.cli_terminal import Terminal
 from server.kit import schema
+from server.kit.errors import AWAY
 from server.kit.ground import running
 from server.sentences import sentence
 from server.settings import described
@@ -56,7 +57,7 @@ def main() -> None:
         _fail(str(error))
     except UnicodeEncodeError:
         _fail("An argument holds bytes that are no text: type it anew.")
-    except (PostgresError, InterfaceError, SQLAlchemyError, OSError) as error:
+    except (PostgresError, SQLAlchemyError, *AWAY) as error:
         if isinstance(error, OSError) and standard_output.takes_nothing():
             _fail(f"What the command says could not be written: {error.strerror}. What it does is done.")
         _fail(f"The database does not answer, or not as expected: {type(error).__name__}: {_first_line(error)}")
