@@ -70,8 +70,10 @@ def store_show(
     known, now, past = with_ground(settings_of(data_dir), terminal, work)
     unit, zone, limits = currency(known.currency), ZoneInfo(known.zone), spelled(now)
     terminal.line(f"{known.name}, {known.zone}, profile {known.profile}")
-    for name, value in limits.items():
-        terminal.line(f"  {f'{name}={value}':<26}  {sentence(name, value, unit)}")
+    typed = {f"{name}={value}": sentence(name, value, unit) for name, value in limits.items()}
+    width = max(map(len, typed))
+    for limit, meaning in typed.items():
+        terminal.line(f"  {limit:<{width}}  {meaning}")
     after = limits
     for replaced_at, before in past:
         held = spelled(before)
