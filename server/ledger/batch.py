@@ -14,7 +14,6 @@ from uuid import UUID
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.guest_code import HANDLE_BYTES
-from loyalty_desk.domain.lots import next_expiries
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import ExceptionKind, Record, RecordKind, Totals, genesis
 from loyalty_desk.wire.v1.errors import ErrorCode
@@ -491,16 +490,7 @@ class Batch:
             claims = [one for one in planned.posted if one.fact.claim is not None]
             if claims:
                 await store.registers.insert_claims(claims, self._now)
-        now = to_ms(self._now)
-        changed = [
-            GuestChange(
-                one,
-                planned.moved.get(AccountKey(AccountKind.GUEST, guest), 0),
-                one.holdings.available(now),
-                next_expiries(one.holdings.lots, now),
-            )
-            for guest, one in guests.items()
-        ]
+        changed = [GuestChange.of(one, planned.moved, self._now) for one in guests.values()]
         await store.store_moves(planned.posted, accounts, changed, self._now)
         if sorted_out.quarantined:
             await store.insert_quarantined(self._push.device, self._push.epoch, branch, sorted_out.quarantined)

@@ -14,7 +14,6 @@ from hashlib import sha256
 from uuid import UUID
 
 from loyalty_desk.domain.clock import from_ms, to_ms
-from loyalty_desk.domain.lots import next_expiries
 from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.record import Record
 from server.kit import feed
@@ -153,16 +152,7 @@ class OnlinePosting:
         accounts |= {AccountKey(AccountKind.GUEST, one.guest): one.account_id for one in guests}
         if planned.posted:
             await self._insert()
-        at = to_ms(self.now)
-        changed = [
-            GuestChange(
-                one,
-                planned.moved.get(AccountKey(AccountKind.GUEST, one.guest), 0),
-                one.holdings.available(at),
-                next_expiries(one.holdings.lots, at),
-            )
-            for one in guests
-        ]
+        changed = [GuestChange.of(one, planned.moved, self.now) for one in guests]
         await store.store_moves(planned.posted, accounts, changed, self.now)
         raised = [
             RaisedRow(
@@ -176,7 +166,7 @@ class OnlinePosting:
             for found in one.raised
         ]
         if raised:
-            await store.insert_raised(None, raised)  # type: ignore[arg-type]
+            await store.insert_raised(None, raised)
         changes = await store.guest_changes([one.guest for one in guests]) if guests else []
         moved = {accounts[key]: amount for key, amount in planned.moved.items() if key.kind is not AccountKind.GUEST}
         if moved:

@@ -16,7 +16,6 @@ from loyalty_desk.domain import canonical
 from loyalty_desk.domain.canonical import Json
 from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.ids import derived_id
-from loyalty_desk.domain.lots import next_expiries
 from server.kit import feed
 from server.kit.db import Connection, fetch, write
 from server.ledger import repository, storing
@@ -203,16 +202,7 @@ class OwnPosting:
                 network,
                 self._approved,
             )
-        at = to_ms(self.now)
-        changed = [
-            GuestChange(
-                one,
-                moved.get(AccountKey(AccountKind.GUEST, one.guest), 0),
-                one.holdings.available(at),
-                next_expiries(one.holdings.lots, at),
-            )
-            for one in accounts
-        ]
+        changed = [GuestChange.of(one, moved, self.now) for one in accounts]
         await storing.store_moves(connection, network, (), {}, changed, self.now)
         if self._expired:
             await write(

@@ -357,8 +357,8 @@ class PostgresStore:
         """As `storing.settle_waiting`."""
         await storing.settle_waiting(*self._at, settled, condemned, postponed, now)
 
-    async def insert_raised(self, device: UUID, rows: Sequence[RaisedRow]) -> None:
-        """As `storing.insert_raised`."""
+    async def insert_raised(self, device: UUID | None, rows: Sequence[RaisedRow]) -> None:
+        """As `storing.insert_raised`; None is no till."""
         await storing.insert_raised(*self._at, device, rows)
 
     async def guest_changes(self, guests: Sequence[UUID]) -> list[feed.Change]:

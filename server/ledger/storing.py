@@ -16,12 +16,13 @@ from uuid import UUID
 from asyncpg import NumericValueOutOfRangeError
 
 from loyalty_desk.domain.clock import from_ms, to_ms
+from loyalty_desk.domain.lots import next_expiries
 from server.kit.db import Connection, fetch_value, write
 from server.kit.errors import outage
 from server.ledger.ceiling import OLDEST
 from server.ledger.intake import Incoming
-from server.ledger.lots import Holdings, made_by_leg
-from server.ledger.posting import AccountKey, Posted
+from server.ledger.lots import Holdings, Lot, made_by_leg
+from server.ledger.posting import AccountKey, AccountKind, Posted
 from server.ledger.repository import EpochRow, GuestAccount
 from server.ledger.terms import program_version
 
@@ -36,6 +37,17 @@ class GuestChange:
     moved: int
     points: int
     next_expiries: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, account: GuestAccount, moved: Mapping[AccountKey, int], now: datetime) -> GuestChange:
+        """Return a guest as a posting leaves them at `now`; `moved` is the net change of each account."""
+        at = to_ms(now)
+        return cls(
+            account,
+            moved.get(AccountKey(AccountKind.GUEST, account.guest), 0),
+            account.holdings.available(at),
+            next_expiries(account.holdings.lots, at),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +194,6 @@ async def store_moves(
     A guest's credit names the lot it made. What a check gave counts for the day it was made, or for the oldest that
     counts at `now`.
     """
-    oldest = to_ms(now - OLDEST)
     made = [(one.account.account_id, lot) for one in guests for lot in one.account.holdings.made]
     lots = made_by_leg(lot for _, lot in made)
     legs = [
@@ -193,66 +204,84 @@ async def store_moves(
     if legs or guests:
         await write(
             connection,
-            """
-            with legs as (
-                insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)
-                select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])
-            ), lots as (
-                insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
-                    own_expiry, granted_at, state)
-                select $1, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, own_expiry,
-                    granted_at,
-                    case when held and remaining = 0 then 'reversed' when held then 'held'
-                        when remaining = 0 then 'spent' else 'open' end
-                from unnest($7::uuid[], $8::bigint[], $9::uuid[], $10::bigint[], $11::bigint[], $12::timestamptz[],
-                    $13::timestamptz[], $14::timestamptz[], $15::boolean[], $16::boolean[], $17::timestamptz[])
-                    as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry,
-                        granted_at)
-            ), account_of as (
-                update account set posted = account.posted + t.moved, debt = t.debt, activity = t.activity::jsonb,
-                    version = account.version + 1
-                from unnest($26::bigint[], $27::bigint[], $28::bigint[], $29::text[]) as t (id, moved, debt, activity)
-                where account.network_id = $1 and account.id = t.id
-            )
-            update guest_state set tier = t.tier, points = t.points, spend = t.spend, visits = t.visits,
-                earned = t.earned, visits_ever = guest_state.visits_ever + (t.visits - guest_state.visits),
-                first_visit = t.first_visit, next_expiries = t.next_expiries::jsonb
-            from unnest($18::uuid[], $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[],
-                $24::date[], $25::text[]) as t (guest_id, tier, points, spend, visits, earned, first_visit,
-                next_expiries)
-            where guest_state.network_id = $1 and guest_state.guest_id = t.guest_id
-            """,
+            _MOVES,
             network,
-            [tx_id for tx_id, *_ in legs],
-            [leg for _, leg, *_ in legs],
-            [account for _, _, account, _, _ in legs],
-            [amount for *_, amount, _ in legs],
-            [lot for *_, lot in legs],
-            [lot.id for _, lot in made],
-            [account for account, _ in made],
-            [lot.tx_id for _, lot in made],
-            [lot.amount for _, lot in made],
-            [lot.remaining for _, lot in made],
-            [from_ms(lot.earned_at) for _, lot in made],
-            [_moment(lot.expires_at) for _, lot in made],
-            [_moment(lot.usable_at) for _, lot in made],
-            [lot.held for _, lot in made],
-            [lot.own_expiry for _, lot in made],
-            [from_ms(max(lot.earned_at, oldest)) if lot.of_check else None for _, lot in made],
-            [one.account.guest for one in guests],
-            [one.account.state.tier for one in guests],
-            [one.points for one in guests],
-            [one.account.state.spend for one in guests],
-            [one.account.state.visits for one in guests],
-            [one.account.state.earned for one in guests],
-            [_date(one.account.state.first_visit) for one in guests],
-            [json.dumps(one.next_expiries) for one in guests],
-            [one.account.account_id for one in guests],
-            [one.moved for one in guests],
-            [one.account.holdings.debt for one in guests],
-            [json.dumps(one.account.holdings.activity.spans) for one in guests],
+            *([leg[column] for leg in legs] for column in range(5)),
+            *_lot_columns(made, to_ms(now - OLDEST)),
+            *_state_columns(guests),
+            *_account_columns(guests),
         )
     await _take_from_lots(connection, network, [one.account.holdings for one in guests])
+
+
+# $1 is the network; then 5 columns of legs, 11 of lots, 8 of the states of guests and 4 of their accounts.
+_MOVES = """
+    with legs as (
+        insert into entry (network_id, tx_id, leg, account_id, amount, lot_id)
+        select $1, * from unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::uuid[])
+    ), lots as (
+        insert into lot (network_id, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at,
+            own_expiry, granted_at, state)
+        select $1, id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, own_expiry,
+            granted_at,
+            case when held and remaining = 0 then 'reversed' when held then 'held'
+                when remaining = 0 then 'spent' else 'open' end
+        from unnest($7::uuid[], $8::bigint[], $9::uuid[], $10::bigint[], $11::bigint[], $12::timestamptz[],
+            $13::timestamptz[], $14::timestamptz[], $15::boolean[], $16::boolean[], $17::timestamptz[])
+            as t (id, account_id, tx_id, amount, remaining, earned_at, expires_at, usable_at, held, own_expiry,
+                granted_at)
+    ), account_of as (
+        update account set posted = account.posted + t.moved, debt = t.debt, activity = t.activity::jsonb,
+            version = account.version + 1
+        from unnest($26::bigint[], $27::bigint[], $28::bigint[], $29::text[]) as t (id, moved, debt, activity)
+        where account.network_id = $1 and account.id = t.id
+    )
+    update guest_state set tier = t.tier, points = t.points, spend = t.spend, visits = t.visits,
+        earned = t.earned, visits_ever = guest_state.visits_ever + (t.visits - guest_state.visits),
+        first_visit = t.first_visit, next_expiries = t.next_expiries::jsonb
+    from unnest($18::uuid[], $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[],
+        $24::date[], $25::text[]) as t (guest_id, tier, points, spend, visits, earned, first_visit,
+        next_expiries)
+    where guest_state.network_id = $1 and guest_state.guest_id = t.guest_id
+"""
+
+
+def _lot_columns(made: Sequence[tuple[int, Lot]], oldest: int) -> tuple[Sequence[object], ...]:
+    return (
+        [lot.id for _, lot in made],
+        [account for account, _ in made],
+        [lot.tx_id for _, lot in made],
+        [lot.amount for _, lot in made],
+        [lot.remaining for _, lot in made],
+        [from_ms(lot.earned_at) for _, lot in made],
+        [_moment(lot.expires_at) for _, lot in made],
+        [_moment(lot.usable_at) for _, lot in made],
+        [lot.held for _, lot in made],
+        [lot.own_expiry for _, lot in made],
+        [from_ms(max(lot.earned_at, oldest)) if lot.of_check else None for _, lot in made],
+    )
+
+
+def _state_columns(guests: Sequence[GuestChange]) -> tuple[Sequence[object], ...]:
+    return (
+        [one.account.guest for one in guests],
+        [one.account.state.tier for one in guests],
+        [one.points for one in guests],
+        [one.account.state.spend for one in guests],
+        [one.account.state.visits for one in guests],
+        [one.account.state.earned for one in guests],
+        [_date(one.account.state.first_visit) for one in guests],
+        [json.dumps(one.next_expiries) for one in guests],
+    )
+
+
+def _account_columns(guests: Sequence[GuestChange]) -> tuple[Sequence[object], ...]:
+    return (
+        [one.account.account_id for one in guests],
+        [one.moved for one in guests],
+        [one.account.holdings.debt for one in guests],
+        [json.dumps(one.account.holdings.activity.spans) for one in guests],
+    )
 
 
 async def _take_from_lots(connection: Connection, network: UUID, holdings: Sequence[Holdings]) -> None:
