@@ -30,7 +30,7 @@ async def forgotten(world: World, limit: int = 5_000) -> int:
         return await forget_uses(connection, world.network, world.clock.now(), limit)
 
 
-@pytest.mark.parametrize(("later", "found", "lost"), [(-MINUTE, REPLAY, 0), (2 * timedelta(days=1), EVIDENCE, -100)])
+@pytest.mark.parametrize(("later", "found", "lost"), [(-MINUTE, REPLAY, 0), (timedelta(days=2), EVIDENCE, -100)])
 async def test_a_step_that_comes_again_is_told_of_while_it_proves_and_proves_nothing_once_it_is_forgotten(
     world: World, later: timedelta, found: int, lost: int
 ) -> None:
