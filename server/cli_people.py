@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Who stands at the tills.")
 LONGEST = 8
-# Returns whom a PIN is for, and whether they are known already.
-type _Find = Callable[[Connection, UUID], Awaitable[tuple[Member, bool]]]
 # A manager's PIN allows more, so it has to be harder to guess.
 SHORTEST = {"cashier": 4, "manager": 6, "owner": 6}
 Who = Annotated[str, typer.Argument(metavar="NAME", help="The person's name, or the id that `staff list` shows.")]
+# Returns whom a PIN is for, and whether they are known already.
+type _Find = Callable[[Connection, UUID], Awaitable[tuple[Member, bool]]]
 
 
 @app.command("add")
