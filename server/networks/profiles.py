@@ -25,8 +25,12 @@ MAX_NAME = 40
 _MODES = ("deny", "floor", "known_balance")
 _CODES = tuple(one.value for one in CodeKind)
 _MOST, _DIGITS = 10**12, 20
-# Waited at the counter, with the guest standing there.
-_MOST_WAITED_S = 300
+_MOST_OF = {
+    # Waited at the counter, with the guest standing there.
+    "random_online_wait_s": 300,
+    # So long a till goes by what it was told, and is judged by it, also when the limits have been put right.
+    "max_age_hours": 200 * 24,
+}
 
 
 async def set_profile(
@@ -93,9 +97,7 @@ def _names(limits: Mapping[str, Any]) -> list[str]:
 
 
 def _most(field: str) -> int:
-    if field.endswith("_bp"):
-        return 10_000
-    return _MOST_WAITED_S if field == "random_online_wait_s" else _MOST
+    return 10_000 if field.endswith("_bp") else _MOST_OF.get(field, _MOST)
 
 
 def _number(name: str, text: str, most: int = _MOST) -> int:

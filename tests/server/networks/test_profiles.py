@@ -14,6 +14,7 @@ from server.networks.profiles import changed
         "floor_points=" + "0" * 20 + "9" * 19,
         "floor_points=" + "9" * 5_000,
         "floor_points=" + "0" * 5_000,
+        "max_age_hours=4801",
         # A till that nobody answers waits so long at the counter; a timer takes no more than some 300 years.
         "random_online_wait_s=301",
         f"random_online_wait_s={10**12}",
