@@ -25,6 +25,7 @@ from server.ledger.by_hand import BY_HAND, ByHand, givers
 from server.ledger.ceiling import Ceiling, earners
 from server.ledger.guards import Guards
 from server.ledger.intake import Incoming
+from server.ledger.moves import GuestChange
 from server.ledger.posting import (
     POSTABLE,
     AccountKey,
@@ -43,7 +44,7 @@ from server.ledger.registrations import Registrar
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount
 from server.ledger.returns import NOTHING_BACK, RETURNS, SALES, Returning, came_back, is_follow, who
 from server.ledger.store import LedgerStore
-from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
+from server.ledger.storing import Quarantined, RaisedRow, Sourced
 from server.ledger.terms import program_version, terms_of, tier_of
 from server.ledger.timing import Effective, Place, behind_others, in_turn
 from server.ledger.words import Words, words_of

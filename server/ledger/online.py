@@ -21,10 +21,11 @@ from server.kit.db import Connection, fetch
 from server.ledger import repository
 from server.ledger.ceiling import Ceiling
 from server.ledger.lots import Holdings
+from server.ledger.moves import GuestChange
 from server.ledger.posting import AccountKey, AccountKind, Fact, GuestState, Plan, Terms, plan
 from server.ledger.repository import GuestAccount
 from server.ledger.store import PostgresStore, Tools
-from server.ledger.storing import GuestChange, RaisedRow
+from server.ledger.storing import RaisedRow
 from server.ledger.terms import program_version, terms_of, tier_of
 
 

@@ -18,11 +18,11 @@ from loyalty_desk.domain.clock import to_ms
 from loyalty_desk.domain.ids import derived_id
 from server.kit import feed
 from server.kit.db import Connection, fetch, write
-from server.ledger import repository, storing
+from server.ledger import moves, repository
 from server.ledger.lots import Holdings, Lot, LotUse
+from server.ledger.moves import GuestChange
 from server.ledger.posting import AccountKey, AccountKind
 from server.ledger.repository import GuestAccount
-from server.ledger.storing import GuestChange
 
 Render = Callable[[Connection, UUID, Sequence[UUID]], Awaitable[list[feed.Change]]]
 _GUEST_LEG, _OTHER_LEG = 0, 1
@@ -203,7 +203,7 @@ class OwnPosting:
                 self._approved,
             )
         changed = [GuestChange.of(one, moved, self.now) for one in accounts]
-        await storing.store_moves(connection, network, (), {}, changed, self.now)
+        await moves.store_moves(connection, network, (), {}, changed, self.now)
         if self._expired:
             await write(
                 connection,
@@ -214,7 +214,7 @@ class OwnPosting:
         changes = [*await render(connection, network, [one.guest for one in accounts]), *more]
         systems = {ids[key]: amount for key, amount in moved.items() if key in ids}
         if systems:
-            await storing.move_system_accounts(connection, network, systems)
+            await moves.move_system_accounts(connection, network, systems)
         await feed.record(connection, network, changes)
         return len(self._made)
 

@@ -17,13 +17,14 @@ from loyalty_desk.domain.record import Totals
 from server.kit import feed
 from server.kit.crypto import Vault
 from server.kit.db import Connection, Database
-from server.ledger import repository, storing
+from server.ledger import moves, repository, storing
 from server.ledger.guard_store import GuardStore, PostgresGuards, Rows
+from server.ledger.moves import GuestChange
 from server.ledger.posting import AccountKey, Posted
 from server.ledger.register_store import Admit, PostgresRegisters, RegisterStore
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original
-from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
+from server.ledger.storing import Quarantined, RaisedRow, Sourced
 from server.ledger.timing import Place
 from server.ledger.words import Words, keep
 
@@ -218,7 +219,7 @@ def postgres(db: Database, tools: Tools) -> Begin:
 
 
 class PostgresStore:
-    """A transaction of the database; the statements are those of `repository` and `storing`."""
+    """A transaction of the database; the statements are those of `repository`, `storing` and `moves`."""
 
     def __init__(self, connection: Connection, network: UUID, tools: Tools) -> None:
         self._at = (connection, network)
@@ -340,8 +341,8 @@ class PostgresStore:
         guests: Sequence[GuestChange],
         now: datetime,
     ) -> None:
-        """As `storing.store_moves`."""
-        await storing.store_moves(*self._at, posted, accounts, guests, now)
+        """As `moves.store_moves`."""
+        await moves.store_moves(*self._at, posted, accounts, guests, now)
 
     async def insert_quarantined(self, device: UUID, epoch: int, branch: int, rows: Sequence[Quarantined]) -> None:
         """As `storing.insert_quarantined`."""
@@ -366,8 +367,8 @@ class PostgresStore:
         return await self._tools.guest_rows(*self._at, guests, [])
 
     async def move_system_accounts(self, moved: Mapping[int, int]) -> None:
-        """As `storing.move_system_accounts`."""
-        await storing.move_system_accounts(*self._at, moved)
+        """As `moves.move_system_accounts`."""
+        await moves.move_system_accounts(*self._at, moved)
 
     async def feed_changes(self, changes: Sequence[feed.Change]) -> int:
         """As `feed.record`."""

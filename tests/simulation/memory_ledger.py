@@ -29,10 +29,11 @@ from server.ledger.ceiling import OLDEST
 from server.ledger.guard_store import StepUse, TierUse, UnprovedUse
 from server.ledger.intake import Incoming
 from server.ledger.lots import Holdings, Lot, LotUse, made_by_leg
+from server.ledger.moves import GuestChange
 from server.ledger.posting import AccountKey, AccountKind, GuestState, Posted, has_woken, is_stores
 from server.ledger.repository import DeviceRow, EpochRow, GuestAccount, Waiting
 from server.ledger.returns import Original, Source, who
-from server.ledger.storing import GuestChange, Quarantined, RaisedRow, Sourced
+from server.ledger.storing import Quarantined, RaisedRow, Sourced
 from server.ledger.timing import ClockSight, Place
 from server.ledger.words import Words
 from server.sync.clones import Line
