@@ -96,6 +96,9 @@ COUNTER: Mapping[str, str] = {
     "register_card": _("This cannot be handed out as a card. Scan a new card."),
     "consent_needed": _("The guest has to agree to the rules before registration."),
     "phone_taken": _("This phone belongs to a guest already ({name}). Find them by phone."),
+    "phone_registered": _(
+        "This phone has just been registered at this till ({name}). Use that card; the phone finds them after a sync."
+    ),
     "card_taken": _("This card belongs to somebody already. Take another one."),
 }
 

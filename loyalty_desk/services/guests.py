@@ -15,8 +15,8 @@ from loyalty_desk.domain.errors import Refused
 from loyalty_desk.domain.guest import GuestFacts
 from loyalty_desk.domain.guest_code import CodeKind, GuestCode, parse
 from loyalty_desk.domain.hash_chain import SeenChains
-from loyalty_desk.domain.private_fields import Private
-from loyalty_desk.domain.record import BadRecord, Credential, Record
+from loyalty_desk.domain.private_fields import GuestFields, Private
+from loyalty_desk.domain.record import BadRecord, Credential, Record, SealedRecord
 from loyalty_desk.domain.segments import Segmentation
 from loyalty_desk.domain.signed_codes import RotatingCode, SignedCode
 from loyalty_desk.domain.tiers import reached
@@ -158,10 +158,18 @@ class Guests:
         One that was spoilt on the disk before it was sent is posted nowhere: its card can be handed out again.
         """
         sealed = self._journal.registered(handle=handle, guest=guest)
-        try:
-            return None if sealed is None else Record.from_payload(sealed.payload)
-        except BadRecord:
-            return None
+        return None if sealed is None else _readable(sealed)
+
+    def waiting_with_phone(self, phone: str) -> GuestFields | None:
+        """Return what a guest told who has this phone and was registered here, and whom the server has not got yet."""
+        for sealed in self._journal.registrations_waiting():
+            kept = self._journal.private(sealed.id)
+            if kept is None or _readable(sealed) is None:
+                continue
+            fields = Private.from_bytes(kept).fields
+            if fields.phone == phone:
+                return fields
+        return None
 
     def _identify(self, data: bytes | str) -> GuestCard:
         code = parse(data)
@@ -389,6 +397,13 @@ class Guests:
         """Return the limits of this store."""
         store = self._cache.store(self._identity.store)
         return self._cache.profile(store.profile if store is not None else "default") or ProfileRow()
+
+
+def _readable(sealed: SealedRecord) -> Record | None:
+    try:
+        return Record.from_payload(sealed.payload)
+    except BadRecord:
+        return None
 
 
 def _check(kind: CodeKind, row: CredentialState) -> None:

@@ -70,8 +70,8 @@ class Registration:
         """Register a guest with an optional card handed out; `consent` is the version of the text agreed to.
 
         Raises `BadInput` `register_name`, `register_phone`, `register_birthday`, `register_email`, `register_nothing`,
-        `register_card`; `Refused` `consent_needed`, `phone_taken` (the server was asked), `card_taken`, and as
-        `Recorder.record`.
+        `register_card`; `Refused` `consent_needed`, `phone_taken` (the server was asked), `phone_registered` (here, and
+        the server has not heard of it), `card_taken`, and as `Recorder.record`.
         """
         if not _TEXT.fullmatch(consent):
             raise Refused("consent_needed")
@@ -124,7 +124,11 @@ class Registration:
         return Credential(shown.kind, shown.handle)
 
     def _nobody_has(self, phone: str) -> bool:
-        """Return whether the server was asked; raises `Refused` `phone_taken`."""
+        """Return whether the server was asked; raises `Refused` `phone_taken` or `phone_registered`."""
+        # Registered twice before the server hears of either, one person would be two guests.
+        waiting = self._guests.waiting_with_phone(phone)
+        if waiting is not None:
+            raise Refused("phone_registered", name=waiting.name)
         if self._online is None:
             return False
         try:

@@ -52,6 +52,12 @@ class ArchivedJournal(AcknowledgedJournal):
             found = _sealed(rows(self._live(), sql, (signed(handle), guest.bytes if guest else None)))
         return found[0] if found else None
 
+    def registrations_waiting(self) -> list[SealedRecord]:
+        """Return the registrations that the server has not acknowledged, in order."""
+        with self._lock:
+            unsent = "NOT EXISTS (SELECT 1 FROM ack a WHERE a.epoch = r.epoch AND a.upto_seq >= r.seq)"
+            return _sealed(rows(self._live(), f"{_OF_EFFECT} e.registers = 1 AND {unsent} ORDER BY r.rowid"))
+
     def tier_discounts(self, guest: UUID, day: str) -> tuple[int, int]:
         """Return how many checks of a guest got the tier's discount by a weak code on a business day, and how much."""
         with self._lock:

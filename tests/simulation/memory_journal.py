@@ -280,6 +280,11 @@ class MemoryJournal:
             found = self._medium.records[place] if row.effect.registers and mine else found
         return found
 
+    def registrations_waiting(self) -> list[SealedRecord]:
+        acked = {one.epoch: one.acked_seq for one in self.epochs()}
+        registers = [place for place, row in self._medium.effects.items() if row.effect.registers]
+        return [self._medium.records[place] for place in registers if place[1] > acked[place[0]]]
+
     def tier_discounts(self, guest: UUID, day: str) -> tuple[int, int]:
         effects = (row.effect for row in self._medium.effects.values())
         given = [one.tier_discount for one in effects if (one.guest, one.day) == (guest, day) and one.tier_discount]

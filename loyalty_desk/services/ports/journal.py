@@ -203,6 +203,10 @@ class Journal(Protocol):
         """Return the registration made here of a card's handle or of a guest, the newest."""
         ...
 
+    def registrations_waiting(self) -> list[SealedRecord]:
+        """Return the registrations that the server has not acknowledged, in order."""
+        ...
+
     def tier_discounts(self, guest: UUID, day: str) -> tuple[int, int]:
         """Return how many checks of a guest got the tier's discount by a weak code on a business day, and how much."""
         ...

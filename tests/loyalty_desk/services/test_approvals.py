@@ -270,6 +270,22 @@ def test_a_phone_that_somebody_has_is_told_where_the_server_answers(services: Se
     assert services.registration.register(FIELDS, "2026-01").was_asked
 
 
+def test_a_phone_registered_here_that_the_server_has_not_heard_of_makes_no_second_guest(services: Services) -> None:
+    services.server.is_away = True
+    services.registration.register(FIELDS, "2026-01", FREE_CARD)
+    again = replace(FIELDS, name="Ира", phone="+7 916 123-45-67")
+    found = refused(services.registration.register, again, "2026-01")
+    assert (found.code, found.facts) == ("phone_registered", {"name": "Ирина П"})
+    services.server.is_away = False
+    assert refused(services.registration.register, again, "2026-01").code == "phone_registered"
+    assert len(services.records(RecordKind.REGISTER)) == 1
+    services.registration.register(replace(again, phone="8 916 123-45-68"), "2026-01")
+    journal = services.counter.parts.journal
+    head = journal.head()
+    journal.acknowledge(head.epoch, head.seq, UUID(int=1), 1)
+    assert services.registration.register(again, "2026-01").was_asked, "from then on it is the server's to say"
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
