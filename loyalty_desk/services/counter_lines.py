@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from loyalty_desk.domain.basket import MILLI
 from loyalty_desk.domain.clock import from_ms
 from loyalty_desk.domain.refund import Refund
+from loyalty_desk.services.sentences import limit_reason
 
 if TYPE_CHECKING:
     from loyalty_desk.domain.refund.left import LineLeft
@@ -174,11 +175,20 @@ def guest_lines(card: GuestCard, words: Words) -> Lines:
         (t("Guest"), card.name or (t("not known here yet") if card.guest_id is None else t("gave no name"))),
         (t("Tier"), card.tier_name or card.tier or t("none")),
         (t("Points"), words.number_of_points(card.points)),
-        (t("Can be used without the server"), words.number_of_points(card.allowance.max_points)),
+        (t("Can be used without the server"), _usable(card, words)),
     ]
     if card.member_no:
         lines.append((t("Card number"), card.member_no))
     return lines
+
+
+def _usable(card: GuestCard, words: Words) -> str:
+    """Return how many points the till gives alone, and why no more where the guest has more or nothing may be used."""
+    allowed = card.allowance
+    most = words.number_of_points(allowed.max_points)
+    if allowed.reason is None or 0 < card.points <= allowed.max_points:
+        return most
+    return f"{most}: {limit_reason(allowed.reason, allowed.facts, words)}"
 
 
 def sold_line(sold: SoldCheck, words: Words, now: datetime) -> str:

@@ -245,6 +245,14 @@ class _Gaps(dict[str, str]):
         return "…"
 
 
+def limit_reason(code: str, facts: Mapping[str, object], words: Words) -> str:
+    """Return why no more points can be used, to follow a colon; an unknown code gets the general sentence."""
+    # With any digits for a card there is nothing to use, whatever the limit of other codes.
+    is_number = code == "code_limit" and facts.get("points") == 0 and facts.get("kind") in ("number", "phone")
+    key = "limit_code_limit_number" if is_number else f"limit_{code}"
+    return sentence_of(key if key in SENTENCES else "limit_unknown", facts, words)
+
+
 def _reasons(codes: str, words: Words) -> str:
     """Return the server's codes in words, each once."""
     known = [words.gettext(REASONS.get(code.strip(), _UNKNOWN_REASON)) for code in codes.split(",")]

@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from loyalty_desk.domain.guest_code import CodeKind
+from loyalty_desk.domain.record import Credential
 from loyalty_desk.domain.shift_totals import ShiftTotals, Sums
-from loyalty_desk.services.counter_lines import report_lines, strong_caption
+from loyalty_desk.services.counter_lines import guest_lines, report_lines, strong_caption
+from loyalty_desk.services.guests import GuestCard
+from loyalty_desk.services.redemption import PROVISIONAL, Allowance
 from loyalty_desk.services.shifts import OpenShift, ShiftReport
 from loyalty_desk.services.wording import Words
 
@@ -68,3 +72,20 @@ def test_a_shift_in_which_more_came_back_than_was_sold_is_below_nothing() -> Non
     back = replace(SUMS, returned=30_000)
     said = dict(lines(replace(REPORT, totals=ShiftTotals(back)), "ru"))
     assert said["Осталось после возвратов"] == "−20,00"
+
+
+def test_a_guest_who_may_use_less_than_they_have_is_told_why() -> None:
+    card = GuestCard(
+        UUID(int=1), Credential(CodeKind.NUMBER, None), "Anna", "", "", 50, None, "", None,
+        Allowance(0, "code_limit", {"points": 0, "kind": "number"}),
+    )  # fmt: skip
+    said = "Can be used without the server"
+    words = Words("en")
+    assert dict(guest_lines(card, words))[said] == (
+        "0: a number is not enough to use points. Ask the guest for the card."
+    )
+    limited = replace(card, allowance=Allowance(20, "code_limit", {"points": 20, "kind": "ld1"}))
+    assert dict(guest_lines(limited, words))[said] == "20: that is the limit for this kind of code."
+    assert dict(guest_lines(replace(card, points=0, allowance=PROVISIONAL), words))[said].startswith("0: the guest has")
+    everything = replace(card, allowance=Allowance(50, "known_balance"))
+    assert dict(guest_lines(everything, words))[said] == "50"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from loyalty_desk.services.redemption import binding_of
-from loyalty_desk.services.sentences import SENTENCES, sentence_of
+from loyalty_desk.services.sentences import limit_reason, sentence_of
 from loyalty_desk.ui.sale.state import Chip, FieldMode, Tone
 
 if TYPE_CHECKING:
@@ -115,15 +114,7 @@ def point_limit(model: SaleModel, words: Words) -> tuple[str, Tone]:
 
 def _cap(card: GuestCard, most: int, words: Words, reason: str = "") -> str:
     code = reason or card.allowance.reason or ""
-    if most == 0 and code == "code_limit" and card.allowance.facts.get("kind") == "number":
-        code = "code_limit_number"
-    why = limit_reason(code, card.allowance.facts, words)
+    why = limit_reason(code, {**card.allowance.facts, "points": most}, words)
     if most == 0:
         return words.gettext("Points cannot be used now: {why}").format(why=why)
     return words.gettext("At most {points} now: {why}").format(points=words.points(most), why=why)
-
-
-def limit_reason(code: str, facts: Mapping[str, object], words: Words) -> str:
-    """Return why, to follow a colon; an unknown code gets the general sentence."""
-    key = f"limit_{code}"
-    return sentence_of(key if key in SENTENCES else "limit_unknown", facts, words)

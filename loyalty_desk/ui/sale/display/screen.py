@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 
 from loyalty_desk.domain.money import currency
 from loyalty_desk.services.explanation import explain
-from loyalty_desk.services.sentences import sentence
+from loyalty_desk.services.sentences import limit_reason, sentence
 from loyalty_desk.services.wording import Words
 from loyalty_desk.ui.sale.display.check import check, recorded
 from loyalty_desk.ui.sale.display.controls import button, field, help_panel, keys, message, preview
 from loyalty_desk.ui.sale.display.guest import guest
 from loyalty_desk.ui.sale.display.header import header, notice, notice_to_read
 from loyalty_desk.ui.sale.display.names import guest_name
-from loyalty_desk.ui.sale.display.points import limit_reason, why_no_points
+from loyalty_desk.ui.sale.display.points import why_no_points
 from loyalty_desk.ui.sale.state import MessageState, SaleState, Tone
 
 if TYPE_CHECKING:
