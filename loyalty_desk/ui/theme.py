@@ -103,6 +103,8 @@ DARK = Colours(
 # Docked beside the POS, and 1024×768 at 150 % less the bar of the system.
 SMALLEST = (420, 480)
 STACKED_BELOW = 640
+# Lower, panels under each other have no room for what is to be paid and keyed in.
+STACKED_HEIGHT = 680
 TIGHT_BELOW = (860, 700)
 # A report without anything to choose beside it is no wider: captions and values must be found for each other.
 FACTS_ALONE = 640
@@ -191,6 +193,11 @@ def scale_for(width: int, height: int) -> float:
     """Return how much larger than at 1024×768 everything is drawn; three steps, so that resizing does not restyle."""
     room = min(width / 1024, height / 768)
     return 1.3 if room >= 1.38 else 1.15 if room >= 1.2 else 1.0
+
+
+def smallest(width: int) -> tuple[int, int]:
+    """Return the smallest width, and the smallest height for a width: what is to be paid is in sight at every size."""
+    return SMALLEST[0], STACKED_HEIGHT if is_stacked(width) else SMALLEST[1]
 
 
 def is_stacked(width: int) -> bool:

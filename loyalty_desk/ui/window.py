@@ -91,6 +91,7 @@ class MainWindow(QWidget):
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.setMinimumSize(*theme.smallest(self.width()))
         for screen in self._screens():
             if not isinstance(screen, SaleView):
                 self._dress(screen)

@@ -32,6 +32,7 @@ TOUCH = 48
 LEAST_PANEL = 104
 # Lower windows have no room for what the server has to say and for what a guest has to pay.
 NOTICE_BESIDE_MONEY_FROM = 560
+NOTICE_OVER_PANELS_FROM = 800
 _MODE_KEYS = {
     Qt.Key.Key_F2: FieldMode.GUEST,
     Qt.Key.Key_F3: FieldMode.AMOUNT,
@@ -222,6 +223,7 @@ class SaleView(QWidget):
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.setMinimumSize(*theme.smallest(self.width()))
         stacked, tight = theme.is_stacked(self.width()), theme.is_tight(self.width(), self.height())
         if (stacked, tight) != (self._is_stacked, self._is_tight):
             self._is_stacked, self._is_tight = stacked, tight
@@ -293,7 +295,8 @@ class SaleView(QWidget):
 
     def _show_notice(self, state: SaleState) -> None:
         """Show the notice where there is room for it, while there is money to be seen not in the lowest windows."""
-        waits = self.height() < NOTICE_BESIDE_MONEY_FROM and bool(state.check.amount or state.done)
+        least = NOTICE_OVER_PANELS_FROM if self._is_stacked else NOTICE_BESIDE_MONEY_FROM
+        waits = self.height() < least and bool(state.check.amount or state.done)
         _show_message(self.notice, MessageState() if waits else state.notice)
         self.notice_read_button.setText(state.notice_read_label)
         self.notice_read_button.setVisible(bool(state.notice_read_label) and not waits)

@@ -544,6 +544,38 @@ def test_what_to_key_in_and_what_to_pay_are_in_sight_even_where_it_is_small(
         assert wholly_seen(one, window.view), one.text()
 
 
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_a_notice_beside_a_docked_check_scrolls_no_choice_of_points_away(make, qtbot, notice, language: str) -> None:
+    window = Window(make(language), qtbot, size=(420, 768))
+    window.counter.presenter.status_changed(_status(window.counter, notices=(notice("cache_mismatch"),)))
+    quote(window.counter)
+    window.settle()
+    for one in window.view.guest.chips.buttons:
+        assert not one.isVisible() or wholly_seen(one, window.view), one.text()
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("told", [(), ("cache_mismatch", "card_blocked")], ids=["nothing", "notice"])
+def test_the_lowest_docked_window_shows_what_to_key_in_and_what_to_pay(
+    make, qtbot, notice, told: tuple[str, ...], language: str
+) -> None:
+    window = Window(make(language), qtbot, size=(420, 480))
+    view, counter = window.view, window.counter
+    window.settle()
+    assert view.size().toTuple() == theme.smallest(420), "the window allows a lower one"
+    counter.presenter.status_changed(_status(counter, notices=tuple(map(notice, told))))
+    counter.scan(MARIA)
+    counter.type("1240")
+    counter.presenter.points_chosen(-1)
+    window.settle()
+    for one in (view.check.amount, view.check.to_pay, view.guest.name):
+        qtbot.waitUntil(partial(wholly_seen, one, view), timeout=5_000)
+    counter.presenter.submitted()
+    window.settle()
+    for one in (view.check.key_in, view.check.copy, view.check.to_pay):
+        qtbot.waitUntil(partial(wholly_seen, one, view), timeout=5_000)
+
+
 @pytest.mark.parametrize(
     "size",
     [(420, 768), (640, 480), (683, 512), (800, 600), (1024, 600)],
