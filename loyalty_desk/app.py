@@ -31,6 +31,7 @@ from loyalty_desk.runtime.executors import DbTaskRunner
 from loyalty_desk.runtime.shutdown import Phase, Shutdown, SignalWatch
 from loyalty_desk.runtime.workers import Worker, stop_all
 from loyalty_desk.ui import theme as themes
+from loyalty_desk.ui.sale.opening import opening_state
 from loyalty_desk.ui.window import MainWindow
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ class TillApp:
     def start(self) -> None:
         """Paint the window, then open the till and start the threads."""
         self.window.fit_screen()
+        self.window.sale.render(opening_state(self.chosen.language))
         if self.options.fullscreen:
             self.window.showFullScreen()
         else:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton
 
 from loyalty_desk.app import Options, TillApp
 from loyalty_desk.counter import Counter as UseCases
@@ -178,6 +179,23 @@ def test_settings_hold_at_once_are_kept_and_lead_out_of_the_network(
     assert files_till.left[0].suffix == ".ldx"
     assert not app._sync.alive
     qtbot.waitUntil(lambda: view.title.text() == "Это больше не касса", timeout=WAIT)
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "The till is opening…"), ("ru", "Касса открывается…")])
+def test_until_the_till_is_open_the_window_says_so_and_keeps_what_is_typed(
+    start, qtbot, files_till: FilesTill, tmp_path: Path, language: str, said: str
+) -> None:
+    app = start(tmp_path, language=language)
+    view = app.window.sale
+    assert app.state is None, "open already"
+    assert view.check.empty.text.text() == view.go.words.text() == said
+    assert not view.go.isEnabled()
+    empty = [one for one in view.findChildren(QPushButton) if one.isVisible() and not one.accessibleName()]
+    assert empty == [], "a box without a word"
+    QTest.keyClicks(view.field, "500")
+    QTest.keyClick(view.field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: app.state is not None and app.state.entry.text == "500", timeout=WAIT)
+    assert view.go.words.text() != said
 
 
 def test_a_keyboard_scan_opens_the_guest(start, qtbot, files_till: FilesTill, tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ class Header(QFrame):
         ):
             if button.text() != words:
                 button.setText(words)
+            button.setVisible(bool(words))
             button.setToolTip(tip)
             button.setAccessibleName(tip)
         self._fit()
