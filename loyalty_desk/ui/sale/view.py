@@ -210,6 +210,8 @@ class SaleView(QWidget):
             self._ask_page(_PAGE_KEYS[Qt.Key(key)])
         elif key in _MODE_KEYS:
             self.mode_requested.emit(_MODE_KEYS[Qt.Key(key)])
+        elif key == Qt.Key.Key_Insert and self.notice_read_button.isVisible():
+            self.notice_read.emit()
         elif event.matches(QKeySequence.StandardKey.Copy):
             self._on_copy_asked()
         elif event.text().isprintable() and event.text() and not self.field.hasFocus():
@@ -298,7 +300,7 @@ class SaleView(QWidget):
         least = NOTICE_OVER_PANELS_FROM if self._is_stacked else NOTICE_BESIDE_MONEY_FROM
         waits = self.height() < least and bool(state.check.amount or state.done)
         _show_message(self.notice, MessageState() if waits else state.notice)
-        self.notice_read_button.setText(state.notice_read_label)
+        self.notice_read_button.setText(f"{state.notice_read_label}  Ins")
         self.notice_read_button.setVisible(bool(state.notice_read_label) and not waits)
 
     def _show_panels(self, state: SaleState) -> None:

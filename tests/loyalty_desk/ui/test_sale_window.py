@@ -544,6 +544,18 @@ def test_what_to_key_in_and_what_to_pay_are_in_sight_even_where_it_is_small(
         assert wholly_seen(one, window.view), one.text()
 
 
+def test_a_notice_in_sight_is_put_away_by_its_key(window: Window, notice) -> None:
+    read = []
+    window.view.notice_read.connect(lambda: read.append(1))
+    window.press(Qt.Key.Key_Insert)
+    assert read == [], "there is none"
+    window.counter.presenter.status_changed(_status(window.counter, notices=(notice("cache_mismatch"),)))
+    window.settle()
+    assert "Ins" in window.view.notice_read_button.text()
+    window.press(Qt.Key.Key_Insert)
+    assert read == [1]
+
+
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_a_notice_beside_a_docked_check_scrolls_no_choice_of_points_away(make, qtbot, notice, language: str) -> None:
     window = Window(make(language), qtbot, size=(420, 768))
