@@ -61,7 +61,7 @@ class Puller:
         self._start: tuple[UUID, int | None] | None = None
         self._page: PullAnswer | None = None
         self._wrong_before = self._anew = False
-        self._patient_until: int | None = None
+        self._rests_until: int | None = None
         self._adopted = False
         self.applied = 0
 
@@ -106,7 +106,7 @@ class Puller:
                 if final:
                     self._complete(page.next)
                 return None
-            if self._wrong_before and self._is_patient():
+            if self._wrong_before and self._rest():
                 self._journal.notify("cache_mismatch", {}, self._clock.now_ms())
                 return "cache_mismatch"
             # Owed until it is done, however often it is cut.
@@ -172,18 +172,18 @@ class Puller:
         state, checkpoint = self._cache.state(), page.checkpoint
         return checkpoint is None or (checkpoint.rows, checkpoint.digest) == (state.rows, state.digest)
 
-    def _is_patient(self) -> bool:
-        """Return whether a cache that differed also when read anew is left as it is for now."""
+    def _rest(self) -> bool:
+        """Begin, or end in time, the rest of a cache that differed also when read anew; return whether it lasts."""
         now = self._clock.monotonic_ms()
-        if self._patient_until is None:
-            self._patient_until = now + round(ANEW_EVERY_MS * (0.5 + self._random.random()))
-        elif now >= self._patient_until:
-            self._patient_until = None
-        return self._patient_until is not None
+        if self._rests_until is None:
+            self._rests_until = now + round(ANEW_EVERY_MS * (0.5 + self._random.random()))
+        elif now >= self._rests_until:
+            self._rests_until = None
+        return self._rests_until is not None
 
     def _complete(self, cursor: int) -> None:
         self._wrong_before = False
-        self._patient_until = None
+        self._rests_until = None
         self._cache.completed(self._clock.now_ms(), self._clock.boot_id, self._clock.monotonic_ms())
         self._journal.settle(cursor)
         self._cashier.remember()
