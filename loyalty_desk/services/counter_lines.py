@@ -168,15 +168,16 @@ def new_card_line(code: str, words: Words) -> str:
     return words.gettext("Their card, to print or to send: {code}").format(code=code)
 
 
-def guest_lines(card: GuestCard, words: Words) -> Lines:
-    """Return who a guest is, as the counter may know it."""
+def guest_lines(card: GuestCard, words: Words, *, with_limit: bool = True) -> Lines:
+    """Return who a guest is, as the counter may know it, and `with_limit` what the till gives alone."""
     t = words.gettext
     lines = [
         (t("Guest"), card.name or (t("not known here yet") if card.guest_id is None else t("gave no name"))),
         (t("Tier"), card.tier_name or card.tier or t("none")),
         (t("Points"), words.number_of_points(card.points)),
-        (t("Can be used without the server"), _usable(card, words)),
     ]
+    if with_limit:
+        lines.append((t("Can be used without the server"), _usable(card, words)))
     if card.member_no:
         lines.append((t("Card number"), card.member_no))
     return lines

@@ -178,7 +178,7 @@ class CounterView(QWidget):
             wanted = next((one for one in groups if one.key == key), None)
             box.setVisible(wanted is not None)
             if wanted is not None:
-                box.set_group(wanted, narrow=theme.is_tight(self.width(), self.height()))
+                box.set_group(wanted, narrow=self.width() < theme.TIGHT_BELOW[0])
         _place([(one.is_right, self.groups[one.key]) for one in groups], self._groups_at)
 
     def _show_fields(self, fields: tuple[Field, ...]) -> None:

@@ -384,3 +384,20 @@ def test_a_slip_is_seen_as_it_will_be_printed(open_window, language: str, size: 
     assert QFontInfo(paper.font()).fixedPitch()
     assert paper.width() >= paper.sizeHint().width()
     assert window.view.left._area.viewport().width() >= paper.width()
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("size", [(1024, 600), (640, 480)])
+def test_what_moves_points_by_hand_stands_where_it_is_seen_without_scrolling(
+    open_window, language: str, size: tuple[int, int]
+) -> None:
+    window = open_window(language, size)
+    window.pages.guest = window.pages.till.checkout.identify(CARD)
+    window.pages.open("F9")
+    window.settle()
+    view = window.view
+    for key in ("points", "pin") if size[0] > 640 else ("points",):
+        edit = view.fields[key].edit
+        assert edit.visibleRegion().boundingRect() == edit.rect(), key
+    assert view.groups["who"].isVisible()
+    assert view.groups["who"].visibleRegion().boundingRect().height() > 0

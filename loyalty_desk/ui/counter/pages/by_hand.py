@@ -49,21 +49,19 @@ class ByHandPage(Page):
             TIER: t("Allow the tier’s discount once"),
         }
         groups = [Group(WHAT, t("What is to be done"), tuple(Option(k, v, "", k == what) for k, v in kinds.items()))]
-        fields = []
+        fields = [self.pin_field(is_right=True)]
         if self._moves:
             groups.append(self._reasons())
-            fields = [
-                self.field(POINTS, t("How many points"), "0"),
-                replace(self.field(COMMENT, t("A few words, if needed")), is_right=True),
-            ]
+            # What has to be typed stands above what may be: a small window shows that much without scrolling.
+            words = replace(self.field(COMMENT, t("A few words, if needed")), is_right=True)
+            fields = [self.field(POINTS, t("How many points"), "0"), *fields, words]
         groups.append(self.who_group(t("Which manager approves?"), is_right=True))
-        fields.append(self.pin_field(is_right=True))
         return CounterState(
             t("Points by hand"),
             groups=tuple(groups),
             fields=tuple(fields),
             facts_label=t("For this guest"),
-            facts=facts_of(guest_lines(guest, self.words), t("Points")),
+            facts=facts_of(guest_lines(guest, self.words, with_limit=what == LIFT), t("Points")),
             button=self.go(self._button(), enabled=self._is_ready),
             focus=POINTS if self._moves else PIN,
             fields_first=True,
