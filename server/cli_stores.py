@@ -15,7 +15,7 @@ from loyalty_desk.wire.v1 import rows
 from server.cli_ground import DataDir, Json, NetworkId, chosen_network, chosen_store, settings_of, with_ground
 from server.cli_terminal import Terminal, counted, moment
 from server.kit.ground import Ground
-from server.limit_sentences import sentence, spelled
+from server.limit_sentences import limit_sentence, spelled
 
 if TYPE_CHECKING:
     from server.networks.service import Store
@@ -70,7 +70,7 @@ def store_show(
     known, now, past = with_ground(settings_of(data_dir), terminal, work)
     unit, zone, limits = currency(known.currency), ZoneInfo(known.zone), spelled(now)
     terminal.line(f"{known.name}, {known.zone}, profile {known.profile}")
-    typed = {f"{name}={value}": sentence(name, value, unit) for name, value in limits.items()}
+    typed = {f"{name}={value}": limit_sentence(name, value, unit) for name, value in limits.items()}
     width = max(map(len, typed))
     for limit, meaning in typed.items():
         terminal.line(f"  {limit:<{width}}  {meaning}")

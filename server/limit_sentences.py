@@ -8,13 +8,15 @@ import msgspec
 
 from loyalty_desk.domain.guest_code import CodeKind
 from loyalty_desk.domain.money import Currency
-from loyalty_desk.wire.v1.rows import ProfileRow
+from loyalty_desk.wire.v1.rows import OfflineMode, ProfileRow
 from server.cli_terminal import count, counted, money_text
 
 MODES: Mapping[str, str] = {
-    "floor": "Without the server guests can use points, within all the limits below.",
-    "known_balance": "Without the server guests can use what the till knows of; the next three limits do not hold.",
-    "deny": "Without the server guests use no points.",
+    OfflineMode.FLOOR: "Without the server guests can use points, within all the limits below.",
+    OfflineMode.KNOWN_BALANCE: (
+        "Without the server guests can use what the till knows of; the next three limits do not hold."
+    ),
+    OfflineMode.DENY: "Without the server guests use no points.",
 }
 LIMITS: Mapping[str, str] = {
     "floor_points": "Without the server a sale takes {points}.",
@@ -60,7 +62,7 @@ def spelled(profile: ProfileRow) -> dict[str, str]:
     return made
 
 
-def sentence(name: str, typed: str, unit: Currency) -> str:
+def limit_sentence(name: str, typed: str, unit: Currency) -> str:
     """Return what a limit of `spelled` means; amounts are in `unit`."""
     field, _, code = name.partition(".")
     if field == "mode":

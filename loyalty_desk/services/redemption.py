@@ -12,7 +12,7 @@ from loyalty_desk.domain.program import Program
 from loyalty_desk.domain.quote import RedemptionNote
 from loyalty_desk.domain.record import ClockConfidence, Decision
 from loyalty_desk.services.ports.journal import OfflineUse
-from loyalty_desk.wire.v1.rows import ProfileRow
+from loyalty_desk.wire.v1.rows import OfflineMode, ProfileRow
 
 HOUR_MS = 3_600_000
 FLOOR_SHARE = "floor_share"
@@ -98,7 +98,7 @@ def allowance(profile: ProfileRow, basis: Basis) -> Allowance:
             bits |= 1 << row.decision
     if basis.use.guest_count >= profile.lower_consecutive:
         bits |= 1 << Decision.LOWER_CONSECUTIVE
-    share = profile.floor_share_bp if profile.mode == "floor" else None
+    share = profile.floor_share_bp if profile.mode == OfflineMode.FLOOR else None
     return Allowance(binding.points, binding.reason, binding.facts, bits, share, rows)
 
 
@@ -122,10 +122,10 @@ def overdraft_bound(profile: ProfileRow, points: int, balance: int) -> int:
     The bound of INV-14: N · min(C, U · F) less the balance in floor mode; each till in turn the whole
     balance where what is known may be spent; nothing where nothing is redeemed offline.
     """
-    if profile.mode == "floor":
+    if profile.mode == OfflineMode.FLOOR:
         each = min(profile.split_sale_points, profile.upper_consecutive * profile.floor_points)
         return max(0, points * each - balance)
-    return max(0, points - 1) * max(0, balance) if profile.mode == "known_balance" else 0
+    return max(0, points - 1) * max(0, balance) if profile.mode == OfflineMode.KNOWN_BALANCE else 0
 
 
 def share_cap(allowed: Allowance, total: int, program: Program) -> int | None:
@@ -137,7 +137,9 @@ def share_cap(allowed: Allowance, total: int, program: Program) -> int | None:
 
 def _rows(profile: ProfileRow, basis: Basis) -> list[LimitRow]:
     stale, use = Decision.STALE_DATA, basis.use
-    rows = [LimitRow(None, 0, "mode_deny")] if profile.mode not in ("floor", "known_balance") else []
+    rows = (
+        [LimitRow(None, 0, "mode_deny")] if profile.mode not in (OfflineMode.FLOOR, OfflineMode.KNOWN_BALANCE) else []
+    )
     if not basis.complete:
         rows.append(LimitRow(stale, 0, "guests_loading"))
     if basis.held:
@@ -154,7 +156,7 @@ def _rows(profile: ProfileRow, basis: Basis) -> list[LimitRow]:
     if use.guest_count >= profile.upper_consecutive and not basis.lifted:
         facts = {"count": use.guest_count, "limit": profile.upper_consecutive}
         rows.append(LimitRow(Decision.UPPER_CONSECUTIVE, 0, "upper_consecutive", facts))
-    if profile.mode == "floor":
+    if profile.mode == OfflineMode.FLOOR:
         rows.append(
             LimitRow(Decision.FLOOR_LIMIT, profile.floor_points, "floor_limit", {"points": profile.floor_points})
         )

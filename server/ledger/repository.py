@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -253,7 +252,7 @@ async def originals(connection: Connection, network: UUID, ids: Sequence[UUID]) 
     for tx, payload, guest, flags, facts in await fetch(
         connection,
         """
-        select x.id, x.payload, coalesce(s.merged_into, x.guest_id, c.guest_id), x.flags, e.facts::text from ledger_tx x
+        select x.id, x.payload, coalesce(s.merged_into, x.guest_id, c.guest_id), x.flags, e.facts from ledger_tx x
         left join exception e on e.network_id = x.network_id and e.tx_id = x.id and e.kind = 'UNKNOWN_GUEST'
         -- Row-level security lets neither `||` of a joined row nor `coalesce` near an index: by them each return read
         -- the whole ledger and all guests.
@@ -268,7 +267,7 @@ async def originals(connection: Connection, network: UUID, ids: Sequence[UUID]) 
         list(ids),
     ):
         record = Record.from_payload(bytes(payload))
-        named = who(record) if facts is None else json.loads(facts)
+        named = who(record) if facts is None else facts
         found[tx] = Original(record, guest, is_stores=is_stores(flags), who=named, woke=has_woken(flags))
     if not found:
         return found

@@ -22,7 +22,6 @@ from server.kit.db import Connection
 from server.networks import repository, service
 
 MAX_NAME = 40
-_MODES = ("deny", "floor", "known_balance")
 _CODES = tuple(one.value for one in CodeKind)
 _MOST, _DIGITS = 10**12, 20
 _MOST_OF = {
@@ -84,8 +83,8 @@ def changed(settings: Mapping[str, Any], changes: Sequence[str]) -> dict[str, An
         elif isinstance(present, list):
             made[field] = _codes(name, text)
         elif isinstance(present, str):
-            if text not in _MODES:
-                raise BadInput("limit_value", limit=name, wants=f"one of {', '.join(_MODES)}")
+            if text not in tuple(rows.OfflineMode):
+                raise BadInput("limit_value", limit=name, wants=f"one of {', '.join(rows.OfflineMode)}")
             made[field] = text
         else:
             made[field] = _number(name, text, _most(field))

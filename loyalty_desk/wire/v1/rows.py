@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -111,19 +112,28 @@ class KeysetRow(msgspec.Struct, frozen=True):
     sig: str
 
 
+class OfflineMode(StrEnum):
+    """What guests may redeem without the server: up to the limits, all that the till knows of, or nothing."""
+
+    FLOOR = "floor"
+    KNOWN_BALANCE = "known_balance"
+    DENY = "deny"
+
+
 class ProfileRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """Limits of redemption without the server and with it; key: the profile's name. Amounts in smallest point units.
 
-    `mode`: deny, floor or known_balance. `cvm` maps a code's kind to the points it may redeem offline, `online_cvm`
-    to those of one online redemption; above `confirm_points` a day the guest confirms with a short code.
-    `random_online_bp` of offline redemptions wait up to `random_online_wait_s` for an answer.
+    `mode` is an `OfflineMode`; a till takes one that it does not know for deny. `cvm` maps a code's kind to the points
+    it may redeem offline, `online_cvm` to those of one online redemption; above `confirm_points` a day the guest
+    confirms with a short code. `random_online_bp` of offline redemptions wait up to `random_online_wait_s` for an
+    answer.
 
     `tier_codes` give the tier's percent without bounds; all others on `tier_checks` checks and up to `tier_discount`
     (minor units) a guest, business day and till, beyond it with a manager's PIN. `granted_points` are a guest's points
     of one day, all tills together, beyond which they wait for a manager.
     """
 
-    mode: str = "floor"
+    mode: str = OfflineMode.FLOOR.value
     floor_points: int = 500
     floor_share_bp: int = 3_000
     split_sale_points: int = 500

@@ -10,7 +10,7 @@ from loyalty_desk.services.status_lines import status_lines
 from loyalty_desk.ui.counter.page import Page, facts_of
 from loyalty_desk.ui.counter.state import CounterState, Fact, SideButton
 from loyalty_desk.ui.sale.state import Tone
-from loyalty_desk.wire.v1.rows import ProfileRow
+from loyalty_desk.wire.v1.rows import OfflineMode, ProfileRow
 
 CHECK, EXPORT, SYNC, SETTINGS = "F5", "F6", "F7", "F8"
 
@@ -55,9 +55,9 @@ class TillPage(Page):
             return []
         points = self.words.points
         facts = [Fact(""), Fact(t("Points without the server"))]
-        if limits.mode == "deny":
+        if limits.mode == OfflineMode.DENY:
             return [*facts, Fact(t("Allowed"), t("never"))]
-        if limits.mode == "floor":
+        if limits.mode == OfflineMode.FLOOR:
             share = t("{points}, at most {share} of the check").format(
                 points=points(limits.floor_points), share=self.words.percent(limits.floor_share_bp)
             )
